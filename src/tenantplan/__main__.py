@@ -1,0 +1,5 @@
+"""`python -m tenantplan`."""
+
+from tenantplan.cli.main import main
+
+main()

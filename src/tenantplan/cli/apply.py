@@ -1,0 +1,123 @@
+"""`tenantplan apply`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tenantplan.cli.common import color, json_option, print_json, selection, selection_options, settings
+from tenantplan.errors import AppliedInPart, Blocked, TenantplanError, UsageError
+
+if TYPE_CHECKING:
+    from tenantplan.model.plan import Plan
+    from tenantplan.model.report import Outcome, Report
+    from tenantplan.settings import Settings
+
+
+@click.command("apply")
+@click.argument("plan_file", required=False, type=click.Path(path_type=Path))
+@click.option("--auto-approve", is_flag=True, help="Do not ask.")
+@click.option("--allow-deletes", type=click.IntRange(0), metavar="N", help="Exactly this many deletions are meant.")
+@click.option("--parallelism", type=click.IntRange(1, 64), metavar="N", help="Organizations worked on at once.")
+@json_option
+@selection_options
+def command(
+    plan_file: Path | None,
+    auto_approve: bool,
+    allow_deletes: int | None,
+    parallelism: int | None,
+    as_json: bool,
+    target: tuple[str, ...],
+    exclude: tuple[str, ...],
+    selector: tuple[str, ...],
+) -> int:
+    """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
+    from tenantplan import pipeline
+
+    fleet = settings()
+    if plan_file is not None:
+        if target or exclude or selector:
+            raise UsageError("a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json")
+        chosen = _read(plan_file)
+    else:
+        chosen = pipeline.plan(fleet, selection(target, exclude, selector))
+        _confirm(fleet, chosen, auto_approve, allow_deletes, as_json)
+    with _progress(chosen, quiet=as_json) as on_outcome:
+        report = pipeline.apply(
+            fleet, chosen, allow_deletes=allow_deletes, parallelism=parallelism, on_outcome=on_outcome
+        )
+    if as_json:
+        print_json(report.document())
+    else:
+        _show(chosen, report)
+    return _exit_code(chosen, report)
+
+
+def _read(path: Path) -> Plan:
+    from tenantplan.model.plan import parse
+
+    try:
+        return parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"the plan file cannot be read: {error.strerror}", where=str(path)) from None
+
+
+def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, allow_deletes: int | None, as_json: bool) -> None:
+    """Shows the plan and asks; a run without a terminal must say --auto-approve."""
+    from tenantplan.planning.guard import standing
+    from tenantplan.rendering import text
+
+    if not as_json:
+        click.echo(text.plan(chosen, color=color(), grace_days=fleet.spec.guard.grace_days), nl=False, color=color())
+    blocked = standing(chosen, allow_deletes)
+    if blocked:
+        raise Blocked("\n".join(f"{b.address}: {b.message}" for b in blocked), hint="nothing was changed")
+    if chosen.empty or auto_approve:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("there is nobody to ask", hint="apply a reviewed plan file, or say --auto-approve")
+    if click.prompt("Apply these changes? Only yes is a yes", default="no") != "yes":
+        raise UsageError("not applied", hint="nothing was changed")
+
+
+@contextmanager
+def _progress(chosen: Plan, quiet: bool) -> Iterator[Callable[[Outcome], None]]:
+    """A progress bar on stderr while operations run, when somebody is looking at it."""
+    if quiet or not chosen.operations or not color(sys.stderr):
+        yield lambda outcome: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("applying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(chosen.operations))
+        yield lambda outcome: bar.update(task, advance=1, description=outcome.operation.address.replace("[", r"\["))
+
+
+def _show(chosen: Plan, report: Report) -> None:
+    from tenantplan.rendering import text
+
+    if chosen.empty:
+        return
+    click.echo(text.report(report, color=color()), nl=False, color=color())
+
+
+def _exit_code(chosen: Plan, report: Report) -> int:
+    if report.count("failed", "skipped"):
+        return AppliedInPart.exit_code
+    if report.count("stale"):
+        return 4
+    if report.remaining:
+        raise TenantplanError(
+            f"{report.remaining} objects are not as planned after the run", hint="see tenantplan plan: something else changes them"
+        )
+    if chosen.unreachable:
+        click.echo("tenantplan: some databases could not be reached and were not planned; see above", err=True)
+        return AppliedInPart.exit_code
+    return 0

@@ -1,0 +1,56 @@
+"""What the commands share: the fleet they work on, the options they repeat, and how they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from tenantplan.planning.select import Selection
+    from tenantplan.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def settings() -> Settings:
+    """The fleet this command works on."""
+    from tenantplan.settings import find, load
+
+    return load(find(Path.cwd(), click.get_current_context().find_root().obj))
+
+
+def color(stream: Any = None) -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return (stream or sys.stdout).isatty() and not os.environ.get("NO_COLOR")
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout, ASCII only, so that no value can move a terminal's cursor."""
+    click.echo(json.dumps(document, indent=2, sort_keys=True).replace("\x7f", "\\u007f"))
+
+
+def selection_options(function: F) -> F:
+    """--target, --exclude and --selector."""
+    for option in (
+        click.option("--selector", multiple=True, metavar="K=V", help="Only organizations and tenants with this label (or tier, mode)."),
+        click.option("--exclude", multiple=True, metavar="ADDRESS", help="Leave this out, and what depends on it."),
+        click.option("--target", multiple=True, metavar="ADDRESS", help="Only this, and what it depends on."),
+    ):
+        function = option(function)
+    return function
+
+
+def selection(target: tuple[str, ...], exclude: tuple[str, ...], selector: tuple[str, ...]) -> Selection:
+    """The Selection of the three options."""
+    from tenantplan.planning.select import Selection, parse_selector
+
+    return Selection(target, exclude, parse_selector(selector))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

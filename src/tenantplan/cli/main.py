@@ -1,0 +1,118 @@
+"""The `tenantplan` command. Commands are imported when they are called: help has to be instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from tenantplan import __version__
+from tenantplan.errors import TenantplanError
+
+# name -> (module, what the list of commands says)
+COMMANDS = {
+    "init": ("init", "Make a fleet repository in an empty folder."),
+    "validate": ("validate", "Check the YAML; needs no database."),
+    "plan": ("plan", "Show what apply would change. Writes nothing."),
+    "apply": ("apply", "Make the live databases what the YAML says."),
+    "drift": ("drift", "Compare live databases with what was last applied."),
+    "status": ("status", "Show every organization, its database and revision."),
+    "audit": ("audit", "Read and verify the audit log."),
+    "db": ("db", "Show or test the connection of an organization."),
+    "migrations": ("migrations", "Show revisions, and the SQL between them."),
+    "schema": ("schema", "Export the JSON Schema of the YAML."),
+    "dev": ("dev", "Start, stop or enter the embedded PostgreSQL."),
+    "unlock": ("unlock", "End an apply that hangs."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of this package, imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order a person meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command called `name`."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"tenantplan.cli.{COMMANDS[name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table: nothing is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command named by the first argument; a misspelt one names the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            raise click.UsageError(f"{error.message.rstrip('.')}" + (f"; did you mean {near[0]}?" if near else ""), ctx) from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tenantplan")
+@click.option("--fleet", metavar="PATH", help="The fleet file or its folder. Default: TENANTPLAN_FLEET, or upward from here.")
+@click.pass_context
+def cli(context: click.Context, fleet: str | None) -> None:
+    """Keep the organizations and tenants of a SaaS on PostgreSQL as their YAML says: one plan, reviewed, applied once.
+
+    Exit codes: 0 done, 1 error, 2 changes or drift, 3 blocked, 4 plan file refused, 5 applied in part, 6 locked.
+    """
+    context.obj = fleet
+
+
+def main() -> None:
+    """Runs the command line and exits: the one place that turns errors into exit codes."""
+    try:
+        code = cli.main(standalone_mode=False)
+        _flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        _fail("interrupted; run the same command again to finish what was begun", 1)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(1)
+    except TenantplanError as error:
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        _unexpected(error)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _unexpected(error: Exception) -> None:
+    """What escaped as another library's error: a person gets one line, a developer the traceback on request."""
+    if os.environ.get("TENANTPLAN_TRACEBACK"):
+        raise error
+    said = type(error).__name__
+    if said != "OSError" and hasattr(error, "sqlstate"):
+        from tenantplan.postgres.connect import describe
+
+        said = describe(error)  # type: ignore[arg-type]
+    elif isinstance(error, OSError):
+        said = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+    _fail(f"{said}\n  TENANTPLAN_TRACEBACK=1 shows where it came from", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    from tenantplan.rendering.safe import terminal
+
+    lines = [terminal(line) for line in message.split("\n")]
+    click.echo("tenantplan: " + "\n".join(lines), err=True)
+    sys.exit(code)

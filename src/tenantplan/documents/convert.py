@@ -1,0 +1,195 @@
+"""A node into the Python value that a model takes, with every structural mistake reported at its place."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tenantplan.documents.characters import visible
+from tenantplan.documents.nodes import NULLS, ListNode, MapNode, Node, Refused, Scalar
+from tenantplan.documents.reference import VARIABLE, Reference
+from tenantplan.documents.shape import ANYTHING, Shape, fields_of
+from tenantplan.documents.source import Problem, Problems, SourceText
+from tenantplan.documents.suggest import did_you_mean, listing
+
+_FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_REAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][-+]?[0-9]+)?")
+_UNUSABLE = re.compile(r"-?[1-9][0-9]{18,}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+
+class Converter:
+    """Converts the nodes of one document; `ok` tells whether everything was accepted so far."""
+
+    def __init__(self, source: SourceText, problems: Problems) -> None:
+        self.source, self.problems, self.ok = source, problems, True
+        self._reported: set[int] = set()  # ids of nodes that have their problem: the model need not repeat it
+
+    def model(self, model: type[BaseModel], node: Node) -> BaseModel | None:
+        """The node as a validated model, or None after reporting."""
+        value = self.value(node, Shape(model=model))
+        if id(node) in self._reported:
+            return None
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for found in error.errors(include_url=False, include_input=False):
+                self._invalid(node, found)
+        return None
+
+    def value(self, node: Node, shape: Shape) -> Any:
+        """The node as plain Python data in the given shape; None where a problem was reported."""
+        if shape.unread:
+            return node
+        if isinstance(node, Scalar):
+            return self._scalar(node, shape)
+        if isinstance(node, MapNode):
+            return self._mapping(node, shape)
+        if isinstance(node, ListNode):
+            item = ANYTHING if shape.anything else shape.item
+            if item is None:
+                return self._mismatch(node, shape, "a list")
+            return [self.value(entry, item) for entry in node.items]
+        return self._mark(node)
+
+    def report(self, node: Node, message: str, hint: str = "") -> None:
+        """Add a problem at a node; the model will not be asked about it again."""
+        self._mark(node)
+        self.problems.add(Problem(self.source.place(node.line, node.column), message, hint, self.source))
+
+    def _mark(self, node: Node) -> None:
+        self.ok = False
+        self._reported.add(id(node))
+
+    def _mapping(self, node: MapNode, shape: Shape) -> Any:
+        if shape.model is not None:
+            return self._fields(node, shape.model)
+        value = ANYTHING if shape.anything else shape.value
+        if value is None:
+            return self._mismatch(node, shape, "a mapping")
+        return {key: self.value(entry, value) for key, (_, entry) in node.entries.items()}
+
+    def _fields(self, node: MapNode, model: type[BaseModel]) -> dict[str, Any]:
+        fields, values = fields_of(model), {}
+        for name, (key, entry) in node.entries.items():
+            shape = fields.get(name)
+            if shape is None:
+                hint = did_you_mean(name, fields) or f"fields here: {listing(fields)}"
+                self.report(key, f"unknown field `{visible(name[:80])}`", hint)
+                self._hide(entry)
+            else:
+                values[name] = self.value(entry, shape)
+                if model is Reference and not (isinstance(entry, Scalar) and _harmless(name, entry.text)):
+                    self._hide(entry)
+        return values
+
+    def _scalar(self, node: Scalar, shape: Shape) -> Any:
+        text = node.text
+        if node.plain:
+            if shape.null and text in NULLS:
+                return None
+            if shape.flag and text in _FLAGS:
+                return _FLAGS[text]
+            if shape.whole and _WHOLE.fullmatch(text):
+                return int(text)
+            if shape.real and _REAL.fullmatch(text) and math.isfinite(float(text)):
+                return float(text)
+            if shape.anything and (_UNUSABLE.fullmatch(text) or _REAL.fullmatch(text)):
+                return self.report(node, "this number cannot be kept exactly", "write it in quotes to keep it as text")
+        if shape.text and not (node.plain and text in NULLS):
+            return text
+        if text in shape.choices:
+            return text
+        return self._mismatch(node, shape, _found(node))
+
+    def _mismatch(self, node: Node, shape: Shape, found: str) -> None:
+        if shape.model is Reference:
+            self._hide(node)
+            hint = "write `{ env: NAME_OF_A_VARIABLE }` or `{ file: path }` instead"
+            return self.report(node, "a secret never stands in the file itself, only a reference to it", hint)
+        hint = ""
+        if shape.choices and isinstance(node, Scalar):
+            hint = did_you_mean(node.text, shape.choices)
+        elif isinstance(node, Scalar) and not node.plain and (shape.flag or shape.whole or shape.real):
+            hint = "remove the quotes: they make it text"
+        return self.report(node, f"expected {shape.expected}, got {found}", hint)
+
+    def _hide(self, node: Node) -> None:
+        """Never show this value, nor anything in it."""
+        last = node.last_line if isinstance(node, Scalar) else node.line
+        self.source.hide(node.line, node.column, last)
+        for child in _children(node):
+            self._hide(child)
+
+    def _invalid(self, root: Node, error: Any) -> None:
+        """Report what the model refused, at the nearest node to its location."""
+        node, key = root, root
+        for step in error["loc"]:
+            if id(node) in self._reported:
+                return
+            found = _step(node, step)
+            if found is None:
+                break
+            key, node = found
+        if id(node) in self._reported:
+            return
+        last = error["loc"][-1] if error["loc"] else ""
+        if error["type"] == "missing":
+            where, message = key, f"field `{last}` is required here"
+        else:
+            where, message = (key if last == "[key]" else node), _message(error)
+        self.ok = False
+        self.problems.add(Problem(self.source.place(where.line, where.column), message, "", self.source))
+
+
+def _message(error: Any) -> str:
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, ValueError):
+        return str(cause)
+    text: str = error["msg"].removeprefix("Input ").removeprefix("Value ")
+    return text[0].lower() + text[1:] if text.startswith(("String", "List", "Dict")) else f"the value {text}"
+
+
+def _found(node: Scalar) -> str:
+    if node.plain and node.text in NULLS:
+        return "nothing" if not node.text else "null"
+    text = visible(node.text)
+    return f"`{text}`" if len(text) <= 40 else f"`{text[:40]}…` ({len(node.text)} characters)"
+
+
+def _harmless(name: str, text: str) -> bool:
+    """Whether what stands in a reference looks like one; a secret pasted there must not be shown."""
+    return name == "file" or VARIABLE.fullmatch(text) is not None
+
+
+def _children(node: Node) -> Iterator[Node]:
+    if isinstance(node, MapNode):
+        yield from (entry for _, entry in node.entries.values())
+    elif isinstance(node, ListNode):
+        yield from node.items
+
+
+def _step(node: Node, step: Any) -> tuple[Node, Node] | None:
+    """The key and the value one step down, or None when there is no such step."""
+    if isinstance(node, MapNode) and step in node.entries:
+        return node.entries[step]
+    if isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+        return node.items[step], node.items[step]
+    return None
+
+
+def locate(node: Node, path: Sequence[Any]) -> tuple[Node, bool]:
+    """The node at a path of keys and indices, or the nearest one above it; the flag says whether it was reached."""
+    for step in path:
+        found = _step(node, step)
+        if found is None:
+            return node, False
+        node = found[1]
+    return node, True
+
+
+__all__ = ["Converter", "Refused", "locate"]

@@ -1,0 +1,103 @@
+"""Which files hold documents, and their text: found in a stable order, checked for size and encoding before parsing."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tenantplan.documents.characters import REFUSED_RAW, describe
+from tenantplan.documents.source import Problem, Problems, SourceText
+
+MAX_BYTES = 10 * 1024 * 1024
+_SUFFIXES = (".yaml", ".yml")
+_UTF16 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SAVE_AS = "save the file as UTF-8 without a byte order mark"
+
+
+def read_files(root: Path, paths: Iterable[str | Path], problems: Problems) -> Iterator[SourceText]:
+    """The text of every YAML file at or under `paths`, each file once; what cannot be read becomes a problem."""
+    seen: set[str] = set()
+    for given in paths:
+        top = Path(os.path.normpath(root / given))
+        for path in _walk(top, (os.path.realpath(root), os.path.realpath(top)), _shown(root, top), seen, problems):
+            text = _read(path, _shown(root, path), problems)
+            if text is not None:
+                yield text
+
+
+def _shown(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _walk(path: Path, inside: tuple[str, str], shown: str, seen: set[str], problems: Problems) -> Iterator[Path]:
+    """Files under `path`, sorted. Links are followed within `inside` only, and nothing is visited twice."""
+    real = os.path.realpath(path)
+    if real in seen:
+        return
+    seen.add(real)
+    if not any(Path(real).is_relative_to(folder) for folder in inside):
+        _fail(problems, shown, "this link leads out of the fleet's folder", "copy the file in instead")
+        return
+    try:
+        if not stat.S_ISDIR(os.stat(path).st_mode):
+            yield path
+            return
+        names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    except OSError as error:
+        _fail(problems, shown, f"cannot be read: {error.strerror or error}")
+        return
+    for name in names:
+        child = path / name
+        if name.lower().endswith(_SUFFIXES) or child.is_dir():
+            yield from _walk(child, inside, f"{shown}/{name}", seen, problems)
+
+
+def _read(path: Path, shown: str, problems: Problems) -> SourceText | None:
+    """The text of one file; None when a problem was added instead."""
+    try:
+        facts = os.stat(path)
+        if not stat.S_ISREG(facts.st_mode):
+            _fail(problems, shown, "is not a regular file")
+            return None
+        data = b""
+        if facts.st_size <= MAX_BYTES:
+            with open(path, "rb") as file:
+                data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        _fail(problems, shown, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        return None
+    if max(facts.st_size, len(data)) > MAX_BYTES:
+        _fail(problems, shown, f"is larger than {MAX_BYTES >> 20} MB", "split it into several files")
+        return None
+    return _decode(data, shown, problems)
+
+
+def _decode(data: bytes, shown: str, problems: Problems) -> SourceText | None:
+    if data.startswith(_UTF16):
+        _fail(problems, shown, "is UTF-16 or UTF-32, not UTF-8", _SAVE_AS)
+        return None
+    if data.startswith(codecs.BOM_UTF8):
+        _fail(problems, shown, "starts with a byte order mark (BOM)", _SAVE_AS)
+        return None
+    try:
+        source = SourceText(shown, data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start)
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1)
+        problems.add(Problem(SourceText(shown).place(line, column), "is not UTF-8", _SAVE_AS))
+        return None
+    refused = REFUSED_RAW.search(source.text)
+    if refused is None:
+        return source
+    line = source.text.count("\n", 0, refused.start())
+    column = refused.start() - (source.text.rfind("\n", 0, refused.start()) + 1)
+    hint = _SAVE_AS if refused[0] == "\0" else "remove the character: it cannot be seen, or it reorders the text"
+    problems.add(Problem(source.place(line, column), f"{describe(refused[0])} is not allowed in a file", hint, source))
+    return None
+
+
+def _fail(problems: Problems, shown: str, message: str, hint: str = "") -> None:
+    problems.add(Problem(SourceText(shown).place(0, 0), message, hint))

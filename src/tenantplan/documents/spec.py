@@ -1,0 +1,14 @@
+"""What every model of a document's content shares."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Spec(BaseModel):
+    """Base of the models: camelCase in YAML, snake_case in Python; unknown fields are refused, values never change."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+    )

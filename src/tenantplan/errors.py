@@ -1,0 +1,102 @@
+"""Every error a user can meet, as one tree; each class carries the exit code of design.md.
+
+    TenantplanError                exit 1
+    ├── UsageError                 a flag, argument or variable is wrong
+    ├── ManifestError              the YAML is wrong: many located problems, shown at once
+    ├── SettingsError              no fleet file, a missing reference, a weak credential
+    ├── ConnectError               a server or database cannot be reached
+    ├── PrivilegeError             the role lacks a right that the command needs
+    ├── SchemaMismatch             a database is not at the revision or schema expected
+    ├── MigrationError             the Alembic tree cannot be used as it stands
+    ├── NotFound                   an organization, database or audit entry that does not exist
+    ├── Blocked                    exit 3: guard, protection or policy
+    ├── PlanRefused                exit 4: plan file stale, tampered, expired, applied, other target
+    ├── AppliedInPart              exit 5: some operations failed
+    └── Locked                     exit 6: another run holds the fleet
+
+An error says what happened (`message`), where (`where`: file:line, host:port, database) and what to do next (`hint`).
+Nothing in here may contain a secret: callers pass masked connection strings only.
+"""
+
+from __future__ import annotations
+
+
+class TenantplanError(Exception):
+    """Root of the tree: `message`, optional `where` and `hint`; `exit_code` is what the process returns."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{head}\n  {self.hint}" if self.hint else head
+
+
+class UsageError(TenantplanError):
+    """A flag, argument or environment variable is wrong."""
+
+
+class SettingsError(TenantplanError):
+    """The fleet file, a secret reference or a credential cannot be used."""
+
+
+class ManifestError(TenantplanError):
+    """The YAML is wrong; `problems` holds one located text per mistake, all of all files."""
+
+    def __init__(self, problems: list[str]) -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__("\n\n".join(problems) + f"\n\n{count}; nothing was compared or changed.")
+        self.problems = problems
+
+
+class ConnectError(TenantplanError):
+    """A server or database cannot be reached; `retryable` when it is only out of connections."""
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", retryable: bool = False) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.retryable = retryable
+
+
+class PrivilegeError(TenantplanError):
+    """The role lacks a right that the command needs."""
+
+
+class SchemaMismatch(TenantplanError):
+    """A database does not have the revision or the schema that was expected."""
+
+
+class MigrationError(TenantplanError):
+    """The Alembic tree cannot be used: several heads, an edited revision, a step that cannot be compiled."""
+
+
+class NotFound(TenantplanError):
+    """Something named on the command line does not exist."""
+
+
+class Blocked(TenantplanError):
+    """A guard, a protection or a policy stops the plan."""
+
+    exit_code = 3
+
+
+class PlanRefused(TenantplanError):
+    """The plan file is stale, tampered, expired, already applied or made for another target."""
+
+    exit_code = 4
+
+
+class AppliedInPart(TenantplanError):
+    """Some operations failed; the others are done and recorded."""
+
+    exit_code = 5
+
+
+class Locked(TenantplanError):
+    """Another run holds the lock of this fleet."""
+
+    exit_code = 6

@@ -1,0 +1,58 @@
+"""The first apply: the main database appears whole, with its tables, its journal and the audit entries of its own making.
+
+It is built under a temporary name and renamed at the end, so a crash leaves nothing that looks like a main database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from psycopg import sql
+
+from tenantplan.execution import record
+from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.execute import clear
+from tenantplan.execution.failpoint import reach
+from tenantplan.execution.migrate import close_version_table, run_statements
+from tenantplan.execution.objects import restamp
+from tenantplan.execution.statements import temporary
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Database, Schema
+from tenantplan.postgres.connect import Connection
+
+
+def bootstrap(run: Run, maintenance: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]) -> None:
+    """Makes the main database of a fleet by the operations `first`, of the scope "main", and opens the run's journal in it.
+
+    `maintenance` is a session on another database of the server, holding the gate. Raises psycopg.Error with nothing left
+    but a temporary database that the next attempt clears. A main database that exists and is empty is filled in place.
+    """
+    if not isinstance(first[0].after, Database):
+        with run.connector.connect(MAIN, run.main_database) as inside, inside.transaction():
+            _fill(run, inside, first, all_operations)
+            restamp(run, inside, run.main_database, {})
+        return
+    name = temporary(first[0])
+    clear(maintenance, name)
+    maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    reach("bootstrap-created")
+    with run.connector.connect(MAIN, name) as inside, inside.transaction():
+        _fill(run, inside, first, all_operations)
+        reach("bootstrap-migrated")
+    with maintenance.transaction():
+        final = sql.Identifier(run.main_database)
+        maintenance.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), final))
+        maintenance.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(final))
+        restamp(run, maintenance, run.main_database, {})
+    reach("bootstrap-renamed")
+
+
+def _fill(run: Run, inside: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]) -> None:
+    for operation in first:
+        if isinstance(operation.after, Schema):
+            run_statements(inside, operation.statements)
+            close_version_table(inside, operation.after.tree, run.groups)
+    newborn = replace(run, epoch=0)  # the lease's first epoch
+    record.open_run(newborn, inside, all_operations)
+    record.done(newborn, inside, first)

@@ -1,0 +1,61 @@
+"""What every step of a run needs to know."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tenantplan.model import stamp
+from tenantplan.postgres.connect import Connector
+
+MAIN = "primary"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who runs: a git author, a CI run or a user of this machine, and the commit the manifest is at."""
+
+    name: str
+    host: str
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One apply: where it works, for whom, and what it may assume.
+
+    `epoch` is the lease's: when the main database holds another, somebody took over and this run must not write.
+    `ids` maps addresses of rows to their ids and grows as rows are made. `versions` are server_version_num by server.
+    `template` returns the name of the template database to clone on a server. `bring` maps an organization's
+    address to the server alias of the database it brought itself.
+    """
+
+    id: str
+    fleet: str
+    main_database: str
+    root: Path
+    connector: Connector
+    actor: Actor
+    epoch: int
+    digest: str
+    seal: str
+    hash_key: str
+    role: str
+    tool_version: str
+    ids: dict[str, str]
+    versions: Mapping[str, int]
+    template: Callable[[str], str]
+    digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    groups: tuple[str, str] = ("tenantplan_rw", "tenantplan_ro")
+    catalog_locks: Mapping[str, threading.Lock] = field(default_factory=dict)
+
+    def comment(self, **facts: str | None) -> str:
+        """A stamp of this fleet with further facts."""
+        return stamp.encode({"fleet": self.fleet, "main": self.main_database, **facts})
+
+
+def tag(run_id: str) -> str:
+    """The application_name of a run's sessions."""
+    return f"tp:{run_id}"

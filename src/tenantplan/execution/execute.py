@@ -1,0 +1,196 @@
+"""Executes operations of one track, in order: each with its journal entry, its effect, its outcome and its audit entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import groupby
+
+import psycopg
+
+from tenantplan.errors import ConnectError, Locked, SchemaMismatch, TenantplanError
+from tenantplan.execution import objects, record, rows, statements
+from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.failpoint import reach
+from tenantplan.execution.migrate import migrate
+from tenantplan.model.operation import Operation
+from tenantplan.model.report import Outcome
+from tenantplan.model.resource import Database, Row, Schema
+from tenantplan.postgres.connect import Connection, describe
+
+ATTEMPTS = 3
+
+
+def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
+    """Outcomes of the operations, in order. After the first that fails the rest are skipped.
+
+    `main` is a session on the main database. Raises Locked when another run has taken over; nothing else escapes but
+    the loss of the main database.
+    """
+    outcomes: list[Outcome] = []
+    remaining = list(operations)
+    for segment in _segments(operations):
+        try:
+            _perform(run, main, segment)
+        except Locked:
+            raise
+        except (psycopg.Error, TenantplanError, rows.Stale) as error:
+            if main.broken or main.closed:
+                raise
+            outcomes += _failure(run, main, remaining, error)
+            return outcomes
+        outcomes += [Outcome(operation, "done") for operation in segment]
+        remaining = remaining[len(segment) :]
+    return outcomes
+
+
+def _segments(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
+    """Neighbours that can share one transaction: everything transactional on one server; the rest one by one."""
+    for (_, alone), group in groupby(operations, key=lambda o: (_place(o), o.id if _alone(o) else "")):
+        del alone
+        yield list(group)
+
+
+def _place(operation: Operation) -> str:
+    resource = operation.after or operation.before
+    return MAIN if isinstance(resource, Row) or resource is None else resource.server
+
+
+def _alone(operation: Operation) -> bool:
+    return isinstance(operation.after, Schema) or _drops(operation)
+
+
+def _drops(operation: Operation) -> bool:
+    return isinstance(operation.before, Database) and operation.after is None and not operation.retire
+
+
+def _creates(operation: Operation) -> bool:
+    return isinstance(operation.after, Database) and operation.before is None
+
+
+def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
+    first = segment[0]
+    place = _place(first)
+    if isinstance(first.after, Schema):
+        _migrate(run, main, first)
+    elif _drops(first):
+        _drop(run, main, first)
+    elif place == MAIN:
+        _create_databases(run, main, main, segment)
+        _retrying(lambda: _commit_together(run, main, segment))
+    else:
+        _commit_apart(run, main, place, segment)
+
+
+def _commit_together(run: Run, main: Connection, segment: list[Operation]) -> None:
+    """One transaction of the main database: effects, journal and audit."""
+    known = dict(run.ids)
+    try:
+        with _catalog(run, MAIN, segment), main.transaction():
+            record.check_epoch(main, run.epoch)
+            _effects(run, main, segment)
+            reach("effects-made")
+            record.done(run, main, segment)
+    except BaseException:
+        for operation in segment:  # ids of rows that were rolled back are not known any more
+            if operation.address not in known:
+                run.ids.pop(operation.address, None)
+        raise
+    reach("committed")
+
+
+def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
+    """On another server than the main one: intent, effect, then outcome and audit entry."""
+    record.intend(run, main, segment)
+    with run.connector.connect(place) as there:
+        _create_databases(run, main, there, segment)
+        with _catalog(run, place, segment), there.transaction():
+            _effects(run, there, segment)
+    reach("remote-committed")
+    with main.transaction():
+        record.check_epoch(main, run.epoch)
+        record.done(run, main, segment)
+    reach("committed")
+
+
+def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None:
+    for operation in segment:
+        resource = operation.after or operation.before
+        (rows if isinstance(resource, Row) else objects).write(run, connection, operation)
+
+
+def _catalog(run: Run, place: str, segment: list[Operation]):  # type: ignore[no-untyped-def]
+    """Serialises changes of a server's shared catalogs: PostgreSQL fails concurrent ones ("tuple concurrently updated")."""
+    touches = any(not isinstance(o.after or o.before, Row) for o in segment)
+    return run.catalog_locks[place] if touches else nullcontext()
+
+
+def _create_databases(run: Run, main: Connection, there: Connection, segment: list[Operation]) -> None:
+    """CREATE DATABASE under temporary names, before the transaction that makes them real."""
+    creations = [operation for operation in segment if _creates(operation)]
+    if not creations:
+        return
+    if there is main:
+        record.intend(run, main, creations)
+    template = run.template(_place(creations[0]))
+    for operation in creations:
+        clear(there, statements.temporary(operation))
+        for statement in statements.creation(operation, template):
+            there.execute(statement)
+        reach("database-created")
+
+
+def clear(connection: Connection, database: str) -> None:
+    """Drops a temporary database that an earlier attempt left behind."""
+    from psycopg import sql
+
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+def _migrate(run: Run, main: Connection, operation: Operation) -> None:
+    assert isinstance(operation.after, Schema)
+    schema = operation.after
+    record.intend(run, main, [operation])
+    name = schema.database or None
+    with run.connector.connect(schema.server, name) as connection:
+        migrate(run, connection, operation)
+    with main.transaction():
+        record.check_epoch(main, run.epoch)
+        record.done(run, main, [operation], detail="connected")
+    reach("committed")
+
+
+def _drop(run: Run, main: Connection, operation: Operation) -> None:
+    record.intend(run, main, [operation])
+    place = _place(operation)
+    opened = nullcontext(main) if place == MAIN else run.connector.connect(place)
+    with opened as connection:
+        for statement in statements.database(operation):
+            connection.execute(statement)
+    reach("database-dropped")
+    with main.transaction():
+        record.check_epoch(main, run.epoch)
+        record.done(run, main, [operation])
+    reach("committed")
+
+
+def _retrying(act) -> None:  # type: ignore[no-untyped-def]
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return act()
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_):
+            if attempt == ATTEMPTS:
+                raise
+
+
+def _failure(run: Run, main: Connection, remaining: list[Operation], error: Exception) -> list[Outcome]:
+    status = "stale" if isinstance(error, (rows.Stale, SchemaMismatch)) else "failed"
+    message = describe(error) if isinstance(error, psycopg.Error) else str(error)
+    first, *rest = remaining
+    record.failed(run, main, first, status, message)
+    if isinstance(error, ConnectError):
+        with main.transaction():
+            record.audit(run, main, [record.Fact(first.address, "connect", "failed", detail=error.message)])
+    record.skipped(run, main, rest)
+    reached = not isinstance(error, ConnectError)
+    return [Outcome(first, status, message, not reached), *(Outcome(operation, "skipped") for operation in rest)]

@@ -1,0 +1,191 @@
+"""The journal and the audit log. Outcome and audit entry commit in the transaction of the effect they speak of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
+
+from tenantplan.errors import Locked
+from tenantplan.execution.context import Run
+from tenantplan.execution.failpoint import reach
+from tenantplan.model import address as addresses
+from tenantplan.model.audit import Entry, text
+from tenantplan.model.encode import to_json
+from tenantplan.model.operation import Operation
+from tenantplan.postgres.connect import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something to be audited: an operation's effect, a connection attempt, an act of a person."""
+
+    address: str
+    action: str
+    result: str
+    organization: str | None = None
+    before: str | None = None
+    after: str | None = None
+    detail: str | None = None
+
+
+def check_epoch(connection: Connection, epoch: int) -> None:
+    """Holds the lease for this transaction; Locked when another run has taken over since."""
+    row = connection.execute("SELECT epoch FROM tenantplan.lease WHERE id = 1 FOR SHARE").fetchone()
+    if row is None or row[0] != epoch:
+        raise Locked("another run took over this fleet while this one was working; it writes nothing more",
+                     hint="see who: tenantplan status")
+
+
+def open_run(run: Run, connection: Connection, operations: Iterable[Operation]) -> None:
+    """Journals the run and every operation it means to do, before the first effect."""
+    with connection.transaction():
+        check_epoch(connection, run.epoch)
+        connection.execute(
+            "INSERT INTO tenantplan.runs (id, status, actor, commit, plan_digest, plan_seal, tool_version, epoch)"
+            " VALUES (%s, 'running', %s, %s, %s, %s, %s, %s)",
+            [run.id, run.actor.name, run.actor.commit, run.digest, run.seal, run.tool_version, run.epoch],
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO tenantplan.operations (run_id, op_id, address, action, retire, renamed_from, status, before, after)"
+                " VALUES (%s, %s, %s, %s, %s, %s, 'pending', %s, %s)",
+                [(run.id, *journal_row(operation)) for operation in operations],
+            )
+
+
+def journal_row(operation: Operation) -> tuple[str, str, str, bool, str | None, str | None, str | None]:
+    """What the journal keeps of an operation, in the order of its columns."""
+    before, after = text(to_json(operation.before)), text(to_json(operation.after))
+    return (operation.id, operation.address, operation.action, operation.retire, operation.renamed_from, before, after)
+
+
+def close_run(run: Run, connection: Connection, status: str, applied: bool) -> None:
+    """Ends the journal of a run; `applied` consumes its plan, so that the same file is not applied twice."""
+    with connection.transaction():
+        check_epoch(connection, run.epoch)
+        connection.execute("UPDATE tenantplan.runs SET status = %s, finished_at = now() WHERE id = %s", [status, run.id])
+        if applied:
+            connection.execute(
+                "INSERT INTO tenantplan.applied_plans (seal, digest, run_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                [run.seal, run.digest, run.id],
+            )
+
+
+def intend(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
+    """Commits that these are about to happen outside the main database's transaction."""
+    with connection.transaction():
+        check_epoch(connection, run.epoch)
+        _mark(run, connection, operations, "running", None)
+    reach("intent-recorded")
+
+
+def done(run: Run, connection: Connection, operations: Sequence[Operation], detail: str | None = None) -> None:
+    """Closes the journal of operations and audits them, in the current transaction."""
+    _mark(run, connection, operations, "done", None)
+    _record_revisions(run, connection, operations)
+    reach("journal-closed")
+    audit(run, connection, [fact(operation, "done", detail) for operation in operations])
+    reach("audit-written")
+
+
+def failed(run: Run, connection: Connection, operation: Operation, status: str, error: str) -> None:
+    """Records that an operation did not happen, and why."""
+    with connection.transaction():
+        check_epoch(connection, run.epoch)
+        _mark(run, connection, [operation], status, error)
+        audit(run, connection, [fact(operation, status, error)])
+
+
+def skipped(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
+    """Records that operations were not begun."""
+    with connection.transaction():
+        check_epoch(connection, run.epoch)
+        _mark(run, connection, operations, "skipped", None)
+
+
+def fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
+    """What the audit log says of an operation; secrets stand in it as references with keyed hashes."""
+    held = addresses.owner(operation.address, operation.after or operation.before)
+    return Fact(
+        address=operation.address,
+        action="retire" if operation.retire else operation.action,
+        result=result,
+        organization=held if held.startswith(("organization/", "tenant/")) else None,
+        before=text(to_json(operation.before)),
+        after=text(to_json(operation.after)),
+        detail=detail,
+    )
+
+
+def audit(run: Run, connection: Connection, facts: Sequence[Fact]) -> None:
+    """Appends entries to the chain. The head row is locked until the transaction ends, so entries never fork."""
+    if not facts:
+        return
+    head = connection.execute("SELECT sequence, hash FROM tenantplan.audit_head WHERE id = 1 FOR UPDATE").fetchone()
+    assert head is not None
+    sequence, previous = head
+    rows = []
+    for item in facts:
+        sequence += 1
+        entry = Entry(
+            sequence=sequence,
+            at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            run_id=run.id,
+            actor=run.actor.name,
+            commit=run.actor.commit,
+            plan_digest=run.digest,
+            address=item.address,
+            action=item.action,
+            organization=item.organization,
+            before=item.before,
+            after=item.after,
+            result=item.result,
+            detail=item.detail,
+        )
+        current = entry.hash_after(previous)
+        rows.append((*astuple(entry), previous, current))
+        previous = current
+    with connection.cursor() as cursor:
+        cursor.executemany(_INSERT.encode(), rows)
+    connection.execute("UPDATE tenantplan.audit_head SET sequence = %s, hash = %s WHERE id = 1", [sequence, previous])
+
+
+_COLUMNS = ", ".join(f.name for f in fields(Entry))
+_INSERT = re.sub(
+    r"\s+",
+    " ",
+    f"INSERT INTO tenantplan.audit_log ({_COLUMNS}, previous_hash, hash)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+)
+
+
+def _mark(run: Run, connection: Connection, operations: Sequence[Operation], status: str, error: str | None) -> None:
+    started = "started_at = coalesce(started_at, now())"
+    ended = ", finished_at = now()" if status != "running" else ""
+    connection.execute(
+        f"UPDATE tenantplan.operations SET status = %s, error = %s, {started}{ended}"
+        " WHERE run_id = %s AND op_id = ANY(%s)".encode(),
+        [status, error, run.id, [operation.id for operation in operations]],
+    )
+
+
+def _record_revisions(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
+    """Keeps the digest of each revision's file as it was applied, so that an edit of it is noticed later."""
+    rows = {
+        (tree, revision, run.digests[(tree, revision)])
+        for operation in operations
+        for revision in operation.revisions
+        for tree in ("main", "tenant")
+        if (tree, revision) in run.digests and tree == _tree(operation)
+    }
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO tenantplan.revisions (tree, revision, digest) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            sorted(rows),
+        )
+
+
+def _tree(operation: Operation) -> str:
+    return "main" if getattr(operation.after, "tree", "tenant") == "main" else "tenant"

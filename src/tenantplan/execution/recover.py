@@ -1,0 +1,124 @@
+"""What an interrupted run left open, settled by the next one: it looks at what is there and trusts no message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.errors import TenantplanError
+from tenantplan.execution import record
+from tenantplan.execution.context import Run, tag
+from tenantplan.model.audit import parsed
+from tenantplan.model.encode import from_json
+from tenantplan.model.resource import Resource
+from tenantplan.model.stamp import NEW
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.queries import query
+
+PATIENCE = 30.0  # seconds an old session gets to end
+
+
+@dataclass(frozen=True)
+class Open:
+    """An operation that was begun and not closed: its journal key and what it was to bring about."""
+
+    run_id: str
+    op_id: str
+    address: str
+    action: str
+    retire: bool
+    renamed_from: str | None
+    before: Resource | None
+    after: Resource | None
+
+
+def dead_runs(connection: Connection) -> list[str]:
+    """Ids of runs that are journaled as running; whoever asks holds the lock, so they are dead."""
+    return [row[0] for row in connection.execute("SELECT id::text FROM tenantplan.runs WHERE status = 'running'").fetchall()]
+
+
+def end_sessions(connector: Connector, aliases: Iterable[str], runs: list[str]) -> None:
+    """Ends what is left of dead runs on every server: a CREATE DATABASE goes on after its client has died."""
+    tags = {"tags": [tag(run) for run in runs]}
+    for alias in aliases:
+        with connector.connect(alias) as connection:
+            deadline = time.monotonic() + PATIENCE
+            while pids := [row[0] for row in connection.execute(query("sessions_of_runs"), tags).fetchall()]:
+                if time.monotonic() > deadline:
+                    raise TenantplanError(
+                        f"sessions of an interrupted run do not end: server processes {pids}",
+                        where=connector.servers[alias].place,
+                        hint="end them by hand (pg_terminate_backend) and apply again",
+                    )
+                connection.execute(query("terminate"), {"pids": pids})
+                time.sleep(0.05)
+
+
+def open_operations(connection: Connection, runs: list[str]) -> list[Open]:
+    """Operations of dead runs whose effect may or may not have happened."""
+    rows = connection.execute(
+        "SELECT run_id::text, op_id, address, action, retire, renamed_from, before::text, after::text"
+        " FROM tenantplan.operations WHERE status = 'running' AND run_id = ANY(%s::uuid[]) ORDER BY seq",
+        [runs],
+    ).fetchall()
+    return [Open(*row[:6], _resource(row[6]), _resource(row[7])) for row in rows]
+
+
+def _resource(text: str | None) -> Resource | None:
+    document = parsed(text)
+    return from_json(document) if isinstance(document, dict) else None
+
+
+def settle(run: Run, connection: Connection, opened: list[Open], runs: list[str], happened: Callable[[Open], bool]) -> int:
+    """Closes what dead runs left open and audits, once, each effect that `happened`; returns how many did."""
+    kept = [item for item in opened if happened(item)]
+    with connection.transaction():
+        record.check_epoch(connection, run.epoch)
+        for item in kept:
+            connection.execute(
+                "UPDATE tenantplan.operations SET status = 'recovered', finished_at = now() WHERE run_id = %s AND op_id = %s",
+                [item.run_id, item.op_id],
+            )
+        connection.execute(
+            "UPDATE tenantplan.operations SET status = 'abandoned', finished_at = now()"
+            " WHERE run_id = ANY(%s::uuid[]) AND status IN ('pending', 'running')",
+            [runs],
+        )
+        record.audit(run, connection, [_fact(item) for item in kept])
+        connection.execute(
+            "UPDATE tenantplan.runs SET status = 'abandoned', finished_at = now() WHERE id = ANY(%s::uuid[])", [runs]
+        )
+    return len(kept)
+
+
+def _fact(item: Open) -> record.Fact:
+    from tenantplan.model.audit import text
+    from tenantplan.model.encode import to_json
+
+    return record.Fact(
+        address=item.address,
+        action="retire" if item.retire else item.action,
+        result="recovered",
+        before=text(to_json(item.before)),
+        after=text(to_json(item.after)),
+        detail=f"done by run {item.run_id}, which was interrupted",
+    )
+
+
+def collect(connector: Connector, aliases: Iterable[str], opened: list[Open]) -> None:
+    """Drops the temporary databases that dead runs were making."""
+    names = [NEW + item.op_id for item in opened]
+    if not names:
+        return
+    for alias in aliases:
+        with connector.connect(alias) as connection:
+            found = connection.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [names]).fetchall()
+            for (name,) in found:
+                try:
+                    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+                except psycopg.errors.InsufficientPrivilege:
+                    continue  # another role's: not of this fleet

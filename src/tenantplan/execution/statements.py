@@ -1,0 +1,133 @@
+"""The statements of an operation on a role or a database: what a plan previews is what a run executes.
+
+Everything is composed from identifiers and literals. Passwords and stamps are not here: they depend on the moment.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Database, Role
+from tenantplan.model.stamp import NEW, TOMBSTONE
+
+Statements = list[sql.Composed]
+
+
+def _f(text: str, **parts: sql.Composable) -> sql.Composed:
+    return sql.SQL(text).format(**parts)  # type: ignore[arg-type]
+
+
+def preview(operation: Operation) -> tuple[str, ...]:
+    """The statements as text for a plan, empty for rows, whose before and after say it all."""
+    subject = operation.after or operation.before
+    if isinstance(subject, Role):
+        return tuple(s.as_string() for s in role(operation))
+    if isinstance(subject, Database):
+        return tuple(s.as_string() for s in (*creation(operation), *database(operation)))
+    return operation.statements
+
+
+def role(operation: Operation) -> Statements:
+    """CREATE, ALTER or DROP ROLE with its memberships."""
+    before, after = operation.before, operation.after
+    if isinstance(after, Role):
+        return _altered_role(before, after) if isinstance(before, Role) else _created_role(after)
+    assert isinstance(before, Role)
+    name = sql.Identifier(before.name)
+    return [_f("ALTER ROLE {name} NOLOGIN", name=name) if operation.retire else _f("DROP ROLE IF EXISTS {name}", name=name)]
+
+
+def _created_role(after: Role) -> Statements:
+    name = sql.Identifier(after.name)
+    login = sql.SQL("LOGIN" if after.login else "NOLOGIN")
+    made = _f(
+        "CREATE ROLE {name} {login} NOSUPERUSER NOCREATEDB NOCREATEROLE INHERIT CONNECTION LIMIT {limit}",
+        name=name,
+        login=login,
+        limit=sql.Literal(after.connection_limit),
+    )
+    return [made, *(_f("GRANT {group} TO {name}", group=sql.Identifier(g), name=name) for g in after.member_of)]
+
+
+def _altered_role(before: Role, after: Role) -> Statements:
+    found: Statements = []
+    name = sql.Identifier(after.name)
+    if before.name != after.name:
+        found.append(_f("ALTER ROLE {old} RENAME TO {name}", old=sql.Identifier(before.name), name=name))
+    if before.login != after.login:
+        found.append(_f("ALTER ROLE {name} {login}", name=name, login=sql.SQL("LOGIN" if after.login else "NOLOGIN")))
+    if before.connection_limit != after.connection_limit:
+        limit = sql.Literal(after.connection_limit)
+        found.append(_f("ALTER ROLE {name} CONNECTION LIMIT {limit}", name=name, limit=limit))
+    for group in sorted(set(after.member_of) - set(before.member_of)):
+        found.append(_f("GRANT {group} TO {name}", group=sql.Identifier(group), name=name))
+    for group in sorted(set(before.member_of) - set(after.member_of)):
+        found.append(_f("REVOKE {group} FROM {name}", group=sql.Identifier(group), name=name))
+    return found
+
+
+def temporary(operation: Operation) -> str:
+    """The name a database has until the transaction that makes it the real one."""
+    return NEW + operation.id
+
+
+def tombstone(operation: Operation) -> str:
+    """The name a deleted database keeps its data under."""
+    return TOMBSTONE + operation.id
+
+
+def creation(operation: Operation, template: str | None = None) -> Statements:
+    """CREATE DATABASE under a temporary name, the one step PostgreSQL does not do in a transaction."""
+    after = operation.after
+    if operation.before is not None or not isinstance(after, Database):
+        return []
+    source = template or (f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0")
+    return [
+        _f(
+            "CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY",
+            name=sql.Identifier(temporary(operation)),
+            source=sql.Identifier(source),
+        )
+    ]
+
+
+def database(operation: Operation) -> Statements:
+    """What follows in a transaction: name, owner, limits and who may connect. DROP DATABASE for a purge, outside one."""
+    before, after = operation.before, operation.after
+    if isinstance(after, Database):
+        start = before if isinstance(before, Database) else Database(after.server, temporary(operation), connect=("PUBLIC",))
+        return _altered_database(start, after)
+    assert isinstance(before, Database)
+    if not operation.retire:
+        return [_f("DROP DATABASE IF EXISTS {name}", name=sql.Identifier(before.name))]
+    closed = Database(before.server, tombstone(operation), before.owner, before.connection_limit, False, ())
+    return _altered_database(before, closed)
+
+
+def _altered_database(before: Database, after: Database) -> Statements:
+    found: Statements = []
+    name = sql.Identifier(after.name)
+    if before.name != after.name:
+        found.append(_f("ALTER DATABASE {old} RENAME TO {name}", old=sql.Identifier(before.name), name=name))
+    if after.owner is not None and before.owner != after.owner:
+        found.append(_f("ALTER DATABASE {name} OWNER TO {owner}", name=name, owner=sql.Identifier(after.owner)))
+    if before.connection_limit != after.connection_limit:
+        limit = sql.Literal(after.connection_limit)
+        found.append(_f("ALTER DATABASE {name} CONNECTION LIMIT {limit}", name=name, limit=limit))
+    if before.allow_connections != after.allow_connections:
+        allowed = sql.SQL("true" if after.allow_connections else "false")
+        found.append(_f("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}", name=name, allowed=allowed))
+    if after.connect is not None:
+        found += _altered_access(name, set(before.connect or ()), set(after.connect))
+    return found
+
+
+def _altered_access(name: sql.Identifier, before: set[str], after: set[str]) -> Statements:
+    def grantee(role_name: str) -> sql.Composable:
+        return sql.SQL("PUBLIC") if role_name == "PUBLIC" else sql.Identifier(role_name)
+
+    revoke = "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM {role}"
+    grant = "GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {role}"
+    gone = [_f(revoke, name=name, role=grantee(r)) for r in sorted(before - after)]
+    return gone + [_f(grant, name=name, role=grantee(r)) for r in sorted(after - before)]

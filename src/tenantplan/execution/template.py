@@ -1,0 +1,90 @@
+"""Template databases: the tenant schema at one revision, built once per server, of which new databases are clones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from tenantplan.execution.failpoint import reach
+from tenantplan.execution.migrate import close_version_table, run_statements
+from tenantplan.model import stamp
+from tenantplan.model.encode import digest
+from tenantplan.postgres.connect import Connection, Connector
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a template holds: the SQL from nothing to the newest revision, and the groups that may use its tables."""
+
+    fleet: str
+    main_database: str
+    revision: str
+    statements: tuple[str, ...]
+    groups: tuple[str, str]
+
+    @property
+    def name(self) -> str:
+        """The database's name; another recipe has another one, so an edited tree never meets an old template."""
+        content = [self.fleet, self.main_database, self.revision, list(self.statements), list(self.groups)]
+        return f"{stamp.TEMPLATE}{digest(content)[:16]}"
+
+
+def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
+    """The name of the ready template on a server, built now if it is missing or was left half-built; older ones of the fleet go."""
+    with connector.connect(alias) as connection:
+        comments = dict(_templates(connection))
+        if stamp.decode(comments.get(recipe.name)).get("ready") == "1":
+            return recipe.name
+        for name, comment in comments.items():
+            if name == recipe.name or _ours(stamp.decode(comment), recipe):
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        name = sql.Identifier(recipe.name)
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        reach("template-created")
+        with connector.connect(alias, recipe.name) as inside, inside.transaction():
+            fill(inside, recipe)
+        facts = {"fleet": recipe.fleet, "main": recipe.main_database, "kind": "template"}
+        comment = stamp.encode({**facts, "revision": recipe.revision, "ready": "1"})
+        with connection.transaction():
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(comment)))
+        reach("template-ready")
+    return recipe.name
+
+
+def fill(connection: Connection, recipe: Recipe) -> None:
+    """Makes the tables and gives the groups their rights, in the current transaction."""
+    grant_groups(connection, recipe.groups)
+    run_statements(connection, recipe.statements)
+    close_version_table(connection, "tenant", recipe.groups)
+
+
+def grant_groups(connection: Connection, groups: Sequence[str]) -> None:
+    """Default privileges for what migrations will make: read and write for the first group, read for the second."""
+    write, read = (sql.Identifier(group) for group in groups)
+    connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    for text in _GRANTS:
+        connection.execute(sql.SQL(text).format(write=write, read=read))  # type: ignore[arg-type]
+
+
+_GRANTS = (
+    "GRANT USAGE ON SCHEMA public TO {write}, {read}",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {write}",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {write}",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {read}",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO {read}",
+)
+
+
+def _templates(connection: Connection) -> list[tuple[str, str | None]]:
+    rows = connection.execute(
+        "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE starts_with(datname, %s)",
+        [stamp.TEMPLATE],
+    ).fetchall()
+    return [(name, comment) for name, comment in rows]
+
+
+def _ours(facts: dict[str, str], recipe: Recipe) -> bool:
+    return facts.get("kind") == "template" and (facts.get("fleet"), facts.get("main")) == (recipe.fleet, recipe.main_database)

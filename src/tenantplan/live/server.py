@@ -1,0 +1,116 @@
+"""The shared catalogs of one server: databases and roles, however many, in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from tenantplan.model import address, stamp
+from tenantplan.model.resource import Database, Role, Schema, Secret, State
+from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.queries import query
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What one server holds: its identity, and the resources a plan compares.
+
+    `state` has databases, roles and schemas by address; `broken` maps the addresses of databases that nobody can use to
+    the reason; `names` are all database names seen, `version` and `version_num` are PostgreSQL's.
+    """
+
+    system_identifier: str
+    version: str
+    version_num: int
+    role: str
+    createdb: bool
+    createrole: bool
+    state: State = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Whose resources to read: a fleet and its main database, with the names it declares on this server."""
+
+    fleet: str
+    main_database: str
+    names: Collection[str] = ()
+
+    def owns(self, facts: dict[str, str]) -> bool:
+        """Whether a stamp is this fleet's."""
+        return facts.get("fleet") == self.fleet and facts.get("main") == self.main_database
+
+
+def read_server(connection: Connection, alias: str, whose: Whose) -> ServerFacts:
+    """Databases and roles of the server that carry this fleet's stamp or a declared name; two queries and one for identity."""
+    identity = connection.execute(query("server")).fetchone()
+    assert identity is not None
+    names = {"names": list(whose.names)}
+    state: State = {}
+    broken: dict[str, str] = {}
+    seen = connection.execute(query("databases"), names).fetchall()
+    for row in seen:
+        _add_database(state, broken, alias, whose, row)
+    for row in connection.execute(query("roles"), names).fetchall():
+        _add_role(state, alias, whose, row)
+    return ServerFacts(
+        system_identifier=identity[0],
+        version=identity[1].split(" ")[0],
+        version_num=identity[2],
+        role=identity[3],
+        createdb=identity[4],
+        createrole=identity[5],
+        state=state,
+        broken=broken,
+        names=frozenset(row[0] for row in seen),
+    )
+
+
+def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose, row: tuple) -> None:  # type: ignore[type-arg]
+    name, owner, limit, allowed, comment, connect = row
+    facts = stamp.decode(comment)
+    mine = whose.owns(facts) and facts.get("kind") != "template"
+    if not mine and name not in whose.names:
+        return
+    retired = facts.get("retired") if mine and name.startswith(stamp.TOMBSTONE) else None
+    known_as = facts["name"] if retired and "name" in facts else name
+    where = address.database(alias, known_as)
+    state[where] = Database(
+        server=alias,
+        name=name,
+        owner=owner,
+        connection_limit=limit,
+        allow_connections=allowed,
+        connect=tuple(sorted(connect)),
+        holder=facts.get("holder") if mine else None,
+        managed=mine,
+        retired_at=retired,
+    )
+    if limit == -2:
+        broken[where] = "an interrupted DROP DATABASE left it invalid; drop it by hand: nothing in it can be read"
+    if mine and name != whose.main_database:
+        state[address.schema(alias, known_as)] = Schema(
+            server=alias, database=name, tree="tenant", revision=facts.get("revision"), holder=facts.get("holder")
+        )
+
+
+def _add_role(state: State, alias: str, whose: Whose, row: tuple) -> None:  # type: ignore[type-arg]
+    name, login, limit, comment, groups = row
+    facts = stamp.decode(comment)
+    mine = whose.owns(facts)
+    shared = facts.get("kind") == "group"
+    if not mine and name not in whose.names:
+        return
+    state[address.role(alias, name)] = Role(
+        server=alias,
+        name=name,
+        login=login,
+        connection_limit=limit,
+        member_of=tuple(sorted(groups)),
+        password=Secret(None, facts["password"]) if mine and "password" in facts else None,
+        holder=facts.get("holder") if mine else None,
+        managed=mine or shared,
+        retired_at=facts.get("retired") if mine else None,
+    )

@@ -1,0 +1,19 @@
+"""What the fleet file tells the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FleetFacts:
+    """Names that derived resources depend on; `dedicated` False puts every organization into the shared tables."""
+
+    fleet: str
+    main_database: str
+    database_prefix: str
+    servers: frozenset[str]
+    default_server: str = "primary"
+    dedicated: bool = True
+    group_rw: str = "tenantplan_rw"
+    group_ro: str = "tenantplan_ro"

@@ -1,0 +1,132 @@
+"""Kind Organization: a customer with its members, modules, flags, and the database its data lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tenantplan.documents import Document, Reference, Spec
+from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.kinds.parts import (
+    Branding,
+    Contact,
+    DatabaseName,
+    DatabaseSettings,
+    Email,
+    FeatureFlags,
+    Line,
+    Modules,
+    Presence,
+    UserRole,
+)
+from tenantplan.model.desired import Placement
+from tenantplan.model.resource import Ref
+from tenantplan.tables import control
+
+
+class OrganizationDatabase(DatabaseSettings):
+    """Where the organization's data lives."""
+
+    name: DatabaseName | None = Field(
+        default=None, description="Name of the dedicated database; by default prefix and name."
+    )
+    url: Reference | None = Field(
+        default=None, description="A database the organization brings itself, instead of server and name."
+    )
+    password: Reference | None = Field(default=None, description="Password of the organization's login role.")
+
+    @model_validator(mode="after")
+    def _url_stands_alone(self) -> Self:
+        if self.url is None:
+            return self
+        if "mode" in self.model_fields_set and self.mode == "shared":
+            raise ValueError("`url` names a database of its own, and `mode: shared` refuses one: keep one of the two")
+        if self.name is not None or self.server is not None:
+            raise ValueError("`url` replaces `server` and `name`: keep either")
+        return self
+
+
+class Member(Spec):
+    """A user who works for the organization."""
+
+    user: Email = Field(description="The user's e-mail address: the name of a User document.")
+    role: UserRole = Field(description="What the user may do here.")
+    state: Presence = Field(default="active", description="`deleted` removes the membership.")
+
+
+class OrganizationSpec(Spec):
+    """A customer organization."""
+
+    display_name: Line = Field(description="Name that people read.")
+    state: Literal["active", "suspended", "deleted"] = Field(
+        default="active",
+        description="`suspended` closes logins and connections; `deleted` removes it after its protection was lifted.",
+    )
+    protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
+    tier: str | None = Field(default=None, description="The Tier that gives defaults for everything below.")
+    contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
+    branding: Branding = Field(default_factory=Branding, description="White-label settings.")
+    feature_flags: FeatureFlags = Field(default_factory=dict, description="Feature flags, such as MAGIC_WAND: true.")
+    modules: Modules = Field(default_factory=dict, description="Modules by name.")
+    members: list[Member] = Field(default_factory=list, description="Users of the organization, each with a role.")
+    database: OrganizationDatabase = Field(default_factory=OrganizationDatabase, description="Where its data lives.")
+
+
+def translate(draft: Draft, document: Document, spec: OrganizationSpec, placements: Mapping[str, Placement]) -> None:
+    """The organization's row with its modules and members; a deleted one is only named, what is in it goes with it."""
+    address = control.ORGANIZATION.address(document.name)
+    if spec.state == "deleted":
+        draft.delete(address, document)
+        return
+    draft.row(address, control.ORGANIZATION, _values(document, spec, placements[address]), document)
+    _modules(draft, document, spec, address)
+    _members(draft, document, spec, address)
+
+
+def _values(document: Document, spec: OrganizationSpec, placement: Placement) -> dict[str, object]:
+    return {
+        "slug": document.name,
+        "display_name": spec.display_name,
+        "state": spec.state,
+        "protect": spec.protect,
+        "tier_id": Ref(control.TIER.address(spec.tier)) if spec.tier else None,
+        "contact_email": spec.contact.email,
+        "company_name": spec.contact.company,
+        "phone": spec.contact.phone,
+        "address": spec.contact.address,
+        "branding": spec.branding.model_dump(by_alias=True, exclude_unset=True, exclude_none=True),
+        "feature_flags": dict(sorted(spec.feature_flags.items())),
+        "labels": dict(sorted(document.labels.items())),
+        "database_mode": placement.mode,
+        "database_server": placement.server,
+        "database_name": placement.database,
+        "database_url": placement.url,
+        "connection_limit": spec.database.connection_limit,
+        "pool_size": spec.database.pool.size,
+        "pool_max_overflow": spec.database.pool.max_overflow,
+    }
+
+
+def _modules(draft: Draft, document: Document, spec: OrganizationSpec, parent: str) -> None:
+    for name, module in spec.modules.items():
+        address = control.MODULE.address(name, parent)
+        path = ("spec", "modules", name)
+        if module.state == "deleted":
+            draft.delete(address, document, *path)
+            continue
+        values = {"name": name, "enabled": module.enabled, "settings": module.settings, "organization_id": Ref(parent)}
+        draft.row(address, control.MODULE, values, document, *path)
+
+
+def _members(draft: Draft, document: Document, spec: OrganizationSpec, parent: str) -> None:
+    for index, member in enumerate(spec.members):
+        address = control.MEMBER.address(member.user, parent)
+        path = ("spec", "members", index)
+        if member.state == "deleted":
+            draft.delete(address, document, *path)
+            continue
+        user = Ref(control.USER.address(member.user))
+        values = {"organization_id": Ref(parent), "user_id": user, "role": member.role}
+        draft.row(address, control.MEMBER, values, document, *path)

@@ -1,0 +1,132 @@
+"""Kind Tenant: a customer or node of an organization, with its licences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from tenantplan.documents import Document, Spec
+from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.kinds.parts import Contact, DatabaseName, Line, Presence, Text, UnsignedInt
+from tenantplan.manifest.names import NAME, name_problem
+from tenantplan.model.desired import Placement
+from tenantplan.model.resource import Ref
+from tenantplan.tables import control
+
+_WHEN = r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2}))?"
+
+
+def _when(text: str) -> str:
+    """A date (midnight UTC) or a date and time with its offset, as `YYYY-MM-DDTHH:MM:SSZ`."""
+    if not re.fullmatch(_WHEN, text):
+        raise ValueError("expected a date (2027-01-31), or a date and time with an offset (2027-01-31T12:00:00+01:00)")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"there is no such date: {error}") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _name(text: str) -> str:
+    wrong = name_problem(text)
+    if wrong:
+        raise ValueError(wrong)
+    return text
+
+
+When = Annotated[str, AfterValidator(_when), Field(json_schema_extra={"pattern": f"^{_WHEN}$"})]
+LicenseName = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME}$"})]
+
+
+class TenantDatabase(Spec):
+    """Where the tenant's data lives."""
+
+    mode: Literal["inherit", "shared", "dedicated"] = Field(
+        default="inherit", description="`inherit`: where its organization's does."
+    )
+    server: str | None = Field(default=None, description="Server of its own database; by default its organization's.")
+    name: DatabaseName | None = Field(default=None, description="Name of its own database; by default prefix and name.")
+
+    @model_validator(mode="after")
+    def _only_when_dedicated(self) -> Self:
+        if self.mode != "dedicated" and (self.server is not None or self.name is not None):
+            raise ValueError(f"`server` and `name` belong to `mode: dedicated`; this is `mode: {self.mode}`")
+        return self
+
+
+class License(Spec):
+    """A licence. Its key and its usage count belong to the database."""
+
+    name: LicenseName = Field(description="Name of the licence, unique in the tenant.")
+    expires_at: When | None = Field(
+        default=None, description="Date (midnight UTC) or date and time with offset; none: never."
+    )
+    max_usage: UnsignedInt | None = Field(default=None, description="Most uses; none: no limit.")
+    status: Literal["ACTIVE", "EXPIRED", "REVOKED", "PENDING"] = Field(default="ACTIVE", description="Status.")
+    notes: Text | None = Field(default=None, description="Free text.")
+    state: Presence = Field(default="active", description="`deleted` removes the licence.")
+
+
+class TenantSpec(Spec):
+    """A tenant of an organization: a node, a site, a sub-client."""
+
+    organization: str = Field(description="The organization it belongs to.")
+    display_name: Line = Field(description="Name that people read.")
+    state: Presence = Field(default="active", description="`deleted` removes it after its protection was lifted.")
+    protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
+    active: bool = Field(default=True, description="Whether the application serves it.")
+    contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
+    database: TenantDatabase = Field(default_factory=TenantDatabase, description="Where its data lives.")
+    licenses: list[License] = Field(default_factory=list, description="Its licences.")
+
+
+def translate(draft: Draft, document: Document, spec: TenantSpec, placements: Mapping[str, Placement]) -> None:
+    """The tenant's row and its licences; a deleted one is only named, what is in it goes with it."""
+    address = control.TENANT.address(document.name)
+    if spec.state == "deleted":
+        draft.delete(address, document)
+        return
+    draft.row(address, control.TENANT, _values(document, spec, placements[address]), document)
+    for index, item in enumerate(spec.licenses):
+        _license(draft, document, item, address, ("spec", "licenses", index))
+
+
+def _values(document: Document, spec: TenantSpec, placement: Placement) -> dict[str, object]:
+    inherits = spec.database.mode == "inherit"
+    return {
+        "name": document.name,
+        "organization_id": Ref(control.ORGANIZATION.address(spec.organization)),
+        "display_name": spec.display_name,
+        "active": spec.active,
+        "protect": spec.protect,
+        "contact_email": spec.contact.email,
+        "company_name": spec.contact.company,
+        "address": spec.contact.address,
+        "phone": spec.contact.phone,
+        "labels": dict(sorted(document.labels.items())),
+        "database_mode": "inherit" if inherits else placement.mode,
+        "database_server": None if inherits else placement.server,
+        "database_name": None if inherits else placement.database,
+    }
+
+
+def _license(draft: Draft, document: Document, item: License, parent: str, path: tuple[str | int, ...]) -> None:
+    address = control.LICENSE.address(item.name, parent)
+    if item.state == "deleted":
+        draft.delete(address, document, *path)
+        return
+    values = {
+        "tenant_id": Ref(parent),
+        "name": item.name,
+        "expires_at": item.expires_at,
+        "status": item.status,
+        "max_usage_count": item.max_usage,
+        "notes": item.notes,
+    }
+    draft.row(address, control.LICENSE, values, document, *path)

@@ -1,0 +1,171 @@
+"""Where each organization's and tenant's data lives, and the server objects that a database of its own needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tenantplan.documents import Document, Problem
+from tenantplan.manifest.facts import FleetFacts
+from tenantplan.manifest.kinds import address
+from tenantplan.manifest.kinds.organization import OrganizationSpec
+from tenantplan.manifest.kinds.tenant import TenantSpec
+from tenantplan.manifest.names import derive
+from tenantplan.model import address as addresses
+from tenantplan.model.desired import Placement
+from tenantplan.model.resource import Database, Resource, Role, Schema, Secret
+
+_NAME_PATH = ("spec", "database", "name")
+
+
+@dataclass(frozen=True)
+class Home:
+    """The placement of one document, and what its database and roles need to know.
+
+    `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
+    """
+
+    document: Document
+    placement: Placement
+    own: bool = False
+    open: bool = True
+    deleted: bool = False
+    connection_limit: int = -1
+    password: str | None = None
+    was: str | None = None
+
+    @property
+    def made(self) -> tuple[str, str] | None:
+        """Server and name of the database that tenantplan makes for this document, if it does."""
+        place = self.placement
+        return (place.server, place.database) if self.own and place.server and place.database else None
+
+
+def roles(database: str) -> tuple[str, str, str]:
+    """The names of a database's owner, login and read-only role."""
+    return derive("", database, "_owner"), derive("", database, "_app"), derive("", database, "_ro")
+
+
+def homes(
+    documents: Iterable[Document], organizations: Mapping[str, OrganizationSpec], facts: FleetFacts
+) -> dict[str, Home]:
+    """The home of every organization and tenant by address; a tenant of an unknown organization has none."""
+    documents = list(documents)
+    found = {
+        address("Organization", document.name): _organization(document, organizations[document.name], facts)
+        for document in documents
+        if document.kind == "Organization"
+    }
+    for document in documents:
+        if isinstance(document.spec, TenantSpec):
+            parent = found.get(address("Organization", document.spec.organization))
+            if parent:
+                found[address("Tenant", document.name)] = _tenant(document, document.spec, parent, facts)
+    return found
+
+
+def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts) -> Home:
+    holder = address("Organization", document.name)
+    settings, deleted = spec.database, spec.state == "deleted"
+    if settings.url is not None and facts.dedicated:
+        return Home(document, Placement(holder, "dedicated", url=settings.url.text), own=True, deleted=deleted)
+    if settings.mode == "shared" or not facts.dedicated:
+        return Home(document, Placement(holder, "shared"), deleted=deleted)
+    return Home(
+        document,
+        Placement(
+            holder, "dedicated", settings.server or facts.default_server, _database(document, settings.name, facts)
+        ),
+        own=True,
+        open=spec.state == "active",
+        deleted=deleted,
+        connection_limit=settings.connection_limit,
+        password=settings.password.text if settings.password else None,
+        was=_before(document, settings.name, facts),
+    )
+
+
+def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFacts) -> Home:
+    holder, settings, above = address("Tenant", document.name), spec.database, parent.placement
+    deleted = spec.state == "deleted"
+    if settings.mode == "inherit":
+        return Home(document, Placement(holder, above.mode, above.server, above.database, above.url), deleted=deleted)
+    if settings.mode == "shared" or not facts.dedicated:
+        return Home(document, Placement(holder, "shared"), deleted=deleted)
+    server = settings.server or above.server or facts.default_server
+    return Home(
+        document,
+        Placement(holder, "dedicated", server, _database(document, settings.name, facts)),
+        own=True,
+        open=getattr(parent.document.spec, "state", "active") == "active",
+        deleted=deleted,
+        was=_before(document, settings.name, facts),
+    )
+
+
+def _database(document: Document, explicit: str | None, facts: FleetFacts) -> str:
+    return explicit or derive(facts.database_prefix, document.name)
+
+
+def _before(document: Document, explicit: str | None, facts: FleetFacts) -> str | None:
+    if explicit or document.renamed_from is None:
+        return None
+    return derive(facts.database_prefix, document.renamed_from)
+
+
+def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
+    """Database, roles and schema of a home, by address; of a brought database the schema only."""
+    holder = home.placement.holder
+    if home.placement.url and home.own:
+        slug = holder.split("/", 1)[1]
+        yield f"schema/{holder}", Schema(f"url:{slug}", "", "tenant", holder=holder)
+    if home.made is None:
+        return
+    server, name = home.made
+    owner, app, reader = roles(name)
+    password = Secret(home.password) if home.password else None
+    limit, connect = home.connection_limit, tuple(sorted((app, reader))) if home.open else ()
+    yield addresses.role(server, owner), Role(server, owner, holder=holder)
+    yield (
+        addresses.role(server, app),
+        Role(server, app, home.open, limit, (facts.group_rw,), password, holder),
+    )
+    yield addresses.role(server, reader), Role(server, reader, home.open, -1, (facts.group_ro,), None, holder)
+    yield addresses.database(server, name), Database(server, name, owner, limit, connect=connect, holder=holder)
+    yield addresses.schema(server, name), Schema(server, name, "tenant", holder=holder)
+
+
+def groups(found: Iterable[Home], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
+    """The group roles of every server that holds a database tenantplan makes."""
+    for server in sorted({home.made[0] for home in found if home.made}):
+        for name in (facts.group_rw, facts.group_ro):
+            yield addresses.role(server, name), Role(server, name)
+
+
+def collisions(found: Sequence[Home], facts: FleetFacts) -> Iterator[Problem]:
+    """Databases or roles that two documents would share, and names that are the fleet's own."""
+    claimed: dict[str, Home] = {}
+    for home in found:
+        if home.made is None:
+            continue
+        server, name = home.made
+        if name == facts.main_database:
+            yield _clash(home, f"the database name `{name}` is the main database's")
+        if {facts.group_rw, facts.group_ro} & set(roles(name)):
+            yield _clash(home, f"a role of database `{name}` would be one of the fleet's group roles")
+        for claim in (addresses.database(server, name), *(addresses.role(server, role) for role in roles(name))):
+            first = claimed.setdefault(claim, home)
+            if first is not home:
+                other = f"{first.document.kind} `{first.document.name}` at {_place(first)}"
+                kind, _, shared = claim.split("/", 2)
+                yield _clash(home, f"the {kind} `{shared}` on server {server} would also be that of {other}")
+                break
+
+
+def _clash(home: Home, message: str) -> Problem:
+    path = _NAME_PATH if home.document.has(*_NAME_PATH) else ("metadata", "name")
+    return home.document.problem(message, *path, hint="give it another name with `database: { name: ... }`")
+
+
+def _place(home: Home) -> str:
+    return str(home.document.at(*(_NAME_PATH if home.document.has(*_NAME_PATH) else ("metadata", "name"))))

@@ -1,0 +1,100 @@
+"""Documents to desired state, in one pass; every mistake that several documents make together is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tenantplan.documents import Document
+from tenantplan.documents.source import Problems
+from tenantplan.errors import ManifestError
+from tenantplan.manifest.crosscheck import Index, crosscheck, index_of
+from tenantplan.manifest.effective import effective
+from tenantplan.manifest.facts import FleetFacts
+from tenantplan.manifest.kinds import KINDS, address
+from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.kinds.organization import OrganizationSpec
+from tenantplan.manifest.kinds.tier import TierSpec
+from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
+from tenantplan.manifest.renames import renames
+from tenantplan.model.desired import Desired
+
+__all__ = ["FleetFacts", "resolve"]
+
+
+def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
+    """The desired state of all documents of a manifest, as `documents.load` returns them.
+
+    The revision of each Schema is None: the pipeline knows the head. Raises ManifestError with every duplicate,
+    undeclared reference, impossible rename and colliding name.
+    """
+    index = index_of(documents)
+    problems = Problems()
+    for problem in crosscheck(documents, index, facts):
+        problems.add(problem)
+    unique = list(index.values())
+    organizations = _effective(unique, index)
+    found = homes(unique, organizations, facts)
+    for problem in collisions(list(found.values()), facts):
+        problems.add(problem)
+    if problems:
+        raise ManifestError(problems.texts())
+    draft = _rows(unique, organizations, found)
+    _objects(draft, found, facts)
+    return Desired(
+        state=dict(sorted(draft.state.items())),
+        deleted=frozenset(draft.deleted),
+        renames=renames(unique, found),
+        labels=_labels(unique),
+        origins=draft.origins,
+        placements={key: home.placement for key, home in found.items() if not home.deleted},
+        protected=frozenset(address(d.kind, d.name) for d in unique if getattr(d.spec, "protect", False)),
+    )
+
+
+def _effective(documents: Iterable[Document], index: Index) -> dict[str, OrganizationSpec]:
+    """Every organization's spec with its tier's defaults, by name."""
+    result = {}
+    for document in documents:
+        if isinstance(document.spec, OrganizationSpec):
+            tier = index.get(("Tier", document.spec.tier or ""))
+            spec = tier.spec if tier else None
+            result[document.name] = effective(document.spec, spec if isinstance(spec, TierSpec) else None)
+    return result
+
+
+def _rows(
+    documents: Iterable[Document], organizations: Mapping[str, OrganizationSpec], found: Mapping[str, Home]
+) -> Draft:
+    draft = Draft()
+    placements = {key: home.placement for key, home in found.items()}
+    for document in documents:
+        spec = organizations[document.name] if document.kind == "Organization" else document.spec
+        KINDS[document.kind].translate(draft, document, spec, placements)
+    return draft
+
+
+def _objects(draft: Draft, found: Mapping[str, Home], facts: FleetFacts) -> None:
+    """Databases, roles and schemas. Those of a deleted document are deleted; its schema goes with its database."""
+    for home in found.values():
+        for key, resource in server_objects(home, facts):
+            if not home.deleted:
+                draft.state[key] = resource
+                draft.origin(key, home.document)
+            elif not key.startswith("schema/"):
+                draft.delete(key, home.document)
+    draft.state.update(groups(found.values(), facts))
+
+
+def _labels(documents: Iterable[Document]) -> dict[str, dict[str, str]]:
+    """Labels by address; an organization has its tier as one, a tenant its organization's, unless it says otherwise."""
+    labels = {address(d.kind, d.name): dict(d.labels) for d in documents}
+    for document in documents:
+        tier = getattr(document.spec, "tier", None)
+        if tier:
+            labels[address(document.kind, document.name)].setdefault("tier", tier)
+    for document in documents:
+        if document.kind == "Tenant":
+            above = labels.get(address("Organization", getattr(document.spec, "organization", "")), {})
+            key = address(document.kind, document.name)
+            labels[key] = above | labels[key]
+    return labels

@@ -1,0 +1,74 @@
+"""What a database's schema is, object by object, and as one value; computed in the server from its catalogs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from psycopg import Connection, Cursor, sql
+from psycopg.rows import tuple_row
+
+# Settings that change how the catalogs' definitions are printed.
+_PINNED = {
+    "search_path": "pg_catalog",
+    "quote_all_identifiers": "off",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
+_SET = sql.SQL("; ").join(
+    sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.Literal(value))
+    for name, value in _PINNED.items()
+    if name != "search_path"
+) + sql.SQL("; SET LOCAL search_path = pg_catalog")
+
+# Lengths come first, so that no two lists of objects give one text.
+_DIGEST = sql.SQL(
+    """
+    SELECT encode(sha256(convert_to(coalesce(string_agg(
+        length(identity) || ':' || identity || length(definition) || ':' || definition, '' ORDER BY identity COLLATE "C"
+    ), ''), 'UTF8')), 'hex')
+    FROM ({}) AS described
+    """
+)
+
+
+def objects(connection: Connection[Any]) -> dict[str, str]:
+    """Every object of the connected database: identity ("column public.donors.email") to definition."""
+    with _pinned(connection) as cursor:
+        return dict(cursor.execute(_query()).fetchall())
+
+
+def fingerprint(connection: Connection[Any]) -> str:
+    """SHA-256 in hex over the ordered objects: equal for databases of the same schema, however they came to it."""
+    with _pinned(connection) as cursor:
+        row = cursor.execute(_DIGEST.format(_query())).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def differences(expected: Mapping[str, str], actual: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
+    """(identity, expected, actual) of each object that differs, by identity; None means that it is missing."""
+    return [
+        (identity, expected.get(identity), actual.get(identity))
+        for identity in sorted(expected.keys() | actual.keys())
+        if expected.get(identity) != actual.get(identity)
+    ]
+
+
+@contextlib.contextmanager
+def _pinned(connection: Connection[Any]) -> Iterator[Cursor[Any]]:
+    # Rolled back, so that the settings do not stay; inside a transaction this is a savepoint.
+    with connection.transaction(force_rollback=True), connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_SET)
+        yield cursor
+
+
+@cache
+def _query() -> sql.SQL:
+    return sql.SQL(files(__package__).joinpath("fingerprint.sql").read_text(encoding="utf-8"))

@@ -1,0 +1,41 @@
+"""What the manifest asks for: a State, and what a State alone cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tenantplan.model.resource import State
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the data of one organization or tenant lives.
+
+    `mode` is "shared" or "dedicated". `server` and `database` are set in dedicated mode; `url` is the reference
+    ("env:NAME") of a database that the organization brought itself, whose server tenantplan does not manage.
+    """
+
+    holder: str
+    mode: str
+    server: str | None = None
+    database: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Desired:
+    """Desired resources by address.
+
+    `deleted`: addresses that were declared `state: deleted`. `renames`: old address -> new address, for every resource that
+    a `renamedFrom` touches. `labels`: address of a document -> its labels. `origins`: address -> "file:line".
+    `scopes`: address -> the address of the organization (or "fleet") that the resource belongs to.
+    """
+
+    state: State = field(default_factory=dict)
+    deleted: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+    protected: frozenset[str] = frozenset()

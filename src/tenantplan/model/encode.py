@@ -1,0 +1,75 @@
+"""Resources to JSON values and back, and the canonical JSON that every digest is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from tenantplan.model.resource import TYPES, Ref, Resource, Row, Secret
+
+_TAGS = {kind: tag for tag, kind in TYPES.items()}
+_LIVE_ONLY = {"id", "managed", "retired_at"}
+
+
+def to_json(resource: Resource | None) -> dict[str, Any] | None:
+    """The resource as a JSON object with its `type`; facts of the live side (row id, ownership) are left out."""
+    if resource is None:
+        return None
+    names = [f.name for f in fields(resource) if f.name not in _LIVE_ONLY]
+    return {"type": _TAGS[type(resource)]} | {name: _plain(getattr(resource, name)) for name in names}
+
+
+def from_json(document: Mapping[str, Any] | None) -> Resource | None:
+    """The resource that `to_json` wrote."""
+    if document is None:
+        return None
+    values = {name: _rich(value) for name, value in document.items() if name != "type"}
+    for name in ("member_of", "connect"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
+    resource: Resource = TYPES[document["type"]](**values)
+    return resource
+
+
+def canonical(document: Any) -> bytes:
+    """ASCII JSON with sorted keys and no spaces: the same value always gives the same bytes, and no control character."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("\x7f", "\\u007f").encode()
+
+
+def digest(document: Any) -> str:
+    """SHA-256 of the canonical JSON, in hex."""
+    return hashlib.sha256(canonical(document)).hexdigest()
+
+
+def fingerprint(resource: Resource | None) -> str:
+    """Digest of what a resource looked like: what an operation expects to find when it runs."""
+    identity = {"id": resource.id} if isinstance(resource, Row) else {}
+    return digest([to_json(resource), identity])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return {"$ref": value.address}
+    if isinstance(value, Secret):
+        return {"$secret": value.reference, "keyed": value.keyed}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _rich(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"$ref"}:
+            return Ref(value["$ref"])
+        if value.keys() == {"$secret", "keyed"}:
+            return Secret(value["$secret"], value["keyed"])
+        return {key: _rich(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rich(item) for item in value]
+    return value

@@ -1,0 +1,166 @@
+"""The plan: what was reviewed is what runs.
+
+`digest` is the plan's identity, the same for the same input. `seal` covers every byte of the file: a file that is
+not byte for byte the canonical JSON of its content is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenantplan.errors import PlanRefused
+from tenantplan.model import address as addresses
+from tenantplan.model.encode import canonical, digest
+from tenantplan.model.operation import Operation
+
+FORMAT_VERSION = "1.0"
+_SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete": "delete", "move": "move"}
+_RANK = ("delete", "move", "create", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a plan says beside its operations: a blocker, an orphan or an unreachable place.
+
+    `rule` is the machine's name of it, `message` what a person reads.
+    """
+
+    address: str
+    rule: str
+    message: str
+
+    def document(self) -> dict[str, str]:
+        """The finding as JSON."""
+        return {"address": self.address, "rule": self.rule, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Operations in the order they run, and all that stands in their way or was left alone.
+
+    `unreachable` names what could not be read and is not planned. `unfinished` is the id of an interrupted run
+    whose records the next apply completes. `notes` are facts a reviewer should see that change nothing.
+    """
+
+    fleet: str
+    tool_version: str
+    created_at: str
+    base: Mapping[str, Any]
+    target: Mapping[str, Any]
+    config_digest: str
+    operations: tuple[Operation, ...] = ()
+    blockers: tuple[Finding, ...] = ()
+    orphans: tuple[Finding, ...] = ()
+    unreachable: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    unfinished: str | None = None
+    selection: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether apply would have nothing to do."""
+        return not self.operations and self.unfinished is None
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many declared objects are created, updated, deleted or moved, and how many databases migrated.
+
+        An object whose plan holds several actions counts once, under the weightiest.
+        """
+        actions: dict[str, set[str]] = {}
+        migrated = 0
+        for operation in self.operations:
+            if operation.action == "migrate":
+                migrated += 1
+                continue
+            held = addresses.owner(operation.address, operation.after or operation.before)
+            nested = operation.action == "delete" and operation.address.startswith(held + "/")
+            actions.setdefault(operation.address if nested else held, set()).add(_SUMMARY[operation.action])
+        counts = Counter(
+            next(action for action in _RANK if action in found) if found != {"create", "update"} else "update"
+            for found in actions.values()
+        )
+        return {name: counts[name] for name in ("create", "update", "delete")} | {
+            "migrate": migrated,
+            "move": counts["move"],
+        }
+
+    @property
+    def digest(self) -> str:
+        """The plan's identity: everything but when it was made."""
+        return digest(self._content())
+
+    @property
+    def seal(self) -> str:
+        """SHA-256 of the whole document but the seal itself."""
+        return digest(self._content() | {"created_at": self.created_at, "digest": self.digest})
+
+    def document(self) -> dict[str, Any]:
+        """The plan as the JSON document of design.md."""
+        return self._content() | {"created_at": self.created_at, "digest": self.digest, "seal": self.seal}
+
+    def to_bytes(self) -> bytes:
+        """The plan file: the canonical document and a newline."""
+        return canonical(self.document()) + b"\n"
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "tool_version": self.tool_version,
+            "fleet": self.fleet,
+            "base": dict(self.base),
+            "target": dict(self.target),
+            "config_digest": self.config_digest,
+            "operations": [operation.document() for operation in self.operations],
+            "blockers": [finding.document() for finding in self.blockers],
+            "orphans": [finding.document() for finding in self.orphans],
+            "unreachable": [finding.document() for finding in self.unreachable],
+            "notes": [finding.document() for finding in self.notes],
+            "unfinished": self.unfinished,
+            "selection": dict(self.selection),
+            "summary": self.summary,
+        }
+
+
+def parse(data: bytes, where: str) -> Plan:
+    """The plan in the bytes of a plan file; PlanRefused when it is not exactly what `to_bytes` wrote."""
+    try:
+        document = json.loads(data)
+        version = document["format_version"]
+        if version != FORMAT_VERSION:
+            raise PlanRefused(
+                f"plan format {version!r} is not {FORMAT_VERSION!r}", where=where, hint="make a new plan with this version"
+            )
+        plan = _from_document(document)
+        intact = plan.to_bytes() == data
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PlanRefused("this is not an intact plan file", where=where, hint=_AGAIN) from error
+    if not intact:
+        raise PlanRefused("the plan file was changed after it was made: its seal does not hold", where=where, hint=_AGAIN)
+    return plan
+
+
+_AGAIN = "make it again: tenantplan plan --out plan.json"
+
+
+def _from_document(document: dict[str, Any]) -> Plan:
+    findings = {
+        name: tuple(Finding(**item) for item in document[name])
+        for name in ("blockers", "orphans", "unreachable", "notes")
+    }
+    return Plan(
+        fleet=document["fleet"],
+        tool_version=document["tool_version"],
+        created_at=document["created_at"],
+        base=document["base"],
+        target=document["target"],
+        config_digest=document["config_digest"],
+        operations=tuple(Operation.parse(item) for item in document["operations"]),
+        unfinished=document["unfinished"],
+        selection=document["selection"],
+        **findings,
+    )

@@ -1,0 +1,58 @@
+"""What became of a plan: one Outcome for each operation, and the Report of the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tenantplan.model.operation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one operation.
+
+    `status`: "done", "failed", "stale" (live changed under the plan), "skipped" (an operation before it failed)
+    or "recovered" (done by an interrupted run, recorded by this one). `error` never holds row values or secrets.
+    `unreachable`: it failed because its database could not be connected to, which says nothing about the change.
+    """
+
+    operation: Operation
+    status: str
+    error: str = ""
+    unreachable: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run: its id, the digest of its plan, its outcomes in plan order, and how long it took in seconds.
+
+    `remaining` counts operations that a fresh plan after the run still lists: 0 when the run converged.
+    """
+
+    run: str
+    digest: str
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+    recovered: int = 0
+    remaining: int = 0
+
+    def count(self, *statuses: str) -> int:
+        """How many operations ended in one of the statuses."""
+        return sum(outcome.status in statuses for outcome in self.outcomes)
+
+    def document(self) -> dict[str, Any]:
+        """The report as JSON."""
+        return {
+            "run": self.run,
+            "digest": self.digest,
+            "seconds": round(self.seconds, 3),
+            "recovered": self.recovered,
+            "remaining": self.remaining,
+            "counts": {s: self.count(s) for s in ("done", "failed", "stale", "skipped")},
+            "operations": [
+                {"id": o.operation.id, "address": o.operation.address, "action": o.operation.action}
+                | {"status": o.status, "error": o.error}
+                for o in self.outcomes
+            ],
+        }

@@ -1,0 +1,89 @@
+"""What a state is made of: a handful of resource types that the engine knows, and no YAML kind.
+
+Desired and live use the same types, so that a difference is a comparison of values. References between rows
+are addresses (`Ref`), never row ids: ids belong to the database and are filled in when an operation runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# JSON values plus Ref and Secret. Timestamps are ISO 8601 strings in UTC ("2027-01-31T00:00:00Z").
+Value = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference to another row by its address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret by reference ("env:NAME" or "file:path") with a keyed hash of its value.
+
+    Two secrets are equal when their keyed hashes are. `keyed` is None while the value or the key is not known.
+    """
+
+    reference: str | None = field(default=None, compare=False)
+    keyed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the main database: `values` maps declared columns to values. `id` is the live row's key."""
+
+    table: str
+    values: Mapping[str, Value]
+    id: str | None = field(default=None, compare=False)
+    managed: bool = field(default=True, compare=False)
+    retired_at: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role of one server. `connection_limit` -1 is unlimited. `holder` is the address it belongs to."""
+
+    server: str
+    name: str
+    login: bool = False
+    connection_limit: int = -1
+    member_of: tuple[str, ...] = ()
+    password: Secret | None = None
+    holder: str | None = None
+    managed: bool = field(default=True, compare=False)
+    retired_at: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database of one server. `connect` names the roles that may CONNECT (None: not tenantplan's business)."""
+
+    server: str
+    name: str
+    owner: str | None = None
+    connection_limit: int = -1
+    allow_connections: bool = True
+    connect: tuple[str, ...] | None = None
+    holder: str | None = None
+    managed: bool = field(default=True, compare=False)
+    retired_at: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The Alembic revision of one database; `tree` is "main" or "tenant". None: no revision applied."""
+
+    server: str
+    database: str
+    tree: str
+    revision: str | None = None
+    holder: str | None = field(default=None, compare=False)
+
+
+Resource = Row | Role | Database | Schema
+State = dict[str, Resource]
+TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schema": Schema}

@@ -1,0 +1,33 @@
+"""The stamp: what tenantplan writes in COMMENT ON DATABASE and COMMENT ON ROLE, so that one query of the shared
+catalogs tells a plan whose a database is and what it holds, without a connection to it.
+
+Format: the word `tenantplan` and a JSON object, for example
+`tenantplan {"fleet":"demo","holder":"0b5c…","main":"tenantplan_main","revision":"9c1b"}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+PREFIX = "tenantplan "
+NEW = "tp_new_"
+TEMPLATE = "tp_template_"
+TOMBSTONE = "tp_deleted_"
+
+
+def encode(facts: Mapping[str, str | None]) -> str:
+    """The comment that holds `facts`; None values are left out."""
+    kept = {key: value for key, value in sorted(facts.items()) if value is not None}
+    return PREFIX + json.dumps(kept, separators=(",", ":"))
+
+
+def decode(comment: str | None) -> dict[str, str]:
+    """The facts in a comment; empty when the comment is none of tenantplan's."""
+    if not comment or not comment.startswith(PREFIX):
+        return {}
+    try:
+        facts = json.loads(comment[len(PREFIX) :])
+    except ValueError:
+        return {}
+    return {str(key): str(value) for key, value in facts.items()} if isinstance(facts, dict) else {}

@@ -1,0 +1,149 @@
+"""Desired against live: Changes, orphans and conflicts. Compares declared fields only; absence never deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tenantplan.model import address as addresses
+from tenantplan.model.change import Change
+from tenantplan.model.desired import Desired
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema, State
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What diff found: changes to make, orphans left alone, conflicts with what tenantplan does not manage."""
+
+    changes: tuple[Change, ...]
+    orphans: tuple[Finding, ...]
+    conflicts: tuple[Finding, ...]
+
+
+def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> Difference:
+    """The difference of two states. `diff(d, s)` is empty when `s` holds what `d` declares.
+
+    `now` and `grace` decide whether what was deleted long enough ago is purged.
+    """
+    moved, sources = _renamed(live, desired.renames)
+    changes: list[Change] = []
+    conflicts: list[Finding] = []
+    for address, want in desired.state.items():
+        have = moved.get(address)
+        if have is not None and not _manages(have):
+            conflicts.append(_unmanaged(address))
+        elif have is None or comparable(have, want) != want:
+            before = None if have is None else comparable(have, want)
+            changes.append(Change(address, before, want, renamed_from=sources.get(address)))
+    gone = _deletions(desired, moved, now, grace)
+    changes.extend(gone)
+    return Difference(tuple(changes), _orphans(desired, moved), tuple(conflicts))
+
+
+def comparable(have: Resource, want: Resource) -> Resource:
+    """The live resource reduced to what `want` declares, so that equal means nothing to do."""
+    if isinstance(have, Row) and isinstance(want, Row):
+        return replace(have, values={column: have.values.get(column) for column in want.values})
+    if isinstance(have, Role) and isinstance(want, Role):
+        if want.holder is None:  # a group that other fleets of the server use too: it has to exist
+            return replace(want, login=have.login)
+        return replace(have, password=have.password if want.password is not None else None)
+    if isinstance(have, Database) and isinstance(want, Database):
+        if want.holder is None:  # the main database: it has to exist, its settings are its owner's
+            return replace(want, managed=have.managed)
+        return replace(have, connect=have.connect if want.connect is not None else None)
+    if isinstance(have, Schema) and isinstance(want, Schema):
+        return replace(have, database=want.database, tree=want.tree)
+    return have
+
+
+def _renamed(live: State, renames: Mapping[str, str]) -> tuple[State, dict[str, str]]:
+    """Live under the names that the manifest gives it, and the old address of each that moved."""
+    wanted = {old: new for old, new in renames.items() if old in live and new not in live}
+    if not wanted:
+        return live, {}
+    moved: State = {}
+    sources: dict[str, str] = {}
+    for address, resource in live.items():
+        new = addresses.renamed(address, wanted)
+        moved[new] = _follow(resource, wanted)
+        if address in wanted:
+            sources[new] = address
+    return moved, sources
+
+
+def _follow(resource: Resource, renames: Mapping[str, str]) -> Resource:
+    if isinstance(resource, Row):
+        values = {
+            column: Ref(addresses.renamed(value.address, renames)) if isinstance(value, Ref) else value
+            for column, value in resource.values.items()
+        }
+        return replace(resource, values=values)
+    return resource
+
+
+def _manages(resource: Resource) -> bool:
+    return isinstance(resource, Schema) or resource.managed
+
+
+def _unmanaged(address: str) -> Finding:
+    return Finding(
+        address,
+        "unmanaged",
+        "exists already and is not managed by this fleet; it is left alone. Rename the declared one, or remove the existing one",
+    )
+
+
+def _retired_at(resource: Resource) -> str | None:
+    return None if isinstance(resource, Schema) else resource.retired_at
+
+
+def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -> list[Change]:
+    """First steps of declared deletions, and purges of what was retired more than `grace` ago."""
+    changes = []
+    for address, have in live.items():
+        if address in desired.state or not _manages(have) or isinstance(have, Schema):
+            continue
+        holder = live.get(addresses.owner(address, have))
+        declared = address in desired.deleted or (not isinstance(have, Row) and addresses.owner(address, have) in desired.deleted)
+        if declared and _retired_at(have) is None:
+            keeps = not isinstance(have, Row) or "protect" in have.values  # rows with protection are soft-deleted
+            changes.append(Change(address, have, None, retire=keeps))
+        elif _due(have, now, grace) and (holder is None or _due(holder, now, grace)):
+            changes.append(Change(address, have, None))
+    return changes
+
+
+def _due(resource: Resource, now: datetime, grace: timedelta) -> bool:
+    stamp = _retired_at(resource)
+    return stamp is not None and datetime.fromisoformat(stamp) + grace <= now
+
+
+def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
+    known = desired.state.keys() | desired.deleted
+    missing = {
+        address: resource
+        for address, resource in live.items()
+        if address not in known and _manages(resource) and not isinstance(resource, Schema)
+    }
+    emptied = {r.holder for r in missing.values() if isinstance(r, Database)}
+    found = []
+    for address, resource in missing.items():
+        if isinstance(resource, Role) and resource.holder in emptied:
+            continue  # its database speaks for it
+        parents = {addresses.document(address), addresses.owner(address, resource)} - {address}
+        if parents & (missing.keys() | desired.deleted) or _shared_group(resource):
+            continue
+        retired = _retired_at(resource)
+        if retired:
+            message = f"deleted {retired[:10]}, kept until its grace period ends"
+        else:
+            message = "live but not declared: left alone (state: deleted would remove it)"
+        found.append(Finding(address, "orphan", message))
+    return tuple(sorted(found, key=lambda finding: finding.address))
+
+
+def _shared_group(resource: Resource) -> bool:
+    return isinstance(resource, Role) and resource.holder is None

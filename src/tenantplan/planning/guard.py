@@ -1,0 +1,116 @@
+"""What must not happen: protection, moves that would lose data, and brakes on deletions and mass changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tenantplan.model import address as addresses
+from tenantplan.model.desired import Desired
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding, Plan
+from tenantplan.model.resource import Row, State
+from tenantplan.planning.lower import moves
+
+DELETES = "max-deletes"
+CHANGES = "max-changes"
+_SMALL_FLEET = 10  # a share of fewer organizations than this says nothing
+
+
+@dataclass(frozen=True)
+class Brakes:
+    """Limits of one plan: deletions, and changed organizations as a share of the live ones and as a number."""
+
+    max_deletes: int
+    max_changed_percent: int
+    max_changed: int | None = None
+
+
+def protection(operations: Iterable[Operation]) -> list[Finding]:
+    """A blocker for each deletion of what the live main database still protects: protection goes in an earlier apply."""
+    rows = [o for o in operations if o.action == "delete" and o.retire and isinstance(o.before, Row)]
+    return [
+        Finding(
+            o.address,
+            "protected",
+            "is protected: set protect: false, apply that, and only then state: deleted",
+        )
+        for o in rows
+        if isinstance(o.before, Row) and o.before.values.get("protect")
+    ]
+
+
+def relocations(operations: Iterable[Operation]) -> list[Operation]:
+    """The operations that change where an organization's or tenant's data lives."""
+    return [
+        o
+        for o in operations
+        if isinstance(o.before, Row) and isinstance(o.after, Row) and moves(o.before, o.after)
+    ]
+
+
+def occupied(operation: Operation, rows: Mapping[str, int]) -> Finding | None:
+    """A blocker for a move of an organization that has tenant rows: they would be left behind."""
+    if not rows:
+        return None
+    tables = ", ".join(sorted(rows))
+    return Finding(
+        operation.address,
+        "occupied",
+        f"has rows in {tables}; changing where its data lives would leave them behind, and moving them is not supported yet."
+        " Keep its database as it is, or empty those tables first",
+    )
+
+
+def brakes(operations: Sequence[Operation], deletes: int, live_organizations: int, limits: Brakes) -> list[Finding]:
+    """Blockers for too many deletions or too large a share of the fleet changed at once. Creations do not count."""
+    found = []
+    if deletes > limits.max_deletes:
+        found.append(
+            Finding(
+                "fleet",
+                DELETES,
+                f"{deletes} deletion{'s' if deletes != 1 else ''} planned, {limits.max_deletes} allowed:"
+                f" apply with --allow-deletes {deletes} if that is meant",
+            )
+        )
+    changed = len({o.scope for o in operations if o.action in ("update", "move", "delete", "grant") and _is_held(o.scope)})
+    share = 100 * changed / live_organizations if live_organizations else 0
+    if limits.max_changed is not None and changed > limits.max_changed:
+        found.append(_mass(f"{changed} organizations would change, {limits.max_changed} allowed (guard.maxChanged)"))
+    elif live_organizations >= _SMALL_FLEET and share > limits.max_changed_percent:
+        percent = f"{changed} of {live_organizations} organizations would change"
+        found.append(_mass(f"{percent}, {limits.max_changed_percent} % allowed (guard.maxChangedPercent)"))
+    return found
+
+
+def _mass(message: str) -> Finding:
+    return Finding("fleet", CHANGES, f"{message}: split the change with --target or --selector, or raise the limit")
+
+
+def _is_held(scope: str) -> bool:
+    return scope.split("/", 1)[0] in ("organization", "tenant")
+
+
+def live_organizations(live: State) -> int:
+    """How many organizations and tenants exist and are not retired."""
+    rows = (r for a, r in live.items() if isinstance(r, Row) and a.count("/") == 1 and _is_held(a))
+    return sum(1 for row in rows if row.managed and row.retired_at is None)
+
+
+def standing(plan: Plan, allow_deletes: int | None) -> tuple[Finding, ...]:
+    """The plan's blockers that still stand when the person applying allowed exactly `allow_deletes` deletions."""
+    deletes = plan.summary["delete"]
+    if allow_deletes is not None and allow_deletes != deletes:
+        wrong = Finding("fleet", DELETES, f"--allow-deletes {allow_deletes} is not what the plan holds: {deletes} to delete")
+        return (wrong, *(b for b in plan.blockers if b.rule != DELETES))
+    return tuple(b for b in plan.blockers if not (b.rule == DELETES and allow_deletes == deletes))
+
+
+def lifted_first(desired: Desired, live: State) -> list[Finding]:
+    """A blocker where a document says both `state: deleted` and `protect: true` while its row is live."""
+    return [
+        Finding(a, "protected", "says state: deleted and protect: true; set protect: false and apply that first")
+        for a in sorted(desired.deleted & desired.protected)
+        if a in live and addresses.document(a) == a
+    ]

@@ -1,0 +1,87 @@
+"""A part of a plan: --target, --exclude and --selector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tenantplan.errors import UsageError
+from tenantplan.model.operation import Operation
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Addresses to keep, addresses to leave out, labels that an organization or tenant must have."""
+
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not (self.targets or self.excludes or self.labels)
+
+    def document(self) -> dict[str, object]:
+        """The selection as the plan file holds it."""
+        if self.everything:
+            return {}
+        return {"target": list(self.targets), "exclude": list(self.excludes), "selector": dict(self.labels)}
+
+
+def parse_selector(texts: Sequence[str]) -> dict[str, str]:
+    """Labels from `key=value` texts; UsageError for anything else."""
+    labels = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not key or not value:
+            raise UsageError(f"--selector {text!r} is not key=value", hint="for example: --selector region=eu")
+        labels[key] = value
+    return labels
+
+
+def select(
+    operations: Sequence[Operation], selection: Selection, labels: Mapping[str, Mapping[str, str]], known: frozenset[str]
+) -> tuple[Operation, ...]:
+    """The selected operations and all that they depend on, in the same order.
+
+    `known` are all addresses, live or declared: a target that names none is a UsageError, since a misspelt one would
+    select nothing and look like success.
+    """
+    for address in (*selection.targets, *selection.excludes):
+        if not any(_within(k, address) for k in known):
+            raise UsageError(f"{address} is neither declared nor live", hint="addresses are written as in the plan: organization/NAME")
+    if selection.everything:
+        return tuple(operations)
+    by_id = {operation.id: operation for operation in operations}
+    chosen: set[str] = set()
+    stack = [o.id for o in operations if _chosen(o, selection, labels)]
+    while stack:
+        identifier = stack.pop()
+        if identifier not in chosen:
+            chosen.add(identifier)
+            stack.extend(d for d in by_id[identifier].depends_on if d in by_id)
+    dropped = _with_followers(operations, {o.id for o in operations if _named(o, selection.excludes)})
+    return tuple(o for o in operations if o.id in chosen and o.id not in dropped)
+
+
+def _with_followers(operations: Sequence[Operation], dropped: set[str]) -> set[str]:
+    for operation in operations:  # dependencies come first, so one pass is enough
+        if dropped.intersection(operation.depends_on):
+            dropped.add(operation.id)
+    return dropped
+
+
+def _chosen(operation: Operation, selection: Selection, labels: Mapping[str, Mapping[str, str]]) -> bool:
+    if selection.targets and not _named(operation, selection.targets):
+        return False
+    mine = labels.get(operation.scope, {})
+    return all(mine.get(key) == value for key, value in selection.labels.items())
+
+
+def _named(operation: Operation, addresses: Sequence[str]) -> bool:
+    return any(_within(operation.address, a) or _within(operation.scope, a) for a in addresses)
+
+
+def _within(address: str, ancestor: str) -> bool:
+    return address == ancestor or address.startswith(ancestor + "/")

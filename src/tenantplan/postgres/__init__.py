@@ -1,0 +1,1 @@
+"""How tenantplan talks to PostgreSQL: connection strings, connections, the lock, the embedded server, named queries."""

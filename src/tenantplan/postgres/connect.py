@@ -1,0 +1,143 @@
+"""Connections within a budget, and what to say when there is none.
+
+psycopg reports no SQLSTATE when connecting fails, so the server's words are matched here, once, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from tenantplan.errors import ConnectError, SettingsError
+from tenantplan.postgres.url import Server
+
+Connection = psycopg.Connection[Any]
+CONNECT_TIMEOUT = 10
+PATIENCE = 60.0  # seconds that a full server is waited for
+
+_BUSY = re.compile(r"too many clients|remaining connection slots|too many connections|in recovery|starting up", re.I)
+_ADVICE = (
+    (re.compile(r"Connection refused|No such file or directory|could not connect", re.I),
+     "nothing listens there: check host and port, that PostgreSQL runs, and the firewall"),
+    (re.compile(r"could not translate host name|Name or service not known|resolve", re.I), "check the host name"),
+    (re.compile(r"timeout expired|timed out|No route|unreachable", re.I), "check host, port and firewall"),
+    (re.compile(r"password authentication failed|no password supplied|SCRAM|SASL", re.I),
+     "check user and password; special characters in a connection string are percent-encoded"),
+    (re.compile(r"pg_hba", re.I), "the server's pg_hba.conf does not let this user in from here (or asks for TLS)"),
+    (re.compile(r"SSL|certificate|TLS", re.I), "check sslmode and sslrootcert, and that the server's certificate names this host"),
+    (re.compile(r"not currently accepting connections", re.I), "the database was closed: ALTER DATABASE … ALLOW_CONNECTIONS true opens it"),
+    (re.compile(r"permission denied for database", re.I), "the role may not CONNECT to this database"),
+    (re.compile(r"database .* does not exist", re.I), "check the database name; tenantplan plan shows what is missing"),
+    (re.compile(r"role .* does not exist", re.I), "check the user name"),
+    (_BUSY, "the server is out of connections: lower maxConnections, or raise max_connections there"),
+)
+
+
+class Connector:
+    """Opens connections to the servers of a fleet, never more at once than `total` and each server's own budget.
+
+    `tag` becomes application_name, by which a later run finds the sessions of a dead one. `patient` waits for a server
+    that is out of connections instead of failing.
+    """
+
+    def __init__(self, servers: Mapping[str, Server], total: int, *, tag: str = "tenantplan", patient: bool = False) -> None:
+        self.servers = dict(servers)
+        self.tag = tag
+        self._patient = patient
+        self._total = threading.BoundedSemaphore(total)
+        self._each = {alias: threading.BoundedSemaphore(server.max_connections) for alias, server in servers.items()}
+
+    def add(self, server: Server) -> None:
+        """Makes one more server known."""
+        self.servers[server.alias] = server
+        self._each[server.alias] = threading.BoundedSemaphore(server.max_connections)
+
+    @contextmanager
+    def connect(self, alias: str, dbname: str | None = None, *, read_only: bool = False) -> Iterator[Connection]:
+        """A session in autocommit mode on a database (default: the server's maintenance database), closed at the end.
+
+        Raises ConnectError that names host, port and database, and what to check.
+        """
+        with self._each[alias], self._total:
+            connection = self._open(self.servers[alias], dbname, read_only)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def _open(self, server: Server, dbname: str | None, read_only: bool) -> Connection:
+        deadline = time.monotonic() + PATIENCE
+        pause = 0.1
+        while True:
+            try:
+                return _dial(server, dbname or server.maintenance, self.tag, read_only)
+            except ConnectError as error:
+                if not (error.retryable and self._patient) or time.monotonic() > deadline:
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 3.0)
+
+
+def _dial(server: Server, dbname: str, tag: str, read_only: bool) -> Connection:
+    options = "-c search_path=pg_catalog,pg_temp -c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
+    if read_only:
+        options += " -c default_transaction_read_only=on"
+    params = {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, "dbname": _literal(dbname)}
+    try:
+        return psycopg.connect("", **params, options=options, application_name=tag, autocommit=True)  # type: ignore[arg-type]
+    except psycopg.OperationalError as error:
+        raise explain(error, server, dbname) from None
+    except UnicodeError:
+        raise ConnectError("the server's name cannot be read", where=server.place, hint="check the host name") from None
+
+
+def _literal(dbname: str) -> str:
+    """A database name that libpq cannot take for a connection string (it would, given `=` or a URL)."""
+    if "=" in dbname or "://" in dbname or "\0" in dbname:
+        raise SettingsError(f"{dbname!r} cannot be a database name", hint="database names have no = and no ://")
+    return dbname
+
+
+def explain(error: psycopg.Error, server: Server, dbname: str) -> ConnectError:
+    """A ConnectError for a failed connection: what libpq said, where, and what to check."""
+    text = " ".join(str(error).split())
+    said = re.sub(r'^connection failed: |connection to server (at|on) .*? failed: |^FATAL:\s+', "", text)
+    said = re.sub(r"^FATAL:\s+", "", said).removesuffix("Is the server running locally and accepting connections on that socket?")
+    said = said.split(" Multiple connection attempts")[0].removesuffix("Is the server running on that host and accepting TCP/IP connections?")
+    advice = next((hint for pattern, hint in _ADVICE if pattern.search(text)), "check the connection string")
+    return ConnectError(
+        f"cannot connect to database {dbname}: {said.strip()}",
+        where=f"server {server.alias}, {server.place}",
+        hint=advice,
+        retryable=bool(_BUSY.search(text)),
+    )
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Whether a pooler answers in the server's place: then libpq's idea of the backend is not the server's own."""
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != connection.info.backend_pid
+
+
+def describe(error: psycopg.Error) -> str:
+    """SQLSTATE and message of a failed statement, without values of rows: those stand in DETAIL, and in 22xxx messages."""
+    diag = error.diag
+    state = error.sqlstate or "connection lost"
+    name = type(error).__name__
+    about = ", ".join(
+        f"{label} {value}"
+        for label, value in (("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name))
+        if value
+    )
+    if error.sqlstate is None:
+        return f"connection lost: {' '.join(str(error).split())}"
+    if state.startswith("22") or not diag.message_primary:
+        return f"{state} {name}" + (f" ({about})" if about else "")
+    return f"{state} {diag.message_primary}" + (f" ({about})" if about else "")

@@ -1,0 +1,46 @@
+"""Where a run comes from: the commit of the manifest, and who runs it (a person, or a CI job and its pull request)."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+from tenantplan.execution.context import Actor
+
+
+def base(root: Path) -> dict[str, str | bool | None]:
+    """`commit` of the fleet's repository and whether its files were `dirty`; None where there is no git."""
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--", "."))}
+
+
+def actor(commit: str | None, root: Path) -> Actor:
+    """Who is running: the CI's actor with its run and pull request, else the git author, else the user of the machine."""
+    host = socket.gethostname()
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        run = f"run {os.environ.get('GITHUB_RUN_ID', '?')}"
+        ref = os.environ.get("GITHUB_REF", "")
+        pull = f", pull request {ref.split('/')[2]}" if ref.startswith("refs/pull/") else ""
+        return Actor(f"{os.environ.get('GITHUB_ACTOR', 'unknown')} ({run}{pull})", host, commit)
+    name, mail = _git(root, "config", "user.name"), _git(root, "config", "user.email")
+    if name:
+        return Actor(f"{name} <{mail}>" if mail else name, host, commit)
+    try:
+        return Actor(getpass.getuser(), host, commit)
+    except (KeyError, OSError):
+        return Actor(f"uid {os.getuid()}", host, commit)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,95 @@
+"""Many alike as one: databases that get the same migration, and new objects of one kind when there are very many."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Schema
+from tenantplan.rendering.parts import Entry, Field, counted
+from tenantplan.rendering.safe import mask_url
+
+MANY = 200
+_NAMED = 5
+# Tables that a statement locks against writers. Only a hint for a reader: what is destructive comes from the plan.
+_LOCKS = re.compile(
+    r"(?is)^\s*(?:ALTER\s+TABLE(?:\s+IF\s+EXISTS)?(?:\s+ONLY)?|CREATE\s+(?:UNIQUE\s+)?INDEX\b(?!\s+CONCURRENTLY).*?\sON"
+    r"(?:\s+ONLY)?)\s+([\w.\"]+)"
+)
+_CREATES = re.compile(r"(?is)^\s*CREATE\s+TABLE(?:\s+IF\s+NOT\s+EXISTS)?\s+([\w.\"]+)")
+
+
+def migrations(operations: Sequence[Operation]) -> list[Entry]:
+    """One entry for all databases with the same path and the same statements (requirements.md N4)."""
+    groups: dict[tuple[object, ...], list[Operation]] = {}
+    for operation in operations:
+        key = (*_ends(operation), operation.risk, operation.revisions, operation.statements)
+        groups.setdefault(key, []).append(operation)
+    return [_migration(group) for group in groups.values()]
+
+
+def alike(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, new objects summed up by kind when there are over 200 in all."""
+    if len(entries) <= MANY:
+        return list(entries)
+    kinds: dict[str, list[Entry]] = {}
+    rest: list[Entry] = []
+    for entry in entries:
+        (kinds.setdefault(entry.title.split("/")[0], []) if entry.shape else rest).append(entry)
+    return [one for kind, group in kinds.items() for one in _summed(kind, group)] + rest
+
+
+def _ends(operation: Operation) -> tuple[str, str, str]:
+    before, after = operation.before, operation.after
+    tree = next((r.tree for r in (after, before) if isinstance(r, Schema)), "")
+    old, new = (r.revision if isinstance(r, Schema) else None for r in (before, after))
+    return tree, old or "empty", new or (operation.revisions[-1] if operation.revisions else "empty")
+
+
+def _migration(group: Sequence[Operation]) -> Entry:
+    first = group[0]
+    _, old, new = _ends(first)
+    revisions = counted(len(first.revisions), "revision")
+    same = "the same " if len(group) > 1 else ""
+    locked = _locked(first.statements)
+    locks = f", locks {', '.join(locked[:3])}{' and others' if len(locked) > 3 else ''}" if locked else ""
+    return Entry(
+        "^",
+        first.address if len(group) == 1 else counted(len(group), "database"),
+        f"migrate {old} -> {new}: {revisions}, {same}{counted(len(first.statements), 'statement')}{locks}",
+        statements=tuple(mask_url(statement) for statement in first.statements),
+        names=tuple(sorted(_database(operation) for operation in group)) if len(group) > 1 else (),
+        destructive=first.risk == "destructive",
+    )
+
+
+def _locked(statements: Iterable[str]) -> list[str]:
+    """Tables that exist before and are locked, in order; at an unknown statement there is simply no hint."""
+    made: set[str] = set()
+    found: dict[str, None] = {}
+    for statement in statements:
+        if match := _CREATES.match(statement):
+            made.add(match.group(1))
+        elif (match := _LOCKS.match(statement)) and match.group(1) not in made:
+            found[match.group(1)] = None
+    return list(found)
+
+
+def _database(operation: Operation) -> str:
+    for resource in (operation.after, operation.before):
+        if isinstance(resource, Schema) and resource.database:
+            return f"{resource.server}/{resource.database}"
+    return operation.address
+
+
+def _summed(kind: str, group: Sequence[Entry]) -> list[Entry]:
+    if len(group) <= _NAMED:
+        return list(group)
+    shapes = Counter(entry.shape for entry in group if entry.shape).most_common()
+    most = ", ".join(f"{number:,} {shape}" for shape, number in shapes[:3])
+    others = f", {sum(number for _, number in shapes[3:]):,} others" if len(shapes) > 3 else ""
+    names = ", ".join(entry.title for entry in group[:3])
+    more = Field("", f"{names} and {len(group) - 3:,} more (--verbose)")
+    return [Entry("+", counted(len(group), kind), most + others, (more,))]

@@ -1,0 +1,186 @@
+"""Plans, reports and tables for a terminal or a log: plain lines, colours only on request.
+
+Every value passes `safe.terminal`, and no line begins with a value, so that none can speak to a CI runner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from tenantplan.model.plan import Finding, Plan
+from tenantplan.model.report import Outcome, Report
+from tenantplan.rendering.parts import Entry, Field, clipped, counted
+from tenantplan.rendering.safe import mask_url, terminal
+from tenantplan.rendering.view import DriftItem, View, build, counts, risk
+
+_COLORS = {"+": "green", "~": "yellow", "^": "cyan", "-": "red", ">": "magenta", "=": "blue"}
+_COLORS |= {"?": "yellow", "!": "red", "i": "blue"}
+_INDENT = "        "
+_STATEMENT = 110
+_NAMES = 3
+_NEXT = {
+    "failed": "fix the cause and run tenantplan apply again: only what is unfinished runs",
+    "stale": "it changed after the plan was made and was left untouched: make a new plan, review it, apply it",
+    "skipped": "not tried, because something it needs failed: the next tenantplan apply runs it",
+}
+
+
+def plan(plan: Plan, *, color: bool = False, verbose: bool = False, grace_days: int | None = None) -> str:
+    """The plan as lines of text, each ended by a newline; `verbose` shows every value, statement and database."""
+    view = build(plan, verbose=verbose, grace_days=grace_days)
+    width = _width(view)
+    lines = [_header(view, color), ""]
+    lines += [line for entry in view.entries for line in _entry(entry, width, color, verbose)]
+    lines += _findings(view, width, color)
+    if lines[-1]:
+        lines.append("")
+    return "\n".join(lines + _footer(view, color, verbose)) + "\n"
+
+
+def report(report: Report, *, color: bool = False) -> str:
+    """What became of a plan: all that was not done with its reason and the next step, then the counts."""
+    lines: list[str] = []
+    for status in ("failed", "stale", "skipped"):
+        outcomes = [outcome for outcome in report.outcomes if outcome.status == status]
+        if outcomes:
+            lines += [_paint(f"{len(outcomes):,} {status}: {_NEXT[status]}", "!", color)]
+            lines += [_outcome(outcome, color) for outcome in outcomes] + [""]
+    if report.recovered:
+        lines.append(f"Recovered: {counted(report.recovered, 'operation')} that an interrupted run had done.")
+    if report.remaining:
+        more = counted(report.remaining, "operation")
+        lines.append(f"A fresh plan still lists {more}: run tenantplan plan to see why.")
+    others = "".join(f", {report.count(s):,} {s}" for s in ("stale", "skipped") if report.count(s))
+    done, failed = report.count("done", "recovered"), report.count("failed")
+    total = f"Applied: {done:,} done, {failed:,} failed{others} in {report.seconds:.1f} s"
+    lines.append(_paint(total, "!" if failed or others else "+", color))
+    return "\n".join(lines) + "\n"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, color: bool = False) -> str:
+    """Aligned columns under their headers; None is an empty cell."""
+    cells = [["" if cell is None else terminal(mask_url(str(cell))) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(headers), *cells]) for i in range(len(headers))]
+    lines = [_columns(headers, widths), *(_columns(row, widths) for row in cells)]
+    head = click.style(lines[0], bold=True) if color else lines[0]
+    return "\n".join([head, *lines[1:]]) + "\n"
+
+
+def drift(items: Sequence[DriftItem], *, color: bool = False) -> str:
+    """What differs from what was last applied, grouped by address."""
+    if not items:
+        return "No drift. Everything is as it was last applied.\n"
+    lines: list[str] = []
+    held: dict[str, list[DriftItem]] = {}
+    for item in items:
+        held.setdefault(item.address, []).append(item)
+    for address, group in held.items():
+        lines.append(f"  {_paint('~', '~', color)} {terminal(address)}")
+        for item in group:
+            expected, actual = (terminal(mask_url(v)) or "absent" for v in (item.expected, item.actual))
+            lines.append(f"{_INDENT}{terminal(item.name)}  expected {expected}, found {actual}")
+    lines += ["", f"Drift: {counted(len(items), 'difference')} in {counted(len(held), 'object')}."]
+    return "\n".join(lines) + "\n"
+
+
+def _header(view: View, color: bool) -> str:
+    parts = [f"fleet {terminal(view.fleet)}"]
+    parts += [f"main {terminal(view.main)}"] if view.main else []
+    parts += [f"base {terminal(view.base)}"] if view.base else []
+    parts += [f"only {terminal(view.selection)}"] if view.selection else []
+    title = click.style("tenantplan plan", bold=True) if color else "tenantplan plan"
+    return "   ".join([title, *parts])
+
+
+def _width(view: View) -> int:
+    titles = [entry.title for entry in view.entries]
+    titles += [f.address for group in (view.orphans, view.unreachable, view.blockers, view.notes) for f in group]
+    return min(max((len(terminal(title)) for title in titles), default=0), 40)
+
+
+def _entry(entry: Entry, width: int, color: bool, verbose: bool) -> Iterator[str]:
+    title = terminal(entry.title).ljust(width)
+    headline, rest = terminal(entry.headline), entry.fields
+    if not headline and len(rest) == 1:
+        headline, rest = _field(rest[0]), ()
+    tail = _paint("  (destructive)", "!", color) if entry.destructive else ""
+    yield f"  {_paint(entry.symbol, entry.symbol, color)} {title}  {headline}".rstrip() + tail
+    for field in rest:
+        yield _INDENT + _field(field)
+    yield from _names(entry.names, verbose)
+    yield from _statements(entry, verbose)
+
+
+def _field(field: Field) -> str:
+    sign = "" if field.sign in ("", "~") else f"{field.sign} "
+    values = " -> ".join(terminal(value) for value in (field.before, field.after) if value is not None)
+    return f"{sign}{terminal(field.label)}  {values}".rstrip()
+
+
+def _names(names: tuple[str, ...], verbose: bool) -> Iterator[str]:
+    if verbose:
+        yield from (f"{_INDENT}on {terminal(name)}" for name in names)
+    elif names:
+        more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+        yield f"{_INDENT}on {', '.join(terminal(name) for name in names[:_NAMES])}{more}"
+
+
+def _statements(entry: Entry, verbose: bool) -> Iterator[str]:
+    if verbose:
+        lines = [line for statement in entry.statements for line in statement.splitlines()]
+        yield from (f"{_INDENT}{terminal(line.expandtabs(4))}" for line in lines if line.strip())
+    elif entry.symbol == "^" and entry.statements:
+        yield _INDENT + terminal(clipped(" ".join(entry.statements[0].split()), _STATEMENT))
+        if len(entry.statements) > 1:
+            yield f"{_INDENT}… {len(entry.statements) - 1} more (--verbose)"
+
+
+def _findings(view: View, width: int, color: bool) -> list[str]:
+    groups = (("?", view.orphans), ("!", view.unreachable), ("!", view.blockers), ("i", view.notes))
+    return [_finding(symbol, finding, width, color) for symbol, findings in groups for finding in findings]
+
+
+def _finding(symbol: str, finding: Finding, width: int, color: bool) -> str:
+    address = terminal(finding.address).ljust(width)
+    return f"  {_paint(symbol, symbol, color)} {address}  {terminal(finding.message)}"
+
+
+def _footer(view: View, color: bool, verbose: bool) -> list[str]:
+    lines: list[str] = []
+    if view.unfinished:
+        lines.append(f"Run {terminal(view.unfinished)} was interrupted: apply first completes what it left.")
+    if view.empty:
+        where = " in what could be read" if view.unreachable else ""
+        lines.append(_paint(f"No changes{where}. The live fleet is what the YAML asks for.", "+", color))
+    else:
+        verdict = _paint(risk(view), "!", color) if view.destructive else risk(view)
+        lines.append(f"Plan: {counts(view)}. {verdict}")
+    if view.blockers:
+        only_brake = view.braked and len({finding.rule for finding in view.blockers}) == 1
+        unless = f" without --allow-deletes {view.summary['delete']}" if only_brake else ""
+        stops = f"Blocked: {counted(len(view.blockers), 'blocker')} above; apply refuses this plan{unless} (exit 3)."
+        lines.append(_paint(stops, "!", color))
+        if not only_brake:
+            return lines
+    if not view.empty:
+        digest = view.digest if verbose else view.digest[:12] + "…"
+        lines.append(
+            f"digest {digest}   apply exactly this: tenantplan plan --out plan.json, then tenantplan apply plan.json"
+        )
+    return lines
+
+
+def _outcome(outcome: Outcome, color: bool) -> str:
+    address = f"{outcome.operation.action} {terminal(outcome.operation.address)}"
+    reason = f"  {terminal(mask_url(outcome.error))}" if outcome.error else ""
+    return f"  {_paint('!', '!', color)} {address}{reason}"
+
+
+def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return ("  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))).rstrip()
+
+
+def _paint(text: str, symbol: str, color: bool) -> str:
+    return click.style(text, fg=_COLORS[symbol]) if color else text

@@ -1,0 +1,144 @@
+"""A plan as people read it: redacted, grouped by declared object, destructive changes first. PURE: no output here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tenantplan.model import address as addresses
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding, Plan
+from tenantplan.rendering import groups
+from tenantplan.rendering.entries import Wording, declared, shortened
+from tenantplan.rendering.parts import SYMBOLS, Entry, Field, clipped
+from tenantplan.rendering.safe import mask_url
+
+__all__ = ["DriftItem", "Entry", "Field", "View", "build", "counts", "risk"]
+_ORDER = {symbol: rank for rank, symbol in enumerate(SYMBOLS)}
+_MESSAGE = 1000
+_BRAKE = "max-deletes"
+
+
+@dataclass(frozen=True, slots=True)
+class DriftItem:
+    """A difference that drift found: at `address`, the object or field `name`; "" means absent."""
+
+    address: str
+    name: str
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True)
+class View:
+    """All that a rendered plan says. `main` and `base` are short descriptions, "" when the plan does not know."""
+
+    fleet: str
+    main: str
+    base: str
+    selection: str
+    digest: str
+    summary: Mapping[str, int]
+    entries: tuple[Entry, ...]
+    blockers: tuple[Finding, ...]
+    orphans: tuple[Finding, ...]
+    unreachable: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+    unfinished: str | None
+
+    @property
+    def destructive(self) -> int:
+        """How many entries destroy something."""
+        return sum(entry.destructive for entry in self.entries)
+
+    @property
+    def braked(self) -> bool:
+        """Whether the brake on deletions holds the plan, which `apply --allow-deletes` can release."""
+        return any(finding.rule == _BRAKE for finding in self.blockers)
+
+    @property
+    def empty(self) -> bool:
+        """Whether apply would have nothing to do."""
+        return not self.entries and self.unfinished is None
+
+
+def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -> View:
+    """The view of a plan; `verbose` leaves nothing out, `grace_days` is how long a deletion can be undone."""
+    return View(
+        fleet=plan.fleet,
+        main=_main(plan.target),
+        base=_base(plan.base),
+        selection=_selection(plan.selection),
+        digest=plan.digest,
+        summary=plan.summary,
+        entries=_entries(plan.operations, Wording(verbose, grace_days)),
+        blockers=_findings(plan.blockers),
+        orphans=_findings(plan.orphans),
+        unreachable=_findings(plan.unreachable),
+        notes=_findings(plan.notes),
+        unfinished=plan.unfinished,
+    )
+
+
+def counts(view: View) -> str:
+    """The plan in numbers: "1 to create, 1 to update, 12 to migrate, 0 to delete; 1 orphan, 1 unreachable"."""
+    names = ("create", "update", "migrate", "delete", "move")
+    wanted = [name for name in names if view.summary[name] or name != "move"]
+    changes = ", ".join(f"{view.summary[name]:,} to {name}" for name in wanted)
+    found = [
+        f"{len(items):,} {one if len(items) == 1 else many}"
+        for items, one, many in (
+            (view.blockers, "blocker", "blockers"),
+            (view.orphans, "orphan", "orphans"),
+            (view.unreachable, "unreachable", "unreachable"),
+        )
+        if items
+    ]
+    return changes + (f"; {', '.join(found)}" if found else "")
+
+
+def risk(view: View) -> str:
+    """The end of the counts: what the plan destroys, and the flag that its deletions need."""
+    first = f"{view.destructive:,} destructive." if view.destructive else "Nothing destructive."
+    flag = f" apply needs --allow-deletes {view.summary['delete']}." if view.braked else ""
+    return first + flag
+
+
+def _entries(operations: Sequence[Operation], wording: Wording) -> tuple[Entry, ...]:
+    held: dict[str, list[Operation]] = {}
+    migrating: list[Operation] = []
+    for operation in operations:
+        if operation.action == "migrate":
+            migrating.append(operation)
+        else:
+            owner = addresses.owner(operation.address, operation.after or operation.before)
+            held.setdefault(owner, []).append(operation)
+    found = [entry for owner, group in held.items() for entry in declared(owner, group, wording)]
+    found += groups.migrations(migrating)
+    found.sort(key=lambda entry: entry.title)
+    shown = found if wording.verbose else [shortened(entry) for entry in groups.alike(found)]
+    return tuple(sorted(shown, key=lambda entry: (not entry.destructive, _ORDER[entry.symbol])))
+
+
+def _findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(Finding(f.address, f.rule, clipped(mask_url(f.message), _MESSAGE)) for f in findings)
+
+
+def _main(target: Mapping[str, object]) -> str:
+    main = str(target.get("main_database") or "")
+    version = str(target.get("server_version") or "")
+    server = f" on {target['server']}" if target.get("server") else ""
+    return ", ".join(part for part in (main + server, f"PostgreSQL {version}" if version else "") if part)
+
+
+def _base(base: Mapping[str, object]) -> str:
+    commit = str(base.get("commit") or "")[:7]
+    return f"{commit}{' with uncommitted changes' if base.get('dirty') else ''}" if commit else ""
+
+
+def _selection(selection: Mapping[str, object]) -> str:
+    shown = []
+    for name, value in sorted(selection.items()):
+        values = value if isinstance(value, (list, tuple)) else [value]
+        shown += [f"{name} {item}" for item in values if item not in (None, "", {})]
+    return clipped(", ".join(shown), _MESSAGE)

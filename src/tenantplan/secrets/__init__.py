@@ -1,0 +1,1 @@
+"""Secrets are references; this package resolves, judges and hashes them, and nothing here prints one."""

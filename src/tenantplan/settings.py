@@ -1,0 +1,172 @@
+"""The fleet file `tenantplan.yaml`, with environment and flags applied: frozen Settings for every stage."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tenantplan.documents.reference import Reference
+from tenantplan.documents.spec import Spec
+from tenantplan.errors import ManifestError, SettingsError
+
+FLEET_FILE = "tenantplan.yaml"
+DEFAULT_URL = "env:TENANTPLAN_MAIN_URL"
+DEFAULT_PREFIX = "tenantplan_org_"
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+DatabaseName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63)]
+
+
+class MainSpec(Spec):
+    """The main database: the control plane, and the rows of organizations in shared mode."""
+
+    url: Reference | None = Field(None, description="Connection string of its server; unset variable: embedded PostgreSQL.")
+    database: DatabaseName = Field("tenantplan_main", description="Name of the main database.")
+
+
+class ServerSpec(Spec):
+    """A PostgreSQL server that holds tenant databases."""
+
+    url: Reference | None = Field(None, description="Connection string; none: the server of the main database.")
+    max_connections: int = Field(16, ge=3, le=1000, description="Most connections tenantplan opens to it at once.")
+    sslmode: SslMode | None = Field(None, description="Overrides the connection string's sslmode.")
+    sslrootcert: str | None = Field(None, description="CA file, relative to the fleet file.")
+
+
+class NamingSpec(Spec):
+    """Names that tenantplan derives."""
+
+    database_prefix: str | None = Field(
+        None, pattern=r"^[a-z_][a-z0-9_]*$", max_length=40, description="Default: ORG_DB_PREFIX, else tenantplan_org_."
+    )
+
+
+class MigrationsSpec(Spec):
+    """The two Alembic trees."""
+
+    main: str | None = Field(None, description="Tree of the main database; default: the one in the package.")
+    tenant: str = Field("migrations/tenant", description="Tree of every tenant database.")
+
+
+class GuardSpec(Spec):
+    """Brakes: what a plan may do before a person has to say more."""
+
+    max_deletes: int = Field(0, ge=0, description="Deletions allowed without --allow-deletes.")
+    max_changed_percent: int = Field(50, ge=0, le=100, description="Share of the live organizations one plan may change.")
+    max_changed: int | None = Field(None, ge=0, description="Number of live organizations one plan may change.")
+    grace_days: int = Field(30, ge=0, le=3650, description="Days a deleted organization can be restored.")
+    plan_max_age_hours: int = Field(24, ge=1, le=8760, description="Hours a plan file can be applied.")
+
+
+class RolloutSpec(Spec):
+    """How apply works through the fleet."""
+
+    canary: dict[str, str] = Field(default_factory=dict, description="Labels (or tier) of what is changed first.")
+    batch: int = Field(50, ge=1, description="Organizations in a wave after the canary.")
+    parallelism: int = Field(8, ge=1, le=64, description="Organizations worked on at once.")
+    max_failures: int = Field(0, ge=0, description="Failed organizations after which no new one is started.")
+
+
+class FleetSpec(Spec):
+    """What tenantplan reconciles, where it lives and how careful it is."""
+
+    main: MainSpec = MainSpec()
+    servers: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")], ServerSpec] = Field(
+        default_factory=dict, description="Servers by name; `primary` is the main database's and always there."
+    )
+    dedicated_databases: bool = Field(True, description="false: every organization lives in shared mode.")
+    max_connections: int = Field(32, ge=3, le=5000, description="Most connections tenantplan opens at once, in all.")
+    naming: NamingSpec = NamingSpec()
+    migrations: MigrationsSpec = MigrationsSpec()
+    manifests: list[str] = Field(default_factory=lambda: ["tenants"], min_length=1, description="Files and folders.")
+    guard: GuardSpec = GuardSpec()
+    rollout: RolloutSpec = RolloutSpec()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A fleet: its name, its folder, its spec, and what the environment decides."""
+
+    fleet: str
+    root: Path
+    spec: FleetSpec
+    prefix: str
+
+    @property
+    def servers(self) -> Mapping[str, ServerSpec]:
+        """Servers by name; `primary`, the main database's, is always there."""
+        return {"primary": ServerSpec(), **self.spec.servers}
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the embedded server keeps its data."""
+        return self.root / ".tenantplan"
+
+    def url_reference(self, server: str) -> str:
+        """The reference of a server's connection string; a server without one is the main database's."""
+        spec = self.servers[server]
+        if spec.url is not None:
+            return spec.url.text
+        return self.spec.main.url.text if self.spec.main.url else DEFAULT_URL
+
+    def migrations(self, tree: str) -> Path:
+        """The folder of an Alembic tree, "main" or "tenant"."""
+        configured = self.spec.migrations.main if tree == "main" else self.spec.migrations.tenant
+        return self.root / configured if configured else packaged_migrations(tree)
+
+
+def packaged_migrations(tree: str) -> Path:
+    """The tree that comes with tenantplan: in the wheel, or beside `src` in a checkout."""
+    here = Path(__file__).parent
+    packaged = here / "_migrations" / tree
+    return packaged if packaged.exists() else here.parents[1] / "migrations" / tree
+
+
+def find(start: Path, flag: str | None = None) -> Path:
+    """The fleet file: `flag`, else TENANTPLAN_FLEET, else the nearest one from `start` upward."""
+    named = flag or os.environ.get("TENANTPLAN_FLEET")
+    if named:
+        path = Path(named)
+        path = path / FLEET_FILE if path.is_dir() else path
+        if not path.is_file():
+            raise SettingsError("there is no such fleet file", where=named, hint="check --fleet or TENANTPLAN_FLEET")
+        return path.resolve()
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / FLEET_FILE).is_file():
+            return folder / FLEET_FILE
+    raise SettingsError(
+        f"no {FLEET_FILE} here or in a folder above",
+        where=str(start),
+        hint="make one with: tenantplan init, or name it with --fleet PATH",
+    )
+
+
+def load(path: Path) -> Settings:
+    """The Settings in a fleet file; ManifestError with every mistake located."""
+    from tenantplan.documents import load as load_documents
+
+    documents = load_documents(path.parent, [path.name], {"Fleet": FleetSpec})
+    if len(documents) != 1:
+        raise ManifestError([f"{path.name}: {len(documents)} Fleet documents; a fleet file holds exactly one"])
+    spec = documents[0].spec
+    assert isinstance(spec, FleetSpec)
+    primary = spec.servers.get("primary")
+    if primary is not None and primary.url is not None:
+        place = documents[0].source
+        raise ManifestError([f"{place}: servers.primary has a url; primary is the main server: set spec.main.url instead"])
+    prefix = spec.naming.database_prefix or os.environ.get("ORG_DB_PREFIX") or DEFAULT_PREFIX
+    return Settings(fleet=documents[0].name, root=path.parent, spec=spec, prefix=_checked_prefix(prefix))
+
+
+def _checked_prefix(prefix: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", prefix) or prefix.startswith(("pg_", "tp_")):
+        raise SettingsError(
+            f"the database prefix {prefix!r} cannot be used",
+            hint="use lower-case letters, digits and _, at most 40, not starting with pg_ or tp_ (naming.databasePrefix, ORG_DB_PREFIX)",
+        )
+    return prefix

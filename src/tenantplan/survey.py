@@ -1,0 +1,160 @@
+"""The live side, whole: every server's shared catalogs, the main database, and databases that organizations brought."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import psycopg
+
+from tenantplan.errors import ConnectError, PrivilegeError, TenantplanError
+from tenantplan.execution.context import MAIN
+from tenantplan.execution.migrate import current_revision
+from tenantplan.live.main import MainFacts, read_main
+from tenantplan.live.server import ServerFacts, Whose, read_server
+from tenantplan.model import address as addresses
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Database, Row, Schema, State
+from tenantplan.postgres.connect import Connector
+from tenantplan.servers import Servers, brought_server
+from tenantplan.settings import Settings
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is there. `state` is live State over all servers; `held_out` maps addresses of organizations and tenants that
+    cannot be planned, because their server or database is out of reach, to the reason."""
+
+    state: State
+    main: MainFacts
+    servers: Mapping[str, ServerFacts]
+    held_out: Mapping[str, str] = field(default_factory=dict)
+    unreachable: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to look for besides what carries the fleet's stamp: addresses that were declared or planned, and the
+    references of databases that organizations brought, by their server alias."""
+
+    addresses: Collection[str]
+    brought: Mapping[str, str] = field(default_factory=dict)
+    holders: Mapping[str, str] = field(default_factory=dict)
+
+    def names(self, alias: str) -> set[str]:
+        """Names of databases and roles asked about on one server."""
+        parts = (a.split("/", 2) for a in self.addresses)
+        return {p[2].split("/")[0] for p in parts if p[0] in ("database", "role") and p[1] == alias and len(p) == 3}
+
+
+def survey(settings: Settings, servers: Servers, connector: Connector, question: Question) -> Survey:
+    """Reads everything, in sessions that cannot write. Raises ConnectError when the main server is out of reach."""
+    main_name = settings.spec.main.database
+    facts: dict[str, ServerFacts] = {}
+    trouble = {alias: error.message for alias, error in servers.unusable.items()}
+    for alias in servers.usable:
+        whose = Whose(settings.fleet, main_name, {*question.names(alias), main_name})
+        try:
+            with connector.connect(alias, read_only=True) as connection:
+                facts[alias] = read_server(connection, alias, whose)
+        except ConnectError as error:
+            if alias == MAIN:
+                raise
+            trouble[alias] = f"{error.where}: {error.message}"
+    main = _read_main(settings, connector, facts[MAIN], question)
+    state: State = {}
+    for known in facts.values():
+        state |= known.state
+    state |= main.state
+    _place_main(state, main, main_name)
+    brought, problems = _read_brought(settings, connector, question, main)
+    state |= brought
+    held_out, unreachable = _held_out(state, facts, trouble, problems, question)
+    return Survey(state, main, facts, held_out, unreachable)
+
+
+def check_rights(facts: ServerFacts, place: str) -> None:
+    """PrivilegeError when the role may not create databases or roles: apply would stop halfway."""
+    missing = [name for name, has in (("CREATEDB", facts.createdb), ("CREATEROLE", facts.createrole)) if not has]
+    if missing:
+        raise PrivilegeError(
+            f"the role {facts.role} lacks {' and '.join(missing)}",
+            where=place,
+            hint=f"a superuser grants it: ALTER ROLE {facts.role} {' '.join(missing)}",
+        )
+
+
+def _read_main(settings: Settings, connector: Connector, facts: ServerFacts, question: Question) -> MainFacts:
+    name = settings.spec.main.database
+    if name not in facts.names:
+        return MainFacts()
+    with connector.connect(MAIN, name, read_only=True) as connection:
+        return read_main(connection, settings.fleet, question.addresses)
+
+
+def _place_main(state: State, main: MainFacts, name: str) -> None:
+    """The main database's own resources. One that somebody made for tenantplan, empty, is taken as it is."""
+    where = addresses.database(MAIN, name)
+    database = state.get(where)
+    if not isinstance(database, Database):
+        return
+    ours = "tenantplan.runs" in main.columns or not any(table.startswith("public.") for table in main.columns)
+    state[where] = replace(database, managed=database.managed or ours)
+    schema = addresses.schema(MAIN, name)
+    state[schema] = Schema(MAIN, name, "main", main.revisions.get("main"))
+    state[f"{schema}/shared"] = Schema(MAIN, name, "shared", main.revisions.get("shared"))
+
+
+def _read_brought(
+    settings: Settings, connector: Connector, question: Question, main: MainFacts
+) -> tuple[State, dict[str, str]]:
+    """Schemas of databases that organizations brought, by connecting to each: nobody stamps those."""
+    state: State = {}
+    problems: dict[str, str] = {}
+    for alias, reference in question.brought.items():
+        holder = question.holders[alias]
+        try:
+            server = brought_server(alias, reference, settings)
+            connector.add(server)
+            with connector.connect(alias, read_only=True) as connection, connection.transaction():
+                revision = current_revision(connection, "tenant", lock=False)
+            state[f"schema/{holder}"] = Schema(alias, "", "tenant", revision, holder=holder)
+        except TenantplanError as error:
+            problems[holder] = f"{error.where}: {error.message}" if error.where else error.message
+        except psycopg.Error as error:
+            problems[holder] = f"{reference}: {error.diag.message_primary or 'connection lost'}"
+    return state, problems
+
+
+def _held_out(
+    state: State,
+    facts: Mapping[str, ServerFacts],
+    trouble: Mapping[str, str],
+    problems: Mapping[str, str],
+    question: Question,
+) -> tuple[dict[str, str], tuple[Finding, ...]]:
+    """Organizations and tenants that must not be planned, and one finding for each server or database at fault."""
+    held: dict[str, str] = dict(problems)
+    findings = [Finding(f"server/{alias}", "unreachable", f"{why}; nothing on it is planned") for alias, why in trouble.items()]
+    for address, row in state.items():
+        if isinstance(row, Row) and row.values.get("database_server") in trouble:
+            held[address] = trouble[row.values["database_server"]]
+    for known in facts.values():
+        for address, why in known.broken.items():
+            _hold(held, state, address, why)
+    for address, resource in list(state.items()):
+        if isinstance(resource, Database) and _closed(resource):
+            _hold(held, state, address, "is closed to connections (ALLOW_CONNECTIONS false): not planned until it is opened")
+    findings += [Finding(address, "unreachable", why) for address, why in held.items()]
+    return held, tuple(sorted(findings, key=lambda finding: finding.address))
+
+
+def _closed(database: Database) -> bool:
+    return database.managed and not database.allow_connections and database.retired_at is None
+
+
+def _hold(held: dict[str, str], state: State, address: str, why: str) -> None:
+    resource = state.get(address)
+    if isinstance(resource, Database) and resource.holder:
+        held[resource.holder] = f"database {resource.name} {why}"
+

@@ -1,0 +1,1 @@
+"""The main database's reconciled tables, described once: readers, statements and kinds all use these."""

@@ -1,0 +1,119 @@
+"""The control plane's tables (requirements.md A, B, C12, D1, D2, D4), parents before children."""
+
+from __future__ import annotations
+
+from tenantplan.tables.rowtype import RowType
+
+TIER = RowType(
+    kind="tier",
+    table="tiers",
+    name="name",
+    columns={"name": "text", "display_name": "text", "defaults": "json"},
+)
+_PLACEMENT = {
+    "database_mode": "text",
+    "database_server": "text",
+    "database_name": "text",
+}
+ORGANIZATION = RowType(
+    kind="organization",
+    table="organizations",
+    name="slug",
+    columns={
+        "slug": "text",
+        "display_name": "text",
+        "state": "text",
+        "protect": "bool",
+        "tier_id": "ref",
+        "contact_email": "text",
+        "company_name": "text",
+        "phone": "text",
+        "address": "text",
+        "branding": "json",
+        "feature_flags": "json",
+        "labels": "json",
+        **_PLACEMENT,
+        "database_url": "text",  # the reference ("env:NAME"), never the connection string
+        "connection_limit": "int",
+        "pool_size": "int",
+        "pool_max_overflow": "int",
+    },
+    refs={"tier_id": "tiers"},
+    enums={"state": "organization_state", "database_mode": "database_mode"},
+    soft_delete=True,
+)
+USER = RowType(
+    kind="user",
+    table="users",
+    name="email",
+    columns={"email": "text", "display_name": "text", "role": "text", "active": "bool", "organization_id": "ref"},
+    refs={"organization_id": "organizations"},
+    enums={"role": "user_role"},
+)
+ADMIN_USER = RowType(
+    kind="adminuser",
+    table="admin_users",
+    name="email",
+    columns={"email": "text", "name": "text", "role": "text", "active": "bool", "password_hash": "bcrypt"},
+    enums={"role": "admin_role"},
+)
+MODULE = RowType(
+    kind="module",
+    table="organization_modules",
+    name="name",
+    parent="organization_id",
+    columns={"organization_id": "ref", "name": "text", "enabled": "bool", "settings": "json"},
+    refs={"organization_id": "organizations"},
+)
+MEMBER = RowType(
+    kind="member",
+    table="organization_members",
+    name="user_id",
+    parent="organization_id",
+    columns={"organization_id": "ref", "user_id": "ref", "role": "text"},
+    refs={"organization_id": "organizations", "user_id": "users"},
+    enums={"role": "user_role"},
+)
+TENANT = RowType(
+    kind="tenant",
+    table="tenants",
+    name="name",
+    columns={
+        "name": "text",
+        "organization_id": "ref",
+        "display_name": "text",
+        "active": "bool",
+        "protect": "bool",
+        "contact_email": "text",
+        "company_name": "text",
+        "address": "text",
+        "phone": "text",
+        "labels": "json",
+        **_PLACEMENT,
+    },
+    refs={"organization_id": "organizations"},
+    enums={"database_mode": "database_mode"},
+    soft_delete=True,
+)
+LICENSE = RowType(
+    kind="license",
+    table="licenses",
+    name="name",
+    parent="tenant_id",
+    columns={
+        "tenant_id": "ref",
+        "name": "text",
+        "expires_at": "timestamp",
+        "status": "text",
+        "max_usage_count": "int",
+        "notes": "text",
+    },
+    refs={"tenant_id": "tenants"},
+    enums={"status": "license_status"},
+)
+
+ROW_TYPES: tuple[RowType, ...] = (TIER, ORGANIZATION, USER, ADMIN_USER, MODULE, MEMBER, TENANT, LICENSE)
+BY_TABLE = {rowtype.table: rowtype for rowtype in ROW_TYPES}
+
+# Tables of requirements.md C13: in every dedicated database, and in the main database for shared mode.
+TENANT_TABLES = ("donors", "donor_preferences", "campaigns", "donations", "forms", "analytics_events")

@@ -1,0 +1,158 @@
+"""Compiling keeps SQL exactly as it was written, and refuses what SQL alone cannot say."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from unit.migration.trees import a_revision, a_tree
+
+from tenantplan.errors import MigrationError
+from tenantplan.migration.compile import compile_path, downgrade_path
+from tenantplan.migration.graph import load
+
+
+def compiled(root: Path, **revisions: str) -> tuple[str, ...]:
+    """The statements of a new tree's upgrade to head, without those for the version table."""
+    graph = load(a_tree(root, **revisions), "tenant")
+    assert graph.head
+    return tuple(text for text in compile_path(graph, None, graph.head) if "alembic_version" not in text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT '100%', 'a%%b', '%(x)s', '%s'",
+        "SELECT ':name', ' :name', 'a:b', '12:30:00'::time, x[1:n], '::'",
+        "SELECT ';', 'it''s; done', $tag$ one; 'two' $tag$",
+        "SELECT E'\\\\ \\' ;', '\\', 'tab\tkept', 'two  spaces\n  and a line'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN COMMIT; RETURN 1; END $$",
+        "CREATE FUNCTION g() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END",
+        "SELECT 1 -- COMMIT; 'not a string",
+        'SELECT 1 AS "a;b:c%d"',
+    ],
+)
+def test_text_is_kept_as_written(tmp_path: Path, text: str) -> None:
+    assert compiled(tmp_path, a1=f"op.execute({text!r})") == (text,)
+
+
+def test_values_become_literals(tmp_path: Path) -> None:
+    body = (
+        "t = sa.table('t', sa.column('a', sa.Text()), sa.column('n', sa.Integer()))\n"
+        "op.bulk_insert(t, [{'a': \"it's 100% C:\\\\\\\\x\\t:y\", 'n': 1}])\n"
+        "op.execute(sa.text('UPDATE t SET a = :v').bindparams(v=\"q'; DROP\"))\n"
+        "op.execute(t.update().values(n=2))"
+    )
+    assert compiled(tmp_path, a1=body) == (
+        "INSERT INTO t (a, n) VALUES ('it''s 100% C:\\\\x\t:y', 1)",
+        "UPDATE t SET a = 'q''; DROP'",
+        "UPDATE t SET n=2",
+    )
+
+
+def test_the_version_table_moves_with_each_revision(tmp_path: Path) -> None:
+    graph = load(a_tree(tmp_path, a1="op.execute('SELECT 1')", a2="op.execute('SELECT 2;')"), "tenant")
+    assert compile_path(graph, "a1", "a2", version_table="v") == (
+        "SELECT 2",
+        "UPDATE v SET version_num='a2' WHERE v.version_num = 'a1'",
+    )
+    first, *rest = compile_path(graph, None, "a1", version_table="v")
+    assert first.startswith("CREATE TABLE IF NOT EXISTS v (")
+    assert rest == ["SELECT 1", "INSERT INTO v (version_num) VALUES ('a1')"]
+    assert compile_path(graph, "a2", "a2") == ()
+    assert downgrade_path(graph, "a2", None, version_table="v") == (
+        "SELECT 0",
+        "UPDATE v SET version_num='a1' WHERE v.version_num = 'a2'",
+        "SELECT 0",
+        "DELETE FROM v WHERE v.version_num = 'a1'",
+    )
+
+
+def test_statements_through_the_connection_are_recorded(tmp_path: Path) -> None:
+    body = (
+        "bind = op.get_bind()\n"
+        "assert bind.dialect.name == 'postgresql'\n"
+        "sa.Enum('a', 'b', name='mood').create(bind, checkfirst=True)\n"
+        "bind.execute(sa.text('UPDATE t SET x = 1'))"
+    )
+    assert compiled(tmp_path, a1=body) == ("CREATE TYPE mood AS ENUM ('a', 'b')", "UPDATE t SET x = 1")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("rows = op.get_bind().execute(sa.text('SELECT 1')).fetchall()", "reads the result"),
+        ("for row in op.get_bind().execute(sa.text('SELECT 1')): pass", "reads the result"),
+        ("if op.get_bind().execute(sa.text('SELECT 1')): pass", "reads the result"),
+        ("try:\n    op.get_bind().scalar(sa.text('SELECT 1'))\nexcept Exception: pass", "uses the connection (scalar)"),
+        ("op.get_bind().execute(sa.text('UPDATE t SET a = :v'), {'v': 1})", "passes parameters"),
+        ("sa.inspect(op.get_bind()).get_table_names()", "cannot be compiled"),
+        ("op.execute(sa.text('SELECT :v'))", "leaves :v without a value"),
+        ("with op.get_context().autocommit_block():\n    op.execute('SELECT 1')", "autocommit_block"),
+        ("op.create_index('i', 't', ['c'], postgresql_concurrently=True)", "only outside a transaction"),
+        ("op.execute('VACUUM t')", "only outside a transaction"),
+        ("op.execute('SELECT 1; /* x */ commit')", "ends a transaction itself (COMMIT)"),
+        ("op.execute('SELECT 1', execution_options={'isolation_level': 'AUTOCOMMIT'})", "execution options"),
+        ("if not op.get_context().as_sql:\n    op.execute('SELECT 1')", "offline mode (as_sql)"),
+        ("from alembic import context\nif context.is_offline_mode(): pass", "offline mode (is_offline_mode)"),
+        ("from alembic import context\ncontext.get_x_argument()", "cannot be compiled"),
+        ("import nowhere_at_all", "nowhere_at_all"),
+        ("raise SystemExit(3)", "SystemExit"),
+        ("1 / 0", "division by zero"),
+    ],
+)
+def test_refused_with_its_file(tmp_path: Path, body: str, said: str) -> None:
+    graph = load(a_tree(tmp_path, a1="pass", a2=body), "tenant")
+    with pytest.raises(MigrationError) as raised:
+        compile_path(graph, None, "a2")
+    assert said in raised.value.message
+    assert "a2_step.py" in raised.value.where
+    assert "plain SQL" in raised.value.hint
+    assert compile_path(graph, None, "a1")  # nothing of it is left
+
+
+def test_the_line_is_named(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass\n1 / 0")
+    with pytest.raises(MigrationError) as raised:
+        compile_path(load(root, "tenant"), None, "a1")
+    line = int(raised.value.where.rpartition(":")[2])
+    assert (root / "versions" / "a1_step.py").read_text().splitlines()[line - 1].strip() == "1 / 0"
+
+
+def test_a_file_that_changed_since_it_was_read_is_refused(tmp_path: Path) -> None:
+    graph = load(a_tree(tmp_path, a1="pass"), "tenant")
+    a_revision(tmp_path, "a1", None, "op.execute('SELECT 9')")
+    with pytest.raises(MigrationError, match="changed while"):
+        compile_path(graph, None, "a1")
+
+
+def test_nothing_is_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("one", 1), ("two", 2)):
+        root = a_tree(tmp_path / name, a1="import beside\nprint('noise')\nop.execute(f'SELECT {beside.VALUE}')")
+        (root / "beside.py").write_text(f"VALUE = {value}\n")
+        path, level = list(sys.path), logging.getLogger("alembic").level
+        assert f"SELECT {value}" in compile_path(load(root, "tenant"), None, "a1")
+        assert sys.path == path and "beside" not in sys.modules and logging.getLogger("alembic").level == level
+        assert not list(root.rglob("__pycache__"))
+    assert capsys.readouterr().out == ""
+
+
+def test_threads_do_not_mix(tmp_path: Path) -> None:
+    graphs = [
+        load(a_tree(tmp_path / str(n), **{f"r{n}": f"for i in range(50): op.execute('SELECT {n}')"}), "tenant")
+        for n in range(4)
+    ]
+    found: dict[int, tuple[str, ...]] = {}
+
+    def work(n: int) -> None:
+        found[n] = compile_path(graphs[n], None, f"r{n}")
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(found[n].count(f"SELECT {n}") == 50 and len(found[n]) == 52 for n in range(4))

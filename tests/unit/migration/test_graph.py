@@ -1,0 +1,127 @@
+"""A tree is read without running it, and refused with its fix when it is not one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from unit.migration.trees import a_revision, a_tree
+
+from tenantplan.errors import MigrationError
+from tenantplan.migration.graph import edited, load
+
+
+def test_revisions_come_base_first_whatever_their_files_are_called(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, zz="pass", aa="pass", mm="pass")
+    graph = load(root, "tenant")
+    assert [revision.id for revision in graph.revisions] == ["zz", "aa", "mm"]
+    assert graph.head == "mm"
+    assert graph.revisions[1].message == "step aa"
+    assert [revision.id for revision in graph.path("zz", "mm")] == ["aa", "mm"]
+    assert graph.path("mm", "mm") == ()
+
+
+def test_an_annotated_revision_is_read(tmp_path: Path) -> None:
+    root = a_tree(tmp_path)
+    (root / "versions" / "x.py").write_text("revision: str = 'x1'\ndown_revision: str | None = None\n")
+    assert load(root, "tenant").head == "x1"
+
+
+def test_an_empty_tree_has_no_head(tmp_path: Path) -> None:
+    assert load(a_tree(tmp_path), "tenant").head is None
+
+
+def test_reading_runs_nothing_and_does_not_import_alembic(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    a_revision(root, "a2", "a1", extra="import nowhere_at_all\nraise SystemExit('ran')")
+    code = (
+        "import sys; from pathlib import Path; from tenantplan.migration.graph import load; "
+        f"print(load(Path({str(root)!r}), 'tenant').head, 'alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["a2", "False"]
+
+
+def _two_heads(root: Path) -> None:
+    a_revision(root, "b1", "a1")
+    a_revision(root, "b2", "a1")
+
+
+def _merge(root: Path) -> None:
+    a_revision(root, "m1", ("a1", "a1"))
+
+
+def _circle(root: Path) -> None:
+    a_revision(root, "c1", "c2")
+    a_revision(root, "c2", "c1")
+
+
+def _syntax(root: Path) -> None:
+    (root / "versions" / "bad.py").write_text("revision = 'x'\ndef upgrade(:\n")
+
+
+def _computed(root: Path) -> None:
+    (root / "versions" / "bad.py").write_text("revision = 'x'.upper()\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_two_heads, ["several heads (b1, b2)", "b2_step.py", "set down_revision"]),
+        (lambda root: a_revision(root, "b1", None), ["several bases"]),
+        (_merge, ["merge", "m1_step.py", "set down_revision"]),
+        (_circle, ["c1, c2", "circle"]),
+        (lambda root: a_revision(root, "b1", "gone"), ["down_revision gone is in no file", "b1_step.py"]),
+        (lambda root: a_revision(root, "a1", None, file="copy.py"), ["a1 is in two files", "a1_step.py", "copy.py"]),
+        (lambda root: a_revision(root, "b1", "a1", extra="branch_labels = ('x',)"), ["branch_labels"]),
+        (lambda root: a_revision(root, "b1", "a1", extra="depends_on = 'a1'"), ["depends_on"]),
+        (_syntax, ["syntax error", "bad.py:2"]),
+        (_computed, ["plain string", "bad.py:1"]),
+        (lambda root: a_revision(root, "x" * 33, "a1"), ["at most 32"]),
+        (lambda root: a_revision(root, "x'y", "a1", file="q.py"), ["at most 32", "q.py"]),
+        (lambda root: (root / "versions" / "notes.py").write_text("x = 1\n"), ["notes.py", "beside env.py"]),
+    ],
+)
+def test_refused(tmp_path: Path, spoil: Callable[[Path], object], said: list[str]) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    spoil(root)
+    with pytest.raises(MigrationError) as raised:
+        load(root, "tenant")
+    for part in said:
+        assert part in str(raised.value)
+
+
+def test_a_missing_folder_and_an_unknown_revision_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match=r"no tenant migration tree") as raised:
+        load(tmp_path / "nowhere", "tenant")
+    assert "nowhere" in raised.value.where
+    graph = load(a_tree(tmp_path, a1="pass", a2="pass"), "tenant")
+    with pytest.raises(MigrationError, match=r"no revision zz"):
+        graph.path("zz", "a2")
+    with pytest.raises(MigrationError, match=r"downgrade"):
+        graph.path("a2", "a1")
+
+
+def test_edited_and_vanished_revisions_are_found_whatever_the_newlines(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass", a2="pass")
+    before = load(root, "tenant")
+    recorded = {revision.id: revision.digest for revision in before.revisions}
+    first = before.revisions[0].path
+    first.write_bytes(first.read_bytes().replace(b"\n", b"\r\n"))
+    assert edited(load(root, "tenant"), recorded) == ()
+    a_revision(root, "a1", None, "op.execute('SELECT 2')")
+    found = edited(load(root, "tenant"), recorded | {"a0": "00"})
+    assert [(edit.revision, edit.path) for edit in found] == [("a0", None), ("a1", first)]
+    assert "restore it" in found[0].message and "a1_step.py was edited" in found[1].message
+
+
+def test_the_digest_covers_the_modules_that_revisions_import_but_not_env(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    digest = load(root, "tenant").digest
+    (root / "env.py").write_text("x = 1\n")
+    assert load(root, "tenant").digest == digest
+    (root / "tenancy.py").write_text("x = 1\n")
+    assert load(root, "tenant").digest != digest
