@@ -53,9 +53,7 @@ class Trees:
 
 def load_trees(settings: Settings) -> Trees:
     """Both trees; MigrationError when one cannot be used."""
-    return Trees(
-        graphs.load(settings.migrations("main"), "main"), graphs.load(settings.migrations("tenant"), "tenant")
-    )
+    return Trees(graphs.load(settings.migrations("main"), "main"), graphs.load(settings.migrations("tenant"), "tenant"))
 
 
 def load_documents(settings: Settings) -> list[Document]:
@@ -164,7 +162,10 @@ def edited(trees: Trees, recorded: Mapping[tuple[str, str], str]) -> list[Findin
     findings = []
     for graph in (trees.main, trees.tenant):
         applied = {revision: known for (tree, revision), known in recorded.items() if tree == graph.tree}
-        findings += [Finding(f"migrations/{graph.tree}/{e.revision}", "edited-revision", e.message) for e in graphs.edited(graph, applied)]
+        findings += [
+            Finding(f"migrations/{graph.tree}/{e.revision}", "edited-revision", e.message)
+            for e in graphs.edited(graph, applied)
+        ]
     return findings
 
 

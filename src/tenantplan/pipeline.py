@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tenantplan import __version__, expected, provenance
@@ -22,7 +22,7 @@ from tenantplan.planning import guard
 from tenantplan.planning.diff import diff
 from tenantplan.planning.lower import lower
 from tenantplan.planning.order import order
-from tenantplan.planning.select import Selection, select
+from tenantplan.planning.select import EVERYTHING, Selection, select
 from tenantplan.postgres.connect import Connector
 from tenantplan.servers import fleet_servers
 from tenantplan.session import session
@@ -30,7 +30,7 @@ from tenantplan.settings import Settings
 from tenantplan.survey import Question, Survey, check_rights, survey
 
 
-def plan(settings: Settings, selection: Selection = Selection()) -> Plan:
+def plan(settings: Settings, selection: Selection = EVERYTHING) -> Plan:
     """Compares the manifest with what is live and returns the Plan. Writes nothing: its sessions are read-only.
 
     Raises ManifestError, MigrationError or ConnectError; what stands in the way of applying is in the Plan.
@@ -103,7 +103,9 @@ def _decide(
 
 
 def _question(desired: Desired) -> Question:
-    brought = {f"url:{a.split('/', 1)[1]}": p for a, p in desired.placements.items() if p.url and a.startswith("organization/")}
+    brought = {
+        f"url:{a.split('/', 1)[1]}": p for a, p in desired.placements.items() if p.url and a.startswith("organization/")
+    }
     return Question(
         addresses=[*desired.state, *desired.deleted, *desired.renames],
         brought={alias: str(place.url) for alias, place in brought.items()},
@@ -117,6 +119,7 @@ def target(settings: Settings, live: Survey) -> dict[str, object]:
     return {
         "system_identifier": main.system_identifier,
         "main_database": settings.spec.main.database,
+        "server": MAIN,
         "server_version": main.version,
         "servers": {alias: facts.system_identifier for alias, facts in live.servers.items()},
     }

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from tenantplan import __version__, expected, provenance
-from tenantplan.errors import ConnectError, Locked, PlanRefused, TenantplanError
+from tenantplan.errors import ConnectError, PlanRefused, TenantplanError
 from tenantplan.execution import record, recover
 from tenantplan.execution.bootstrap import bootstrap
 from tenantplan.execution.context import MAIN, Actor, Run, tag
@@ -28,7 +28,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.model.resource import Resource, Role, Row, Secret, State
-from tenantplan.planning.diff import comparable
+from tenantplan.planning.diff import comparable, under_new_names
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, is_pooled
@@ -39,9 +39,7 @@ from tenantplan.survey import Question, Survey, survey
 _STALE = "make a fresh plan: tenantplan plan --out plan.json"
 
 
-def session(
-    settings: Settings, plan: Plan, parallelism: int | None, on_outcome: Callable[[Outcome], None]
-) -> Report:
+def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome: Callable[[Outcome], None]) -> Report:
     """Applies a plan that no guard stops; Locked or PlanRefused before the first write, else the Report."""
     started = time.monotonic()
     trees = expected.load_trees(settings)
@@ -106,7 +104,9 @@ def _check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
     age = datetime.now(UTC) - datetime.fromisoformat(plan.created_at)
     limit = settings.spec.guard.plan_max_age_hours
     if not timedelta(minutes=-5) <= age <= timedelta(hours=limit):
-        raise PlanRefused(f"the plan was made at {plan.created_at}; plans can be applied for {limit} hours", hint=_STALE)
+        raise PlanRefused(
+            f"the plan was made at {plan.created_at}; plans can be applied for {limit} hours", hint=_STALE
+        )
 
 
 def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
@@ -126,21 +126,21 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE]
     newborn = "tenantplan.lease" not in live.main.columns
     if newborn:
-        _check_fresh(work.plan.operations, live)
+        _check_fresh(work.plan, set(), live)
         _bear(work, live, gate, first)
         live = work.look()
     control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
     lock.acquire(control)
     lock.release(gate, key)
     reach("locked")
-    done = set() if newborn else _check_usable(control, work.plan)
+    done: set[str] = set() if newborn else _check_usable(control, work.plan)
     dead = [r for r in recover.dead_runs(control) if r != work.run_id]
     if dead:
         aliases = [alias for alias in work.connector.servers if not alias.startswith("url:")]
         recover.end_sessions(work.connector, aliases, dead)
         live = work.look()
     if not newborn:
-        _check_fresh([o for o in work.plan.operations if o.id not in done], live, done=set())
+        _check_fresh(work.plan, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = _run(work, live, epoch)
     recovered = _settle(work, run, control, live, dead) if dead else 0
@@ -177,14 +177,18 @@ def _settle(work: _Work, run: Run, control: Connection, live: Survey, dead: list
 def _check_target(plan: Plan, live: Survey) -> None:
     wanted = plan.target.get("servers")
     found = {alias: facts.system_identifier for alias, facts in live.servers.items()}
-    needed = {r.server for o in plan.operations if (r := o.after or o.before) is not None and not isinstance(r, Row)} | {MAIN}
+    needed = {
+        r.server for o in plan.operations if (r := o.after or o.before) is not None and not isinstance(r, Row)
+    } | {MAIN}
     if not isinstance(wanted, dict) or any(wanted.get(a) != found.get(a) for a in needed if not a.startswith("url:")):
         raise PlanRefused("the plan was made for another PostgreSQL server than this one", hint=_STALE)
 
 
 def _check_usable(control: Connection, plan: Plan) -> set[str]:
     """Ids of the plan's operations that an interrupted apply of it has done; PlanRefused when all of it was applied."""
-    applied = control.execute("SELECT run_id::text FROM tenantplan.applied_plans WHERE seal = %s", [plan.seal]).fetchone()
+    applied = control.execute(
+        "SELECT run_id::text FROM tenantplan.applied_plans WHERE seal = %s", [plan.seal]
+    ).fetchone()
     if applied is not None:
         raise PlanRefused(f"this plan was already applied, by run {applied[0]}", hint=_STALE)
     return _already_done(control, plan)
@@ -199,10 +203,10 @@ def _already_done(control: Connection, plan: Plan) -> set[str]:
     return {row[0] for row in rows}
 
 
-def _check_fresh(operations: Sequence[Operation], live: Survey, done: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-    """PlanRefused when anything the operations are about is not as the plan saw it."""
-    del done
-    state = live.state
+def _check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
+    """PlanRefused when anything that the operations not `done` are about is not as the plan saw it."""
+    state, _ = under_new_names(live.state, plan.renames)
+    operations = [o for o in plan.operations if o.id not in done]
     stale = sorted(o.address for o in operations if fingerprint(_seen(o, state)) != o.fingerprint)
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
@@ -211,7 +215,7 @@ def _check_fresh(operations: Sequence[Operation], live: Survey, done: set[str] =
 
 def _seen(operation: Operation, state: State) -> Resource | None:
     """The live resource as the planner would have seen it."""
-    have = state.get(operation.renamed_from or operation.address)
+    have = state.get(operation.address)
     want = operation.after or operation.before
     if have is None or want is None:
         return have
@@ -248,7 +252,7 @@ def _run(work: _Work, live: Survey, epoch: int) -> Run:
         hash_key=live.main.hash_key or "",
         role=live.servers[MAIN].role,
         tool_version=__version__,
-        ids={address: row_id for row_id, address in live.main.ids.items()},
+        ids={addresses.renamed(address, work.plan.renames): row_id for row_id, address in live.main.ids.items()},
         versions={alias: facts.version_num for alias, facts in live.servers.items()},
         template=template,
         digests=work.trees.digests,
@@ -312,6 +316,3 @@ def _same(want: Resource, have: Resource) -> bool:
 
 def _unhashed(secret: Secret | None) -> bool:
     return secret is not None and secret.keyed is None
-
-
-__all__ = ["Locked", "addresses", "session"]

@@ -25,7 +25,9 @@ DatabaseName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63
 class MainSpec(Spec):
     """The main database: the control plane, and the rows of organizations in shared mode."""
 
-    url: Reference | None = Field(None, description="Connection string of its server; unset variable: embedded PostgreSQL.")
+    url: Reference | None = Field(
+        None, description="Connection string of its server; unset variable: embedded PostgreSQL."
+    )
     database: DatabaseName = Field("tenantplan_main", description="Name of the main database.")
 
 
@@ -57,7 +59,9 @@ class GuardSpec(Spec):
     """Brakes: what a plan may do before a person has to say more."""
 
     max_deletes: int = Field(0, ge=0, description="Deletions allowed without --allow-deletes.")
-    max_changed_percent: int = Field(50, ge=0, le=100, description="Share of the live organizations one plan may change.")
+    max_changed_percent: int = Field(
+        50, ge=0, le=100, description="Share of the live organizations one plan may change."
+    )
     max_changed: int | None = Field(None, ge=0, description="Number of live organizations one plan may change.")
     grace_days: int = Field(30, ge=0, le=3650, description="Days a deleted organization can be restored.")
     plan_max_age_hours: int = Field(24, ge=1, le=8760, description="Hours a plan file can be applied.")
@@ -158,7 +162,9 @@ def load(path: Path) -> Settings:
     primary = spec.servers.get("primary")
     if primary is not None and primary.url is not None:
         place = documents[0].source
-        raise ManifestError([f"{place}: servers.primary has a url; primary is the main server: set spec.main.url instead"])
+        raise ManifestError(
+            [f"{place}: servers.primary has a url; primary is the main server: set spec.main.url instead"]
+        )
     prefix = spec.naming.database_prefix or os.environ.get("ORG_DB_PREFIX") or DEFAULT_PREFIX
     return Settings(fleet=documents[0].name, root=path.parent, spec=spec, prefix=_checked_prefix(prefix))
 
@@ -167,6 +173,7 @@ def _checked_prefix(prefix: str) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", prefix) or prefix.startswith(("pg_", "tp_")):
         raise SettingsError(
             f"the database prefix {prefix!r} cannot be used",
-            hint="use lower-case letters, digits and _, at most 40, not starting with pg_ or tp_ (naming.databasePrefix, ORG_DB_PREFIX)",
+            hint="lower-case letters, digits and _, at most 40, not starting with pg_ or tp_"
+            " (naming.databasePrefix, ORG_DB_PREFIX)",
         )
     return prefix

@@ -135,7 +135,9 @@ def _held_out(
 ) -> tuple[dict[str, str], tuple[Finding, ...]]:
     """Organizations and tenants that must not be planned, and one finding for each server or database at fault."""
     held: dict[str, str] = dict(problems)
-    findings = [Finding(f"server/{alias}", "unreachable", f"{why}; nothing on it is planned") for alias, why in trouble.items()]
+    findings = [
+        Finding(f"server/{alias}", "unreachable", f"{why}; nothing on it is planned") for alias, why in trouble.items()
+    ]
     for address, row in state.items():
         if isinstance(row, Row) and row.values.get("database_server") in trouble:
             held[address] = trouble[row.values["database_server"]]
@@ -144,7 +146,12 @@ def _held_out(
             _hold(held, state, address, why)
     for address, resource in list(state.items()):
         if isinstance(resource, Database) and _closed(resource):
-            _hold(held, state, address, "is closed to connections (ALLOW_CONNECTIONS false): not planned until it is opened")
+            _hold(
+                held,
+                state,
+                address,
+                "is closed to connections (ALLOW_CONNECTIONS false): not planned until it is opened",
+            )
     findings += [Finding(address, "unreachable", why) for address, why in held.items()]
     return held, tuple(sorted(findings, key=lambda finding: finding.address))
 
@@ -157,4 +164,3 @@ def _hold(held: dict[str, str], state: State, address: str, why: str) -> None:
     resource = state.get(address)
     if isinstance(resource, Database) and resource.holder:
         held[resource.holder] = f"database {resource.name} {why}"
-

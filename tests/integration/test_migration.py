@@ -179,10 +179,10 @@ def test_what_changes_nothing_changes_no_fingerprint(database: Database) -> None
     before = fingerprint(connection)
     connection.execute("GRANT SELECT ON donors TO CURRENT_USER")  # an explicit list of what an owner has anyway
     connection.execute("INSERT INTO donors (email) VALUES ('a@x.org')")
-    connection.execute("SET search_path = public, pg_catalog; SET DateStyle = 'German'; SET quote_all_identifiers = on")
+    connection.execute("SET search_path = nowhere; SET DateStyle = 'German'; SET quote_all_identifiers = on")
     assert fingerprint(connection) == before
     setting = connection.execute("SHOW search_path").fetchone()
-    assert setting == ("public, pg_catalog",)
+    assert setting == ("nowhere",)
     connection.execute("SET default_transaction_read_only = on")
     assert fingerprint(connection) == before
 

@@ -42,7 +42,9 @@ def command(
     fleet = settings()
     if plan_file is not None:
         if target or exclude or selector:
-            raise UsageError("a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json")
+            raise UsageError(
+                "a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json"
+            )
         chosen = _read(plan_file)
     else:
         chosen = pipeline.plan(fleet, selection(target, exclude, selector))
@@ -94,7 +96,13 @@ def _progress(chosen: Plan, quiet: bool) -> Iterator[Callable[[Outcome], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("applying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("applying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=len(chosen.operations))
         yield lambda outcome: bar.update(task, advance=1, description=outcome.operation.address.replace("[", r"\["))
@@ -115,7 +123,8 @@ def _exit_code(chosen: Plan, report: Report) -> int:
         return 4
     if report.remaining:
         raise TenantplanError(
-            f"{report.remaining} objects are not as planned after the run", hint="see tenantplan plan: something else changes them"
+            f"{report.remaining} objects are not as planned after the run",
+            hint="see tenantplan plan: something else changes them",
         )
     if chosen.unreachable:
         click.echo("tenantplan: some databases could not be reached and were not planned; see above", err=True)

@@ -38,7 +38,12 @@ def print_json(document: Any) -> None:
 def selection_options(function: F) -> F:
     """--target, --exclude and --selector."""
     for option in (
-        click.option("--selector", multiple=True, metavar="K=V", help="Only organizations and tenants with this label (or tier, mode)."),
+        click.option(
+            "--selector",
+            multiple=True,
+            metavar="K=V",
+            help="Only organizations and tenants with this label (or tier, mode).",
+        ),
         click.option("--exclude", multiple=True, metavar="ADDRESS", help="Leave this out, and what depends on it."),
         click.option("--target", multiple=True, metavar="ADDRESS", help="Only this, and what it depends on."),
     ):

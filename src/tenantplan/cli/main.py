@@ -57,12 +57,16 @@ class LazyGroup(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], COMMANDS, 1)
-            raise click.UsageError(f"{error.message.rstrip('.')}" + (f"; did you mean {near[0]}?" if near else ""), ctx) from None
+            raise click.UsageError(
+                f"{error.message.rstrip('.')}" + (f"; did you mean {near[0]}?" if near else ""), ctx
+            ) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="tenantplan")
-@click.option("--fleet", metavar="PATH", help="The fleet file or its folder. Default: TENANTPLAN_FLEET, or upward from here.")
+@click.option(
+    "--fleet", metavar="PATH", help="The fleet file or its folder. Default: TENANTPLAN_FLEET, or upward from here."
+)
 @click.pass_context
 def cli(context: click.Context, fleet: str | None) -> None:
     """Keep the organizations and tenants of a SaaS on PostgreSQL as their YAML says: one plan, reviewed, applied once.
@@ -88,7 +92,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a person gets a line, never a traceback
         _unexpected(error)
 
 

@@ -12,7 +12,9 @@ from tenantplan.cli.common import color, json_option, selection, selection_optio
 
 @click.command("plan")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan file that apply takes.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown", "html"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "markdown", "html"]), default="text", show_default=True
+)
 @json_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @click.option("--verbose", "-v", is_flag=True, help="Show every statement and every object.")

@@ -13,6 +13,7 @@ from functools import cached_property
 from tenantplan.documents.characters import visible
 
 _WIDTH = 120
+_MAX_LINE = 1000  # a longer line is not shown: what it hides could not be cut away in bounded time
 _CUT = "…"
 _MAX_PROBLEMS = 1000  # of one file: a hostile file must not fill the memory with its mistakes
 _CREDENTIAL = re.compile(r"(?i)((?:pas+w|pwd|secret|token|credential|key|dsn|url)[\w-]*[\"']?\s*:\s*)(?![\s{]|$).*")
@@ -54,8 +55,8 @@ class SourceText:
         self.hidden.update(dict.fromkeys(range(line + 1, last_line + 1), 0))
 
     def excerpt(self, source: Source) -> str:
-        """The line of a place, a caret under the column; empty when the file has no such line."""
-        if not 0 < source.line <= len(self.lines) or not self.text:
+        """The line of a place, a caret under the column; empty when there is no such line or it is far too long."""
+        if not 0 < source.line <= len(self.lines) or not self.text or len(self.lines[source.line - 1]) > _MAX_LINE:
             return ""
         line = self._shown(self.lines[source.line - 1].rstrip("\r"), source.line - 1)
         start = max(0, source.column - 1 - _WIDTH // 2) if len(line) > _WIDTH else 0

@@ -22,7 +22,9 @@ from tenantplan.model.resource import Database, Schema
 from tenantplan.postgres.connect import Connection
 
 
-def bootstrap(run: Run, maintenance: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]) -> None:
+def bootstrap(
+    run: Run, maintenance: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]
+) -> None:
     """Makes the main database of a fleet by the operations `first`, of the scope "main", and opens the run's journal in it.
 
     `maintenance` is a session on another database of the server, holding the gate. Raises psycopg.Error with nothing left

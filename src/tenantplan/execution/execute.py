@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 
 import psycopg
+from psycopg import sql
 
 from tenantplan.errors import ConnectError, Locked, SchemaMismatch, TenantplanError
 from tenantplan.execution import objects, record, rows, statements
@@ -37,8 +38,8 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
         except (psycopg.Error, TenantplanError, rows.Stale) as error:
             if main.broken or main.closed:
                 raise
-            outcomes += _failure(run, main, remaining, error)
-            return outcomes
+            guilty = getattr(error, "operation", segment[0])
+            return outcomes + _failure(run, main, remaining, guilty, error)
         outcomes += [Outcome(operation, "done") for operation in segment]
         remaining = remaining[len(segment) :]
     return outcomes
@@ -116,10 +117,14 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
 def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None:
     for operation in segment:
         resource = operation.after or operation.before
-        (rows if isinstance(resource, Row) else objects).write(run, connection, operation)
+        try:
+            (rows if isinstance(resource, Row) else objects).write(run, connection, operation)
+        except (psycopg.Error, TenantplanError, rows.Stale) as error:
+            error.operation = operation  # type: ignore[union-attr]  # the transaction is everybody's, the fault is this one's
+            raise
 
 
-def _catalog(run: Run, place: str, segment: list[Operation]):  # type: ignore[no-untyped-def]
+def _catalog(run: Run, place: str, segment: list[Operation]) -> AbstractContextManager[object]:
     """Serialises changes of a server's shared catalogs: PostgreSQL fails concurrent ones ("tuple concurrently updated")."""
     touches = any(not isinstance(o.after or o.before, Row) for o in segment)
     return run.catalog_locks[place] if touches else nullcontext()
@@ -142,8 +147,6 @@ def _create_databases(run: Run, main: Connection, there: Connection, segment: li
 
 def clear(connection: Connection, database: str) -> None:
     """Drops a temporary database that an earlier attempt left behind."""
-    from psycopg import sql
-
     connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
 
@@ -156,7 +159,7 @@ def _migrate(run: Run, main: Connection, operation: Operation) -> None:
         migrate(run, connection, operation)
     with main.transaction():
         record.check_epoch(main, run.epoch)
-        record.done(run, main, [operation], detail="connected")
+        record.done(run, main, [operation], connected=True)
     reach("committed")
 
 
@@ -174,7 +177,7 @@ def _drop(run: Run, main: Connection, operation: Operation) -> None:
     reach("committed")
 
 
-def _retrying(act) -> None:  # type: ignore[no-untyped-def]
+def _retrying(act: Callable[[], None]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return act()
@@ -183,14 +186,13 @@ def _retrying(act) -> None:  # type: ignore[no-untyped-def]
                 raise
 
 
-def _failure(run: Run, main: Connection, remaining: list[Operation], error: Exception) -> list[Outcome]:
+def _failure(
+    run: Run, main: Connection, remaining: list[Operation], guilty: Operation, error: Exception
+) -> list[Outcome]:
+    """Records that an operation failed and that the others of its track, rolled back or not begun, were skipped."""
     status = "stale" if isinstance(error, (rows.Stale, SchemaMismatch)) else "failed"
     message = describe(error) if isinstance(error, psycopg.Error) else str(error)
-    first, *rest = remaining
-    record.failed(run, main, first, status, message)
-    if isinstance(error, ConnectError):
-        with main.transaction():
-            record.audit(run, main, [record.Fact(first.address, "connect", "failed", detail=error.message)])
-    record.skipped(run, main, rest)
-    reached = not isinstance(error, ConnectError)
-    return [Outcome(first, status, message, not reached), *(Outcome(operation, "skipped") for operation in rest)]
+    unreachable = isinstance(error, ConnectError)
+    record.failed(run, main, guilty, status, message, connected=not unreachable)
+    record.skipped(run, main, [o for o in remaining if o is not guilty])
+    return [Outcome(o, status, message, unreachable) if o is guilty else Outcome(o, "skipped") for o in remaining]

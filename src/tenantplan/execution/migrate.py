@@ -44,8 +44,8 @@ def migrate(run: Run, connection: Connection, operation: Operation) -> None:
 def _in_transaction(run: Run, connection: Connection, operation: Operation) -> None:
     before, after = operation.before, operation.after
     assert isinstance(after, Schema)
-    connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'".encode())
-    connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'".encode())
+    for name, value in (("lock_timeout", LOCK_TIMEOUT), ("statement_timeout", STATEMENT_TIMEOUT)):
+        connection.execute("SELECT set_config(%s, %s, true)", [name, value])
     expected = before.revision if isinstance(before, Schema) else None
     found = current_revision(connection, after.tree)
     if found != expected:
@@ -78,8 +78,9 @@ def current_revision(connection: Connection, tree: str, *, lock: bool = True) ->
     exists = connection.execute("SELECT to_regclass(%s)", [f"public.{table}"]).fetchone()
     if exists is None or exists[0] is None:
         return None
-    statement = sql.SQL("SELECT version_num FROM {}" + (" FOR UPDATE" if lock else ""))
-    row = connection.execute(statement.format(sql.Identifier("public", table))).fetchone()
+    locking = sql.SQL(" FOR UPDATE" if lock else "")
+    statement = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier("public", table)) + locking
+    row = connection.execute(statement).fetchone()
     return None if row is None else row[0]
 
 

@@ -71,7 +71,8 @@ def _keyed(run: Run, password: Secret) -> str | None:
 
 def set_password(run: Run, connection: Connection, role: Role) -> None:
     """Gives a role its password as a SCRAM verifier made by libpq: the plaintext never leaves this process."""
-    assert role.password is not None and role.password.reference is not None
+    assert role.password is not None
+    assert role.password.reference is not None
     password = resolve(role.password.reference, run.root)
     reason = weakness(password, role.name)
     if reason:
@@ -84,7 +85,9 @@ def set_password(run: Run, connection: Connection, role: Role) -> None:
 
 def _write_database(run: Run, connection: Connection, operation: Operation) -> None:
     before, after = operation.before, operation.after
-    if isinstance(before, Database) and (operation.retire or (isinstance(after, Database) and before.name != after.name)):
+    if isinstance(before, Database) and (
+        operation.retire or (isinstance(after, Database) and before.name != after.name)
+    ):
         connection.execute(query("terminate_sessions"), {"database": before.name})
     for statement in statements.database(operation):
         connection.execute(statement)

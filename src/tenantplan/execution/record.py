@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
+
+from psycopg import sql
 
 from tenantplan.errors import Locked
 from tenantplan.execution.context import Run
@@ -34,8 +35,10 @@ def check_epoch(connection: Connection, epoch: int) -> None:
     """Holds the lease for this transaction; Locked when another run has taken over since."""
     row = connection.execute("SELECT epoch FROM tenantplan.lease WHERE id = 1 FOR SHARE").fetchone()
     if row is None or row[0] != epoch:
-        raise Locked("another run took over this fleet while this one was working; it writes nothing more",
-                     hint="see who: tenantplan status")
+        raise Locked(
+            "another run took over this fleet while this one was working; it writes nothing more",
+            hint="see who: tenantplan status",
+        )
 
 
 def open_run(run: Run, connection: Connection, operations: Iterable[Operation]) -> None:
@@ -65,7 +68,9 @@ def close_run(run: Run, connection: Connection, status: str, applied: bool) -> N
     """Ends the journal of a run; `applied` consumes its plan, so that the same file is not applied twice."""
     with connection.transaction():
         check_epoch(connection, run.epoch)
-        connection.execute("UPDATE tenantplan.runs SET status = %s, finished_at = now() WHERE id = %s", [status, run.id])
+        connection.execute(
+            "UPDATE tenantplan.runs SET status = %s, finished_at = now() WHERE id = %s", [status, run.id]
+        )
         if applied:
             connection.execute(
                 "INSERT INTO tenantplan.applied_plans (seal, digest, run_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
@@ -81,21 +86,32 @@ def intend(run: Run, connection: Connection, operations: Sequence[Operation]) ->
     reach("intent-recorded")
 
 
-def done(run: Run, connection: Connection, operations: Sequence[Operation], detail: str | None = None) -> None:
-    """Closes the journal of operations and audits them, in the current transaction."""
+def done(run: Run, connection: Connection, operations: Sequence[Operation], *, connected: bool = False) -> None:
+    """Closes the journal of operations and audits them, in the current transaction.
+
+    `connected`: a connection to their database was made for them, which is audited too.
+    """
     _mark(run, connection, operations, "done", None)
     _record_revisions(run, connection, operations)
     reach("journal-closed")
-    audit(run, connection, [fact(operation, "done", detail) for operation in operations])
+    attempts = [connection_fact(operation, "done") for operation in operations if connected]
+    audit(run, connection, attempts + [fact(operation, "done") for operation in operations])
     reach("audit-written")
 
 
-def failed(run: Run, connection: Connection, operation: Operation, status: str, error: str) -> None:
-    """Records that an operation did not happen, and why."""
+def failed(run: Run, connection: Connection, operation: Operation, status: str, error: str, *, connected: bool) -> None:
+    """Records that an operation did not happen, and why; not `connected`: the connection attempt is audited as such."""
     with connection.transaction():
         check_epoch(connection, run.epoch)
         _mark(run, connection, [operation], status, error)
-        audit(run, connection, [fact(operation, status, error)])
+        attempt = [] if connected else [connection_fact(operation, "failed", error)]
+        audit(run, connection, [*attempt, fact(operation, status, error)])
+
+
+def connection_fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
+    """What the audit log says of an attempt to connect to the database an operation is for (C11)."""
+    held = addresses.owner(operation.address, operation.after or operation.before)
+    return Fact(operation.address, "connect", result, organization=held, detail=detail)
 
 
 def skipped(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
@@ -148,27 +164,23 @@ def audit(run: Run, connection: Connection, facts: Sequence[Fact]) -> None:
         rows.append((*astuple(entry), previous, current))
         previous = current
     with connection.cursor() as cursor:
-        cursor.executemany(_INSERT.encode(), rows)
+        cursor.executemany(_INSERT, rows)
     connection.execute("UPDATE tenantplan.audit_head SET sequence = %s, hash = %s WHERE id = 1", [sequence, previous])
 
 
-_COLUMNS = ", ".join(f.name for f in fields(Entry))
-_INSERT = re.sub(
-    r"\s+",
-    " ",
-    f"INSERT INTO tenantplan.audit_log ({_COLUMNS}, previous_hash, hash)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+_NAMES = [*(f.name for f in fields(Entry)), "previous_hash", "hash"]
+_INSERT = sql.SQL("INSERT INTO tenantplan.audit_log ({}) VALUES ({})").format(
+    sql.SQL(", ").join(sql.Identifier(name) for name in _NAMES), sql.SQL(", ").join(sql.Placeholder() * len(_NAMES))
+)
+_MARK = (
+    "UPDATE tenantplan.operations SET status = %(status)s, error = %(error)s, started_at = coalesce(started_at, now()),"
+    " finished_at = CASE WHEN %(status)s <> 'running' THEN now() END WHERE run_id = %(run)s AND op_id = ANY(%(ids)s)"
 )
 
 
 def _mark(run: Run, connection: Connection, operations: Sequence[Operation], status: str, error: str | None) -> None:
-    started = "started_at = coalesce(started_at, now())"
-    ended = ", finished_at = now()" if status != "running" else ""
-    connection.execute(
-        f"UPDATE tenantplan.operations SET status = %s, error = %s, {started}{ended}"
-        " WHERE run_id = %s AND op_id = ANY(%s)".encode(),
-        [status, error, run.id, [operation.id for operation in operations]],
-    )
+    ids = [operation.id for operation in operations]
+    connection.execute(_MARK, {"status": status, "error": error, "run": run.id, "ids": ids})
 
 
 def _record_revisions(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:

@@ -12,8 +12,8 @@ from psycopg import sql
 from tenantplan.errors import TenantplanError
 from tenantplan.execution import record
 from tenantplan.execution.context import Run, tag
-from tenantplan.model.audit import parsed
-from tenantplan.model.encode import from_json
+from tenantplan.model.audit import parsed, text
+from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource
 from tenantplan.model.stamp import NEW
 from tenantplan.postgres.connect import Connection, Connector
@@ -38,7 +38,9 @@ class Open:
 
 def dead_runs(connection: Connection) -> list[str]:
     """Ids of runs that are journaled as running; whoever asks holds the lock, so they are dead."""
-    return [row[0] for row in connection.execute("SELECT id::text FROM tenantplan.runs WHERE status = 'running'").fetchall()]
+    return [
+        row[0] for row in connection.execute("SELECT id::text FROM tenantplan.runs WHERE status = 'running'").fetchall()
+    ]
 
 
 def end_sessions(connector: Connector, aliases: Iterable[str], runs: list[str]) -> None:
@@ -65,7 +67,7 @@ def open_operations(connection: Connection, runs: list[str]) -> list[Open]:
         " FROM tenantplan.operations WHERE status = 'running' AND run_id = ANY(%s::uuid[]) ORDER BY seq",
         [runs],
     ).fetchall()
-    return [Open(*row[:6], _resource(row[6]), _resource(row[7])) for row in rows]
+    return [Open(r[0], r[1], r[2], r[3], r[4], r[5], _resource(r[6]), _resource(r[7])) for r in rows]
 
 
 def _resource(text: str | None) -> Resource | None:
@@ -73,7 +75,9 @@ def _resource(text: str | None) -> Resource | None:
     return from_json(document) if isinstance(document, dict) else None
 
 
-def settle(run: Run, connection: Connection, opened: list[Open], runs: list[str], happened: Callable[[Open], bool]) -> int:
+def settle(
+    run: Run, connection: Connection, opened: list[Open], runs: list[str], happened: Callable[[Open], bool]
+) -> int:
     """Closes what dead runs left open and audits, once, each effect that `happened`; returns how many did."""
     kept = [item for item in opened if happened(item)]
     with connection.transaction():
@@ -96,9 +100,6 @@ def settle(run: Run, connection: Connection, opened: list[Open], runs: list[str]
 
 
 def _fact(item: Open) -> record.Fact:
-    from tenantplan.model.audit import text
-    from tenantplan.model.encode import to_json
-
     return record.Fact(
         address=item.address,
         action="retire" if item.retire else item.action,

@@ -53,7 +53,9 @@ def row_id(fleet: str, address: str, attempt: int = 0) -> str:
 def _insert(run: Run, connection: Connection, operation: Operation, after: Row) -> None:
     rowtype = BY_TABLE[after.table]
     columns, values = _columns(run, rowtype, after.values)
-    statement = sql.SQL("INSERT INTO public.{table} (id, managed_by, {columns}) VALUES (%s, %s, {values}) ON CONFLICT (id) DO NOTHING")
+    statement = sql.SQL(
+        "INSERT INTO public.{table} (id, managed_by, {columns}) VALUES (%s, %s, {values}) ON CONFLICT (id) DO NOTHING"
+    )
     composed = statement.format(
         table=sql.Identifier(after.table),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in columns),
@@ -73,12 +75,15 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
     columns, values = _columns(run, rowtype, changed)
     expected = {name: before.values.get(name) for name in changed if rowtype.columns[name] != "bcrypt"}
     names, olds = _columns(run, rowtype, expected)
-    sets = [sql.SQL("{} = {}").format(sql.Identifier(name), _placeholder(rowtype, name)) for name in columns]
+    sets: list[sql.Composable] = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), _placeholder(rowtype, name)) for name in columns
+    ]
     sets.append(sql.SQL("updated_at = now()"))
     if rowtype.soft_delete:
         sets.append(sql.SQL("deleted_at = NULL"))
     checks = [
-        sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(name), _placeholder(rowtype, name)) for name in names
+        sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(name), _placeholder(rowtype, name))
+        for name in names
     ]
     statement = sql.SQL("UPDATE public.{table} SET {sets} WHERE id = %s AND managed_by = %s{checks}").format(
         table=sql.Identifier(after.table),
@@ -90,12 +95,14 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
 
 def _delete(run: Run, connection: Connection, operation: Operation, before: Row) -> None:
     rowtype = BY_TABLE[before.table]
+    table = sql.Identifier(before.table)
     if operation.retire:
-        aside = "state = 'deleted'" if "state" in rowtype.columns else "active = false"
-        text = "UPDATE public.{table} SET " + aside + ", deleted_at = now(), updated_at = now() WHERE id = %s AND managed_by = %s"
+        aside = sql.SQL("state = 'deleted'" if "state" in rowtype.columns else "active = false")
+        statement = sql.SQL(
+            "UPDATE public.{} SET {}, deleted_at = now(), updated_at = now() WHERE id = %s AND managed_by = %s"
+        ).format(table, aside)
     else:
-        text = "DELETE FROM public.{table} WHERE id = %s AND managed_by = %s"
-    statement = sql.SQL(text).format(table=sql.Identifier(before.table))  # type: ignore[arg-type]
+        statement = sql.SQL("DELETE FROM public.{} WHERE id = %s AND managed_by = %s").format(table)
     _one(connection, statement, [_id(run, operation), run.fleet])
 
 
@@ -105,7 +112,7 @@ def _one(connection: Connection, statement: sql.Composed, values: list[Any]) -> 
 
 
 def _id(run: Run, operation: Operation) -> str:
-    identifier = run.ids.get(operation.address) or run.ids.get(operation.renamed_from or "")
+    identifier = run.ids.get(operation.address)
     if identifier is None:
         raise Stale("the row is not there any more")
     return identifier
@@ -138,7 +145,11 @@ def _bound(run: Run, rowtype: RowType, name: str, value: Any) -> Any:
 def _placeholder(rowtype: RowType, name: str) -> sql.Composable:
     if name in rowtype.enums:
         return sql.SQL("%s::public.{}").format(sql.Identifier(rowtype.enums[name]))
-    return sql.SQL({"ref": "%s::uuid", "timestamp": "%s::timestamptz", "json": "%s::jsonb"}.get(rowtype.columns.get(name, ""), "%s"))
+    return sql.SQL(
+        {"ref": "%s::uuid", "timestamp": "%s::timestamptz", "json": "%s::jsonb"}.get(
+            rowtype.columns.get(name, ""), "%s"
+        )
+    )
 
 
 def _bcrypt(run: Run, secret: Secret | None) -> tuple[str | None, str | None]:

@@ -15,7 +15,7 @@ Statements = list[sql.Composed]
 
 
 def _f(text: str, **parts: sql.Composable) -> sql.Composed:
-    return sql.SQL(text).format(**parts)  # type: ignore[arg-type]
+    return sql.SQL(text).format(**parts)
 
 
 def preview(operation: Operation) -> tuple[str, ...]:
@@ -35,7 +35,9 @@ def role(operation: Operation) -> Statements:
         return _altered_role(before, after) if isinstance(before, Role) else _created_role(after)
     assert isinstance(before, Role)
     name = sql.Identifier(before.name)
-    return [_f("ALTER ROLE {name} NOLOGIN", name=name) if operation.retire else _f("DROP ROLE IF EXISTS {name}", name=name)]
+    return [
+        _f("ALTER ROLE {name} NOLOGIN", name=name) if operation.retire else _f("DROP ROLE IF EXISTS {name}", name=name)
+    ]
 
 
 def _created_role(after: Role) -> Statements:
@@ -96,7 +98,11 @@ def database(operation: Operation) -> Statements:
     """What follows in a transaction: name, owner, limits and who may connect. DROP DATABASE for a purge, outside one."""
     before, after = operation.before, operation.after
     if isinstance(after, Database):
-        start = before if isinstance(before, Database) else Database(after.server, temporary(operation), connect=("PUBLIC",))
+        start = (
+            before
+            if isinstance(before, Database)
+            else Database(after.server, temporary(operation), connect=("PUBLIC",))
+        )
         return _altered_database(start, after)
     assert isinstance(before, Database)
     if not operation.retire:

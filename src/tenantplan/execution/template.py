@@ -40,16 +40,16 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
         for name, comment in comments.items():
             if name == recipe.name or _ours(stamp.decode(comment), recipe):
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        name = sql.Identifier(recipe.name)
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        made = sql.Identifier(recipe.name)
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(made))
         reach("template-created")
         with connector.connect(alias, recipe.name) as inside, inside.transaction():
             fill(inside, recipe)
         facts = {"fleet": recipe.fleet, "main": recipe.main_database, "kind": "template"}
         comment = stamp.encode({**facts, "revision": recipe.revision, "ready": "1"})
         with connection.transaction():
-            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
-            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(comment)))
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
+            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(comment)))
         reach("template-ready")
     return recipe.name
 
@@ -66,7 +66,7 @@ def grant_groups(connection: Connection, groups: Sequence[str]) -> None:
     write, read = (sql.Identifier(group) for group in groups)
     connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     for text in _GRANTS:
-        connection.execute(sql.SQL(text).format(write=write, read=read))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(text).format(write=write, read=read))
 
 
 _GRANTS = (
@@ -87,4 +87,7 @@ def _templates(connection: Connection) -> list[tuple[str, str | None]]:
 
 
 def _ours(facts: dict[str, str], recipe: Recipe) -> bool:
-    return facts.get("kind") == "template" and (facts.get("fleet"), facts.get("main")) == (recipe.fleet, recipe.main_database)
+    return facts.get("kind") == "template" and (facts.get("fleet"), facts.get("main")) == (
+        recipe.fleet,
+        recipe.main_database,
+    )

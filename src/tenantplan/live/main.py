@@ -37,7 +37,10 @@ class MainFacts:
 
 
 def read_main(connection: Connection, fleet: str, declared: Collection[str]) -> MainFacts:
-    """One consistent snapshot of the main database. `declared` are addresses: rows of theirs that tenantplan does not manage are read too."""
+    """One consistent snapshot of the main database.
+
+    `declared` are addresses: rows of theirs that tenantplan does not manage are read too.
+    """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         columns = {table: frozenset(names) for table, names in connection.execute(query("columns")).fetchall()}
@@ -114,7 +117,9 @@ def _read_rows(
         address = rowtype.address(named.address if isinstance(named, Ref) else named, parent)
         managed = managed_by == fleet
         ids[row_id] = address
-        state[address] = Row(rowtype.table, values, id=row_id, managed=managed, retired_at=deleted_at if managed else None)
+        state[address] = Row(
+            rowtype.table, values, id=row_id, managed=managed, retired_at=deleted_at if managed else None
+        )
 
 
 def _expression(rowtype: RowType, name: str) -> sql.Composable:

@@ -23,7 +23,9 @@ def shared_rows(connection: Connection, organization_id: str) -> dict[str, int]:
         for table, shared, forced in connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall():
             if not (shared and forced):
                 continue
-            statement = sql.SQL("SELECT count(*) FROM public.{} WHERE organization_id = %s").format(sql.Identifier(table))
+            statement = sql.SQL("SELECT count(*) FROM public.{} WHERE organization_id = %s").format(
+                sql.Identifier(table)
+            )
             row = connection.execute(statement, [organization_id]).fetchone()
             if row and row[0]:
                 found[table] = row[0]

@@ -68,9 +68,9 @@ def _definitions(kinds: Specs) -> tuple[dict[str, dict[str, Any]], dict[str, Any
     """Kind -> reference to its spec, and all definitions; models of one name in two modules get names of their own."""
     models = [(spec, "validation") for spec in kinds.values()]
     references, schema = models_json_schema(models, by_alias=True, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
-    definitions: dict[str, Any] = dict(schema["$defs"])
+    definitions: dict[str, Any] = _tidy(schema["$defs"])
     for kind in kinds:
-        metadata = Metadata.model_json_schema(by_alias=True)
+        metadata = _tidy(Metadata.model_json_schema(by_alias=True))
         if kind in KINDS:
             metadata["properties"]["name"] |= _name_rule(kind)
         definitions[f"{kind}Metadata"] = metadata
@@ -87,3 +87,13 @@ def _name_rule(kind: str) -> dict[str, Any]:
             "description": "The e-mail address: with the kind, its identity.",
         }
     return {"pattern": f"^{NAME}$", "maxLength": MAX_BYTES}
+
+
+def _tidy(schema: Any) -> Any:
+    """Without the titles that only repeat a field's name, and with keys that fit no pattern refused."""
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tidied = {key: _tidy(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+    return tidied | ({"additionalProperties": False} if "patternProperties" in tidied else {})

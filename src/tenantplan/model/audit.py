@@ -60,7 +60,10 @@ def broken_at(links: list[Link], anchor: str | None = None) -> tuple[int, str] |
             return entry.sequence, "was edited: its content does not give its hash"
         previous, expected = link.hash, expected + 1
     if anchor is not None and anchor != GENESIS and anchor not in {link.hash for link in links}:
-        return expected, f"the log ends at entry {expected - 1} and does not contain the anchor: its tail was cut or rewritten"
+        return (
+            expected,
+            f"the log ends at entry {expected - 1} and does not contain the anchor: its tail was cut or rewritten",
+        )
     return None
 
 

@@ -66,6 +66,11 @@ class Plan:
         return not self.operations and self.unfinished is None
 
     @property
+    def renames(self) -> dict[str, str]:
+        """Old address -> new address, of everything the plan renames."""
+        return {o.renamed_from: o.address for o in self.operations if o.renamed_from}
+
+    @property
     def summary(self) -> dict[str, int]:
         """How many declared objects are created, updated, deleted or moved, and how many databases migrated.
 
@@ -133,14 +138,18 @@ def parse(data: bytes, where: str) -> Plan:
         version = document["format_version"]
         if version != FORMAT_VERSION:
             raise PlanRefused(
-                f"plan format {version!r} is not {FORMAT_VERSION!r}", where=where, hint="make a new plan with this version"
+                f"plan format {version!r} is not {FORMAT_VERSION!r}",
+                where=where,
+                hint="make a new plan with this version",
             )
         plan = _from_document(document)
         intact = plan.to_bytes() == data
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanRefused("this is not an intact plan file", where=where, hint=_AGAIN) from error
     if not intact:
-        raise PlanRefused("the plan file was changed after it was made: its seal does not hold", where=where, hint=_AGAIN)
+        raise PlanRefused(
+            "the plan file was changed after it was made: its seal does not hold", where=where, hint=_AGAIN
+        )
     return plan
 
 

@@ -27,7 +27,7 @@ def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> D
 
     `now` and `grace` decide whether what was deleted long enough ago is purged.
     """
-    moved, sources = _renamed(live, desired.renames)
+    moved, sources = under_new_names(live, desired.renames)
     changes: list[Change] = []
     conflicts: list[Finding] = []
     for address, want in desired.state.items():
@@ -59,8 +59,11 @@ def comparable(have: Resource, want: Resource) -> Resource:
     return have
 
 
-def _renamed(live: State, renames: Mapping[str, str]) -> tuple[State, dict[str, str]]:
-    """Live under the names that the manifest gives it, and the old address of each that moved."""
+def under_new_names(live: State, renames: Mapping[str, str]) -> tuple[State, dict[str, str]]:
+    """Live under the names that `renames` (old address -> new) gives it, and the old address of each that moved.
+
+    A rename whose old name is gone, or whose new name is taken, has no effect.
+    """
     wanted = {old: new for old, new in renames.items() if old in live and new not in live}
     if not wanted:
         return live, {}
@@ -75,13 +78,26 @@ def _renamed(live: State, renames: Mapping[str, str]) -> tuple[State, dict[str, 
 
 
 def _follow(resource: Resource, renames: Mapping[str, str]) -> Resource:
+    """The resource with its references under their new names: PostgreSQL's own follow a rename by themselves."""
     if isinstance(resource, Row):
         values = {
             column: Ref(addresses.renamed(value.address, renames)) if isinstance(value, Ref) else value
             for column, value in resource.values.items()
         }
         return replace(resource, values=values)
+    if isinstance(resource, Database):
+        roles = {
+            name: _role_name(resource.server, name, renames)
+            for name in (resource.owner, *(resource.connect or ()))
+            if name
+        }
+        connect = None if resource.connect is None else tuple(sorted(roles[name] for name in resource.connect))
+        return replace(resource, owner=roles.get(resource.owner or ""), connect=connect)
     return resource
+
+
+def _role_name(server: str, name: str, renames: Mapping[str, str]) -> str:
+    return renames.get(addresses.role(server, name), name).rsplit("/", 1)[-1]
 
 
 def _manages(resource: Resource) -> bool:
@@ -107,7 +123,9 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
         if address in desired.state or not _manages(have) or isinstance(have, Schema):
             continue
         holder = live.get(addresses.owner(address, have))
-        declared = address in desired.deleted or (not isinstance(have, Row) and addresses.owner(address, have) in desired.deleted)
+        declared = address in desired.deleted or (
+            not isinstance(have, Row) and addresses.owner(address, have) in desired.deleted
+        )
         if declared and _retired_at(have) is None:
             keeps = not isinstance(have, Row) or "protect" in have.values  # rows with protection are soft-deleted
             changes.append(Change(address, have, None, retire=keeps))

@@ -43,9 +43,7 @@ def protection(operations: Iterable[Operation]) -> list[Finding]:
 def relocations(operations: Iterable[Operation]) -> list[Operation]:
     """The operations that change where an organization's or tenant's data lives."""
     return [
-        o
-        for o in operations
-        if isinstance(o.before, Row) and isinstance(o.after, Row) and moves(o.before, o.after)
+        o for o in operations if isinstance(o.before, Row) and isinstance(o.after, Row) and moves(o.before, o.after)
     ]
 
 
@@ -74,7 +72,9 @@ def brakes(operations: Sequence[Operation], deletes: int, live_organizations: in
                 f" apply with --allow-deletes {deletes} if that is meant",
             )
         )
-    changed = len({o.scope for o in operations if o.action in ("update", "move", "delete", "grant") and _is_held(o.scope)})
+    changed = len(
+        {o.scope for o in operations if o.action in ("update", "move", "delete", "grant") and _is_held(o.scope)}
+    )
     share = 100 * changed / live_organizations if live_organizations else 0
     if limits.max_changed is not None and changed > limits.max_changed:
         found.append(_mass(f"{changed} organizations would change, {limits.max_changed} allowed (guard.maxChanged)"))
@@ -102,7 +102,9 @@ def standing(plan: Plan, allow_deletes: int | None) -> tuple[Finding, ...]:
     """The plan's blockers that still stand when the person applying allowed exactly `allow_deletes` deletions."""
     deletes = plan.summary["delete"]
     if allow_deletes is not None and allow_deletes != deletes:
-        wrong = Finding("fleet", DELETES, f"--allow-deletes {allow_deletes} is not what the plan holds: {deletes} to delete")
+        wrong = Finding(
+            "fleet", DELETES, f"--allow-deletes {allow_deletes} is not what the plan holds: {deletes} to delete"
+        )
         return (wrong, *(b for b in plan.blockers if b.rule != DELETES))
     return tuple(b for b in plan.blockers if not (b.rule == DELETES and allow_deletes == deletes))
 

@@ -107,7 +107,7 @@ def moves(before: Row, after: Row) -> bool:
 
     A dedicated database that only gets another name stays where it is.
     """
-    if not _PLACEMENT[0] in after.values:
+    if _PLACEMENT[0] not in after.values:
         return False
     fixed = [column for column in _PLACEMENT if column in after.values and column != "database_name"]
     return any(before.values.get(column) != after.values[column] for column in fixed)
@@ -119,7 +119,11 @@ def _risk(change: Change, action: str) -> str:
     if action in ("migrate", "move") or change.renamed_from:
         return "risky"
     before, after = change.before, change.after
-    if isinstance(before, Role) and isinstance(after, Role) and (before.login, before.password) != (after.login, after.password):
+    if (
+        isinstance(before, Role)
+        and isinstance(after, Role)
+        and (before.login, before.password) != (after.login, after.password)
+    ):
         return "risky"
     if isinstance(before, Row) and isinstance(after, Row) and before.values.get("state") != after.values.get("state"):
         return "risky"

@@ -31,7 +31,9 @@ def order(operations: Iterable[Operation]) -> tuple[Operation, ...]:
                 heapq.heappush(ready, _key(by_id[follower]))
     if len(result) != len(by_id):
         stuck = sorted(by_id[i].address for i, needed in waiting.items() if needed)
-        raise TenantplanError(f"operations wait for each other: {', '.join(stuck[:5])}", hint="this is a bug; please report it")
+        raise TenantplanError(
+            f"operations wait for each other: {', '.join(stuck[:5])}", hint="this is a bug; please report it"
+        )
     return tuple(result)
 
 

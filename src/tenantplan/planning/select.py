@@ -29,6 +29,9 @@ class Selection:
         return {"target": list(self.targets), "exclude": list(self.excludes), "selector": dict(self.labels)}
 
 
+EVERYTHING = Selection()
+
+
 def parse_selector(texts: Sequence[str]) -> dict[str, str]:
     """Labels from `key=value` texts; UsageError for anything else."""
     labels = {}
@@ -41,7 +44,10 @@ def parse_selector(texts: Sequence[str]) -> dict[str, str]:
 
 
 def select(
-    operations: Sequence[Operation], selection: Selection, labels: Mapping[str, Mapping[str, str]], known: frozenset[str]
+    operations: Sequence[Operation],
+    selection: Selection,
+    labels: Mapping[str, Mapping[str, str]],
+    known: frozenset[str],
 ) -> tuple[Operation, ...]:
     """The selected operations and all that they depend on, in the same order.
 
@@ -50,7 +56,10 @@ def select(
     """
     for address in (*selection.targets, *selection.excludes):
         if not any(_within(k, address) for k in known):
-            raise UsageError(f"{address} is neither declared nor live", hint="addresses are written as in the plan: organization/NAME")
+            raise UsageError(
+                f"{address} is neither declared nor live",
+                hint="addresses are written as in the plan: organization/NAME",
+            )
     if selection.everything:
         return tuple(operations)
     by_id = {operation.id: operation for operation in operations}

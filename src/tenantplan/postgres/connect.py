@@ -24,15 +24,25 @@ PATIENCE = 60.0  # seconds that a full server is waited for
 
 _BUSY = re.compile(r"too many clients|remaining connection slots|too many connections|in recovery|starting up", re.I)
 _ADVICE = (
-    (re.compile(r"Connection refused|No such file or directory|could not connect", re.I),
-     "nothing listens there: check host and port, that PostgreSQL runs, and the firewall"),
+    (
+        re.compile(r"Connection refused|No such file or directory|could not connect", re.I),
+        "nothing listens there: check host and port, that PostgreSQL runs, and the firewall",
+    ),
     (re.compile(r"could not translate host name|Name or service not known|resolve", re.I), "check the host name"),
     (re.compile(r"timeout expired|timed out|No route|unreachable", re.I), "check host, port and firewall"),
-    (re.compile(r"password authentication failed|no password supplied|SCRAM|SASL", re.I),
-     "check user and password; special characters in a connection string are percent-encoded"),
+    (
+        re.compile(r"password authentication failed|no password supplied|SCRAM|SASL", re.I),
+        "check user and password; special characters in a connection string are percent-encoded",
+    ),
     (re.compile(r"pg_hba", re.I), "the server's pg_hba.conf does not let this user in from here (or asks for TLS)"),
-    (re.compile(r"SSL|certificate|TLS", re.I), "check sslmode and sslrootcert, and that the server's certificate names this host"),
-    (re.compile(r"not currently accepting connections", re.I), "the database was closed: ALTER DATABASE … ALLOW_CONNECTIONS true opens it"),
+    (
+        re.compile(r"SSL|certificate|TLS", re.I),
+        "check sslmode and sslrootcert, and that the server's certificate names this host",
+    ),
+    (
+        re.compile(r"not currently accepting connections", re.I),
+        "the database was closed: ALTER DATABASE … ALLOW_CONNECTIONS true opens it",
+    ),
     (re.compile(r"permission denied for database", re.I), "the role may not CONNECT to this database"),
     (re.compile(r"database .* does not exist", re.I), "check the database name; tenantplan plan shows what is missing"),
     (re.compile(r"role .* does not exist", re.I), "check the user name"),
@@ -47,7 +57,9 @@ class Connector:
     that is out of connections instead of failing.
     """
 
-    def __init__(self, servers: Mapping[str, Server], total: int, *, tag: str = "tenantplan", patient: bool = False) -> None:
+    def __init__(
+        self, servers: Mapping[str, Server], total: int, *, tag: str = "tenantplan", patient: bool = False
+    ) -> None:
         self.servers = dict(servers)
         self.tag = tag
         self._patient = patient
@@ -108,9 +120,13 @@ def _literal(dbname: str) -> str:
 def explain(error: psycopg.Error, server: Server, dbname: str) -> ConnectError:
     """A ConnectError for a failed connection: what libpq said, where, and what to check."""
     text = " ".join(str(error).split())
-    said = re.sub(r'^connection failed: |connection to server (at|on) .*? failed: |^FATAL:\s+', "", text)
-    said = re.sub(r"^FATAL:\s+", "", said).removesuffix("Is the server running locally and accepting connections on that socket?")
-    said = said.split(" Multiple connection attempts")[0].removesuffix("Is the server running on that host and accepting TCP/IP connections?")
+    said = re.sub(r"^connection failed: |connection to server (at|on) .*? failed: |^FATAL:\s+", "", text)
+    said = re.sub(r"^FATAL:\s+", "", said).removesuffix(
+        "Is the server running locally and accepting connections on that socket?"
+    )
+    said = said.split(" Multiple connection attempts")[0].removesuffix(
+        "Is the server running on that host and accepting TCP/IP connections?"
+    )
     advice = next((hint for pattern, hint in _ADVICE if pattern.search(text)), "check the connection string")
     return ConnectError(
         f"cannot connect to database {dbname}: {said.strip()}",
@@ -133,7 +149,11 @@ def describe(error: psycopg.Error) -> str:
     name = type(error).__name__
     about = ", ".join(
         f"{label} {value}"
-        for label, value in (("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name))
+        for label, value in (
+            ("table", diag.table_name),
+            ("column", diag.column_name),
+            ("constraint", diag.constraint_name),
+        )
         if value
     )
     if error.sqlstate is None:

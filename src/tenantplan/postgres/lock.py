@@ -70,6 +70,8 @@ def _described(connection: Connection, key: int) -> str:
     who = ""
     exists = connection.execute("SELECT to_regclass('tenantplan.lease')").fetchone()
     if key == KEY and exists and exists[0]:
-        row = connection.execute("SELECT actor, host, pid FROM tenantplan.lease WHERE id = 1 AND actor IS NOT NULL").fetchone()
+        row = connection.execute(
+            "SELECT actor, host, pid FROM tenantplan.lease WHERE id = 1 AND actor IS NOT NULL"
+        ).fetchone()
         who = f" by {row[0]} on {row[1]} (process {row[2]})" if row else ""
     return f"run {found.tag.removeprefix('tp:')}{who}, since {found.since}, server process {found.pid}"

@@ -62,7 +62,8 @@ def parse(url: str, name: str) -> dict[str, str]:
     refused = sorted(params.keys() - ALLOWED)
     if refused:
         raise SettingsError(
-            f"the connection string in {name} sets {', '.join(refused)}", hint=f"allowed are: {', '.join(sorted(ALLOWED))}"
+            f"the connection string in {name} sets {', '.join(refused)}",
+            hint=f"allowed are: {', '.join(sorted(ALLOWED))}",
         )
     if "," in params.get("host", "") or "," in params.get("port", ""):
         raise SettingsError(f"the connection string in {name} names several hosts", hint="name the primary only")

@@ -1,0 +1,209 @@
+"""The command line as a user runs it, over a fleet of its own on a real server, as a role without superuser."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+from servers import TestServer
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass
+class Fleet:
+    """A fleet repository in a folder, and the server its main database is on.
+
+    Names are unique, so that fleets of several tests share a server. `spec` is what follows `spec:` in tenantplan.yaml.
+    """
+
+    root: Path
+    server: TestServer
+    spec: str = ""
+    id: str = field(default_factory=lambda: uuid4().hex[:8])
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.settings()
+
+    @property
+    def name(self) -> str:
+        """The fleet's name."""
+        return f"t{self.id}"
+
+    @property
+    def main_database(self) -> str:
+        """The name of its main database."""
+        return f"main_{self.id}"
+
+    def database(self, organization: str) -> str:
+        """The name of an organization's database, as derived."""
+        return f"o{self.id}_{organization.replace('-', '_')}"
+
+    def settings(self, spec: str = "", migrations: str = "") -> None:
+        """Writes tenantplan.yaml; `spec` is YAML for more of its fields."""
+        self.spec = spec or self.spec
+        tenant = migrations or str(ROOT / "migrations" / "tenant")
+        more = textwrap.indent(textwrap.dedent(self.spec), "  ")
+        self.write(
+            "tenantplan.yaml",
+            f"apiVersion: tenantplan/v1\nkind: Fleet\nmetadata: {{ name: {self.name} }}\nspec:\n"
+            f"  main: {{ url: {{ env: TENANTPLAN_MAIN_URL }}, database: {self.main_database} }}\n"
+            f"  naming: {{ databasePrefix: o{self.id}_ }}\n  migrations: {{ tenant: {tenant} }}\n{more}",
+        )
+
+    def write(self, path: str, text: str) -> Path:
+        """Writes a file of the repository; indentation common to all lines is dropped."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(textwrap.dedent(text), encoding="utf-8")
+        return target
+
+    def organization(self, name: str, body: str = "", **metadata: str) -> Path:
+        """Declares an organization in a file of its own; `body` is YAML for its spec."""
+        return self.document("Organization", name, f"displayName: {name.title()}\n{textwrap.dedent(body)}", **metadata)
+
+    def document(self, kind: str, name: str, body: str, **metadata: str) -> Path:
+        """Declares a document in a file of its own."""
+        meta = {"name": name, **metadata}
+        text = f"apiVersion: tenantplan/v1\nkind: {kind}\nmetadata: {json.dumps(meta)}\nspec:\n"
+        return self.write(f"tenants/{kind.lower()}-{name}.yaml", text + textwrap.indent(textwrap.dedent(body), "  "))
+
+    def remove(self, kind: str, name: str) -> None:
+        """Removes a document's file."""
+        (self.root / "tenants" / f"{kind.lower()}-{name}.yaml").unlink()
+
+    def environment(self) -> dict[str, str]:
+        """The environment commands run in."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TENANTPLAN_", "GITHUB_", "PG"))}
+        return {**kept, "TENANTPLAN_MAIN_URL": self.server.url(), "NO_COLOR": "1", **self.env}
+
+    def run(self, *arguments: str, code: int | None = 0, env: Mapping[str, str] | None = None) -> Result:
+        """Runs a command in this process and checks its exit code (None: any)."""
+        from tenantplan.cli.main import main
+
+        out, err = io.StringIO(), io.StringIO()
+        before, folder, argv = dict(os.environ), Path.cwd(), sys.argv
+        os.environ.clear()
+        os.environ.update({**self.environment(), **(env or {})})
+        os.chdir(self.root)
+        sys.argv = ["tenantplan", *arguments]
+        status: Any = None
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                main()
+        except SystemExit as stop:
+            status = stop.code
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            os.chdir(folder)
+            sys.argv = argv
+        result = Result(int(status or 0), out.getvalue(), err.getvalue())
+        assert "Traceback" not in result.err
+        assert code is None or result.code == code, f"exit {result.code}, expected {code}\n{result.out}\n{result.err}"
+        return result
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Starts a command as a process of its own, to be watched, stopped or killed."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tenantplan", *arguments],
+            cwd=self.root,
+            env={**self.environment(), "PYTHONPATH": str(ROOT / "src"), **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def process(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Result:
+        """Runs a command as a process of its own, to its end; a killed one has a negative code."""
+        started = self.start(*arguments, env=env)
+        out, err = started.communicate(timeout=timeout)
+        return Result(started.returncode, out, err)
+
+    def apply(self, *arguments: str, code: int | None = 0) -> Result:
+        """`apply --auto-approve`."""
+        return self.run("apply", "--auto-approve", *arguments, code=code)
+
+    def plan(self, *arguments: str) -> dict[str, Any]:
+        """The plan as JSON."""
+        document: dict[str, Any] = self.run("plan", "--format", "json", *arguments).json
+        return document
+
+    def operations(self) -> list[str]:
+        """What a plan would do now: "action address", in order."""
+        return [f"{o['action']} {o['address']}" for o in self.plan()["operations"]]
+
+    def converged(self) -> None:
+        """Checks I1 and I2: a plan is empty, and the audit chain verifies."""
+        assert self.operations() == []
+        self.run("audit", "verify")
+
+    def connect(self, database: str | None = None) -> psycopg.Connection[Any]:
+        """A superuser's session, on the main database by default."""
+        return self.server.superuser_connect(database or self.main_database)
+
+    def rows(self, statement: str, *parameters: object, database: str | None = None) -> list[tuple[Any, ...]]:
+        """What a statement returns to a superuser, on the main database by default."""
+        with self.connect(database) as connection:
+            return connection.execute(statement.encode(), parameters or None).fetchall()
+
+    def execute(self, statement: str, *parameters: object, database: str | None = None) -> None:
+        """Runs a statement as a superuser, on the main database by default."""
+        with self.connect(database) as connection:
+            connection.execute(statement.encode(), parameters or None)
+
+    def databases(self) -> list[str]:
+        """Names of this fleet's databases, tombstones and temporary ones among them, templates not."""
+        like = f"%{self.name}%"
+        found = self.rows(
+            "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') LIKE %s"
+            " AND datname NOT LIKE 'tp_template%%' OR datname LIKE 'tp_new%%' ORDER BY 1",
+            like,
+            database="postgres",
+        )
+        return [row[0] for row in found]
+
+    def clean(self) -> None:
+        """Drops what the fleet made on the server, as far as it is known by name or stamp."""
+        with self.server.superuser_connect("postgres") as connection:
+            connection.autocommit = True
+            named = connection.execute(
+                "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') LIKE %s OR datname = %s",
+                [f'%"{self.name}"%', self.main_database],
+            ).fetchall()
+            for (name,) in named:
+                connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            roles = connection.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", [f"o{self.id}%"]
+            ).fetchall()
+            for (name,) in roles:
+                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
