@@ -20,7 +20,7 @@ from tenantplan.model.resource import Database, Role, Row, Schema, Secret, State
 from tenantplan.planning.lower import Migration
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve as resolve_secret
-from tenantplan.secrets.strength import weakness
+from tenantplan.secrets.strength import bcrypt_weakness, weakness
 from tenantplan.settings import Settings
 
 GROUPS = ("tenantplan_rw", "tenantplan_ro")
@@ -105,7 +105,7 @@ def with_secrets(state: State, key: str | None, root: Path) -> tuple[State, list
             found = {c: v for c, v in resource.values.items() if isinstance(v, Secret)}
             if not found:
                 continue
-            pairs = {column: _known(value, key, root, "") for column, value in found.items()}
+            pairs = {column: _known(value, key, root, None) for column, value in found.items()}
             result[address] = replace(resource, values={**resource.values, **{c: p[0] for c, p in pairs.items()}})
             why = next((p[1] for p in pairs.values() if p[1]), None)
         else:
@@ -115,13 +115,14 @@ def with_secrets(state: State, key: str | None, root: Path) -> tuple[State, list
     return result, findings
 
 
-def _known(secret: Secret, key: str | None, root: Path, user: str) -> tuple[Secret, str | None]:
+def _known(secret: Secret, key: str | None, root: Path, role: str | None) -> tuple[Secret, str | None]:
+    """The secret with its keyed hash, or why it cannot be used: as the password of a role, or else under bcrypt."""
     assert secret.reference is not None
     try:
         value = resolve_secret(secret.reference, root)
     except TenantplanError as error:
         return secret, f"{error.message}: {error.hint}"
-    reason = weakness(value, user)
+    reason = bcrypt_weakness(value) if role is None else weakness(value, role)
     if reason:
         return secret, f"the password in {secret.reference} {reason}: choose a longer, random one"
     return Secret(secret.reference, keyed_hash(key, value) if key else None), None

@@ -95,7 +95,7 @@ def _decide(
     )
     blockers = [*difference.conflicts, *weak, *stuck.values(), *expected.edited(trees, live.main.recorded)]
     blockers += guard.protection(operations) + guard.lifted_first(desired, known)
-    blockers += _losses(connector, guard.relocations(operations), desired, live)
+    blockers += _losses(connector, guard.relocations(operations, known), desired, live)
     limits = settings.spec.guard
     brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
     blockers += guard.brakes(operations, made.summary["delete"], guard.live_organizations(known), brakes)

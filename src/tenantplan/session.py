@@ -74,9 +74,9 @@ class _Work:
     def main_database(self) -> str:
         return self.settings.spec.main.database
 
-    def look(self) -> Survey:
-        """The live side, as far as this plan is concerned."""
-        names = {a for o in self.plan.operations for a in (o.address, o.renamed_from) if a}
+    def look(self, opened: Sequence[recover.Open] = ()) -> Survey:
+        """The live side, as far as this plan and what an interrupted run left open are concerned."""
+        names = {a for o in (*self.plan.operations, *opened) for a in (o.address, o.renamed_from) if a}
         rows = [o.after for o in self.plan.operations if isinstance(o.after, Row)]
         references = {str(r.values["slug"]): r.values["database_url"] for r in rows if r.values.get("database_url")}
         known = survey(self.settings, self.servers, self.connector, Question(names))
@@ -101,7 +101,10 @@ def _check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
         raise PlanRefused(f"the plan is for fleet {plan.fleet}, this is {settings.fleet}", hint=_STALE)
     if plan.config_digest != expected.config_digest(settings, trees):
         raise PlanRefused("the fleet file or the migrations changed after the plan was made", hint=_STALE)
-    age = datetime.now(UTC) - datetime.fromisoformat(plan.created_at)
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(plan.created_at)
+    except (ValueError, TypeError):  # TypeError: a time without its zone
+        raise PlanRefused("the plan does not say when it was made", hint=_STALE) from None
     limit = settings.spec.guard.plan_max_age_hours
     if not timedelta(minutes=-5) <= age <= timedelta(hours=limit):
         raise PlanRefused(
@@ -138,7 +141,7 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
     if dead:
         aliases = [alias for alias in work.connector.servers if not alias.startswith("url:")]
         recover.end_sessions(work.connector, aliases, dead)
-        live = work.look()
+        live = work.look(recover.open_operations(control, dead))
     if not newborn:
         _check_fresh(work.plan, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
@@ -207,7 +210,11 @@ def _check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
     """PlanRefused when anything that the operations not `done` are about is not as the plan saw it."""
     state, _ = under_new_names(live.state, plan.renames)
     operations = [o for o in plan.operations if o.id not in done]
-    stale = sorted(o.address for o in operations if fingerprint(_seen(o, state)) != o.fingerprint)
+    stale = sorted(
+        o.address
+        for o in operations
+        if fingerprint(_seen(o, state)) != o.fingerprint or not getattr(state.get(o.address), "managed", True)
+    )
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
         raise PlanRefused(f"changed after the plan was made: {', '.join(stale[:5])}{more}", hint=_STALE)

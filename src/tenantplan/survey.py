@@ -15,7 +15,7 @@ from tenantplan.live.server import ServerFacts, Whose, read_server
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Row, Schema, State
-from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.servers import Servers, brought_server
 from tenantplan.settings import Settings
 
@@ -118,12 +118,24 @@ def _read_brought(
             connector.add(server)
             with connector.connect(alias, read_only=True) as connection, connection.transaction():
                 revision = current_revision(connection, "tenant", lock=False)
+                _check_brought(connection, reference)
             state[f"schema/{holder}"] = Schema(alias, "", "tenant", revision, holder=holder)
         except TenantplanError as error:
             problems[holder] = f"{error.where}: {error.message}" if error.where else error.message
         except psycopg.Error as error:
             problems[holder] = f"{reference}: {error.diag.message_primary or 'connection lost'}"
     return state, problems
+
+
+def _check_brought(connection: Connection, reference: str) -> None:
+    """PrivilegeError when the role of a brought database could not make the tenant tables in it (C2)."""
+    row = connection.execute("SELECT current_user::text, has_schema_privilege('public', 'CREATE')").fetchone()
+    if row is not None and not row[1]:
+        raise PrivilegeError(
+            f"the role {row[0]} may not create tables in schema public of database {connection.info.dbname}",
+            where=reference,
+            hint=f"its owner grants it: GRANT CREATE ON SCHEMA public TO {row[0]}",
+        )
 
 
 def _held_out(

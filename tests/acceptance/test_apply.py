@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
 from acceptance.harness import Fleet
 
 
@@ -61,3 +66,245 @@ def test_delete_takes_two_applies_and_a_word(fleet: Fleet) -> None:
     assert fleet.operations() == []
     assert fleet.rows("SELECT state::text FROM organizations") == [("deleted",)]
     assert fleet.database("msf") not in fleet.databases()
+
+
+def test_branding_reaches_the_database_and_follows_the_yaml(fleet: Fleet) -> None:
+    """A1"""
+    fleet.organization("agency", "branding: { primaryColor: '#c8102e', settings: { footer: { links: [a, b] } } }")
+    fleet.apply()
+    assert fleet.rows("SELECT branding FROM organizations") == [
+        ({"primaryColor": "#c8102e", "settings": {"footer": {"links": ["a", "b"]}}},)
+    ]
+    fleet.organization("agency", "branding: { customDomain: agency.example }")
+    assert fleet.operations() == ["update organization/agency"]
+    fleet.apply()
+    assert fleet.rows("SELECT branding FROM organizations") == [({"customDomain": "agency.example"},)]
+    fleet.converged()
+
+
+@pytest.mark.parametrize("role", ["SUPER_ADMIN", "AGENCY_ADMIN", "AGENCY_DEVELOPER", "CLIENT_EDITOR"])
+def test_a_user_has_one_of_four_roles(fleet: Fleet, role: str) -> None:
+    """A2"""
+    fleet.document("User", "anna@x.example", f"{{ displayName: Anna, role: {role} }}")
+    fleet.apply()
+    assert fleet.rows("SELECT email, role::text FROM users") == [("anna@x.example", role)]
+
+
+def test_another_role_is_refused(fleet: Fleet) -> None:
+    """A2"""
+    fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMINS }")
+    assert "AGENCY_ADMIN" in fleet.run("validate", code=1).err
+
+
+def test_feature_flags_are_switched_one_by_one(fleet: Fleet) -> None:
+    """A9"""
+    fleet.organization("msf", "featureFlags: { MAGIC_WAND: false, KEYSTATIC: true, ANY_OTHER_2: true }")
+    fleet.apply()
+    fleet.organization("msf", "featureFlags: { MAGIC_WAND: true, KEYSTATIC: true, ANY_OTHER_2: true }")
+    (operation,) = fleet.plan()["operations"]
+    before, after = (operation[side]["values"]["feature_flags"] for side in ("before", "after"))
+    assert {name for name in after if after[name] != before[name]} == {"MAGIC_WAND"}
+    assert "MAGIC_WAND" in fleet.run("plan").out
+    fleet.apply()
+    assert fleet.rows("SELECT feature_flags FROM organizations") == [
+        ({"ANY_OTHER_2": True, "KEYSTATIC": True, "MAGIC_WAND": True},)
+    ]
+
+
+def test_tier_defaults_show_as_effective_values(fleet: Fleet) -> None:
+    """Tier defaults: the plan shows what an organization gets, and a change of the tier reaches its organizations."""
+    tier = "displayName: Pro\ndefaults:\n  database: {{ pool: {{ size: {} }} }}\n  featureFlags: {{ A: true, B: true }}"
+    fleet.document("Tier", "pro", tier.format(3))
+    fleet.organization("msf", "tier: pro\nfeatureFlags: { B: false }")
+    fleet.organization("acme")
+    (row,) = [o["after"]["values"] for o in fleet.plan()["operations"] if o["address"] == "organization/msf"]
+    assert (row["pool_size"], row["pool_max_overflow"], row["feature_flags"]) == (3, 20, {"A": True, "B": False})
+    fleet.apply()
+    fleet.document("Tier", "pro", tier.format(4))
+    assert fleet.operations() == ["update tier/pro", "update organization/msf"]
+    fleet.apply()
+    assert fleet.rows("SELECT slug, pool_size FROM organizations ORDER BY 1") == [("acme", 10), ("msf", 4)]
+
+
+def test_tenants_and_licences(fleet: Fleet) -> None:
+    """D1, D2"""
+    fleet.organization("nodes")
+    fleet.document(
+        "Tenant",
+        "paris",
+        """
+        organization: nodes
+        displayName: Paris
+        contact: { email: it@paris.example, company: Paris SA, phone: "+33 1", address: Rue 1 }
+        licenses:
+          - { name: main, expiresAt: 2027-01-31, maxUsage: 500, notes: first }
+          - { name: trial, status: PENDING }
+        """,
+    )
+    fleet.apply()
+    assert fleet.rows("SELECT name, contact_email, company_name, address, phone, active FROM tenants") == [
+        ("paris", "it@paris.example", "Paris SA", "Rue 1", "+33 1", True)
+    ]
+    shown = "name, to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), status::text, usage_count, max_usage_count, notes"
+    assert fleet.rows(f"SELECT {shown} FROM licenses ORDER BY name") == [
+        ("main", "2027-01-31", "ACTIVE", 0, 500, "first"),
+        ("trial", None, "PENDING", 0, None, None),
+    ]
+    fleet.execute("UPDATE licenses SET usage_count = 7, key = 'K-' || name")  # the application's columns
+    fleet.execute("UPDATE tenants SET license_key = 'K'")
+    fleet.converged()
+
+
+def test_the_tables_of_tenants_and_licences(fleet: Fleet) -> None:
+    """D1, D2, C12: unique keys, indexes and labels."""
+    fleet.organization("acme")
+    fleet.apply()
+    indexes = dict(fleet.rows("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
+    unique = {
+        "tenants_name_key": "(name)",
+        "tenants_license_key_key": "(license_key)",
+        "licenses_key_key": "(key)",
+        "organization_modules_organization_id_name_key": "(organization_id, name)",
+        "organization_members_organization_id_user_id_key": "(organization_id, user_id)",
+    }
+    for name, columns in unique.items():
+        assert "UNIQUE" in indexes[name] and columns in indexes[name]
+    assert "(tenant_id)" in indexes["licenses_tenant_id_idx"] and "(status)" in indexes["licenses_status_idx"]
+    assert fleet.rows("SELECT enum_range(NULL::license_status)::text") == [("{ACTIVE,EXPIRED,REVOKED,PENDING}",)]
+    types = dict(
+        fleet.rows(
+            "SELECT column_name::text, data_type::text FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND table_name = 'tenants'"
+        )
+    )
+    assert types["id"] == "uuid" and types["created_at"] == types["updated_at"] == "timestamp with time zone"
+
+
+def test_modules_and_members(fleet: Fleet) -> None:
+    """C12"""
+    for user in ("anna@x.example", "jean@x.example"):
+        fleet.document("User", user, "{ displayName: A, role: CLIENT_EDITOR }")
+    fleet.organization(
+        "msf",
+        """
+        modules: { donors: { enabled: true, settings: { currency: EUR } }, forms: { enabled: false } }
+        members: [ { user: anna@x.example, role: AGENCY_ADMIN }, { user: jean@x.example, role: CLIENT_EDITOR } ]
+        """,
+    )
+    fleet.apply()
+    assert fleet.rows("SELECT name, enabled, settings FROM organization_modules ORDER BY 1") == [
+        ("donors", True, {"currency": "EUR"}),
+        ("forms", False, {}),
+    ]
+    members = "SELECT u.email, m.role::text FROM organization_members m JOIN users u ON u.id = m.user_id ORDER BY 1"
+    assert fleet.rows(members) == [("anna@x.example", "AGENCY_ADMIN"), ("jean@x.example", "CLIENT_EDITOR")]
+    fleet.execute("DELETE FROM organizations")  # A7: the application's own deletion cascades
+    assert fleet.rows("SELECT count(*) FROM organization_modules") == [(0,)]
+    assert fleet.rows("SELECT count(*) FROM organization_members") == [(0,)]
+
+
+def test_rows_of_the_application_are_nobodys_business(fleet: Fleet) -> None:
+    """managed_by NULL: neither changed, nor deleted, nor reported; a declared key among them is a blocker."""
+    fleet.organization("msf")
+    fleet.apply()
+    fleet.execute("INSERT INTO organizations (slug, display_name) VALUES ('signed-up', 'Hers')")
+    fleet.execute("INSERT INTO users (email, role) VALUES ('x@y.example', 'CLIENT_EDITOR')")
+    plan = fleet.plan()
+    assert (plan["operations"], plan["orphans"], plan["blockers"]) == ([], [], [])
+    fleet.organization("signed-up")
+    fleet.organization("new")
+    plan = fleet.plan()
+    assert [(b["address"], b["rule"]) for b in plan["blockers"]] == [("organization/signed-up", "unmanaged")]
+    assert "organization/signed-up" not in {o["address"] for o in plan["operations"]}
+    fleet.apply(code=3)
+    assert fleet.rows("SELECT slug, display_name, managed_by FROM organizations ORDER BY 1") == [
+        ("msf", "Msf", fleet.name),
+        ("signed-up", "Hers", None),
+    ]
+
+
+def test_exit_codes_of_plan(fleet: Fleet) -> None:
+    """P7: 2 only where it is asked for; 3 never from a plan."""
+    fleet.organization("msf", "protect: false")
+    fleet.run("plan", code=0)
+    fleet.run("plan", "--detailed-exitcode", code=2)
+    fleet.apply()
+    fleet.run("plan", "--detailed-exitcode", code=0)
+    fleet.organization("msf", "protect: false\nstate: deleted")
+    fleet.run("plan", code=0)
+    fleet.run("plan", "--detailed-exitcode", code=2)
+
+
+def test_exit_codes_of_wrong_usage(fleet: Fleet) -> None:
+    """P7: 1, with a message on stderr and nothing on stdout."""
+    fleet.organization("msf")
+    for arguments in (["plan", "--nonsense"], ["plans"], ["apply", "missing.json"], ["--fleet", "nowhere", "plan"]):
+        failed = fleet.run(*arguments, code=1)
+        assert failed.err and not failed.out
+    asked = fleet.process("apply")  # nobody to ask
+    assert asked.code == 1 and "--auto-approve" in asked.err
+
+
+def test_the_sample_fleet_of_a_pipe_is_json_only(fleet: Fleet) -> None:
+    """P7: stdout carries the result and nothing else."""
+    fleet.organization("msf", "database: { mode: dedicated }")
+    made = fleet.process("plan", "--format", "json", "--out", "plan.json")
+    assert json.loads(made.out) == json.loads((fleet.root / "plan.json").read_text())
+    applied = fleet.process("apply", "plan.json", "--json")
+    assert json.loads(applied.out)["counts"]["failed"] == 0
+
+
+class TestIncompleteInput:
+    """P6: refused before anything is compared, the live fleet untouched."""
+
+    @pytest.fixture
+    def live(self, fleet: Fleet) -> Fleet:
+        fleet.organization("msf")
+        fleet.organization("acme")
+        fleet.apply()
+        return fleet
+
+    def refused(self, fleet: Fleet) -> str:
+        errors = [fleet.run(command, *more, code=1).err for command, *more in (["plan"], ["apply", "--auto-approve"])]
+        assert fleet.rows("SELECT count(*) FROM organizations WHERE state = 'active'") == [(2,)]
+        assert all("orphan" not in error for error in errors)
+        return errors[0]
+
+    def test_an_empty_folder(self, live: Fleet) -> None:
+        live.remove("Organization", "msf")
+        live.remove("Organization", "acme")
+        assert "tenants" in self.refused(live)
+
+    def test_a_missing_folder(self, live: Fleet) -> None:
+        (live.root / "tenants").rename(live.root / "elsewhere")
+        assert "tenants" in self.refused(live)
+
+    def test_one_broken_file(self, live: Fleet) -> None:
+        live.remove("Organization", "acme")
+        live.write("tenants/organization-acme.yaml", "apiVersion: tenantplan/v1\nkind: Organization\nmetadata: [")
+        assert "organization-acme.yaml:3" in self.refused(live)
+
+    def test_a_file_that_cannot_be_read(self, live: Fleet) -> None:
+        (live.root / "tenants" / "organization-acme.yaml").unlink()
+        (live.root / "tenants" / "organization-acme.yaml").symlink_to("nowhere.yaml")
+        assert "organization-acme.yaml" in self.refused(live)
+
+
+def test_the_actor_is_the_git_author(fleet: Fleet) -> None:
+    """A6: who changed what, at which commit."""
+    fleet.organization("msf")
+    commit = _commit(fleet.root)
+    fleet.apply()
+    assert fleet.rows("SELECT DISTINCT actor, commit FROM tenantplan.audit_log") == [("Ann <ann@x.example>", commit)]
+
+
+def _commit(folder: Path) -> str:
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    git("config", "user.name", "Ann")
+    git("config", "user.email", "ann@x.example")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    return git("rev-parse", "HEAD").strip()

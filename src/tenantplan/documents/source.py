@@ -83,7 +83,8 @@ class Problem:
     def __str__(self) -> str:
         excerpt = self.text.excerpt(self.source) if self.text else ""
         hint = f"  {self.hint}" if self.hint else ""
-        return "\n".join(part for part in (f"{self.source}: {self.message}", excerpt, hint) if part)
+        message = _USERINFO.sub(rf"\g<1>{_CUT}@", self.message)
+        return "\n".join(part for part in (f"{self.source}: {message}", excerpt, hint) if part)
 
 
 class Problems:

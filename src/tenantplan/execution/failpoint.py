@@ -1,6 +1,7 @@
 """Points where a test may kill the process, to prove that a run interrupted there is finished by the next one.
 
-TENANTPLAN_FAILPOINT=name[:n] ends the process with SIGKILL when the point `name` is reached for the n-th time.
+TENANTPLAN_FAILPOINT=name[:n] ends the process with SIGKILL when the point `name` is reached for the n-th time;
+name:n:stop stops it there with SIGSTOP, alive and holding what it holds, until SIGCONT.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _lock = threading.Lock()
 
 
 def reach(name: str) -> None:
-    """Dies here when the environment says so; otherwise does nothing."""
+    """Dies or stops here when the environment says so; otherwise does nothing."""
     wanted = os.environ.get("TENANTPLAN_FAILPOINT")
     if wanted is None:
         return
-    point, _, count = wanted.partition(":")
+    point, count, act = [*wanted.split(":"), "", ""][:3]
     with _lock:
         _hits[name] = _hits.get(name, 0) + 1
         if point == name and _hits[name] == int(count or 1):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSTOP if act == "stop" else signal.SIGKILL)

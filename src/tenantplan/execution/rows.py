@@ -17,12 +17,11 @@ from tenantplan.model.resource import Ref, Row, Secret
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
-from tenantplan.secrets.strength import weakness
+from tenantplan.secrets.strength import bcrypt_weakness
 from tenantplan.tables.control import BY_TABLE
 from tenantplan.tables.rowtype import RowType
 
 NAMESPACE = uuid.UUID("6f0d3c1e-6a52-5a0b-9d6e-3f2f4d1c7b90")
-_BCRYPT_LIMIT = 72  # bytes; bcrypt ignores what comes after
 
 
 class Stale(Exception):
@@ -157,7 +156,7 @@ def _bcrypt(run: Run, secret: Secret | None) -> tuple[str | None, str | None]:
     if secret is None or secret.reference is None:
         return None, None
     password = resolve(secret.reference, run.root)
-    reason = weakness(password) or ("is longer than 72 bytes" if len(password.encode()) > _BCRYPT_LIMIT else None)
+    reason = bcrypt_weakness(password)
     if reason:
         raise SettingsError(f"the password in {secret.reference} {reason}", hint="choose a longer, random one")
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()

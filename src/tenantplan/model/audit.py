@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from tenantplan.model.encode import canonical
@@ -43,13 +44,14 @@ class Link:
     hash: str
 
 
-def broken_at(links: list[Link], anchor: str | None = None) -> tuple[int, str] | None:
+def broken_at(links: Iterable[Link], anchor: str | None = None) -> tuple[int, str] | None:
     """The first bad sequence of a chain and why, or None when it is whole.
 
-    `links` are in order of sequence. `anchor` is a hash that was the head at some time: a chain that does not
-    contain it was cut or rewritten.
+    `links` are in order of sequence and are looked at once, one by one. `anchor` is a hash that was the head at some
+    time: a chain that does not contain it was cut or rewritten.
     """
     previous, expected = GENESIS, 1
+    anchored = anchor is None or anchor == GENESIS
     for link in links:
         entry = link.entry
         if entry.sequence != expected:
@@ -59,7 +61,8 @@ def broken_at(links: list[Link], anchor: str | None = None) -> tuple[int, str] |
         if entry.hash_after(previous) != link.hash:
             return entry.sequence, "was edited: its content does not give its hash"
         previous, expected = link.hash, expected + 1
-    if anchor is not None and anchor != GENESIS and anchor not in {link.hash for link in links}:
+        anchored = anchored or link.hash == anchor
+    if not anchored:
         return (
             expected,
             f"the log ends at entry {expected - 1} and does not contain the anchor: its tail was cut or rewritten",

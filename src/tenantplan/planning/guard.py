@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tenantplan.model import address as addresses
@@ -40,11 +40,23 @@ def protection(operations: Iterable[Operation]) -> list[Finding]:
     ]
 
 
-def relocations(operations: Iterable[Operation]) -> list[Operation]:
+def relocations(operations: Sequence[Operation], live: State) -> list[Operation]:
     """The operations that change where an organization's or tenant's data lives."""
+    renamed = {o.renamed_from for o in operations if o.renamed_from}
+    left = live.keys() - renamed
     return [
-        o for o in operations if isinstance(o.before, Row) and isinstance(o.after, Row) and moves(o.before, o.after)
+        o
+        for o in operations
+        if isinstance(o.before, Row)
+        and isinstance(o.after, Row)
+        and (moves(o.before, o.after) or _leaves(o.before, o.after, left))
     ]
+
+
+def _leaves(before: Row, after: Row, left: Set[str]) -> bool:
+    """Whether a row gets another database while the one it had stays, under its old name."""
+    server, name = (str(before.values.get(column)) for column in ("database_server", "database_name"))
+    return after.values.get("database_name", name) != name and addresses.database(server, name) in left
 
 
 def occupied(operation: Operation, rows: Mapping[str, int]) -> Finding | None:

@@ -59,6 +59,10 @@ SELECT pid FROM pg_stat_activity WHERE application_name = ANY(%(tags)s) AND pid 
 -- name: terminate
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ANY(%(pids)s);
 
+-- name: await_end
+-- Waits up to five seconds for a terminated session to be gone; it may be in the middle of something. (PostgreSQL 14 and later.)
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %(pid)s;
+
 -- name: terminate_sessions
 -- Ends everybody's sessions in one database.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -83,3 +87,54 @@ SELECT DISTINCT ON (address) address, seq, action, retire, after::text
 -- name: renames_applied
 SELECT seq, renamed_from, address FROM tenantplan.operations
  WHERE status IN ('done', 'recovered') AND renamed_from IS NOT NULL ORDER BY seq;
+
+-- name: last_run
+SELECT id::text, status, actor, commit, plan_digest,
+       to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started_at,
+       to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finished_at
+  FROM tenantplan.runs ORDER BY runs.started_at DESC LIMIT 1;
+
+-- name: role_powers
+-- What no role that tenantplan makes may have: powers that pass every other check.
+SELECT rolname, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls
+  FROM pg_roles WHERE rolname = ANY(%(names)s) ORDER BY rolname;
+
+-- name: database_grants
+-- Rights on databases beyond CONNECT and TEMPORARY that anybody but the owner has.
+SELECT d.datname, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE coalesce(g.rolname::text, 'a dropped role') END, a.privilege_type
+  FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
+ WHERE d.datname = ANY(%(names)s) AND a.grantee <> d.datdba AND a.privilege_type NOT IN ('CONNECT', 'TEMPORARY')
+ ORDER BY 1, 2, 3;
+
+-- name: connection_facts
+-- What one session is like, and what its role may do in the connected database.
+SELECT current_setting('server_version') AS version,
+       current_setting('server_version_num')::int AS version_num,
+       current_user AS role,
+       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS tls,
+       (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS tls_version,
+       inet_client_addr() IS NULL AS local,
+       r.rolsuper OR r.rolcreatedb AS createdb,
+       r.rolsuper OR r.rolcreaterole AS createrole,
+       r.rolsuper AS superuser,
+       coalesce(has_schema_privilege(to_regnamespace('public'), 'CREATE'), false) AS create_in_public,
+       pg_has_role(d.datdba, 'USAGE') AS owner
+  FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database();
+
+-- name: audit_entries
+-- Every entry of the audit log in order, the texts exactly as they were hashed.
+SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), run_id::text, actor, commit,
+       plan_digest, address, action, organization, before::text, after::text, result, detail, previous_hash, hash
+  FROM tenantplan.audit_log ORDER BY sequence;
+
+-- name: audit_found
+-- The newest entries that fit every condition given; a condition that is NULL fits all.
+SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), run_id::text, actor, commit,
+       plan_digest, address, action, organization, before::text, after::text, result, detail, previous_hash, hash
+  FROM tenantplan.audit_log
+ WHERE (%(sequence)s::bigint IS NULL OR sequence = %(sequence)s)
+   AND (%(organization)s::text IS NULL OR organization IN (%(organization)s, 'organization/' || %(organization)s))
+   AND (%(address)s::text IS NULL OR address = %(address)s OR starts_with(address, %(address)s || '/'))
+   AND (%(action)s::text IS NULL OR action = %(action)s)
+   AND (%(run)s::text IS NULL OR starts_with(run_id::text, %(run)s))
+ ORDER BY sequence DESC LIMIT %(limit)s;

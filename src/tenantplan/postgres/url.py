@@ -65,7 +65,7 @@ def parse(url: str, name: str) -> dict[str, str]:
             f"the connection string in {name} sets {', '.join(refused)}",
             hint=f"allowed are: {', '.join(sorted(ALLOWED))}",
         )
-    if "," in params.get("host", "") or "," in params.get("port", ""):
+    if any("," in params.get(name, "") for name in ("host", "hostaddr", "port")):
         raise SettingsError(f"the connection string in {name} names several hosts", hint="name the primary only")
     return params
 

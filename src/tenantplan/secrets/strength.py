@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 MINIMUM = 12
+_BCRYPT_LIMIT = 72
 _COMMON = {"password", "changeme", "administrator", "superadmin", "letmein", "qwertyuiop", "welcome", "secret"}
 _COMMON |= {"postgres", "postgresql", "tenantplan", "root", "admin", "default", "example", "azerty", "qwerty"}
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$|md5[0-9a-f]{32}\Z", re.IGNORECASE)
@@ -26,6 +27,11 @@ def weakness(password: str, user: str = "") -> str | None:
     if user and user.lower() in password.lower() and len(password) < len(user) + MINIMUM:
         return "contains the user's name"
     return None
+
+
+def bcrypt_weakness(password: str) -> str | None:
+    """Why a password that is stored as a bcrypt hash is refused, or None: bcrypt ignores what comes after 72 bytes."""
+    return weakness(password) or ("is longer than 72 bytes" if len(password.encode()) > _BCRYPT_LIMIT else None)
 
 
 def default_password(password: str, user: str) -> str | None:

@@ -113,6 +113,12 @@ def test_impossible_renames(tmp_path: Path) -> None:
     ]
 
 
+def test_a_connection_string_in_the_wrong_field_is_not_shown(tmp_path: Path) -> None:
+    spec = "  database: { server: 'postgresql://u:canary@host/d' }\n"
+    (found,) = problems(tmp_path, a=an_organization("acme", spec))
+    assert "is not declared in the fleet file" in found and "canary" not in found
+
+
 DEDICATED = "  database: { mode: dedicated }\n"
 
 

@@ -65,7 +65,7 @@ class OrganizationSpec(Spec):
         description="`suspended` closes logins and connections; `deleted` removes it after its protection was lifted.",
     )
     protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
-    tier: str | None = Field(default=None, description="The Tier that gives defaults for everything below.")
+    tier: Line | None = Field(default=None, description="The Tier that gives defaults for everything below.")
     contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
     branding: Branding = Field(default_factory=Branding, description="White-label settings.")
     feature_flags: FeatureFlags = Field(default_factory=dict, description="Feature flags, such as MAGIC_WAND: true.")

@@ -107,7 +107,7 @@ class DatabaseSettings(Spec):
     mode: Mode = Field(
         default="shared", description="`shared`: tables of the main database; `dedicated`: a database of its own."
     )
-    server: str | None = Field(
+    server: Line | None = Field(
         default=None, description="Server of the dedicated database; by default the main database's."
     )
     connection_limit: int = Field(

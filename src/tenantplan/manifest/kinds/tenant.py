@@ -50,7 +50,7 @@ class TenantDatabase(Spec):
     mode: Literal["inherit", "shared", "dedicated"] = Field(
         default="inherit", description="`inherit`: where its organization's does."
     )
-    server: str | None = Field(default=None, description="Server of its own database; by default its organization's.")
+    server: Line | None = Field(default=None, description="Server of its own database; by default its organization's.")
     name: DatabaseName | None = Field(default=None, description="Name of its own database; by default prefix and name.")
 
     @model_validator(mode="after")
@@ -76,7 +76,7 @@ class License(Spec):
 class TenantSpec(Spec):
     """A tenant of an organization: a node, a site, a sub-client."""
 
-    organization: str = Field(description="The organization it belongs to.")
+    organization: Line = Field(description="The organization it belongs to.")
     display_name: Line = Field(description="Name that people read.")
     state: Presence = Field(default="active", description="`deleted` removes it after its protection was lifted.")
     protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")

@@ -20,7 +20,7 @@ class UserSpec(Spec):
     display_name: Line = Field(description="Name that people read.")
     role: UserRole = Field(description="What the user may do.")
     active: bool = Field(default=True, description="Whether the user may log in.")
-    organization: str | None = Field(default=None, description="The organization the user belongs to, if one.")
+    organization: Line | None = Field(default=None, description="The organization the user belongs to, if one.")
     state: Presence = Field(default="active", description="`deleted` removes the user.")
 
 

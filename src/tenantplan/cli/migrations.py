@@ -1,0 +1,136 @@
+"""`tenantplan migrations status|sql`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenantplan.cli.common import color, json_option, print_json, settings
+
+if TYPE_CHECKING:
+    from tenantplan.migration.graph import Graph, Revision
+    from tenantplan.revisions import TreeStatus
+
+TREES = ("main", "tenant", "shared")
+
+
+@click.group("migrations")
+def command() -> None:
+    """The revisions of the main and the tenant databases, and the SQL between them."""
+
+
+@command.command("status")
+@json_option
+def status(as_json: bool) -> None:
+    """How many databases are at each revision, and which are behind. Reads stamps, not every database."""
+    from tenantplan import inspection, revisions
+
+    scene = inspection.look(settings())
+    found = revisions.revisions(scene)
+    if as_json:
+        print_json({"fleet": scene.settings.fleet, "trees": [tree.document() for tree in found]})
+        return
+    for tree in found:
+        _show(tree)
+
+
+def _show(tree: TreeStatus) -> None:
+    from tenantplan.rendering.safe import terminal
+    from tenantplan.rendering.text import table
+
+    click.echo(
+        click.style(f"{tree.tree}: head {tree.head or 'none'}", bold=True)
+        if color()
+        else f"{tree.tree}: head {tree.head or 'none'}"
+    )
+    lines = [(revision, message, len(tree.at.get(revision, ()))) for revision, message in tree.revisions]
+    click.echo(table(("REVISION", "MESSAGE", "DATABASES"), lines, color=color()), nl=False)
+    for revision, names in sorted(tree.behind.items(), key=lambda item: str(item[0])):
+        click.echo(f"  behind, at {terminal(revision or 'no revision')}: {terminal(', '.join(names))}")
+    for revision, names in sorted(tree.unknown.items()):
+        click.echo(f"  at revision {terminal(revision)}, which this tree does not have: {terminal(', '.join(names))}")
+    for edit in tree.edited:
+        click.echo(f"  ! {terminal(edit)}")
+    click.echo()
+
+
+@command.command("sql")
+@click.option(
+    "--tree",
+    type=click.Choice(TREES),
+    default="tenant",
+    show_default=True,
+    help="shared: the tenant tree in the main database.",
+)
+@click.option("--from", "start", default="base", show_default=True, metavar="REVISION", help="Where a database is.")
+@click.option(
+    "--to",
+    "end",
+    default="head",
+    show_default=True,
+    metavar="REVISION",
+    help="Where it shall be; before --from: a downgrade.",
+)
+@json_option
+def sql(tree: str, start: str, end: str, as_json: bool) -> None:
+    """Print the SQL between two revisions, as apply runs it: one transaction. Needs no database."""
+    from tenantplan.expected import load_trees
+
+    graph = load_trees(settings()).of(tree)
+    first, last = _revision(graph, start), _revision(graph, end)
+    steps = _steps(graph, tree, first, last)
+    if as_json:
+        print_json({"tree": tree, "from": first, "to": last, "steps": steps})
+        return
+    from tenantplan.rendering.safe import terminal
+
+    click.echo(f"-- {tree}: {first or 'base'} -> {last or 'base'}")
+    if not steps:
+        click.echo("-- nothing to do")
+        return
+    click.echo("BEGIN;\nSET LOCAL search_path = public, pg_temp;")
+    for step in steps:
+        click.echo(f"\n-- {step['direction']} {step['revision']}: {terminal(step['message'])}")
+        for statement in step["statements"]:
+            click.echo(statement + ("\n;" if "--" in statement.rsplit("\n", 1)[-1] else ";"))
+    click.echo("\nCOMMIT;")
+
+
+def _revision(graph: Graph, named: str) -> str | None:
+    """The revision that a person means; its beginning will do when only one begins so."""
+    if named == "base":
+        return None
+    if named == "head":
+        return graph.head
+    near = [revision.id for revision in graph.revisions if revision.id.startswith(named)]
+    if named in near or len(near) != 1:
+        graph.path(None, named)  # refuses one that the tree does not have, and says which it has
+        return named
+    return near[0]
+
+
+def _steps(graph: Graph, tree: str, start: str | None, end: str | None) -> list[dict[str, Any]]:
+    """One step for each revision on the way, oldest first, or newest first on the way back."""
+    order = [None, *(revision.id for revision in graph.revisions)]
+    if order.index(end) >= order.index(start):
+        return [_step(graph, tree, revision, "upgrade") for revision in graph.path(start, end)] if end else []
+    back = graph.path(end, start)[::-1] if start else ()
+    return [_step(graph, tree, revision, "downgrade") for revision in back]
+
+
+def _step(graph: Graph, tree: str, revision: Revision, direction: str) -> dict[str, Any]:
+    from tenantplan.migration.compile import SHARED_VERSION_TABLE, compile_path, downgrade_path
+
+    shared = tree == "shared"
+    table = SHARED_VERSION_TABLE if shared else "alembic_version"
+    if direction == "upgrade":
+        statements = compile_path(graph, revision.down, revision.id, shared=shared, version_table=table)
+    else:
+        statements = downgrade_path(graph, revision.id, revision.down, shared=shared, version_table=table)
+    return {
+        "revision": revision.id,
+        "direction": direction,
+        "message": revision.message,
+        "statements": list(statements),
+    }

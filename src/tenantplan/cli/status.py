@@ -1,0 +1,133 @@
+"""`tenantplan status`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenantplan.cli.common import color, json_option, print_json, settings
+from tenantplan.errors import NotFound
+
+if TYPE_CHECKING:
+    from tenantplan.homes import Home
+    from tenantplan.inspection import Activity, Scene
+
+_NEXT = "tenantplan plan shows what would be made, tenantplan apply makes it"
+
+
+@click.command("status")
+@click.argument("organization", required=False)
+@json_option
+def command(organization: str | None, as_json: bool) -> None:
+    """Show every organization and tenant, its database, revision and whether it can be reached; or ORGANIZATION alone.
+
+    A tenant alone: tenant/NAME.
+    """
+    from tenantplan import homes, inspection
+
+    scene = inspection.look(settings())
+    if organization is None:
+        _all(scene, as_json)
+        return
+    if not scene.applied:
+        raise NotFound(
+            f"Organization not found: {organization}", where=scene.main_url, hint=f"nothing was applied yet: {_NEXT}"
+        )
+    found = homes.home(scene, organization)
+    if as_json:
+        print_json(found.document())
+    else:
+        _one(found)
+
+
+def _all(scene: Scene, as_json: bool) -> None:
+    from tenantplan import homes, inspection
+
+    found = homes.homes(scene)
+    now = inspection.activity(scene)
+    if as_json:
+        print_json(_document(scene, found, now))
+        return
+    from tenantplan.rendering.safe import terminal
+    from tenantplan.rendering.text import table
+
+    facts = scene.live.servers["primary"]
+    click.echo(f"fleet {scene.settings.fleet}   main {terminal(scene.main_url)}, PostgreSQL {facts.version}")
+    if not scene.applied:
+        click.echo(f"\nNothing applied yet: {_NEXT}.")
+        _activity(now)
+        return
+    click.echo()
+    headers = ("NAME", "STATE", "MODE", "DATABASE", "URL", "REVISION", "BEHIND", "REACHABLE")
+    lines = [_line(item) for item in found]
+    click.echo(table(headers, lines, color=color()), nl=False)
+    _servers(scene)
+    click.echo()
+    _activity(now)
+
+
+def _line(item: Home) -> tuple[object, ...]:
+    name = item.name if item.kind == "organization" else f"tenant/{item.name}"
+    place = f"{item.server}/{item.database}" if item.dedicated else "main (shared)"
+    behind = "?" if item.behind is None and item.reachable else item.behind
+    return (name, item.state, item.mode, place, item.url, item.revision, behind, _reachable(item))
+
+
+def _reachable(item: Home) -> str:
+    if item.reachable is None:
+        return item.reason or "-"
+    return ("yes" if item.reachable else "NO") + (f": {item.reason}" if item.reason else "")
+
+
+def _servers(scene: Scene) -> None:
+    from tenantplan.rendering.safe import terminal
+
+    for finding in scene.live.unreachable:
+        if finding.address.startswith("server/"):
+            click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}")
+
+
+def _activity(now: Activity) -> None:
+    from tenantplan.rendering.safe import terminal
+
+    if now.holder:
+        since = f"server process {now.holder.pid}, since {now.holder.since}"
+        click.echo(f"Locked by run {terminal(str(now.holder.tag).removeprefix('tp:'))}: {since}.")
+    if now.last_run:
+        run = {key: terminal(str(value or "")) for key, value in now.last_run.items()}
+        ended = f", ended {run['finished_at']}" if run["finished_at"] else ""
+        click.echo(f"Last run {run['id']} by {run['actor']}: {run['status']}, begun {run['started_at']}{ended}.")
+    if now.unfinished:
+        click.echo(f"Run {terminal(now.unfinished)} was interrupted: tenantplan apply completes what it left.")
+
+
+def _one(found: Home) -> None:
+    from tenantplan.rendering.safe import mask_url, terminal
+
+    for name, value in found.document().items():
+        if value is not None and value != "":
+            shown = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+            click.echo(f"  {name:<22}{terminal(mask_url(str(shown)))}")
+
+
+def _document(scene: Scene, found: list[Home], now: Activity) -> dict[str, Any]:
+    main = scene.live.main.revisions
+    return {
+        "fleet": scene.settings.fleet,
+        "applied": scene.applied,
+        "main": {
+            "url": scene.main_url,
+            "serverVersion": scene.live.servers["primary"].version,
+            "revision": main.get("main"),
+            "sharedRevision": main.get("shared"),
+        },
+        "heads": {"main": scene.trees.main.head, "tenant": scene.trees.tenant.head},
+        "organizations": [item.document() for item in found if item.kind == "organization"],
+        "tenants": [item.document() for item in found if item.kind == "tenant"],
+        "unreachable": [finding.document() for finding in scene.live.unreachable],
+        "lastRun": None if now.last_run is None else dict(now.last_run),
+        "unfinishedRun": now.unfinished,
+        "lock": None if now.holder is None else asdict(now.holder),
+    }

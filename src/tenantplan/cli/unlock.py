@@ -1,0 +1,39 @@
+"""`tenantplan unlock`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tenantplan.cli.common import settings
+from tenantplan.errors import UsageError
+
+
+@click.command("unlock")
+@click.option("--force", is_flag=True, help="Do not ask.")
+def command(force: bool) -> None:
+    """End an apply that hangs: its sessions on every server are ended, and it can write nothing more.
+
+    Nothing is lost: the next apply finishes or clears what it had begun. A process that died needs no unlock.
+    """
+    from tenantplan import unlocking
+    from tenantplan.rendering.safe import terminal
+
+    fleet = settings()
+    found = unlocking.held(fleet)
+    if found is None:
+        click.echo("Nothing is locked.")
+        return
+    holder = found.holder
+    click.echo(
+        f"Held by {terminal(str(holder.tag))}: server process {holder.pid}, from {holder.address}, since {holder.since}."
+    )
+    if not force:
+        if not sys.stdin.isatty():
+            raise UsageError("there is nobody to ask", hint="say --force; nothing was ended")
+        if click.prompt("End it? Only yes is a yes", default="no") != "yes":
+            raise UsageError("not unlocked", hint="nothing was ended")
+    epoch = unlocking.unlock(fleet, found)
+    written = "It had no lease yet." if epoch is None else f"Its lease is void: epoch {epoch} is new, and audited."
+    click.echo(f"Ended. {written} The next tenantplan apply finishes what it had begun.")

@@ -1,0 +1,161 @@
+"""What the reading commands look at: the live side of a fleet, each of its databases, and its runs; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+
+from tenantplan import expected
+from tenantplan.documents.suggest import did_you_mean
+from tenantplan.errors import NotFound, TenantplanError
+from tenantplan.execution.context import MAIN
+from tenantplan.expected import Trees
+from tenantplan.model.resource import Row, State
+from tenantplan.postgres import lock
+from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.queries import query
+from tenantplan.postgres.url import Server, masked
+from tenantplan.servers import Servers, fleet_servers, main_server
+from tenantplan.settings import Settings
+from tenantplan.survey import Question, Survey, survey
+
+T = TypeVar("T")
+Target = tuple[str, str | None]  # server alias and database name; None: the one its connection string names
+PARALLEL = 16
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A fleet and what is live of it, as the reading commands need it."""
+
+    settings: Settings
+    trees: Trees
+    servers: Servers
+    connector: Connector
+    live: Survey
+
+    @property
+    def main_database(self) -> str:
+        """The name of the main database."""
+        return self.settings.spec.main.database
+
+    @property
+    def applied(self) -> bool:
+        """Whether a first apply has made the main database."""
+        return "tenantplan.runs" in self.live.main.columns
+
+    @property
+    def main_url(self) -> str:
+        """The main database's connection string without its password."""
+        return masked(self.servers.usable[MAIN].params, self.main_database)
+
+
+def look(settings: Settings, addresses: Iterable[str] = ()) -> Scene:
+    """The live side of a fleet, in read-only sessions. `addresses` are looked for beside what carries the fleet's stamp.
+
+    Raises ConnectError when the main server is out of reach; other servers that are, the Survey names.
+    """
+    trees = expected.load_trees(settings)
+    servers = fleet_servers(settings)
+    connector = Connector(servers.usable, settings.spec.max_connections)
+    asked = list(addresses)
+    live = survey(settings, servers, connector, Question(asked))
+    brought = {str(r.values["slug"]): str(r.values["database_url"]) for r in rows(live.state) if _brings(r)}
+    if brought:
+        references = {f"url:{slug}": reference for slug, reference in brought.items()}
+        holders = {f"url:{slug}": f"organization/{slug}" for slug in brought}
+        live = survey(settings, servers, connector, Question(asked, references, holders))
+    return Scene(settings, trees, servers, connector, live)
+
+
+def rows(state: State, table: str = "organizations") -> list[Row]:
+    """The rows of one table, by address."""
+    return [r for _, r in sorted(state.items()) if isinstance(r, Row) and r.table == table and r.managed]
+
+
+def _brings(row: Row) -> bool:
+    return bool(row.values.get("database_url")) and row.retired_at is None
+
+
+def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:
+    """The error for an organization that nobody declared or applied, with the nearest name."""
+    names = list(known)
+    near = did_you_mean(name.rpartition("/")[2], names)
+    return NotFound(f"Organization not found: {name}", hint=near or more or "see them all: tenantplan status")
+
+
+def each(scene: Scene, targets: Iterable[Target], read: Callable[[Connection], T]) -> dict[Target, T | TenantplanError]:
+    """What `read` returns from each database, or the error that kept it from being read; no error is raised."""
+    wanted = sorted(set(targets), key=str)
+    width = max(1, min(PARALLEL, scene.settings.spec.max_connections - 1, len(wanted)))
+    with ThreadPoolExecutor(width) as pool:
+        return dict(zip(wanted, pool.map(lambda target: _asked(scene, target, read), wanted), strict=True))
+
+
+def _asked(scene: Scene, target: Target, read: Callable[[Connection], T]) -> T | TenantplanError:
+    alias, database = target
+    lost = scene.servers.unusable.get(alias)
+    if lost is not None:
+        return lost
+    if alias not in scene.connector.servers:
+        why = scene.live.held_out.get(f"organization/{alias.removeprefix('url:')}")
+        return TenantplanError(why or f"server {alias} is not in the fleet file")
+    try:
+        with scene.connector.connect(alias, database, read_only=True) as connection:
+            return read(connection)
+    except TenantplanError as error:
+        return error
+    except psycopg.Error as error:
+        return TenantplanError(describe(error), where=f"{alias}/{database or ''}")
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the main database says of runs: the newest, one that was interrupted, and who holds the fleet now."""
+
+    last_run: Mapping[str, Any] | None
+    unfinished: str | None
+    holder: lock.Holder | None
+
+
+def activity(scene: Scene) -> Activity:
+    """The runs of a fleet; all None while nothing was applied, but for a first apply at work."""
+    with scene.connector.connect(MAIN, read_only=True) as gate:
+        holder = lock.holder(gate, lock.gate_key(scene.main_database))
+    if not scene.applied:
+        return Activity(None, None, holder)
+    with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
+        cursor = connection.execute(query("last_run"))
+        names = [column.name for column in cursor.description or ()]
+        row = cursor.fetchone()
+        holder = lock.holder(connection) or holder
+    unfinished = None if holder else scene.live.main.unfinished
+    return Activity(dict(zip(names, row, strict=True)) if row else None, unfinished, holder)
+
+
+@contextmanager
+def main_session(settings: Settings) -> Iterator[Connection]:
+    """A read-only session on the main database; NotFound, with the next step, while there is none."""
+    server = main_server(settings)
+    connector = Connector({MAIN: server}, settings.spec.max_connections)
+    name = settings.spec.main.database
+    hint = "tenantplan apply makes it"
+    with connector.connect(MAIN, read_only=True) as gate:
+        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            raise NotFound(
+                "nothing was applied yet: the main database does not exist", where=_where(server, name), hint=hint
+            )
+    with connector.connect(MAIN, name, read_only=True) as connection:
+        found = connection.execute("SELECT to_regclass('tenantplan.audit_log') IS NOT NULL").fetchone()
+        if found is None or not found[0]:
+            raise NotFound("nothing was applied yet: the main database is empty", where=_where(server, name), hint=hint)
+        yield connection
+
+
+def _where(server: Server, name: str) -> str:
+    return masked(server.params, name)

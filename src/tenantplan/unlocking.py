@@ -1,0 +1,118 @@
+"""Ending an apply that hangs: its sessions go, its lease goes, and the audit log says who did it."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from dataclasses import dataclass
+
+import psycopg
+
+from tenantplan import __version__, provenance
+from tenantplan.errors import PrivilegeError
+from tenantplan.execution import record, recover
+from tenantplan.execution.context import MAIN, Run
+from tenantplan.postgres import lock
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.lock import Holder
+from tenantplan.postgres.queries import query
+from tenantplan.servers import fleet_servers
+from tenantplan.settings import Settings
+
+_TAG = re.compile(r"tp:([0-9a-f-]{36})")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock that somebody holds. `newborn`: a first apply holds it, which has no main database and no audit log yet."""
+
+    holder: Holder
+    newborn: bool
+
+    @property
+    def run(self) -> str | None:
+        """The id of the run that holds it; None when the session is not a run's."""
+        found = _TAG.fullmatch(str(self.holder.tag))
+        return found.group(1) if found else None
+
+
+def held(settings: Settings) -> Held | None:
+    """Who holds the fleet's lock, or None. Read-only."""
+    connector, name = _connector(settings), settings.spec.main.database
+    with connector.connect(MAIN, read_only=True) as gate:
+        exists = gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+        first = lock.holder(gate, lock.gate_key(name))
+    if exists:
+        with connector.connect(MAIN, name, read_only=True) as connection:
+            holder = lock.holder(connection)
+            if holder is not None:
+                return Held(holder, newborn=False)
+    return None if first is None else Held(first, newborn=True)
+
+
+def unlock(settings: Settings, found: Held) -> int | None:
+    """Ends the holder's sessions on every server and takes its lease; the new epoch, None where there was no lease yet.
+
+    Raises PrivilegeError when the sessions are another role's, Locked when somebody else takes the lock meanwhile.
+    """
+    connector = _connector(settings)
+    _end(connector, found)
+    if found.newborn:
+        return None
+    with connector.connect(MAIN, settings.spec.main.database) as control:
+        lock.acquire(control)
+        run = _run(settings, connector, found)
+        with control.transaction():
+            control.execute("SELECT set_config('lock_timeout', '10s', true)")
+            epoch = lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())
+            detail = f"ended server process {found.holder.pid} ({found.holder.tag}), lease epoch {epoch}"
+            record.audit(run, control, [record.Fact(f"run/{run.id}", "unlock", "done", detail=detail)])
+    _end(connector, found)  # what it opened in the meantime: the epoch keeps it from writing
+    return epoch
+
+
+def _connector(settings: Settings) -> Connector:
+    return Connector(fleet_servers(settings).usable, settings.spec.max_connections)
+
+
+def _end(connector: Connector, found: Held) -> None:
+    try:
+        if found.run is not None:
+            recover.end_sessions(connector, list(connector.servers), [found.run])
+        else:  # not a run's: that one session alone, others may have the same name
+            with connector.connect(MAIN) as connection:
+                _terminate(connection, found.holder.pid)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PrivilegeError(
+            f"server process {found.holder.pid} is another role's session",
+            where=connector.servers[MAIN].place,
+            hint=f"as that role or a superuser: SELECT pg_terminate_backend({found.holder.pid})",
+        ) from error
+
+
+def _terminate(connection: Connection, pid: int) -> None:
+    connection.execute(query("terminate"), {"pids": [pid]})
+    connection.execute(query("await_end"), {"pid": pid})
+
+
+def _run(settings: Settings, connector: Connector, found: Held) -> Run:
+    """As much of a run as the audit log needs: the act is booked under the run that was ended."""
+    commit = provenance.base(settings.root)["commit"]
+    return Run(
+        id=found.run or str(uuid.uuid4()),
+        fleet=settings.fleet,
+        main_database=settings.spec.main.database,
+        root=settings.root,
+        connector=connector,
+        actor=provenance.actor(commit if isinstance(commit, str) else None, settings.root),
+        epoch=0,
+        digest="",
+        seal="",
+        hash_key="",
+        role="",
+        tool_version=__version__,
+        ids={},
+        versions={},
+        template=str,
+    )

@@ -1,0 +1,318 @@
+"""Connections: checked strictly, tested before they are saved, least privilege, and errors that say what to do next."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from acceptance.harness import ROOT, Fleet
+from conftest import FreshServer
+from psycopg import sql
+from servers import PASSWORDS, TestServer
+
+CANARY = "canary-4711-xyz"
+HEAD = "9c1b04aa"
+
+
+def refused(fleet: Fleet, url: str) -> str:
+    """What plan says about a main URL that cannot be used: exit 1, a next step, no password."""
+    fleet.organization("acme")
+    result = fleet.run("plan", code=1, env={"TENANTPLAN_MAIN_URL": url})
+    assert result.out == ""
+    assert "\n  " in result.err, "no next step"
+    assert CANARY not in result.err and quote(PASSWORDS["tp_admin"], safe="") not in result.err
+    return result.err
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("127.0.0.1:1", ["127.0.0.1:1", "refused", "check host and port"]),
+        ("nowhere.invalid:5432", ["nowhere.invalid:5432", "check the host name"]),
+        ("[::1]:1", ["::1:1", "check host and port"]),
+    ],
+)
+def test_unreachable(fleet: Fleet, place: str, says: list[str]) -> None:  # A16, B13
+    said = refused(fleet, f"postgresql://tp_admin:{CANARY}@{place}/postgres")
+    assert all(word in said for word in says), said
+
+
+def test_wrong_password(fleet: Fleet) -> None:  # A16, B13
+    said = refused(fleet, fleet.server.url(password=CANARY))
+    assert f"127.0.0.1:{fleet.server.port}" in said and "password authentication failed" in said
+
+
+def test_unknown_database(fleet: Fleet) -> None:  # A16, B13
+    said = refused(fleet, fleet.server.url(dbname="no_such_db"))
+    assert f"127.0.0.1:{fleet.server.port}" in said and '"no_such_db" does not exist' in said
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (f"mysql://root:{CANARY}@127.0.0.1/x", "no scheme that is known"),
+        (f"postgres://u:{CANARY}@127.0.0.1/x", "no scheme that is known"),
+        (f"host=127.0.0.1 password={CANARY}", "no scheme that is known"),
+        (f"postgresql://u:{CANARY}\x01@127.0.0.1/x", "control character"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/x\n", "control character"),
+        (f"postgresql://u:{CANARY}@a.invalid,b.invalid/x", "several hosts"),
+        (f"postgresql://u:{CANARY}@a.invalid:1,b.invalid:2/x", "several hosts"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/x?hostaddr=127.0.0.1,127.0.0.2", "several hosts"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/x?options=-c%20role%3Dpostgres", "sets options"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/x?service=prod", "sets service"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/x?passfile=/etc/passwd", "sets passfile"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/x?nonsense=1", "cannot be read"),
+        (f"postgresql://u:{CANARY}@127.0.0.1:port/x", "integer"),
+        (f"postgresql://u:{CANARY}/%@127.0.0.1:5432/x", "cannot be read"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/x%00y", "cannot be read"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/host%3Devil", "database name"),
+        (f"postgresql://u:{CANARY}@127.0.0.1/postgresql%3A%2F%2Fevil", "database name"),
+    ],
+)
+def test_connection_strings_are_checked(fleet: Fleet, url: str, says: str) -> None:  # C9, B13
+    assert says in refused(fleet, url)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
+def test_the_three_schemes(fleet: Fleet, scheme: str) -> None:  # C9
+    fleet.env["TENANTPLAN_MAIN_URL"] = fleet.server.url().replace("postgresql", scheme, 1) + "?connect_timeout=5"
+    fleet.organization("acme")
+    assert fleet.operations()
+
+
+@pytest.mark.parametrize(("user", "password"), [("postgres", "postgres"), ("root", "123456"), ("tp_admin", "changeme")])
+def test_default_credentials_are_refused(fleet: Fleet, user: str, password: str) -> None:  # D12
+    said = refused(fleet, f"postgresql://{user}:{password}@127.0.0.1:{fleet.server.port}/postgres")
+    assert "default or trivial" in said and f":{password}" not in said
+
+
+@pytest.mark.parametrize("has", ["CREATEDB NOCREATEROLE", "NOCREATEDB CREATEROLE"])
+def test_a_role_without_the_rights_is_told_at_once(fleet: Fleet, has: str) -> None:  # B13, issue 9
+    name = f"o{fleet.id}_weak"
+    fleet.execute(f"CREATE ROLE {name} LOGIN {has} PASSWORD '{CANARY}'", database="postgres")
+    fleet.organization("msf", "database: { mode: dedicated }")
+    for command in (["plan"], ["apply", "--auto-approve"]):
+        said = fleet.run(*command, code=1, env={"TENANTPLAN_MAIN_URL": fleet.server.url(name, password=CANARY)}).err
+        assert "lacks" in said and "ALTER ROLE" in said
+    assert fleet.databases() == []
+
+
+def test_the_role_that_runs_is_no_superuser(fleet: Fleet) -> None:  # issue 9
+    fleet.organization("msf", "database: { mode: dedicated }")
+    fleet.apply()
+    found = fleet.rows(
+        "SELECT r.rolsuper, r.rolbypassrls, r.rolreplication, r.rolcreatedb, r.rolcreaterole FROM pg_database d"
+        " JOIN pg_roles r ON r.oid = d.datdba WHERE datname = %s",
+        fleet.main_database,
+    )
+    assert found == [(False, False, False, True, True)]
+    made = fleet.rows(
+        "SELECT bool_or(rolsuper OR rolbypassrls OR rolreplication OR rolcreatedb OR rolcreaterole) FROM pg_roles"
+        " WHERE rolname LIKE %s",
+        f"o{fleet.id}%",
+    )
+    assert made == [(False,)]
+
+
+def test_least_privilege(fleet: Fleet) -> None:  # B15
+    for name in ("msf", "wwf"):
+        fleet.organization(name, f"database: {{ mode: dedicated, password: {{ env: {name.upper()} }} }}")
+        fleet.env[name.upper()] = f"{name} and more {CANARY}"
+    fleet.apply()
+    database = fleet.database("msf")
+    may = fleet.rows(
+        "SELECT r FROM unnest(%s::text[]) r WHERE has_database_privilege(r, %s, 'CONNECT')",
+        [f"{fleet.database(o)}_{role}" for o in ("msf", "wwf") for role in ("owner", "app", "ro")],
+        database,
+    )
+    assert {row[0] for row in may} >= {f"{database}_app", f"{database}_ro"}
+    assert not [row for row in may if fleet.database("wwf") in row[0]]
+    public = fleet.rows(
+        "SELECT d.datname FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a"
+        " WHERE a.grantee = 0 AND d.datname = ANY(%s)",
+        [database, fleet.main_database],
+    )
+    assert public == []
+
+    with fleet.server.connect(f"{database}_app", database, fleet.env["MSF"]) as app:
+        app.execute("INSERT INTO donors (email) VALUES ('a@x.example')")
+        app.execute("UPDATE donors SET email = 'b@x.example'")
+        assert app.execute("SELECT email FROM donors").fetchall() == [("b@x.example",)]
+        app.execute("DELETE FROM donors")
+        for forbidden in ("UPDATE alembic_version SET version_num = 'x'", "SELECT * FROM alembic_version",
+                          "CREATE TABLE t ()", "CREATE SCHEMA s", "DROP TABLE donors", "TRUNCATE donors",
+                          "ALTER TABLE donors ADD x int", "CREATE ROLE x", "CREATE DATABASE x",
+                          f"SET ROLE {fleet.database('wwf')}_app", f"SET ROLE {database}_owner", "SET ROLE tp_admin"):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(forbidden.encode())
+    with fleet.connect(database) as superuser:
+        superuser.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(f"{database}_ro")))
+        superuser.execute("SELECT * FROM donors")
+        for forbidden in ("INSERT INTO donors (email) VALUES ('a@x.example')", "DELETE FROM donors", "CREATE TABLE t ()",
+                          "SELECT * FROM alembic_version"):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                superuser.execute(forbidden.encode())
+
+
+@dataclass
+class Brought:
+    """A database of an organization's own, its owner, and its connection string."""
+
+    fleet: Fleet
+    name: str
+
+    @property
+    def url(self) -> str:
+        return self.fleet.server.url(f"{self.name}_owner", self.name, CANARY)
+
+    def revision(self) -> str:
+        return str(self.fleet.rows("SELECT version_num FROM alembic_version", database=self.name)[0][0])
+
+
+@pytest.fixture
+def brought(fleet: Fleet) -> Iterator[Brought]:
+    """A superuser's database with an owner of its own, declared as acme's by {env: ACME_URL}."""
+    name = f"o{fleet.id}_x"
+    fleet.execute(f"CREATE ROLE {name}_owner LOGIN PASSWORD '{CANARY}'", database="postgres")
+    fleet.execute(f"CREATE DATABASE {name} OWNER {name}_owner", database="postgres")
+    fleet.organization("acme", "database: { url: { env: ACME_URL } }")
+    made = Brought(fleet, name)
+    fleet.env["ACME_URL"] = made.url
+    yield made
+    fleet.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+
+
+def test_a_brought_database_is_migrated(fleet: Fleet, brought: Brought) -> None:  # C7, B2, C4
+    fleet.organization("wwf")
+    fleet.apply()
+    assert fleet.operations() == []
+    assert brought.revision() == HEAD
+    found = fleet.rows("SELECT slug, database_mode::text, database_url, database_name FROM organizations ORDER BY 1")
+    assert found == [("acme", "dedicated", "env:ACME_URL", None), ("wwf", "shared", None, None)]
+    attempts = fleet.rows("SELECT organization, result FROM tenantplan.audit_log WHERE action = 'connect'")
+    assert ("organization/acme", "done") in attempts  # C11
+
+
+@pytest.mark.parametrize("trouble", ["closed port", "no variable", "no database", "wrong password", "no rights", "scheme"])
+def test_a_brought_database_is_tested_before_it_is_saved(fleet: Fleet, brought: Brought, trouble: str) -> None:
+    """C2, B13: what cannot be used is named and not saved; everything else is planned and applied."""
+    if trouble == "no variable":
+        del fleet.env["ACME_URL"]
+    elif trouble == "no rights":
+        fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO postgres", database="postgres")
+    else:
+        fleet.env["ACME_URL"] = {
+            "closed port": f"postgresql://u:{CANARY}@127.0.0.1:1/x",
+            "no database": fleet.server.url(f"{brought.name}_owner", "no_such_db", CANARY),
+            "wrong password": fleet.server.url(f"{brought.name}_owner", brought.name, CANARY + "x"),
+            "scheme": f"mysql://u:{CANARY}@127.0.0.1/x",
+        }[trouble]
+    fleet.organization("wwf")
+    plan = fleet.plan()
+    assert [f["address"] for f in plan["unreachable"]] == ["organization/acme"]
+    assert not [o for o in plan["operations"] if "acme" in o["address"]]
+    shown = fleet.run("plan")
+    assert "organization/acme" in shown.out and CANARY not in shown.out + shown.err
+    applied = fleet.apply(code=5)
+    assert CANARY not in applied.out + applied.err
+    assert fleet.rows("SELECT slug FROM organizations") == [("wwf",)]
+
+
+def test_a_brought_database_that_goes_away_keeps_its_row(fleet: Fleet, brought: Brought) -> None:  # C2
+    fleet.apply()
+    fleet.env["ACME_URL"] = f"postgresql://u:{CANARY}@127.0.0.1:1/x"
+    fleet.organization("acme", "contact: { phone: '1' }\ndatabase: { url: { env: ACME_URL } }")
+    plan = fleet.plan()
+    assert plan["operations"] == [] and plan["orphans"] == []
+    assert "127.0.0.1:1" in plan["unreachable"][0]["message"]
+    fleet.env["ACME_URL"] = brought.url
+    assert fleet.operations() == ["update organization/acme"]
+
+
+def test_another_connection_string_is_audited(fleet: Fleet, brought: Brought) -> None:  # C11
+    fleet.apply()
+    fleet.env["ACME_OTHER"] = brought.url
+    fleet.organization("acme", "database: { url: { env: ACME_OTHER } }")
+    fleet.apply()
+    assert fleet.operations() == []
+    entries = fleet.rows(
+        "SELECT before #>> '{values,database_url}', after #>> '{values,database_url}', result FROM tenantplan.audit_log"
+        " WHERE address = 'organization/acme' AND action <> 'connect' ORDER BY sequence DESC LIMIT 1"
+    )
+    assert entries == [("env:ACME_URL", "env:ACME_OTHER", "done")]
+
+
+def test_a_failed_connection_is_audited(fleet: Fleet) -> None:  # C11
+    tree = fleet.root / "migrations"
+    shutil.copytree(ROOT / "migrations" / "tenant", tree, ignore=shutil.ignore_patterns("__pycache__"))
+    (tree / "versions" / "9c1b04aa_donor_consent_and_keys.py").rename(fleet.root / "kept.py")
+    fleet.settings(migrations=str(tree))
+    fleet.organization("msf", "database: { mode: dedicated }")
+    fleet.apply()
+    (fleet.root / "kept.py").rename(tree / "versions" / "9c1b04aa_donor_consent_and_keys.py")
+    fleet.run("plan", "--out", "plan.json")
+    fleet.execute(f"ALTER DATABASE {fleet.database('msf')} ALLOW_CONNECTIONS false", database="postgres")
+    fleet.run("apply", "plan.json", code=5)
+    found = fleet.rows("SELECT organization, result, detail FROM tenantplan.audit_log WHERE action = 'connect'")
+    assert ("organization/msf", "failed") in [row[:2] for row in found]
+    assert f"127.0.0.1:{fleet.server.port}" in next(row[2] for row in found if row[1] == "failed")
+    fleet.execute(f"ALTER DATABASE {fleet.database('msf')} ALLOW_CONNECTIONS true", database="postgres")
+    fleet.apply()
+    assert fleet.operations() == []
+
+
+@pytest.fixture
+def secured(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
+    """A fleet on a server that lets nobody in without TLS. Only Debian's PostgreSQL 15 is built with OpenSSL."""
+    fleet = Fleet(tmp_path / "fleet", fresh_server(version=15, tls=True))
+    fleet.organization("msf", "database: { mode: dedicated }")
+    return fleet
+
+
+def plain_url(server: TestServer, query: str) -> str:
+    return f"{server.url().partition('?')[0]}?{query}"
+
+
+def test_tls(secured: Fleet) -> None:  # A12
+    assert "sslmode=verify-full" in secured.server.url()
+    secured.apply()
+    assert secured.operations() == []
+
+    for weak in ("sslmode=disable", "sslmode=prefer"):
+        secured.env["TENANTPLAN_MAIN_URL"] = plain_url(secured.server, weak)
+        secured.settings("servers: { primary: { sslmode: verify-full, sslrootcert: ca.pem } }")
+        (secured.root / "ca.pem").write_bytes((secured.server.ca_file or Path()).read_bytes())
+        assert secured.operations() == []
+        (secured.root / "ca.pem").write_text("")
+        failed = secured.run("plan", code=1).err  # verification was not switched off by the URL
+        assert f"127.0.0.1:{secured.server.port}" in failed and "sslrootcert" in failed
+
+    secured.spec = ""
+    secured.settings()
+    for unverified in ("sslmode=verify-full", "sslmode=verify-full&sslrootcert=/no/such/ca.pem"):
+        secured.env["TENANTPLAN_MAIN_URL"] = plain_url(secured.server, unverified)
+        failed = secured.run("plan", code=1).err
+        assert f"127.0.0.1:{secured.server.port}" in failed and "sslrootcert" in failed
+
+
+def test_a_certificate_of_another_host_is_refused(secured: Fleet) -> None:  # A12
+    place = f"127.0.0.1:{secured.server.port}"
+    other = secured.server.url().replace(place, f"other.example:{secured.server.port}", 1) + "&hostaddr=127.0.0.1"
+    failed = secured.run("plan", code=1, env={"TENANTPLAN_MAIN_URL": other}).err
+    assert "other.example" in failed and "does not match host name" in failed
+
+
+def test_a_server_without_tls_when_tls_is_asked_for(fleet: Fleet) -> None:  # A12, A16
+    fleet.organization("acme")
+    for query in ("?sslmode=require", "?sslmode=verify-full"):
+        said = refused(fleet, fleet.server.url() + query)
+        assert f"127.0.0.1:{fleet.server.port}" in said and "SSL" in said or "sslrootcert" in said
+    asyncpg = fleet.server.url().replace("postgresql", "postgresql+asyncpg", 1) + "?ssl=require"
+    assert "SSL" in refused(fleet, asyncpg)
+    fleet.settings("servers: { primary: { sslmode: require } }")
+    assert "SSL" in refused(fleet, fleet.server.url())

@@ -1,0 +1,309 @@
+"""Fault 2: SIGKILL at every failpoint; the next apply leaves what an uncrashed run leaves.
+
+Two histories of a fleet are told in chapters: its birth, and later a rollout, a deletion, a new server and a purge. Each is
+told once undisturbed, which counts how often every failpoint is reached, and then once for each of those times, killed there.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from acceptance.harness import ROOT, Fleet
+from psycopg import sql
+from servers import TestServer
+
+from tenantplan.execution import failpoint
+
+QUICK = {
+    "birth": ("bootstrap-migrated", "bootstrap-renamed", "database-created", "audit-written", "committed"),
+    "later": ("remote-committed", "tenant-committed"),
+    "purge": ("database-dropped",),
+}
+REVISION = """
+from alembic import op
+revision = "a0000001"
+down_revision = "9c1b04aa"
+branch_labels = None
+depends_on = None
+def upgrade():
+    op.execute("ALTER TABLE donors ADD COLUMN nickname text")
+def downgrade():
+    op.execute("ALTER TABLE donors DROP COLUMN nickname")
+"""
+SPEC = "guard: {{ maxChangedPercent: 100, graceDays: {} }}\nservers: {{ {} }}"
+EU = "eu: { url: { env: TENANTPLAN_EU_URL } }"
+
+
+@dataclass
+class World:
+    """A fleet, the second server it may use, and what a chapter adds to its story."""
+
+    fleet: Fleet
+    second: TestServer
+
+    @property
+    def abroad(self) -> Fleet:
+        """The fleet as seen on the second server, to look at and to clean."""
+        return replace(self.fleet, root=self.fleet.root.parent / "abroad", server=self.second)
+
+
+def birth(world: World) -> None:
+    """A first apply: main database, shared and dedicated organizations, people, a tenant with a licence."""
+    fleet = world.fleet
+    shutil.copytree(
+        ROOT / "migrations" / "tenant", fleet.root / "migrations", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    fleet.env["TENANTPLAN_EU_URL"] = world.second.url()
+    fleet.settings(SPEC.format(30, ""), migrations="migrations")
+    fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN }")
+    member = "members: [ { user: anna@x.example, role: AGENCY_ADMIN } ]\n"
+    fleet.organization("acme", member)
+    fleet.organization("msf", member + "database: { mode: dedicated }\nmodules: { donors: { enabled: true } }")
+    fleet.organization("unicef", "database: { mode: dedicated }\nprotect: false")
+    licence = "licenses: [ { name: main, expiresAt: 2027-01-31, maxUsage: 5, status: ACTIVE } ]"
+    fleet.document("Tenant", "paris", f"organization: msf\ndisplayName: Paris\n{licence}")
+
+
+def later(world: World) -> None:
+    """A migration of every database, a deletion, and an organization on a server that was not there."""
+    fleet = world.fleet
+    fleet.settings(SPEC.format(30, EU), migrations="migrations")
+    fleet.write("migrations/versions/a0000001_nickname.py", REVISION)
+    fleet.organization("unicef", "database: { mode: dedicated }\nprotect: false\nstate: deleted")
+    fleet.organization("oxfam", "database: { mode: dedicated, server: eu }")
+
+
+def purge(world: World) -> None:
+    """The grace period of what was deleted is over."""
+    world.fleet.settings(SPEC.format(0, EU), migrations="migrations")
+    world.fleet.document("User", "ben@x.example", "{ displayName: Ben, role: CLIENT_EDITOR }")
+
+
+CHAPTERS: dict[str, Callable[[World], None]] = {"birth": birth, "later": later, "purge": purge}
+
+
+# The chapter that must reach a failpoint: a point that none reaches would prove nothing.
+REACHED_IN = dict.fromkeys(failpoint.POINTS, "birth") | {
+    "remote-committed": "later",
+    "tenant-migrated": "later",
+    "tenant-committed": "later",
+    "database-dropped": "purge",
+}
+
+
+def tell(world: World, until: str) -> list[str]:
+    """Everything that happens before a chapter, undisturbed; returns the command that applies the chapter itself."""
+    for name, chapter in CHAPTERS.items():
+        chapter(world)
+        if name == until:
+            return approved(world)
+        world.fleet.run(*approved(world))
+    raise AssertionError(until)
+
+
+def approved(world: World) -> list[str]:
+    """An apply, one track at a time, of what a plan says now, deletions included."""
+    deletes = world.fleet.plan()["summary"]["delete"]
+    return ["apply", "--auto-approve", "--parallelism", "1", *(["--allow-deletes", str(deletes)] if deletes else [])]
+
+
+@dataclass(frozen=True)
+class Told:
+    """How an undisturbed chapter ended: how often each failpoint was reached, and what was there afterwards."""
+
+    hits: Mapping[str, int]
+    picture: Mapping[str, Counter[str]] = field(repr=False)
+
+
+_told: dict[str, Told] = {}
+
+
+@pytest.fixture(scope="module")
+def servers(pg_version: int) -> Iterator[tuple[TestServer, TestServer]]:
+    """Two servers of this module's own: what fleets of one server share, the group roles, is made anew each time."""
+    started = (TestServer(pg_version), TestServer(pg_version))
+    yield started
+    for each in started:
+        each.remove()
+
+
+@pytest.fixture
+def worlds(tmp_path: Path, servers: tuple[TestServer, TestServer]) -> Iterator[Callable[[], World]]:
+    """A factory of worlds in which nothing has happened; the one before ends."""
+    made: list[World] = []
+
+    def make() -> World:
+        forget(made)
+        made.append(World(Fleet(tmp_path / uuid4().hex, servers[0]), servers[1]))
+        return made[-1]
+
+    yield make
+    forget(made)
+
+
+def forget(made: list[World]) -> None:
+    """Removes all that a world has left on its servers."""
+    for world in made:
+        for seen in (world.abroad, world.fleet):
+            seen.clean()
+            seen.execute("DROP ROLE IF EXISTS tenantplan_rw, tenantplan_ro", database="postgres")
+    made.clear()
+
+
+def undisturbed(worlds: Callable[[], World], chapter: str) -> Told:
+    """The chapter as it goes when nobody dies, told once for this process."""
+    if chapter not in _told:
+        world = worlds()
+        arguments = tell(world, chapter)
+        failpoint._hits.clear()
+        world.fleet.run(*arguments, env={"TENANTPLAN_FAILPOINT": "none"})
+        _told[chapter] = Told(dict(failpoint._hits), picture(world))
+    return _told[chapter]
+
+
+def picture(world: World) -> dict[str, Counter[str]]:
+    """Everything there is of a fleet, without what differs from fleet to fleet and from run to run."""
+    fleet = world.fleet
+    audited = fleet.rows(
+        "SELECT address, action, replace(result, 'recovered', 'done'), before::text, after::text"
+        " FROM tenantplan.audit_log WHERE action <> 'connect'"
+    )
+    parts = {
+        "here": _catalogs(fleet),
+        "abroad": _catalogs(world.abroad),
+        "rows": _rows(fleet),
+        "audit": audited,
+        "revisions": fleet.rows("SELECT tree, revision FROM tenantplan.revisions"),
+        "open": fleet.rows("SELECT address FROM tenantplan.operations WHERE status IN ('pending', 'running')"),
+        "running": fleet.rows("SELECT id FROM tenantplan.runs WHERE status = 'running'"),
+    }
+    assert not parts["open"] and not parts["running"]
+    return {name: Counter(_neutral(fleet, repr(line)) for line in part) for name, part in parts.items()}
+
+
+def unlike(expected: Mapping[str, Counter[str]], found: Mapping[str, Counter[str]]) -> list[str]:
+    """What one picture has and the other has not."""
+    missing = [f"missing {part}: {line}" for part in expected for line in (expected[part] - found[part])]
+    return missing + [f"too much {part}: {line}" for part in expected for line in (found[part] - expected[part])]
+
+
+def _neutral(fleet: Fleet, text: str) -> str:
+    text = text.replace(fleet.id, "FLEET").replace(str(fleet.server.port), "PORT")
+    text = re.sub(r"tp_deleted_\w+", "tp_deleted_X", text)
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "WHEN", text)
+
+
+def _catalogs(fleet: Fleet) -> list[tuple[Any, ...]]:
+    """Databases with owner, limits, rights, stamp and schema; roles with attributes and memberships; templates."""
+    mine = f"%{fleet.id}%"
+    databases = fleet.rows(
+        "SELECT datname, pg_get_userbyid(datdba), datconnlimit, datallowconn, datacl::text,"
+        " shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE (datname LIKE %s OR shobj_description(oid, 'pg_database') LIKE %s)"
+        " AND NOT starts_with(datname, 'tp_template') OR starts_with(datname, 'tp_new')",
+        mine,
+        mine,
+        database="postgres",
+    )
+    roles = fleet.rows(
+        "SELECT rolname, rolcanlogin, rolconnlimit, rolsuper, rolcreatedb, shobj_description(oid, 'pg_authid'),"
+        " ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = r.oid ORDER BY 1)"
+        " FROM pg_roles r WHERE rolname LIKE %s",
+        mine,
+        database="postgres",
+    )
+    templates = fleet.rows(
+        "SELECT 'template', count(*) FROM pg_database WHERE starts_with(datname, 'tp_template') AND"
+        " shobj_description(oid, 'pg_database') LIKE %s",
+        mine,
+        database="postgres",
+    )
+    schemas = [(row[0], *line) for row in databases if row[3] for line in _schema(fleet, row[0])]
+    return databases + roles + templates + schemas
+
+
+def _schema(fleet: Fleet, database: str) -> list[tuple[Any, ...]]:
+    return fleet.rows(
+        "SELECT c.oid::regclass::text, c.relkind, c.relacl::text, pg_get_userbyid(c.relowner),"
+        " ARRAY(SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 ORDER BY attnum)"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('public', 'tenantplan')",
+        database=database,
+    ) + fleet.rows("SELECT version_num FROM public.alembic_version", database=database)
+
+
+def _rows(fleet: Fleet) -> list[tuple[str, str]]:
+    """Rows of the control plane without their ids, keys and times."""
+    found = []
+    with closing(fleet.connect()) as connection:
+        tables = connection.execute(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'public' AND c.relkind = 'r'"
+        ).fetchall()
+        for (table,) in tables:
+            query = sql.SQL("SELECT to_jsonb(t) FROM public.{} t").format(sql.Identifier(table))
+            found += [(table, repr(_lasting(row[0]))) for row in connection.execute(query).fetchall()]
+    return found
+
+
+def _lasting(row: dict[str, Any]) -> dict[str, Any]:
+    def kept(name: str, value: object) -> object:
+        if name.endswith("_at") and name != "expires_at":
+            return value is not None
+        return name if name in ("id", "key") or name.endswith("_id") else value
+
+    return {name: kept(name, value) for name, value in sorted(row.items())}
+
+
+def killed_and_finished(worlds: Callable[[], World], chapter: str, point: str, count: int) -> None:
+    """Kills the chapter's apply at a failpoint, applies again at once, and compares with an undisturbed telling."""
+    told = undisturbed(worlds, chapter)
+    world = worlds()
+    died = world.fleet.process(*tell(world, chapter), env={"TENANTPLAN_FAILPOINT": f"{point}:{count}"})
+    assert died.code == -9, f"{point}:{count} was not reached\n{died.out}\n{died.err}"
+    world.fleet.run(*approved(world))
+    world.fleet.converged()  # I1, I2
+    differences = unlike(told.picture, picture(world))
+    assert not differences, f"after {point}:{count}: {differences}"
+
+
+@pytest.mark.parametrize(("chapter", "point"), [(chapter, point) for chapter in QUICK for point in QUICK[chapter]])
+def test_killed_at_a_failpoint_the_next_apply_finishes(worlds: Callable[[], World], chapter: str, point: str) -> None:
+    killed_and_finished(worlds, chapter, point, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("point", failpoint.POINTS)
+def test_killed_at_every_failpoint_every_time_it_is_reached(
+    worlds: Callable[[], World], chapter: str, point: str
+) -> None:
+    times = undisturbed(worlds, chapter).hits.get(point, 0)
+    assert times or REACHED_IN[point] != chapter, "no chapter reaches this failpoint"
+    for count in range(1, times + 1):
+        killed_and_finished(worlds, chapter, point, count)
+
+
+def test_a_saved_plan_is_finished_by_the_same_file_and_then_spent(worlds: Callable[[], World]) -> None:
+    told = undisturbed(worlds, "birth")
+    world = worlds()
+    birth(world)
+    fleet = world.fleet
+    fleet.run("plan", "--out", "plan.json")
+    died = fleet.process("apply", "plan.json", "--parallelism", "1", env={"TENANTPLAN_FAILPOINT": "committed:2"})
+    assert died.code == -9
+    fleet.run("apply", "plan.json")
+    fleet.converged()
+    differences = unlike(told.picture, picture(world))
+    assert not differences
+    again = fleet.run("apply", "plan.json", code=4)
+    assert "already applied" in again.err
