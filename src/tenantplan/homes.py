@@ -11,6 +11,7 @@ from tenantplan.execution.context import MAIN
 from tenantplan.execution.migrate import current_revision
 from tenantplan.inspection import Scene, Target, each, not_found, rows
 from tenantplan.migration.graph import Graph
+from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref, Row, State
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.url import masked
@@ -96,6 +97,18 @@ def _target(scene: Scene, row: Row, state: State) -> Target:
     if place.values.get("database_url"):
         return f"url:{slug}", None
     return str(place.values["database_server"]), str(place.values["database_name"])
+
+
+def placement(scene: Scene, address: str, row: Row) -> Placement:
+    """Where a live organization or tenant is, in the words of the manifest."""
+    place, slug = _placed(row, scene.live.state)
+    if place.values["database_mode"] != "dedicated":
+        return Placement(address, "shared")
+    if place.values.get("database_url"):
+        holder = address if place is row else f"organization/{slug}"
+        return Placement(holder, "dedicated", url=str(place.values["database_url"]))
+    values = place.values
+    return Placement(address, "dedicated", str(values["database_server"]), str(values["database_name"]))
 
 
 def _placed(row: Row, state: State) -> tuple[Row, str]:

@@ -23,6 +23,7 @@ from tenantplan.planning.diff import diff
 from tenantplan.planning.lower import lower
 from tenantplan.planning.order import order
 from tenantplan.planning.select import EVERYTHING, Selection, select
+from tenantplan.planning.waves import assign_waves
 from tenantplan.postgres.connect import Connector
 from tenantplan.servers import fleet_servers
 from tenantplan.session import session
@@ -79,6 +80,8 @@ def _decide(
     operations = order(lower(changes, migrations, main_database=main_name))
     labels = _labels(desired)
     operations = select(operations, selection, labels, frozenset(desired.state) | frozenset(live.state))
+    pace = settings.spec.rollout
+    operations = assign_waves(operations, labels, pace.canary, pace.batch)
     shown = tuple(o if o.statements else replace(o, statements=statements.preview(o)) for o in operations)
     made = Plan(
         fleet=settings.fleet,

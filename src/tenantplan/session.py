@@ -36,6 +36,7 @@ from tenantplan.servers import Servers, fleet_servers
 from tenantplan.settings import Settings
 from tenantplan.survey import Question, Survey, survey
 
+GATE_PATIENCE = 3.0  # seconds; who finds the main database gives the gate back at once
 _STALE = "make a fresh plan: tenantplan plan --out plan.json"
 
 
@@ -50,7 +51,8 @@ def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome:
     work = _Work(settings, plan, trees, servers, connector, provenance.actor(_commit(plan), settings.root), run_id)
     with ExitStack() as stack:
         run, control, recovered = _take(work, stack)
-        operations = [o for o in plan.operations if o.id not in _already_done(control, plan)]
+        done = _already_done(control, plan)
+        operations = [o for o in plan.operations if o.id not in done]
         limits = _limits(settings, parallelism)
         outcomes = _carry_out(work, run, control, operations, limits, on_outcome)
         remaining = len(_not_as_planned(work, outcomes))
@@ -76,7 +78,8 @@ class _Work:
 
     def look(self, opened: Sequence[recover.Open] = ()) -> Survey:
         """The live side, as far as this plan and what an interrupted run left open are concerned."""
-        names = {a for o in (*self.plan.operations, *opened) for a in (o.address, o.renamed_from) if a}
+        names = {a for o in self.plan.operations for a in (o.address, o.renamed_from) if a}
+        names |= {a for o in opened for a in (o.address, o.renamed_from) if a}
         rows = [o.after for o in self.plan.operations if isinstance(o.after, Row)]
         references = {str(r.values["slug"]): r.values["database_url"] for r in rows if r.values.get("database_url")}
         known = survey(self.settings, self.servers, self.connector, Question(names))
@@ -123,7 +126,11 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
             hint="give tenantplan the address of PostgreSQL itself: locks and prepared names need a session",
         )
     key = lock.gate_key(work.main_database)
-    lock.acquire(gate, key)
+    lock.acquire(gate, key, patience=GATE_PATIENCE)
+    control = None
+    if gate.execute("SELECT FROM pg_database WHERE datname = %s", [work.main_database]).rowcount:
+        control = _locked_main(work, stack)
+        lock.release(gate, key)
     live = work.look()
     _check_target(work.plan, live)
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE]
@@ -132,9 +139,9 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
         _check_fresh(work.plan, set(), live)
         _bear(work, live, gate, first)
         live = work.look()
-    control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
-    lock.acquire(control)
-    lock.release(gate, key)
+    if control is None:
+        control = _locked_main(work, stack)
+        lock.release(gate, key)
     reach("locked")
     done: set[str] = set() if newborn else _check_usable(control, work.plan)
     dead = [r for r in recover.dead_runs(control) if r != work.run_id]
@@ -153,6 +160,12 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
         record.open_run(run, control, [o for o in work.plan.operations if o.id not in done])
     reach("run-opened")
     return run, control, recovered
+
+
+def _locked_main(work: _Work, stack: ExitStack) -> Connection:
+    control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
+    lock.acquire(control)
+    return control
 
 
 def _bear(work: _Work, live: Survey, gate: Connection, first: Sequence[Operation]) -> None:

@@ -80,7 +80,7 @@ def test_of_three_applies_at_once_one_works(fresh_server: FreshServer, tmp_path:
         late = fleet.run("apply", "plan.json", code=6)
         assert next_transaction(server) == before  # a transaction that writes takes a number
         os.kill(winner.pid, signal.SIGCONT)
-        out, err = winner.communicate(timeout=60)
+        _, err = winner.communicate(timeout=60)
         assert winner.returncode == 0, err
         assert [p.returncode for p in losers] == [6, 6]
         ((run,),) = fleet.rows("SELECT id::text FROM tenantplan.runs ORDER BY started_at DESC LIMIT 1")

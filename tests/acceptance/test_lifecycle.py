@@ -25,7 +25,8 @@ def orphans(fleet: Fleet) -> set[str]:
 
 
 def deleted(fleet: Fleet, name: str = "msf") -> None:
-    """An organization with a row in its database, deleted."""
+    """An organization with a row in its database, deleted; a tier stays, since an empty manifest is refused."""
+    fleet.document("Tier", "pro", "displayName: Pro")
     fleet.organization(name, DEDICATED)
     fleet.apply()
     fleet.execute("INSERT INTO donors (email) VALUES ('d@x.example')", database=fleet.database(name))

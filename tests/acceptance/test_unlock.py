@@ -92,9 +92,10 @@ def test_another_roles_session_is_not_ended_and_said(fleet: Fleet) -> None:
 def test_the_gate_of_a_first_apply(fleet: Fleet) -> None:
     fleet.organization("acme")
     tag = "tp:01234567-89ab-cdef-0123-456789abcdef"
-    with psycopg.connect(fleet.server.url(), application_name=tag) as holder:
-        holder.execute("SELECT pg_advisory_lock(%s)", [gate_key(fleet.main_database)])
-        said = fleet.run("unlock", "--force").out
+    holder = psycopg.connect(fleet.server.url(), application_name=tag, autocommit=True)
+    holder.execute("SELECT pg_advisory_lock(%s)", [gate_key(fleet.main_database)])
+    said = fleet.run("unlock", "--force").out
+    holder.close()
     assert tag in said
     assert "no lease yet" in said
     fleet.apply()

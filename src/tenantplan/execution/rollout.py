@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ class _Progress:
 
     waiting: dict[str, list[Operation]]
     planned: frozenset[str]
+    unsettled: Counter[int]
     done: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
@@ -38,8 +40,14 @@ class _Progress:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     failures: int = 0
 
+    @property
+    def wave(self) -> int:
+        """The earliest wave that has not ended."""
+        return min((wave for wave, left in self.unsettled.items() if left), default=0)
+
     def settle(self, outcome: Outcome) -> None:
         self.outcomes[outcome.operation.id] = outcome
+        self.unsettled[outcome.operation.wave] -= 1
         (self.done if outcome.status in ("done", "recovered") else self.lost).add(outcome.operation.id)
 
 
@@ -56,7 +64,7 @@ def rollout(
     others go on; after `max_failures` failed tracks no further one is started. A database that could not be
     reached says nothing about the change, so it does not count.
     """
-    progress = _Progress(_tracks(operations), frozenset(o.id for o in operations))
+    progress = _Progress(_tracks(operations), frozenset(o.id for o in operations), Counter(o.wave for o in operations))
     free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
     for session in sessions:
         free.put(session)
@@ -95,18 +103,19 @@ def _start(
     work: Callable[[list[Operation]], list[Outcome]],
 ) -> None:
     busy = set(progress.running.values())
+    wave = progress.wave
     for scope in list(progress.waiting):
         if len(progress.running) >= limits.parallelism:
             return
         if scope in busy or (progress.failures > limits.max_failures and scope not in progress.started):
             continue
-        chunk = _ready(progress, scope)
+        chunk = _ready(progress, scope, wave)
         if chunk:
             progress.started.add(scope)
             progress.running[pool.submit(work, chunk)] = scope
 
 
-def _ready(progress: _Progress, scope: str) -> list[Operation]:
+def _ready(progress: _Progress, scope: str, wave: int) -> list[Operation]:
     """The operations of a track that can run now, one after the other; what depends on a lost one is lost too."""
     chunk: list[Operation] = []
     kept: list[Operation] = []
@@ -114,7 +123,7 @@ def _ready(progress: _Progress, scope: str) -> list[Operation]:
     for operation in progress.waiting[scope]:
         if progress.lost.intersection(operation.depends_on):
             progress.settle(Outcome(operation, "skipped"))
-        elif len(chunk) < CHUNK and _satisfied(progress, operation, available):
+        elif operation.wave <= wave and len(chunk) < CHUNK and _satisfied(progress, operation, available):
             chunk.append(operation)
             available.add(operation.id)
         else:

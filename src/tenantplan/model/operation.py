@@ -19,6 +19,7 @@ class Operation:
     `id` names it in the journal, `scope` the track it runs in, `depends_on` the ids that must be done before.
     `transactional`: its effect commits together with its audit entry. `fingerprint` is what the resource looked
     like when the plan was made. `revisions` is the path of a migration, oldest first.
+    `wave`: operations of a wave start when those of the waves before have ended.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Operation:
     renamed_from: str | None = None
     retire: bool = False
     revisions: tuple[str, ...] = ()
+    wave: int = 0
 
     def document(self) -> dict[str, Any]:
         """The operation as the plan file holds it; `class` is `risk` under its public name."""
@@ -55,6 +57,7 @@ class Operation:
             "renamed_from": self.renamed_from,
             "retire": self.retire,
             "revisions": list(self.revisions),
+            "wave": self.wave,
         }
 
     @staticmethod

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tenantplan.errors import PlanRefused
@@ -65,12 +66,12 @@ class Plan:
         """Whether apply would have nothing to do."""
         return not self.operations and self.unfinished is None
 
-    @property
+    @cached_property
     def renames(self) -> dict[str, str]:
         """Old address -> new address, of everything the plan renames."""
         return {o.renamed_from: o.address for o in self.operations if o.renamed_from}
 
-    @property
+    @cached_property
     def summary(self) -> dict[str, int]:
         """How many declared objects are created, updated, deleted or moved, and how many databases migrated.
 
@@ -94,12 +95,12 @@ class Plan:
             "move": counts["move"],
         }
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The plan's identity: everything but when it was made."""
         return digest(self._content())
 
-    @property
+    @cached_property
     def seal(self) -> str:
         """SHA-256 of the whole document but the seal itself."""
         return digest(self._content() | {"created_at": self.created_at, "digest": self.digest})

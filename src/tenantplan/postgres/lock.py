@@ -6,14 +6,17 @@ does not exist yet, a gate of the same kind in the server's maintenance database
 
 from __future__ import annotations
 
+import time
 import zlib
 from dataclasses import dataclass
+from itertools import count
 
 from tenantplan.errors import Locked
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
 KEY = 0x74656E616E747031  # "tenantp1": one lock per main database, since advisory locks belong to a database
+_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,21 @@ def gate_key(main_database: str) -> int:
     return KEY ^ zlib.crc32(main_database.encode())
 
 
-def acquire(connection: Connection, key: int = KEY) -> None:
-    """Takes the lock for as long as the session lives; Locked, naming the holder, when somebody has it."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
-    if row is None or not row[0]:
-        raise Locked(
-            f"another apply is at work: {_described(connection, key)}",
-            hint="wait for it; if it hangs, `tenantplan unlock` ends its sessions",
-        )
+def acquire(connection: Connection, key: int = KEY, patience: float = 0.0) -> None:
+    """Takes the lock for as long as the session lives; Locked, naming the holder, when somebody keeps it for more than
+    `patience` seconds."""
+    deadline = time.monotonic() + patience
+    for attempt in count(1):
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+        if row is not None and row[0]:
+            return
+        found = holder(connection, key)  # None: given back just now
+        if time.monotonic() >= deadline and (found is not None or attempt >= _TRIES):
+            raise Locked(
+                f"another apply is at work: {_described(connection, key, found)}",
+                hint="wait for it; if it hangs, `tenantplan unlock` ends its sessions",
+            )
+        time.sleep(0.02)
 
 
 def release(connection: Connection, key: int = KEY) -> None:
@@ -49,7 +59,11 @@ def release(connection: Connection, key: int = KEY) -> None:
 def holder(connection: Connection, key: int = KEY) -> Holder | None:
     """The session that holds the lock now."""
     row = connection.execute(query("lock_holder"), {"key": key}).fetchone()
-    return None if row is None else Holder(row[0], row[1], row[2], row[3].strftime("%Y-%m-%d %H:%M:%S UTC"))
+    if row is None:
+        return None
+    # PostgreSQL hides most of another role's session.
+    since = row[3].strftime("%Y-%m-%d %H:%M:%S UTC") if row[3] else "a time that only its own role may see"
+    return Holder(row[0], row[1] or "another role's session", row[2], since)
 
 
 def take_over(connection: Connection, run_id: str, actor: str, host: str, pid: int) -> int:
@@ -63,8 +77,7 @@ def take_over(connection: Connection, run_id: str, actor: str, host: str, pid: i
     return int(row[0])
 
 
-def _described(connection: Connection, key: int) -> str:
-    found = holder(connection, key)
+def _described(connection: Connection, key: int, found: Holder | None) -> str:
     if found is None:
         return "it has just ended"
     who = ""

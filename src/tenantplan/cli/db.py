@@ -1,0 +1,100 @@
+"""`tenantplan db show|test`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from tenantplan.cli.common import color, json_option, print_json, settings
+from tenantplan.errors import TenantplanError, UsageError
+
+if TYPE_CHECKING:
+    from tenantplan.checks import Check
+
+_MARKS = {"pass": "ok", "warn": "warn", "fail": "FAIL"}
+
+
+@click.group("db")
+def command() -> None:
+    """Show or test the connection of an organization."""
+
+
+@command.command("show")
+@click.argument("organization")
+@json_option
+def show(organization: str, as_json: bool) -> None:
+    """Where ORGANIZATION (or tenant/NAME) is: mode, server, database, the connection string without its password."""
+    from tenantplan.placed import placed
+    from tenantplan.postgres.url import masked
+    from tenantplan.rendering.safe import mask_url, terminal
+    from tenantplan.servers import fleet_servers
+
+    fleet = settings()
+    place = placed(fleet, fleet_servers(fleet), organization)
+    lost = isinstance(place.server, TenantplanError)
+    document = {
+        "address": place.address,
+        "mode": place.mode,
+        "hasDedicatedDatabase": place.mode == "dedicated",
+        "server": "its own" if place.brought else place.alias,
+        "database": place.database,
+        "url": "" if isinstance(place.server, TenantplanError) else masked(place.server.params, place.database),
+        "source": place.source,
+        "declaredAt": place.origin,
+        "applied": place.applied,
+        "problem": str(place.server) if lost else "",
+    }
+    if as_json:
+        print_json(document)
+        return
+    for name, value in document.items():
+        shown = ("yes" if value else "no") if isinstance(value, bool) else value
+        if shown:
+            click.echo(f"  {name:<22}{terminal(mask_url(shown))}")
+
+
+@command.command("test")
+@click.argument("organization", required=False)
+@click.option(
+    "--url-env", metavar="NAME", help="Test the connection string in this variable, before anybody declares it."
+)
+@json_option
+def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
+    """Test the connection of ORGANIZATION as it is declared, or the main database and every server. Exit 1 when one fails."""
+    from tenantplan import checks
+    from tenantplan.servers import fleet_servers
+
+    if organization and url_env:
+        raise UsageError("give either an organization or --url-env")
+    if url_env:
+        url = os.environ.get(url_env)
+        if not url:
+            raise UsageError(
+                f"the variable {url_env} is not set", hint="--url-env takes the name of a variable, not a URL"
+            )
+        found = list(checks.url_checks(url_env, url))
+    else:
+        fleet = settings()
+        servers = fleet_servers(fleet)
+        if organization:
+            from tenantplan.placed import placed
+
+            found = list(checks.organization_checks(fleet, servers, placed(fleet, servers, organization)))
+        else:
+            found = list(checks.fleet_checks(fleet, servers))
+    return _report(found, as_json)
+
+
+def _report(found: list[Check], as_json: bool) -> int:
+    failed = sum(check.status == "fail" for check in found)
+    if as_json:
+        print_json({"ok": not failed, "checks": [check.document() for check in found]})
+        return 1 if failed else 0
+    from tenantplan.rendering.text import table
+
+    lines = [(_MARKS[c.status], c.subject, c.name, c.detail, c.advice) for c in found]
+    click.echo(table(("", "WHAT", "CHECK", "FOUND", "WHAT TO DO"), lines, color=color()), nl=False)
+    click.echo(f"\n{failed} of {len(found)} checks failed." if failed else f"\nAll {len(found)} checks passed.")
+    return 1 if failed else 0

@@ -1,0 +1,81 @@
+"""Where one organization's or tenant's data belongs: as declared, or, when nobody declares it any more, as it is live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenantplan import expected
+from tenantplan.errors import TenantplanError
+from tenantplan.execution.context import MAIN
+from tenantplan.homes import placement
+from tenantplan.inspection import Scene, look, not_found, rows
+from tenantplan.model.desired import Desired, Placement
+from tenantplan.model.resource import Row
+from tenantplan.postgres.url import Server
+from tenantplan.servers import Servers, brought_server
+from tenantplan.settings import Settings
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A place with the server to reach it by, or the reason why there is none.
+
+    `origin` is the file and line that declares it, "" when it is live only. `source` is the reference of its
+    connection string. `applied`: the main database knows it in this very place.
+    """
+
+    address: str
+    mode: str
+    alias: str
+    database: str
+    server: Server | TenantplanError
+    source: str
+    origin: str
+    applied: bool
+
+    @property
+    def brought(self) -> bool:
+        """Whether it is a database of its own that the organization brought."""
+        return self.alias.startswith("url:")
+
+
+def placed(settings: Settings, servers: Servers, name: str) -> Placed:
+    """The place of an organization, or with `tenant/NAME` of a tenant; NotFound with the nearest name.
+
+    The main database is asked whether it was applied there.
+    """
+    address = name if "/" in name else f"organization/{name}"
+    desired = expected.declared(settings)
+    declared = desired.placements.get(address)
+    scene = look(settings)
+    row = scene.live.state.get(address)
+    live = placement(scene, address, row) if isinstance(row, Row) and row.managed else None
+    if declared is None and live is None:
+        raise not_found(name, _known(desired, scene, address.split("/", 1)[0]))
+    place = declared or live
+    assert place is not None
+    return _placed(settings, servers, place, address, desired.origins.get(address, ""), live == place)
+
+
+def _known(desired: Desired, scene: Scene, kind: str) -> set[str]:
+    live = {str(r.values.get("slug") or r.values.get("name")) for r in rows(scene.live.state, f"{kind}s")}
+    return live | {a.split("/", 1)[1] for a in desired.placements if a.startswith(f"{kind}/")}
+
+
+def _placed(settings: Settings, servers: Servers, place: Placement, address: str, origin: str, applied: bool) -> Placed:
+    if place.url:
+        slug = place.holder.split("/", 1)[1]
+        server: Server | TenantplanError
+        try:
+            server = brought_server(f"url:{slug}", place.url, settings)
+        except TenantplanError as error:
+            server = error
+        database = "" if isinstance(server, TenantplanError) else server.params.get("dbname", "")
+        return Placed(address, place.mode, f"url:{slug}", database, server, place.url, origin, applied)
+    alias = place.server or MAIN
+    database = place.database or settings.spec.main.database
+    known = servers.usable.get(alias) or servers.unusable.get(alias)
+    if known is None:
+        known = TenantplanError(f"server {alias} is not in the fleet file", hint="add it to spec.servers")
+    source = settings.url_reference(alias) if alias in settings.servers else ""
+    return Placed(address, place.mode, alias, database, known, source, origin, applied)

@@ -1,0 +1,242 @@
+"""The audit log only grows, and what a superuser does to it is found (A6, fault 30)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from acceptance.harness import Fleet
+
+from tenantplan.live.audit import read_chain
+from tenantplan.model.audit import GENESIS, Link
+
+ANOTHER = "f" * 64
+
+
+@pytest.fixture
+def log(fleet: Fleet) -> Fleet:
+    """A fleet with a log of some twenty entries by two runs."""
+    fleet.organization("acme")
+    fleet.organization("msf", "modules: { a: {}, b: {}, c: {}, d: {} }")
+    fleet.apply()
+    fleet.organization("acme", "contact: { phone: '1' }")
+    fleet.apply()
+    return fleet
+
+
+def verify(fleet: Fleet, anchor: str | None = None) -> dict[str, Any]:
+    """What `audit verify` finds; its exit code agrees."""
+    result = fleet.run("audit", "verify", "--json", *(["--anchor", anchor] if anchor else []), code=None)
+    found: dict[str, Any] = result.json
+    assert result.code == (0 if found["ok"] else 1)
+    assert result.err == ""
+    return found
+
+
+def first_bad(fleet: Fleet, anchor: str | None = None) -> int | None:
+    found = verify(fleet, anchor)
+    return None if found["ok"] else int(found["broken"]["sequence"])
+
+
+def tamper(fleet: Fleet, *statements: str) -> None:
+    """Statements of a superuser who has switched the triggers off."""
+    with fleet.connect() as superuser, superuser.transaction():
+        superuser.execute("ALTER TABLE tenantplan.audit_log DISABLE TRIGGER ALL")
+        for statement in statements:
+            superuser.execute(statement.encode())
+
+
+@contextmanager
+def restored(fleet: Fleet) -> Iterator[None]:
+    """The log as it was, afterwards."""
+    fleet.execute("CREATE TABLE tenantplan.kept AS SELECT * FROM tenantplan.audit_log")
+    fleet.execute("CREATE TABLE tenantplan.kept_head AS SELECT * FROM tenantplan.audit_head")
+    yield
+    tamper(fleet, "TRUNCATE tenantplan.audit_log", "INSERT INTO tenantplan.audit_log SELECT * FROM tenantplan.kept",
+           "TRUNCATE tenantplan.audit_head", "INSERT INTO tenantplan.audit_head SELECT * FROM tenantplan.kept_head",
+           "DROP TABLE tenantplan.kept, tenantplan.kept_head")  # fmt: skip
+
+
+def head_to(sequence: str) -> str:
+    return (
+        "UPDATE tenantplan.audit_head h SET sequence = l.sequence, hash = l.hash FROM tenantplan.audit_log l"
+        f" WHERE l.sequence = {sequence}"
+    )
+
+
+def test_an_untouched_log_is_whole(log: Fleet) -> None:
+    found = verify(log)
+    assert found["ok"] and found["entries"] >= 9
+    assert verify(log, found["head"])["ok"]
+    assert verify(log, log.rows("SELECT hash FROM tenantplan.audit_log WHERE sequence = 3")[0][0])["ok"]
+    assert found["head"] in log.run("audit", "verify").out
+
+
+CHANGES = (
+    "at = at + interval '1 microsecond'",
+    "at = 'infinity'",
+    "run_id = NULL",
+    "actor = 'somebody else'",
+    "commit = 'abc'",
+    "plan_digest = repeat('0', 64)",
+    "address = 'organization/other'",
+    "action = 'delete'",
+    "organization = 'organization/other'",
+    "before = '{}'",
+    "after = NULL",
+    "after = (after::text || ' ')::json",
+    "result = 'failed'",
+    "detail = 'a word'",
+    "hash = upper(hash)",
+    "previous_hash = repeat('0', 64)",
+)
+
+
+def test_an_edited_entry_is_named(log: Fleet) -> None:  # fault 30
+    for change in CHANGES:
+        with restored(log):
+            tamper(log, f"UPDATE tenantplan.audit_log SET {change} WHERE sequence = 5")
+            assert first_bad(log) == 5, change
+            assert "entry 5" in log.run("audit", "verify", code=1).out
+    assert first_bad(log) is None
+
+
+MOVES = {
+    "delete": (4, ["DELETE FROM tenantplan.audit_log WHERE sequence = 4"]),
+    "delete the first": (1, ["DELETE FROM tenantplan.audit_log WHERE sequence = 1"]),
+    "delete several": (3, ["DELETE FROM tenantplan.audit_log WHERE sequence BETWEEN 3 AND 6"]),
+    "swap": (
+        4,
+        [
+            "UPDATE tenantplan.audit_log SET sequence = -4 WHERE sequence = 4",
+            "UPDATE tenantplan.audit_log SET sequence = 4 WHERE sequence = 6",
+            "UPDATE tenantplan.audit_log SET sequence = 6 WHERE sequence = -4",
+        ],
+    ),
+    "close the gap": (
+        4,
+        [
+            "DELETE FROM tenantplan.audit_log WHERE sequence = 4",
+            "UPDATE tenantplan.audit_log SET sequence = -sequence WHERE sequence > 4",
+            "UPDATE tenantplan.audit_log SET sequence = -sequence - 1 WHERE sequence < 0",
+            head_to("(SELECT max(sequence) FROM tenantplan.audit_log)"),
+        ],
+    ),
+    "renumber": (1, ["UPDATE tenantplan.audit_log SET sequence = 0 WHERE sequence = 1"]),
+}
+
+
+def test_deleted_and_reordered_entries_are_named(log: Fleet) -> None:  # fault 30
+    for name, (bad, statements) in MOVES.items():
+        with restored(log):
+            tamper(log, *statements)
+            assert first_bad(log) == bad, name
+    assert first_bad(log) is None
+
+
+def test_a_cut_tail_shows_by_the_head_row(log: Fleet) -> None:  # fault 30
+    last = verify(log)["entries"]
+    tamper(log, f"DELETE FROM tenantplan.audit_log WHERE sequence > {last - 2}")
+    assert first_bad(log) == last - 1
+
+
+def test_a_cut_tail_shows_by_the_anchor_when_the_head_was_edited_too(log: Fleet) -> None:  # fault 30
+    found = verify(log)
+    last, anchor = found["entries"], found["head"]
+    tamper(log, f"DELETE FROM tenantplan.audit_log WHERE sequence > {last - 2}", head_to(str(last - 2)))
+    assert first_bad(log) is None  # nothing inside the database can tell
+    assert first_bad(log, anchor) == last - 1
+
+
+def test_an_emptied_log_is_found(log: Fleet) -> None:  # fault 30
+    anchor = verify(log)["head"]
+    tamper(log, "TRUNCATE tenantplan.audit_log")
+    assert first_bad(log) == 1
+    tamper(log, f"UPDATE tenantplan.audit_head SET sequence = 0, hash = '{GENESIS}'")
+    assert first_bad(log) is None
+    assert first_bad(log, anchor) == 1
+
+
+def test_a_log_without_its_head_row_is_broken(log: Fleet) -> None:  # fault 30
+    tamper(log, "DELETE FROM tenantplan.audit_head")
+    assert first_bad(log) is not None
+
+
+def _rewritten(links: list[Link], start: int, change: Callable[[Link], Link]) -> list[Link]:
+    """The chain with one entry changed and every later hash recomputed, as a patient superuser would."""
+    result = links[: start - 1]
+    previous = result[-1].hash
+    for link in [change(links[start - 1]), *links[start:]]:
+        result.append(Link(link.entry, previous, link.entry.hash_after(previous)))
+        previous = result[-1].hash
+    return result
+
+
+def test_a_log_rewritten_with_good_hashes_is_found_by_the_anchor(log: Fleet) -> None:  # fault 30
+    anchor = verify(log)["head"]
+    with log.connect() as superuser, superuser.transaction():
+        links = list(read_chain(superuser))
+        forged = _rewritten(links, 5, lambda link: replace(link, entry=replace(link.entry, actor="nobody")))
+        superuser.execute("ALTER TABLE tenantplan.audit_log DISABLE TRIGGER ALL")
+        for link in forged:
+            superuser.execute(
+                "UPDATE tenantplan.audit_log SET actor = %s, previous_hash = %s, hash = %s WHERE sequence = %s",
+                [link.entry.actor, link.previous_hash, link.hash, link.entry.sequence],
+            )
+        superuser.execute("UPDATE tenantplan.audit_head SET hash = %s", [forged[-1].hash])
+    assert first_bad(log) is None
+    assert first_bad(log, anchor) is not None
+
+
+def test_an_anchor_is_a_hash(log: Fleet) -> None:
+    assert "not a hash" in log.run("audit", "verify", "--anchor", "abc", code=1).err
+    assert first_bad(log, ANOTHER) is not None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tenantplan.audit_log SET actor = 'x' WHERE sequence = 1",
+        "DELETE FROM tenantplan.audit_log WHERE sequence = 1",
+        "TRUNCATE tenantplan.audit_log",
+    ],
+)
+def test_nobody_changes_the_log_by_ordinary_means(log: Fleet, statement: str) -> None:
+    """A6: not the role that runs tenantplan, nor a superuser whose triggers are on, in replica mode either."""
+    before = log.rows("SELECT * FROM tenantplan.audit_log ORDER BY sequence")
+    with log.server.connect(dbname=log.main_database) as runner:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            runner.execute(statement.encode())
+        runner.execute("GRANT ALL ON tenantplan.audit_log TO tp_admin")  # an owner can give itself the right back
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"):
+            runner.execute(statement.encode())
+    with log.connect() as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"):
+            superuser.execute(statement.encode())
+    assert log.rows("SELECT * FROM tenantplan.audit_log ORDER BY sequence") == before
+    assert first_bad(log) is None
+
+
+def test_tenants_cannot_read_or_write_the_log(fleet: Fleet) -> None:  # A6, B15
+    fleet.organization("msf", "database: { mode: dedicated }")
+    fleet.apply()
+    with fleet.connect() as superuser:
+        for role in (f"{fleet.database('msf')}_app", f"{fleet.database('msf')}_owner", "tenantplan_rw", "tenantplan_ro"):
+            superuser.execute(f"SET ROLE {role}".encode())
+            for statement in ("SELECT * FROM tenantplan.audit_log", "SELECT * FROM tenantplan.keys"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    superuser.execute(statement.encode())
+            superuser.execute("RESET ROLE")
+
+
+def test_apply_goes_on_writing_after_a_broken_entry(log: Fleet) -> None:
+    """Fault 30: the run does not hide the break, and the break stays where it is."""
+    tamper(log, "UPDATE tenantplan.audit_log SET actor = 'x' WHERE sequence = 3")
+    log.organization("acme", "contact: { phone: '2' }")
+    log.apply()
+    assert first_bad(log) == 3
