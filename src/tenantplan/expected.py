@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from tenantplan.migration.graph import Graph
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import digest
+from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Role, Row, Schema, Secret, State
+from tenantplan.model.resource import Database, Resource, Role, Row, Schema, Secret, State
 from tenantplan.planning.lower import Migration
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve as resolve_secret
@@ -128,6 +129,26 @@ def _known(secret: Secret, key: str | None, root: Path, role: str | None) -> tup
     return Secret(secret.reference, keyed_hash(key, value) if key else None), None
 
 
+def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Path) -> list[str]:
+    """The references that an operation is to set and that do not hold the value the plan was made with; SettingsError
+    when one holds none. A plan made before the main database existed knows no values, so it accepts any."""
+    found = []
+    for operation in operations:
+        had = _secrets(operation.before)
+        for name, secret in _secrets(operation.after).items():
+            if key is None or secret.keyed is None or secret.reference is None or had.get(name) == secret:
+                continue
+            if keyed_hash(key, resolve_secret(secret.reference, root)) != secret.keyed:
+                found.append(secret.reference)
+    return sorted(set(found))
+
+
+def _secrets(resource: Resource | None) -> dict[str, Secret]:
+    if isinstance(resource, Row):
+        return {column: value for column, value in resource.values.items() if isinstance(value, Secret)}
+    return {"password": resource.password} if isinstance(resource, Role) and resource.password is not None else {}
+
+
 def migrations_for(desired: State, live: State, trees: Trees) -> tuple[dict[str, Migration], dict[str, Finding]]:
     """The Migration of each schema that is behind, by address, with that of each new database; findings where there is none."""
     found: dict[str, Migration] = {}
@@ -146,7 +167,7 @@ def migrations_for(desired: State, live: State, trees: Trees) -> tuple[dict[str,
         except MigrationError as error:
             problems[address] = Finding(address, "migration", str(error))
     for address, want in desired.items():
-        if isinstance(want, Schema) and address in found and address not in live:
+        if isinstance(want, Schema) and want.tree == "tenant" and address in found and address not in live:
             found[addresses.database(want.server, want.database)] = found[address]
     return found, problems
 

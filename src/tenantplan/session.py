@@ -22,6 +22,7 @@ from tenantplan.execution.failpoint import reach
 from tenantplan.execution.rollout import Limits, rollout
 from tenantplan.execution.template import Recipe, ensure_template
 from tenantplan.expected import GROUPS, Trees
+from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
@@ -118,7 +119,8 @@ def _check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
 def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
     """Takes the fleet for this run: gate, main database, lock, lease. Returns the run, its control session, and how many
     effects of interrupted runs were recorded. Everything is checked before the first write."""
-    gate = stack.enter_context(work.connector.connect(MAIN))
+    doorway = stack.enter_context(ExitStack())
+    gate = doorway.enter_context(work.connector.connect(MAIN))
     if is_pooled(gate):
         raise ConnectError(
             "a connection pooler answers there, and hands each transaction another session",
@@ -130,7 +132,7 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
     control = None
     if gate.execute("SELECT FROM pg_database WHERE datname = %s", [work.main_database]).rowcount:
         control = _locked_main(work, stack)
-        lock.release(gate, key)
+        doorway.close()
     live = work.look()
     _check_target(work.plan, live)
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE]
@@ -141,7 +143,7 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
         live = work.look()
     if control is None:
         control = _locked_main(work, stack)
-        lock.release(gate, key)
+        doorway.close()
     reach("locked")
     done: set[str] = set() if newborn else _check_usable(control, work.plan)
     dead = [r for r in recover.dead_runs(control) if r != work.run_id]
@@ -151,6 +153,7 @@ def _take(work: _Work, stack: ExitStack) -> tuple[Run, Connection, int]:
         live = work.look(recover.open_operations(control, dead))
     if not newborn:
         _check_fresh(work.plan, done, live)
+        _check_secrets(work, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = _run(work, live, epoch)
     recovered = _settle(work, run, control, live, dead) if dead else 0
@@ -233,6 +236,14 @@ def _check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
         raise PlanRefused(f"changed after the plan was made: {', '.join(stale[:5])}{more}", hint=_STALE)
 
 
+def _check_secrets(work: _Work, done: set[str], live: Survey) -> None:
+    """PlanRefused when a secret to be set is not the one that the plan was made with."""
+    operations = [o for o in work.plan.operations if o.id not in done]
+    replaced = expected.replaced_secrets(operations, live.main.hash_key, work.settings.root)
+    if replaced:
+        raise PlanRefused(f"changed after the plan was made: the value of {', '.join(replaced)}", hint=_STALE)
+
+
 def _seen(operation: Operation, state: State) -> Resource | None:
     """The live resource as the planner would have seen it."""
     have = state.get(operation.address)
@@ -249,6 +260,7 @@ def _run(work: _Work, live: Survey, epoch: int) -> Run:
         work.trees.tenant.head or "none",
         work.trees.statements("tenant", None),
         GROUPS,
+        fingerprints.objects,
     )
     building = {alias: threading.Lock() for alias in work.connector.servers}
     ready: dict[str, str] = {}

@@ -226,7 +226,12 @@ def test_tenants_cannot_read_or_write_the_log(fleet: Fleet) -> None:  # A6, B15
     fleet.organization("msf", "database: { mode: dedicated }")
     fleet.apply()
     with fleet.connect() as superuser:
-        for role in (f"{fleet.database('msf')}_app", f"{fleet.database('msf')}_owner", "tenantplan_rw", "tenantplan_ro"):
+        for role in (
+            f"{fleet.database('msf')}_app",
+            f"{fleet.database('msf')}_owner",
+            "tenantplan_rw",
+            "tenantplan_ro",
+        ):
             superuser.execute(f"SET ROLE {role}".encode())
             for statement in ("SELECT * FROM tenantplan.audit_log", "SELECT * FROM tenantplan.keys"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):

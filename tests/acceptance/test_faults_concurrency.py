@@ -184,7 +184,14 @@ def test_a_migration_that_never_gets_in_fails_alone(behind: Fleet) -> None:
     behind.converged()
 
 
-@pytest.mark.parametrize("point", ["run-opened:1", "template-created:1", "intent-recorded:2"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "run-opened:1",
+        pytest.param("template-created:1", marks=pytest.mark.slow),
+        pytest.param("intent-recorded:2", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_server_is_waited_for(fresh_server: FreshServer, tmp_path: Path, point: str) -> None:
     """Fault 11: all connections are taken in the middle of an apply, and given back later."""
     server = fresh_server({"max_connections": "20"})
@@ -219,3 +226,16 @@ def all_connections(server: TestServer) -> list[psycopg.Connection[object]]:
         except psycopg.OperationalError:
             break
     return taken
+
+
+def test_a_small_budget_on_another_server_is_enough(fleet: Fleet, fresh_server: FreshServer) -> None:
+    """P22: tracks that each hold a session of a server never wait for one another's last one."""
+    fleet.env["TENANTPLAN_EU_URL"] = fresh_server().url()
+    fleet.settings("servers: { eu: { url: { env: TENANTPLAN_EU_URL }, maxConnections: 3 } }")
+    for number in range(5):
+        fleet.organization(f"org-{number}", "database: { mode: dedicated, server: eu }")
+    apply = fleet.start("apply", "--auto-approve")
+    with killed_at_last([apply]):
+        out, err = apply.communicate(timeout=60)
+    assert apply.returncode == 0, out + err
+    fleet.converged()

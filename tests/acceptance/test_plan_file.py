@@ -74,6 +74,14 @@ def test_a_saved_plan_applies_exactly_what_it_lists(fleet: Fleet) -> None:  # P1
     assert fleet.operations() == ["create organization/later"]
 
 
+def test_settings_that_look_like_a_reference_are_applied_from_a_file(fleet: Fleet) -> None:  # P1
+    fleet.organization("acme", "modules: { forms: { settings: { $ref: tier/x } } }")
+    path, _ = saved(fleet)
+    fleet.run("apply", str(path))
+    assert fleet.operations() == []
+    assert fleet.rows("SELECT settings FROM organization_modules") == [({"$ref": "tier/x"},)]
+
+
 def test_what_stdout_and_the_file_hold_is_the_same_plan(fleet: Fleet) -> None:  # P1
     fleet.organization("acme")
     path = fleet.root / "plan.json"
@@ -83,7 +91,9 @@ def test_what_stdout_and_the_file_hold_is_the_same_plan(fleet: Fleet) -> None:  
     assert document["format_version"] == "1.0"
     assert {"tool_version", "fleet", "created_at", "base", "target", "config_digest", "digest", "seal"} <= set(document)
     operation = next(o for o in document["operations"] if o["address"] == "organization/acme")
-    assert {"id", "action", "class", "scope", "transactional", "depends_on", "summary", "before", "after"} <= set(operation)
+    assert {"id", "action", "class", "scope", "transactional", "depends_on", "summary", "before", "after"} <= set(
+        operation
+    )
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_an_unfit_password_is_refused(fleet: Fleet, password: str, reason: str) 
 def test_a_missing_secret_is_a_blocker(fleet: Fleet) -> None:  # A11
     declare(fleet)
     plan = fleet.plan()
-    assert ["secret"] == [b["rule"] for b in plan["blockers"]]
+    assert [b["rule"] for b in plan["blockers"]] == ["secret"]
     assert "MSF_PASSWORD is not set" in plan["blockers"][0]["message"]
     fleet.apply(code=3)
     assert fleet.databases() == []
@@ -132,6 +132,24 @@ def test_a_secret_that_goes_between_plan_and_apply_changes_nothing(fleet: Fleet)
     fleet.env["MSF_PASSWORD"] = SPECIAL
     fleet.apply()
     login(fleet, "msf", SPECIAL)
+
+
+@pytest.mark.parametrize("which", ["MSF_PASSWORD", "ADA"])
+def test_another_password_than_the_reviewed_one_is_not_set(fleet: Fleet, which: str) -> None:  # P2
+    declare(fleet)
+    admin(fleet, ADA=SPECIAL, MSF_PASSWORD=SPECIAL)
+    fleet.apply()
+    fleet.env[which] = "the reviewed one"
+    fleet.run("plan", "--out", "plan.json")
+    fleet.env[which] = "and yet another one"
+    before = roles(fleet), stored(fleet), fleet.rows("SELECT count(*) FROM tenantplan.runs")
+    assert f"env:{which}" in fleet.run("apply", "plan.json", code=4).err
+    del fleet.env[which]
+    assert f"{which} is not set" in fleet.run("apply", "plan.json", code=1).err
+    assert (roles(fleet), stored(fleet), fleet.rows("SELECT count(*) FROM tenantplan.runs")) == before
+    fleet.env[which] = "the reviewed one"
+    fleet.run("apply", "plan.json")
+    assert fleet.operations() == []
 
 
 def test_a_changed_password_is_planned_and_set(fleet: Fleet) -> None:  # A11, N10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from acceptance.harness import Fleet
-
 from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
 
 

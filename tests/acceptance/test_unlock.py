@@ -14,7 +14,10 @@ from tenantplan.postgres.lock import KEY, gate_key
 
 def _wait(fleet: Fleet) -> None:
     deadline = time.monotonic() + 30
-    statement = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = %s)"
+    statement = (
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = %s)"
+    )
     while not fleet.rows(statement, fleet.main_database, database="postgres"):
         assert time.monotonic() < deadline
         time.sleep(0.05)

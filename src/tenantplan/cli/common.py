@@ -32,7 +32,9 @@ def color(stream: Any = None) -> bool:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout, ASCII only, so that no value can move a terminal's cursor."""
-    click.echo(json.dumps(document, indent=2, sort_keys=True).replace("\x7f", "\\u007f"))
+    from tenantplan.model.encode import inert
+
+    click.echo(inert(json.dumps(document, indent=2, sort_keys=True)))
 
 
 def selection_options(function: F) -> F:

@@ -52,7 +52,7 @@ def show(organization: str, as_json: bool) -> None:
     for name, value in document.items():
         shown = ("yes" if value else "no") if isinstance(value, bool) else value
         if shown:
-            click.echo(f"  {name:<22}{terminal(mask_url(shown))}")
+            click.echo(f"  {name:<22}{terminal(mask_url(str(shown)))}")
 
 
 @command.command("test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -78,8 +79,9 @@ def cli(context: click.Context, fleet: str | None) -> None:
 
 def main() -> None:
     """Runs the command line and exits: the one place that turns errors into exit codes."""
+    gc.set_threshold(100_000, 50, 50)  # thousands of documents live to the end: looking for garbage among them is waste
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="tenantplan", standalone_mode=False)
         _flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:

@@ -103,6 +103,8 @@ def _commit_together(run: Run, main: Connection, segment: list[Operation]) -> No
 def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
     """On another server than the main one: intent, effect, then outcome and audit entry."""
     record.intend(run, main, segment)
+    if any(_creates(operation) for operation in segment):
+        run.template(place)  # built before a session is taken: it needs one of the server's budget itself
     with run.connector.connect(place) as there:
         _create_databases(run, main, there, segment)
         with _catalog(run, place, segment), there.transaction():

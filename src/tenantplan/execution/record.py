@@ -69,6 +69,11 @@ def close_run(run: Run, connection: Connection, status: str, applied: bool) -> N
     with connection.transaction():
         check_epoch(connection, run.epoch)
         connection.execute(
+            "UPDATE tenantplan.operations SET status = 'skipped', finished_at = now()"
+            " WHERE run_id = %s AND status = 'pending'",
+            [run.id],
+        )
+        connection.execute(
             "UPDATE tenantplan.runs SET status = %s, finished_at = now() WHERE id = %s", [status, run.id]
         )
         if applied:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
@@ -16,13 +18,18 @@ from tenantplan.postgres.connect import Connection, Connector
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a template holds: the SQL from nothing to the newest revision, and the groups that may use its tables."""
+    """What a template holds: the SQL from nothing to the newest revision, and the groups that may use its tables.
+
+    `describe` reads the objects of a database (identity -> definition). What it finds is kept in the template's stamp,
+    so that drift can tell what a database should look like: a template itself takes no connections.
+    """
 
     fleet: str
     main_database: str
     revision: str
     statements: tuple[str, ...]
     groups: tuple[str, str]
+    describe: Callable[[Connection], Mapping[str, str]] = field(default=lambda connection: {}, compare=False)
 
     @property
     def name(self) -> str:
@@ -42,16 +49,24 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         made = sql.Identifier(recipe.name)
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(made))
-        reach("template-created")
-        with connector.connect(alias, recipe.name) as inside, inside.transaction():
-            fill(inside, recipe)
-        facts = {"fleet": recipe.fleet, "main": recipe.main_database, "kind": "template"}
+    # One session at a time: whoever builds a template may have no more than one left in the budget.
+    reach("template-created")
+    with connector.connect(alias, recipe.name) as inside, inside.transaction():
+        fill(inside, recipe)
+        found = summary(recipe.describe(inside))
+    with connector.connect(alias) as connection:
+        facts = {"fleet": recipe.fleet, "main": recipe.main_database, "kind": "template", "objects": json.dumps(found)}
         comment = stamp.encode({**facts, "revision": recipe.revision, "ready": "1"})
         with connection.transaction():
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(comment)))
-        reach("template-ready")
+    reach("template-ready")
     return recipe.name
+
+
+def summary(objects: Mapping[str, str]) -> dict[str, str]:
+    """Objects by identity with a short digest of each definition, as a template's stamp keeps them under `objects`."""
+    return {identity: hashlib.sha256(text.encode()).hexdigest()[:12] for identity, text in sorted(objects.items())}
 
 
 def fill(connection: Connection, recipe: Recipe) -> None:

@@ -35,9 +35,13 @@ def from_json(document: Mapping[str, Any] | None) -> Resource | None:
 
 
 def canonical(document: Any) -> bytes:
-    """ASCII JSON with sorted keys and no spaces: the same value always gives the same bytes, and no control character."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("\x7f", "\\u007f").encode()
+    """ASCII JSON with sorted keys and no spaces: the same value always gives the same bytes, and nothing in them is obeyed."""
+    return inert(json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)).encode()
+
+
+def inert(text: str) -> str:
+    """ASCII JSON whose strings hold nothing that a terminal obeys, nor the `##[command]` of a CI runner; its value stays."""
+    return text.replace("\x7f", "\\u007f").replace("##[", "#\\u0023[")
 
 
 def digest(document: Any) -> str:
@@ -57,10 +61,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Secret):
         return {"$secret": value.reference, "keyed": value.keyed}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_escaped(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def _escaped(key: str) -> str:
+    """A key of somebody's own JSON that cannot be taken for `$ref` or `$secret`."""
+    return f"${key}" if key.startswith("$") else key
 
 
 def _rich(value: Any) -> Any:
@@ -69,7 +78,7 @@ def _rich(value: Any) -> Any:
             return Ref(value["$ref"])
         if value.keys() == {"$secret", "keyed"}:
             return Secret(value["$secret"], value["keyed"])
-        return {key: _rich(item) for key, item in value.items()}
+        return {key[1:] if key.startswith("$$") else key: _rich(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_rich(item) for item in value]
     return value

@@ -51,11 +51,6 @@ def acquire(connection: Connection, key: int = KEY, patience: float = 0.0) -> No
         time.sleep(0.02)
 
 
-def release(connection: Connection, key: int = KEY) -> None:
-    """Gives the lock back before the session ends."""
-    connection.execute("SELECT pg_advisory_unlock(%s)", [key])
-
-
 def holder(connection: Connection, key: int = KEY) -> Holder | None:
     """The session that holds the lock now."""
     row = connection.execute(query("lock_holder"), {"key": key}).fetchone()

@@ -138,3 +138,9 @@ SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:
    AND (%(action)s::text IS NULL OR action = %(action)s)
    AND (%(run)s::text IS NULL OR starts_with(run_id::text, %(run)s))
  ORDER BY sequence DESC LIMIT %(limit)s;
+
+-- name: templates
+-- The stamps of template databases, which tell what a database at their revision looks like.
+SELECT s.comment FROM pg_database d
+  CROSS JOIN LATERAL (SELECT shobj_description(d.oid, 'pg_database') AS comment) s
+ WHERE starts_with(d.datname, 'tp_template_') AND s.comment LIKE 'tenantplan %%';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -54,6 +55,9 @@ def parse(url: str, name: str) -> dict[str, str]:
         rest = rest.replace("?ssl=", "?sslmode=").replace("&ssl=", "&sslmode=")
     try:
         params = {key: str(value) for key, value in conninfo_to_dict(f"postgresql://{rest}").items() if value}
+        after_place = "".join(re.split(r"[/?]", rest, maxsplit=1)[1:])
+        if rest.count("@") > 1 or "@" in after_place or not re.fullmatch(r"[\d,]*", params.get("port", "")):
+            raise ProgrammingError  # a password with an unencoded @, / or ?, of which libpq makes host, port and database
     except ProgrammingError:
         raise SettingsError(
             f"the connection string in {name} cannot be read",
@@ -65,7 +69,7 @@ def parse(url: str, name: str) -> dict[str, str]:
             f"the connection string in {name} sets {', '.join(refused)}",
             hint=f"allowed are: {', '.join(sorted(ALLOWED))}",
         )
-    if any("," in params.get(name, "") for name in ("host", "hostaddr", "port")):
+    if any("," in params.get(part, "") for part in ("host", "hostaddr", "port")):
         raise SettingsError(f"the connection string in {name} names several hosts", hint="name the primary only")
     return params
 

@@ -1,0 +1,377 @@
+"""Nothing secret and nothing alive comes out (I3, P23, C5: fault 25; terminal, JSON and Markdown: fault 26)."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from acceptance.harness import ROOT, Fleet, Result
+from acceptance.test_plan_file import dump
+from conftest import FreshServer
+from markdown_it import MarkdownIt
+from psycopg import sql
+from servers import TestServer
+from unit.rendering.builders import HOSTILE
+
+LOGGING = {"log_statement": "all", "log_min_error_statement": "debug5", "log_min_messages": "info", "log_connections": "on",
+           "log_parameter_max_length_on_error": "-1", "log_error_verbosity": "verbose"}  # fmt: skip
+# Each secret has a core that quoting leaves as it is, and characters around it that quoting changes.
+CORES = {name: f"canary{name}7f3a9" for name in ("main", "org", "admin", "brought", "other", "typed")}
+
+
+def secret(name: str) -> str:
+    return f"p@ {CORES[name]} /:%?#'\"\\ü"
+
+
+def shapes(core: str) -> list[str]:
+    """The core as it is, and inside base64 of anything: at each of three offsets, less the letters its neighbours decide."""
+    found = [core]
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + core.encode()).decode().rstrip("=")
+        found.append(encoded[(offset * 8 + 5) // 6 : -1])
+    return found
+
+
+def leaks(text: str) -> list[str]:
+    """Names of the secrets that a text holds, plain, URL-encoded or in base64."""
+    return [name for name, core in CORES.items() if any(shape in text for shape in shapes(core))]
+
+
+def test_the_search_itself_finds_every_shape() -> None:
+    from urllib.parse import quote
+
+    for name in CORES:
+        for prefix in ("", "u:", "user:x"):
+            given = prefix + secret(name)
+            assert leaks(given) == leaks(quote(given, safe="")) == [name]
+            assert leaks(base64.b64encode(given.encode()).decode()) == [name]
+            assert leaks(base64.urlsafe_b64encode(given.encode()).decode()) == [name]
+    assert leaks("nothing") == []
+
+
+def set_password(server: TestServer, role: str, password: str) -> None:
+    """A superuser's ALTER ROLE that the server does not log."""
+    with server.superuser_connect() as session:
+        session.execute("SET log_statement = none")
+        verifier = session.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+        session.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier)))
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
+    """A fleet in which every secret is a canary, on a server that logs every statement."""
+    server = fresh_server(LOGGING)
+    set_password(server, "tp_admin", secret("main"))
+    fleet = Fleet(tmp_path / "fleet", server)
+    with server.superuser_connect() as session:
+        session.execute("CREATE ROLE guest LOGIN")
+        session.execute("CREATE DATABASE guest OWNER guest")
+    set_password(server, "guest", secret("brought"))
+    fleet.env |= {
+        "TENANTPLAN_MAIN_URL": server.url(password=secret("main")),
+        "MSF_PASSWORD": secret("org"),
+        "ADA_PASSWORD": secret("admin"),
+        "ACME_URL": server.url("guest", "guest", secret("brought")),
+        "UNUSED": secret("other"),
+    }
+    tree = fleet.root / "migrations"
+    shutil.copytree(ROOT / "migrations" / "tenant", tree, ignore=shutil.ignore_patterns("__pycache__"))
+    fleet.settings(migrations=str(tree))
+    fleet.organization("msf", "database: { mode: dedicated, password: { env: MSF_PASSWORD } }")
+    fleet.organization("acme", "database: { url: { env: ACME_URL } }")
+    fleet.document("AdminUser", "ada@x.example", "{ displayName: Ada, role: SUPPORT, password: { env: ADA_PASSWORD } }")
+    return fleet
+
+
+READS = (
+    "validate", "plan", "plan --format json --out plan.json", "plan --format markdown", "plan --format html", "plan -v",
+    "status", "status --json", "status acme", "status msf --json", "drift", "drift --json", "db show msf", "db show acme",
+    "db show acme --json", "db test", "db test acme", "db test --json", "migrations status", "migrations status --json",
+    "migrations sql", "audit list --limit 1000", "audit list --json --limit 1000", "audit show 3", "audit verify", "unlock",
+)  # fmt: skip
+
+
+class Heard:
+    """Everything the commands of a test have said."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.count = 0
+
+    def run(self, *arguments: str, code: int | None = None) -> Result:
+        result = self.fleet.run(*arguments, code=code)
+        self.count += 1
+        assert leaks(result.out + result.err) == [], f"{' '.join(arguments)}\n{result.out}{result.err}"
+        return result
+
+    def read(self) -> None:
+        for line in READS:
+            self.run(*line.split())
+
+    def files(self) -> None:
+        """What the run has left: plan files, and every row, comment and log line of the server."""
+        for path in self.fleet.root.glob("*.json"):
+            assert leaks(path.read_text()) == [], path.name
+        assert leaks(dump(self.fleet.server)) == []
+        assert leaks(self.fleet.server.log_text()) == []
+
+
+def test_no_secret_where_everything_goes_well(guarded: Fleet) -> None:  # I3, P23, C5
+    heard = Heard(guarded)
+    heard.read()
+    heard.run("apply", "--auto-approve", code=0)
+    heard.read()
+    guarded.env["MSF_PASSWORD"] += " changed"
+    guarded.env["ADA_PASSWORD"] += " changed"
+    heard.run("plan", "--out", "plan.json", code=0)
+    heard.run("apply", "plan.json", "--json", code=0)
+    assert guarded.operations() == []
+    heard.read()
+    assert "connection authorized" in guarded.server.log_text() and "ALTER ROLE" in guarded.server.log_text()
+    heard.files()
+
+
+def test_no_secret_where_everything_fails(guarded: Fleet) -> None:  # I3, P23, C5, fault 25
+    heard = Heard(guarded)
+    heard.run("apply", "--auto-approve", code=0)
+    guarded.env["MSF_PASSWORD"] += " changed"
+    guarded.env["ADA_PASSWORD"] += " changed"
+    guarded.run("plan", "--out", "good.json")
+    database = guarded.database("msf")
+
+    # Errors inside the transaction, some with the row's values in the message.
+    guarded.execute(
+        "CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no: %', NEW; END $$"
+    )
+    guarded.execute("CREATE TRIGGER loud BEFORE UPDATE ON admin_users FOR EACH ROW EXECUTE FUNCTION loud()")
+    assert heard.run("apply", "--auto-approve").code == 5
+    heard.read()
+    guarded.execute("DROP TRIGGER loud ON admin_users")
+
+    # A migration that cannot run.
+    broken = (guarded.root / "migrations/versions").glob("9c1b*.py").__next__()
+    broken.with_name("ff_broken.py").write_text(
+        'from alembic import op\nrevision = "ff"\ndown_revision = "9c1b04aa"\n'
+        'def upgrade() -> None:\n    op.execute("SELECT 1/0")\ndef downgrade() -> None:\n    pass\n'
+    )
+    heard.run("apply", "--auto-approve")
+    heard.read()
+    broken.with_name("ff_broken.py").unlink()
+
+    # Secrets and connection strings that cannot be used.
+    url = guarded.server.url("guest", "guest", secret("other"))
+    kept = dict(guarded.env)
+    for change in (
+        {"ACME_URL": url},
+        {"ACME_URL": url.replace("postgresql", "mysql", 1)},
+        {"ACME_URL": url + "?nonsense=1"},
+        {"ACME_URL": url.replace(str(guarded.server.port), "1")},
+        {"ACME_URL": f"postgresql://guest:{secret('other')}@127.0.0.1/x"},
+        {"ACME_URL": secret("other")},
+        {"MSF_PASSWORD": "md5" + "0" * 32},
+        {"MSF_PASSWORD": "SCRAM-SHA-256$" + secret("other")},
+        {"ADA_PASSWORD": secret("other") * 4},
+        {"TENANTPLAN_MAIN_URL": guarded.server.url(password=secret("other"))},
+        {"TENANTPLAN_MAIN_URL": guarded.server.url("nobody", password=secret("other"))},
+        {"TENANTPLAN_MAIN_URL": guarded.server.url(dbname="nowhere", password=secret("main"))},
+        {"TENANTPLAN_MAIN_URL": f"postgresql://tp_admin:{secret('main')}@127.0.0.1:1/postgres"},
+        {"TENANTPLAN_MAIN_URL": secret("main")},
+        {"TENANTPLAN_MAIN_URL": f"postgresql://tp_admin:{secret('main')}"},
+        {"TENANTPLAN_MAIN_URL": guarded.server.url(password=secret("main")) + "?sslmode=require"},
+        {"TENANTPLAN_MAIN_URL": guarded.server.url(password=secret("main")) + f"?options={CORES['main']}"},
+    ):
+        guarded.env = {**kept, **change}
+        for line in ("plan", "plan --json", "apply good.json", "status", "db test", "db show acme", "drift"):
+            heard.run(*line.split())
+    guarded.env = kept
+
+    # Databases that are gone or closed.
+    guarded.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false", database="postgres")
+    for line in ("plan", "apply --auto-approve", "status", "db test msf", "drift"):
+        heard.run(*line.split())
+    heard.files()
+
+
+TYPED = (
+    "password: {}",
+    "password: {{ env: '{} !' }}",
+    "password: {{ value: {} }}",
+    "password: {{ env: X, file: Y, literal: {} }}",
+    "password: {{ file: [ {} ] }}",
+    "password: [ {} ]",
+    "password: |\n    {}\n    more",
+    "pasword: {}",
+    "passwort: {}",
+    "url: postgresql://user:{}@h.example/db",
+    "url: {{ env: 'postgresql://user:{}@h.example/db' }}",
+    "name: postgresql://user:{}@h.example/db",
+    "mode: postgresql://user:{}@h.example/db",
+    'password: "{}',
+    "password: {}\n   bad: indent",
+    "password: &anchor {}",
+    "password: !secret {}",
+    "apiToken: {}",
+)
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_a_secret_typed_into_the_yaml_is_not_repeated(fleet: Fleet, line: str) -> None:  # P23, fault 25
+    fleet.organization("msf", "database:\n  mode: dedicated\n  " + line.format(CORES["typed"]))
+    for command in (["validate"], ["plan"]):
+        failed = fleet.run(*command, code=1)
+        assert "organization-msf.yaml" in failed.err
+        assert leaks(failed.out + failed.err) == []
+
+
+@contextmanager
+def watched_processes() -> Iterator[set[str]]:
+    """The command lines of all processes, looked at again and again."""
+    seen: set[str] = set()
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            for file in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    seen.add(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            stop.wait(0.02)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield seen
+    stop.set()
+    thread.join()
+
+
+def test_no_secret_in_the_process_list(guarded: Fleet) -> None:  # I3
+    with watched_processes() as seen:
+        assert guarded.process("apply", "--auto-approve").code == 0
+        assert guarded.process("db", "test").code == 0
+        assert guarded.process("migrations", "sql").code == 0
+    assert any("tenantplan apply" in line for line in seen)
+    assert leaks("\n".join(line for line in seen if "pytest" not in line)) == []
+
+
+# What a terminal obeys, a CI runner obeys, and a browser or GitHub obeys.
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+RUNNER = re.compile(r"^\s*::|##\[", re.MULTILINE)
+GITHUB = MarkdownIt("gfm-like", {"linkify": False})
+LIVE = [text for text in HOSTILE if "\x00" not in text and "\ud800" not in text]
+
+
+def inert(result: Result) -> None:
+    for text in (result.out, result.err):
+        assert not CONTROLS.search(text), repr(CONTROLS.search(text))
+        assert not RUNNER.search(text), RUNNER.search(text)
+
+
+def inert_json(result: Result) -> None:
+    inert(result)
+    assert result.out.isascii()
+    assert result.json is not None
+
+
+def inert_markdown(result: Result) -> None:
+    inert(result)
+    assert result.out.count("<!--") == 1
+    tokens = GITHUB.parse(result.out)
+    inline = [child for token in tokens for child in token.children or ()]
+    assert {child.type for child in inline} <= {"text", "code_inline", "strong_open", "strong_close", "softbreak"}
+    prose = " ".join(child.content for child in inline if child.type == "text")
+    for alive in ("@", "![", "](", "<", "://", "owned"):
+        assert alive not in prose
+
+
+def shown_everywhere(fleet: Fleet) -> None:
+    for line in ("plan", "plan -v", "status", "drift", "audit list --limit 1000", "validate"):
+        inert(fleet.run(*line.split(), code=None))
+    for sequence in range(1, 1 + fleet.rows("SELECT max(sequence) FROM tenantplan.audit_log")[0][0], 7):
+        inert(fleet.run("audit", "show", str(sequence)))
+    for line in (
+        "plan --json",
+        "status --json",
+        "drift --json",
+        "audit list --json --limit 1000",
+        "audit show 5 --json",
+    ):
+        inert_json(fleet.run(*line.split(), code=None))
+    inert_markdown(fleet.run("plan", "--format", "markdown"))
+
+
+def _allowed(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable()
+
+
+def test_hostile_names_that_yaml_may_hold(fleet: Fleet) -> None:  # fault 26
+    names = [text for text in LIVE if _allowed(text)]
+    assert len(names) > 12
+    fleet.settings("guard: { maxChangedPercent: 100 }")
+    for number, text in enumerate(names):
+        body = "displayName: '{0}'\ncontact: {{ company: '{0}' }}".format(text.replace("'", "''"))
+        fleet.document("Organization", f"o{number}", body)
+    inert_markdown(fleet.run("plan", "--format", "markdown"))
+    for line in ("plan", "plan -v"):
+        inert(fleet.run(*line.split()))
+    inert(fleet.apply())
+    assert sorted(row[0] for row in fleet.rows("SELECT display_name FROM organizations")) == sorted(names)
+    for number in range(len(names)):
+        fleet.document("Organization", f"o{number}", "displayName: tame")
+    shown_everywhere(fleet)
+    inert_json(fleet.apply("--json"))
+
+
+def test_names_that_yaml_may_not_hold_are_refused_without_being_obeyed(fleet: Fleet) -> None:  # fault 26, fault 19
+    for text in [text for text in LIVE if not text.isprintable() and "\n" not in text and "\r" not in text]:
+        fleet.document("Organization", "acme", f"displayName: '{text}'")
+        refused = fleet.run("plan", code=1)
+        inert(refused)
+        assert re.search(r"organization-acme\.yaml:\d+:\d+: ", refused.err)
+    escaped = '"\\e[31mred\\e[0m"'
+    fleet.document("Organization", "acme", f"displayName: {escaped}")
+    inert(fleet.run("plan", code=1))
+
+
+def test_hostile_live_rows(fleet: Fleet) -> None:
+    """Fault 26: rows of the fleet and orphans with what no YAML can hold, written by somebody else."""
+    fleet.settings("guard: { maxChangedPercent: 100 }")
+    for number in range(len(LIVE)):
+        fleet.organization(f"o{number}", "modules: { donors: {} }")
+    fleet.apply()
+    for number, text in enumerate(LIVE):
+        fleet.execute(
+            "UPDATE organizations SET display_name = %s, company_name = %s, branding = jsonb_build_object(%s::text, %s::text)"
+            " WHERE slug = %s", text, text, text or "x", text, f"o{number}",
+        )  # fmt: skip
+        fleet.execute(
+            "INSERT INTO organizations (id, managed_by, slug, display_name) VALUES (gen_random_uuid(), %s, %s, %s)",
+            fleet.name, f"x{number}/{text}", text,
+        )  # fmt: skip
+    shown_everywhere(fleet)
+    inert(fleet.apply())
+    shown_everywhere(fleet)
+    for number, text in enumerate(LIVE[:5]):
+        inert(fleet.run("status", f"x{number}/{text}", code=None))
+        inert(fleet.run("db", "show", f"x{number}/{text}", code=None))
+
+
+def test_a_hostile_database_error(fleet: Fleet) -> None:
+    """Fault 26: the message of a trigger, and the name of the person that git knows."""
+    fleet.organization("acme")
+    fleet.apply()
+    text = "\x1b[2J\n::add-mask::x\r##[error]y \u202e @team"
+    fleet.execute(
+        "CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION USING MESSAGE ="
+        f" E'{text}'; END $$"
+    )
+    fleet.execute("CREATE TRIGGER loud BEFORE UPDATE ON organizations FOR EACH ROW EXECUTE FUNCTION loud()")
+    fleet.organization("acme", "contact: { phone: '1' }")
+    fleet.env |= {"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": text.replace("\n", " ")}
+    inert(fleet.apply(code=5))
+    inert_json(fleet.apply("--json", code=5))
+    shown_everywhere(fleet)

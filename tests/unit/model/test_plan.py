@@ -1,0 +1,103 @@
+"""The plan file: canonical bytes, a digest that names it, a seal over every byte (P1, fault 23)."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from tenantplan.errors import PlanRefused
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding, Plan, parse
+from tenantplan.model.resource import Ref, Role, Row, Secret
+
+
+def an_operation(identifier: str = "ab12", **changes: object) -> Operation:
+    row = Row("organizations", {"slug": "acme", "display_name": "Ácme", "tier_id": Ref("tier/pro")})
+    made = Operation(
+        identifier, "organization/acme", "update", "safe", "organization/acme", True, "update row acme", row, row, "f"
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def a_plan(**changes: object) -> Plan:
+    made = Plan(
+        fleet="demo", tool_version="1.0", created_at="2026-11-20T20:00:00Z", base={"commit": "c0ffee", "dirty": False},
+        target={"system_identifier": "7", "main_database": "m", "servers": {"primary": "7"}}, config_digest="c",
+        operations=(an_operation(), an_operation("cd34", depends_on=("ab12",), statements=("SELECT 1",), revisions=("r",))),
+        orphans=(Finding("organization/x", "orphan", "live"),), selection={"target": ["a"]},
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_there_and_back() -> None:
+    plan = a_plan()
+    again = parse(plan.to_bytes(), "plan.json")
+    assert again == plan
+    assert again.to_bytes() == plan.to_bytes()
+    assert plan.to_bytes().endswith(b"}\n") and plan.to_bytes().count(b"\n") == 1
+
+
+def test_secrets_stand_in_it_as_references() -> None:
+    role = Role("primary", "r", True, password=Secret("env:X", "abc"))
+    document = an_operation(before=None, after=role).document()
+    assert document["after"]["password"] == {"$secret": "env:X", "keyed": "abc"}
+    assert Operation.parse(document).after == role
+
+
+def test_when_it_was_made_is_no_part_of_its_identity() -> None:
+    plan, later = a_plan(), a_plan(created_at="2026-11-21T20:00:00Z")
+    assert plan.digest == later.digest
+    assert plan.seal != later.seal
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Plan) if f.name != "created_at"])
+def test_everything_else_is(name: str) -> None:
+    other = {"operations": (an_operation(),), "selection": {}, "base": {"commit": None}, "target": {}}
+    findings = (Finding("a", "r", "m"),)
+    changed = a_plan(
+        **{name: other.get(name, findings if name in ("blockers", "orphans", "unreachable", "notes") else "x")}
+    )
+    assert changed.digest != a_plan().digest
+    assert changed.seal != a_plan().seal
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Operation)])
+def test_so_is_every_field_of_an_operation(name: str) -> None:
+    other: object = {
+        "transactional": False, "retire": True, "before": None, "after": None, "depends_on": ("x",), "statements": ("x",),
+        "revisions": ("x",), "action": "create",
+    }.get(name, "x")  # fmt: skip
+    assert a_plan(operations=(an_operation(**{name: other}),)).digest != a_plan(operations=(an_operation(),)).digest
+
+
+def test_every_bit_of_every_byte() -> None:
+    data = a_plan(operations=(an_operation(),)).to_bytes()
+    for position in range(len(data)):
+        for bit in range(8):
+            broken = bytearray(data)
+            broken[position] ^= 1 << bit
+            with pytest.raises(PlanRefused):
+                parse(bytes(broken), "plan.json")
+
+
+def test_every_cut() -> None:
+    data = a_plan(operations=(an_operation(),)).to_bytes()
+    for length in range(len(data)):
+        with pytest.raises(PlanRefused):
+            parse(data[:length], "plan.json")
+        with pytest.raises(PlanRefused):
+            parse(data[:length] + data[length + 1 :], "plan.json")
+
+
+@pytest.mark.parametrize("data", [b"", b"null", b"[]", b"1", b'"x"', b"{}", b'{"format_version":"9.9"}', b'{"format_version":{}}',
+                                  b"[" * 100_000, b"\xff\xfe", b'{"a":' * 10_000, b"NaN", b"1" * 10_000])  # fmt: skip
+def test_what_is_no_plan(data: bytes) -> None:
+    with pytest.raises(PlanRefused) as caught:
+        parse(data, "plan.json")
+    assert caught.value.exit_code == 4 and caught.value.where == "plan.json"
+
+
+def test_an_unfinished_run_makes_a_plan_worth_applying() -> None:
+    assert a_plan(operations=()).empty
+    assert not a_plan(operations=(), unfinished="run").empty

@@ -1,0 +1,158 @@
+"""Builders of planning values: each gives the plainest thing of its kind, and keywords change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tenantplan.model.change import Change
+from tenantplan.model.desired import Desired
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema, State
+from tenantplan.planning.diff import Difference, diff
+from tenantplan.planning.lower import Migration, lower
+from tenantplan.planning.order import order
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+GRACE = timedelta(days=30)
+MAIN = "main_db"
+
+
+def an_organization(name: str = "msf", **values: Any) -> State:
+    """The row of a shared organization, by its address."""
+    plain: dict[str, Any] = {
+        "slug": name,
+        "display_name": name.title(),
+        "state": "active",
+        "protect": True,
+        "tier_id": None,
+        "database_mode": "shared",
+        "database_server": None,
+        "database_name": None,
+        "database_url": None,
+    }
+    return {f"organization/{name}": Row("organizations", plain | values, id=f"id-{name}")}
+
+
+def a_database(name: str = "msf", server: str = "primary", **changes: Any) -> State:
+    """The objects of an organization's database: three roles, the database and its schema at r1."""
+    made, holder = f"o_{name}", f"organization/{name}"
+    app = Role(server, f"{made}_app", True, -1, ("rw",), None, holder)
+    found = Database(server, made, f"{made}_owner", -1, True, (f"{made}_app",), holder)
+    return {
+        f"role/{server}/{made}_owner": Role(server, f"{made}_owner", holder=holder),
+        f"role/{server}/{made}_app": app,
+        f"role/{server}/rw": Role(server, "rw"),
+        f"database/{server}/{made}": replace(found, **changes),
+        f"schema/{server}/{made}": Schema(server, made, "tenant", "r1", holder),
+    }
+
+
+def a_dedicated(name: str = "msf", server: str = "primary", **values: Any) -> State:
+    """An organization with its database."""
+    place = {"database_mode": "dedicated", "database_server": server, "database_name": f"o_{name}"}
+    return an_organization(name, **(place | values)) | a_database(name, server)
+
+
+def a_member(user: str = "anna@x.org", organization: str = "msf", **values: Any) -> State:
+    """A membership."""
+    plain = {"organization_id": Ref(f"organization/{organization}"), "user_id": Ref(f"user/{user}"), "role": "CLIENT_EDITOR"}
+    return {f"organization/{organization}/member/{user}": Row("organization_members", plain | values)}
+
+
+def a_user(name: str = "anna@x.org", **values: Any) -> State:
+    """A user."""
+    return {f"user/{name}": Row("users", {"email": name, "role": "CLIENT_EDITOR", "organization_id": None} | values)}
+
+
+def a_main(revision: str | None = "m1") -> State:
+    """The main database with its schemas."""
+    where = f"schema/primary/{MAIN}"
+    return {
+        f"database/primary/{MAIN}": Database("primary", MAIN),
+        where: Schema("primary", MAIN, "main", revision),
+        f"{where}/shared": Schema("primary", MAIN, "shared", revision),
+    }
+
+
+def wanted(*states: State, **facts: Any) -> Desired:
+    """What a manifest of these states asks for."""
+    return Desired(state={a: r for state in states for a, r in state.items()}, **facts)
+
+
+def live(*states: State) -> State:
+    """Live state of these."""
+    return {a: r for state in states for a, r in state.items()}
+
+
+def retired(state: State, days: int) -> State:
+    """The same, deleted so many days ago."""
+    stamp = (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {a: r if isinstance(r, Schema) else replace(r, retired_at=stamp) for a, r in state.items()}
+
+
+def difference(desired: Desired, state: State, grace: timedelta = GRACE) -> Difference:
+    """diff at NOW."""
+    return diff(desired, state, now=NOW, grace=grace)
+
+
+def planned(desired: Desired, state: State, grace: timedelta = GRACE) -> tuple[Operation, ...]:
+    """The ordered operations from `state` to `desired`."""
+    return order(lowered(difference(desired, state, grace).changes))
+
+
+def lowered(changes: Sequence[Change]) -> list[Operation]:
+    """Operations for changes; every migration is one statement."""
+    found: dict[str, Migration] = {}
+    for change in changes:
+        after = change.after
+        if isinstance(after, Schema):
+            found[change.address] = Migration((str(after.revision),), (f"-- to {after.revision}",))
+            if change.before is None:
+                found[f"database/{after.server}/{after.database}"] = found[change.address]
+    return lower(changes, found, main_database=MAIN)
+
+
+def carried_out(operations: Sequence[Operation], state: State) -> State:
+    """A simulated apply: what `state` would be afterwards, each effect only when its operation's turn comes."""
+    renames = {o.renamed_from: o.address for o in operations if o.renamed_from}
+    result: State = {_new(a, renames): _following(r, renames) for a, r in state.items()}
+    for operation in operations:
+        _carry_out(operation, result)
+    return result
+
+
+def _new(address: str, renames: Mapping[str, str]) -> str:
+    for old, new in renames.items():
+        if address == old or address.startswith(old + "/"):
+            return new + address[len(old) :]
+    return address
+
+
+def _following(resource: Resource, renames: Mapping[str, str]) -> Resource:
+    if not isinstance(resource, Row):
+        return resource
+    values = {c: Ref(_new(v.address, renames)) if isinstance(v, Ref) else v for c, v in resource.values.items()}
+    return replace(resource, values=values)
+
+
+def _carry_out(operation: Operation, state: State) -> None:
+    before, after = operation.before, operation.after
+    if after is None:
+        if operation.retire:
+            assert not isinstance(before, Schema)
+            state[operation.address] = retired({operation.address: state[operation.address]}, 0)[operation.address]
+            return
+        del state[operation.address]
+        state.pop(operation.address.replace("database/", "schema/", 1), None)
+        return
+    have = state.get(operation.address)
+    if isinstance(after, Row) and isinstance(have, Row):
+        state[operation.address] = replace(after, values={**have.values, **after.values}, id=have.id)
+        return
+    state[operation.address] = after
+    if isinstance(after, Database) and before is None and operation.revisions:  # a clone comes with its schema
+        schema = Schema(after.server, after.name, "tenant", operation.revisions[-1], after.holder)
+        state[f"schema/{after.server}/{after.name}"] = schema

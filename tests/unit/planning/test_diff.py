@@ -1,0 +1,160 @@
+"""Desired against live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from unit.planning.builders import (
+    a_database,
+    a_dedicated,
+    a_member,
+    a_user,
+    an_organization,
+    difference,
+    live,
+    retired,
+    wanted,
+)
+
+from tenantplan.model.resource import Database, Ref, Row
+from tenantplan.planning.diff import under_new_names
+
+
+def addresses(found: object) -> list[str]:
+    return [item.address for item in found]  # type: ignore[attr-defined]
+
+
+def test_equal_states_do_not_differ() -> None:
+    state = live(a_dedicated(), a_user(), a_member())
+    assert difference(wanted(state), state) == difference(wanted(state), dict(reversed(state.items())))
+    assert difference(wanted(state), state).changes == ()
+
+
+def test_what_is_missing_is_created() -> None:
+    found = difference(wanted(a_dedicated()), {})
+    assert set(addresses(found.changes)) == a_dedicated().keys()
+    assert all(c.before is None for c in found.changes)
+
+
+def test_only_declared_columns_are_compared() -> None:
+    row = live(an_organization(usage_count=7, feature_flags={"A": True}))
+    (want,) = an_organization().values()
+    assert isinstance(want, Row)
+    assert difference(wanted(an_organization()), row).changes == ()
+    (change,) = difference(wanted(an_organization(display_name="Other")), row).changes
+    assert isinstance(change.before, Row) and set(change.before.values) == set(want.values)
+
+
+def test_absence_is_an_orphan_and_never_a_change() -> None:
+    """P4"""
+    found = difference(wanted(), live(a_dedicated(), a_user(), a_member()))
+    assert found.changes == ()
+    assert addresses(found.orphans) == ["organization/msf", "user/anna@x.org"]  # what is in it goes without saying
+
+
+def test_a_nested_item_that_is_gone_is_an_orphan_of_its_own() -> None:
+    """P4"""
+    found = difference(wanted(an_organization(), a_user()), live(an_organization(), a_user(), a_member()))
+    assert (found.changes, addresses(found.orphans)) == ((), ["organization/msf/member/anna@x.org"])
+
+
+def test_a_database_that_is_gone_speaks_for_its_roles() -> None:
+    """P4"""
+    found = difference(wanted(an_organization()), live(a_dedicated()))
+    assert addresses(found.orphans) == ["database/primary/o_msf"]
+
+
+def test_unmanaged_rows_are_conflicts() -> None:
+    (address, row), = an_organization().items()
+    unmanaged = {address: replace(row, managed=False)}  # type: ignore[type-var]
+    found = difference(wanted(an_organization(display_name="X")), unmanaged)
+    assert found.changes == () and [(c.address, c.rule) for c in found.conflicts] == [(address, "unmanaged")]
+    assert difference(wanted(), unmanaged).orphans == ()
+    assert difference(wanted(deleted=frozenset({address})), unmanaged).changes == ()
+
+
+def test_a_declared_deletion_retires_the_organization_with_its_objects() -> None:
+    """P16"""
+    state = live(a_dedicated())
+    found = difference(wanted(deleted=frozenset({"organization/msf"})), state)
+    expected = {a for a in state if not a.startswith("schema/") and a != "role/primary/rw"}
+    assert {c.address for c in found.changes if c.retire} == expected == set(addresses(found.changes))
+    assert found.orphans == ()
+
+
+def test_a_row_without_protection_is_deleted_at_once() -> None:
+    (change,) = difference(wanted(deleted=frozenset({"user/anna@x.org"})), live(a_user())).changes
+    assert change.after is None and not change.retire
+
+
+@pytest.mark.parametrize(("days", "purged"), [(0, False), (29, False), (30, True), (31, True)])
+def test_what_was_retired_is_purged_after_its_grace_period(days: int, purged: bool) -> None:
+    """P16: exactly then, declared deleted or not."""
+    state = retired(a_dedicated(), days)
+    state["role/primary/rw"] = a_database()["role/primary/rw"]
+    for desired in (wanted(), wanted(deleted=frozenset({"organization/msf"}))):
+        changes = difference(desired, state).changes
+        assert bool(changes) is purged
+        assert all(c.after is None and not c.retire for c in changes)
+
+
+def test_a_purge_waits_for_the_row_that_says_when() -> None:
+    state = live(a_dedicated(), retired({"database/primary/o_msf": a_database()["database/primary/o_msf"]}, 99))
+    assert difference(wanted(deleted=frozenset()), state, timedelta(0)).changes == ()
+
+
+def test_a_tombstone_that_is_declared_again_is_an_update() -> None:
+    """P16"""
+    tomb = replace(a_database()["database/primary/o_msf"], name="tp_deleted_1", allow_connections=False, connect=())  # type: ignore[type-var]
+    state = live(retired(a_dedicated(state="deleted"), 3), retired({"database/primary/o_msf": tomb}, 3))
+    state["role/primary/rw"] = a_database()["role/primary/rw"]
+    changes = {c.address: c for c in difference(wanted(a_dedicated()), state).changes}
+    assert set(changes) >= {"organization/msf", "database/primary/o_msf"}
+    back = changes["database/primary/o_msf"].after
+    assert isinstance(back, Database) and back.name == "o_msf"
+
+
+class TestRenames:
+    """P3"""
+
+    def test_a_rename_is_one_update(self) -> None:
+        state = live(an_organization(), a_user(), a_member())
+        desired = wanted(
+            an_organization("doctors"),
+            a_user(),
+            a_member(organization="doctors"),
+            renames={"organization/msf": "organization/doctors"},
+        )
+        found = difference(desired, state)
+        (change,) = found.changes
+        assert (change.address, change.renamed_from) == ("organization/doctors", "organization/msf")
+        assert found.orphans == ()
+
+    def test_left_in_place_it_is_harmless(self) -> None:
+        state = live(an_organization("doctors"))
+        desired = wanted(an_organization("doctors"), renames={"organization/msf": "organization/doctors"})
+        assert difference(desired, state).changes == ()
+
+    def test_where_both_names_live_nothing_moves(self) -> None:
+        state = live(an_organization("doctors"), an_organization("msf"))
+        desired = wanted(an_organization("doctors"), renames={"organization/msf": "organization/doctors"})
+        found = difference(desired, state)
+        assert (found.changes, addresses(found.orphans)) == ((), ["organization/msf"])
+
+    def test_references_follow(self) -> None:
+        state = live(an_organization(tier_id=Ref("tier/a")), a_user(organization_id=Ref("organization/msf")))
+        moved, sources = under_new_names(state, {"organization/msf": "organization/x", "tier/a": "tier/b"})
+        user = moved["user/anna@x.org"]
+        assert isinstance(user, Row) and user.values["organization_id"] == Ref("organization/x")
+        assert sources == {"organization/x": "organization/msf"}
+
+    def test_a_prefix_is_not_a_name(self) -> None:
+        state = live(an_organization("msf"), an_organization("msf-france"), a_member(organization="msf-france"))
+        moved, _ = under_new_names(state, {"organization/msf": "organization/doctors"})
+        assert set(moved) == {
+            "organization/doctors",
+            "organization/msf-france",
+            "organization/msf-france/member/anna@x.org",
+        }

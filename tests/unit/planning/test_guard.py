@@ -1,0 +1,120 @@
+"""What must not happen."""
+
+from __future__ import annotations
+
+import pytest
+from unit.planning.builders import a_dedicated, a_user, an_organization, live, planned, retired, wanted
+
+from tenantplan.model.desired import Desired
+from tenantplan.model.plan import Plan
+from tenantplan.model.resource import State
+from tenantplan.planning import guard
+from tenantplan.planning.guard import Brakes
+
+
+def deleting(*names: str, protect: bool = False) -> tuple[Desired, State]:
+    state = live(*(an_organization(name, protect=protect) for name in names))
+    return wanted(deleted=frozenset(state)), state
+
+
+def test_protection_is_what_lives_not_what_is_written() -> None:
+    """P4"""
+    assert [f.address for f in guard.protection(planned(*deleting("msf", protect=True)))] == ["organization/msf"]
+    assert guard.protection(planned(*deleting("msf"))) == []
+    desired, state = deleting("msf")
+    protected = Desired(deleted=desired.deleted, protected=desired.deleted)
+    assert [f.rule for f in guard.lifted_first(protected, state)] == ["protected"]
+    assert guard.lifted_first(protected, {}) == []
+
+
+@pytest.mark.parametrize(("deletes", "limit", "found"), [(0, 0, False), (1, 0, True), (2, 2, False), (3, 2, True)])
+def test_deletions(deletes: int, limit: int, found: bool) -> None:
+    """P5"""
+    rules = [f.rule for f in guard.brakes([], deletes, 0, Brakes(limit, 100))]
+    assert rules == ([guard.DELETES] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "alive", "percent", "absolute", "found"),
+    [
+        (5, 10, 50, None, False),
+        (6, 10, 50, None, True),
+        (9, 9, 50, None, False),  # a share of nine says nothing
+        (1, 10, 0, None, True),
+        (10, 10, 100, None, False),
+        (3, 100, 100, 2, True),
+        (2, 100, 100, 2, False),
+        (1, 3, 100, 0, True),
+    ],
+)
+def test_mass_changes(changed: int, alive: int, percent: int, absolute: int | None, found: bool) -> None:
+    """P5"""
+    before = live(*(an_organization(f"o{n}") for n in range(changed)))
+    after = wanted(*(an_organization(f"o{n}", display_name="X") for n in range(changed)))
+    rules = [f.rule for f in guard.brakes(planned(after, before), 0, alive, Brakes(0, percent, absolute))]
+    assert rules == ([guard.CHANGES] if found else [])
+
+
+def test_an_organization_counts_once_and_users_do_not() -> None:
+    before = live(a_dedicated(), a_user())
+    after = wanted(a_dedicated(display_name="X", state="suspended"), a_user(role="SUPER_ADMIN"))
+    assert guard.brakes(planned(after, before), 0, 100, Brakes(0, 100, 1)) == []
+
+
+def test_creations_do_not_count() -> None:
+    operations = planned(wanted(*(a_dedicated(f"o{n}") for n in range(20))), {})
+    assert guard.brakes(operations, 0, 10, Brakes(0, 0, 0)) == []
+
+
+def test_who_is_alive() -> None:
+    state = live(an_organization("a"), retired(an_organization("b"), 1), a_user())
+    assert guard.live_organizations(state) == 1
+
+
+@pytest.mark.parametrize(("allowed", "stands"), [(None, True), (1, True), (3, True), (0, True), (2, False)])
+def test_only_the_exact_number_lifts_the_brake(allowed: int | None, stands: bool) -> None:
+    """P5"""
+    operations = planned(*deleting("a", "b"))
+    blockers = tuple(guard.brakes(operations, 2, 2, Brakes(0, 100)))
+    plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
+    assert plan.summary["delete"] == 2
+    assert bool(guard.standing(plan, allowed)) is stands
+
+
+class TestRelocations:
+    """B5"""
+
+    def test_between_modes_and_servers(self) -> None:
+        for after in (an_organization(), a_dedicated(server="west")):
+            state = live(a_dedicated())
+            assert [o.address for o in guard.relocations(planned(wanted(after), state), state)] == ["organization/msf"]
+
+    def test_another_database_leaves_the_first_behind(self) -> None:
+        state = live(a_dedicated())
+        found = guard.relocations(planned(wanted(an_organization(**_at("else"))), state), state)
+        assert [o.address for o in found] == ["organization/msf"]
+
+    def test_a_database_that_is_renamed_with_it_stays(self) -> None:
+        state = live(a_dedicated())
+        renames = {
+            "organization/msf": "organization/doctors",
+            "database/primary/o_msf": "database/primary/o_doctors",
+            "schema/primary/o_msf": "schema/primary/o_doctors",
+        }
+        operations = planned(wanted(a_dedicated("doctors"), renames=renames), state)
+        assert guard.relocations(operations, state) == []
+
+    def test_a_rename_finished_by_an_earlier_run_is_no_move(self) -> None:
+        state = live(an_organization(**_at("o_old")), {k: v for k, v in a_dedicated().items() if "organization" not in k})
+        assert guard.relocations(planned(wanted(a_dedicated()), state), state) == []
+
+    def test_rows_make_a_blocker(self) -> None:
+        state = live(a_dedicated())
+        (operation,) = guard.relocations(planned(wanted(an_organization()), state), state)
+        assert guard.occupied(operation, {}) is None
+        found = guard.occupied(operation, {"donors": 1, "campaigns": 1})
+        assert found is not None and found.rule == "occupied" and "campaigns, donors" in found.message
+
+
+def _at(database: str) -> dict[str, object]:
+    return {"database_mode": "dedicated", "database_server": "primary", "database_name": database}

@@ -1,0 +1,80 @@
+"""Connection strings: strict, and masked (C5, C9)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tenantplan.errors import SettingsError
+from tenantplan.postgres.url import SCHEMES, Server, masked, parse
+
+SECRET = r"p@s:/?%#'\" ü" + "\u00a0"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_parts(scheme: str) -> None:
+    url = f"{scheme}://anna:{quote(SECRET, safe='')}@db.example:5433/shop?sslmode=verify-full"
+    assert parse(url, "env:X") == {
+        "host": "db.example", "port": "5433", "user": "anna", "password": SECRET, "dbname": "shop", "sslmode": "verify-full",
+    }  # fmt: skip
+
+
+def test_what_asyncpg_calls_ssl() -> None:
+    assert parse("postgresql+asyncpg://h/d?ssl=require", "env:X")["sslmode"] == "require"
+    assert parse("postgresql+asyncpg://h/d?connect_timeout=3&ssl=require", "env:X")["sslmode"] == "require"
+
+
+@pytest.mark.parametrize("url", ["", "x", "://", "mysql://h/d", "postgres://h/d", "POSTGRESQL://h/d", " postgresql://h/d", "host=h",
+                                 "postgresql+psycopg2://h/d", "postgresql://h/d\n", "postgresql://h/d\0", "postgresql://h\t/d",
+                                 "postgresql://a,b/d", "postgresql://a:1,b:2/d", "postgresql://h/d?port=1,2",
+                                 "postgresql://h/d?hostaddr=1.1.1.1,2.2.2.2", "postgresql://h/d?options=-crole%3Dx",
+                                 "postgresql://h/d?service=x", "postgresql://h/d?passfile=x", "postgresql://h/d?target_session_attrs=any",
+                                 "postgresql://h/d?application_name=tp:x", "postgresql://h/d?nonsense=1", "postgresql://h/%zz",
+                                 "postgresql://h/a%00b", "postgresql://[::1/d"])  # fmt: skip
+def test_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="env:X"):
+        parse(url, "env:X")
+
+
+def _said(url: str) -> str:
+    """What a person may get to see of a connection string."""
+    try:
+        found = parse(url, "env:X")
+    except SettingsError as error:
+        return str(error)
+    return f"{masked(found)} {Server('x', found, 1).place}"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=4, max_size=30))
+@example("/")
+@example("0/x")
+@example("?x=")
+@example("?dbname=")
+@example("#")
+@example("@")
+def test_what_is_shown_never_repeats_a_password_that_nobody_encoded(text: str) -> None:
+    assert "4711" not in _said(f"postgresql://u:4711{text}@h.example/d")
+    assert "canary" not in _said(f"postgresql://u:{text}canary@h.example/d")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30))
+def test_any_password_survives_percent_encoding(secret: str) -> None:
+    assert parse(f"postgresql://u:{quote(secret, safe='')}@h/d", "env:X")["password"] == secret
+
+
+def test_masked() -> None:
+    params = {"host": "h", "port": "1", "user": "a@b", "password": SECRET, "dbname": "d"}
+    assert masked(params) == "postgresql://a%40b:***@h:1/d"
+    assert masked(params, "other") == "postgresql://a%40b:***@h:1/other"
+    assert masked({"host": "/run/x", "user": "u"}) == "postgresql://u@/?host=/run/x"
+    assert masked({}) == "postgresql://localhost:5432/"
+
+
+def test_a_server_shows_no_password() -> None:
+    server = Server("eu", {"host": "h", "password": SECRET, "user": "u"}, 4)
+    assert repr(server) == str(server) == "Server('eu', h:5432)"
+    assert (server.place, server.maintenance) == ("h:5432", "postgres")
+    assert Server("x", {"host": "/run/x", "dbname": "d"}, 4).place == "/run/x"

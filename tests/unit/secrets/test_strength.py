@@ -1,0 +1,53 @@
+"""Passwords that are refused (D12, fault 22)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenantplan.secrets.strength import bcrypt_weakness, default_password, weakness
+
+GOOD = [
+    r"p@s:/?%#'\" and",
+    "correct horse!",
+    "\ufb01nger \ufb02oat 42",
+    "caf\u00e9\u00a0\u00a0au lait",
+    "md5 is not enough",
+]
+BAD = ["", "tiny", "x" * 30, "nul\0in the middle", "SCRAM-SHA-256$4096:c2FsdA==$bm90:YQ==", "scram-sha-256$x", "md5" + "0" * 32,
+       "md5" + "A" * 32, "changeme1234", "Password1234!", "administrator", "admin1234567890", "postgres!!!!!"]  # fmt: skip
+
+
+@pytest.mark.parametrize("password", GOOD)
+def test_good_ones(password: str) -> None:
+    assert weakness(password, "tenantplan_org_msf_app") is None
+    assert bcrypt_weakness(password) is None
+
+
+@pytest.mark.parametrize("password", BAD)
+def test_bad_ones(password: str) -> None:
+    reason = weakness(password)
+    assert reason and reason == bcrypt_weakness(password)
+    assert not password or password not in reason
+
+
+def test_the_users_name_is_no_password() -> None:
+    assert weakness("tenantplan_org_msf_app", "tenantplan_org_msf_app") == "contains the user's name"
+    assert weakness("xTENANTPLAN_ORG_MSF_APP1", "tenantplan_org_msf_app") == "contains the user's name"
+    assert weakness("msf and a long tail of words", "msf") is None
+
+
+def test_bcrypt_reads_72_bytes() -> None:
+    assert bcrypt_weakness("0123456789ab" * 6) is None
+    assert bcrypt_weakness("0123456789ab" * 6 + "x") == "is longer than 72 bytes"
+    assert bcrypt_weakness("é123456789ab" * 6) == "is longer than 72 bytes"
+
+
+@pytest.mark.parametrize(("user", "password"), [("postgres", "postgres"), ("root", "ROOT"), ("x", "changeme"), ("x", "1234567890"),
+                                                ("x", "Admin123"), ("tenantplan", "tenantplan")])  # fmt: skip
+def test_default_ones(user: str, password: str) -> None:
+    assert default_password(password, user)
+
+
+def test_what_is_no_default_password() -> None:
+    assert default_password("", "postgres") is None  # trust, peer, a certificate: the server's decision
+    assert default_password("k3-other-words", "postgres") is None
