@@ -342,3 +342,20 @@ def test_killed_while_the_server_makes_a_database(worlds: Callable[[], World]) -
     assert [name for name in fleet.databases() if "oxfam" in name or name.startswith("tp_new")] == [database]
     audited = "SELECT count(*) FROM tenantplan.audit_log WHERE address = %s AND action = 'create'"
     assert fleet.rows(audited, f"database/primary/{database}") == [(1,)]
+
+
+def test_what_a_dead_run_was_making_goes_even_when_nobody_wants_it_any_more(fleet: Fleet) -> None:
+    """Fault 2, I1: the declaration is withdrawn after the crash, so no operation meets the half-made database again."""
+    fleet.organization("acme")
+    fleet.apply()
+    fleet.organization("oxfam", "database: { mode: dedicated }")
+    died = fleet.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "database-created"})
+    assert died.code == -9
+    fleet.remove("Organization", "oxfam")
+    made = "SELECT datname FROM pg_database WHERE starts_with(datname, 'tp_new') AND datname = ANY(%s)"
+    ids = [f"tp_new_{row[0]}" for row in fleet.rows("SELECT op_id FROM tenantplan.operations")]
+    assert fleet.rows(made, ids, database="postgres") != []
+    fleet.apply()
+    assert fleet.rows(made, ids, database="postgres") == []
+    assert fleet.rows("SELECT id FROM tenantplan.runs WHERE status = 'running'") == []
+    fleet.converged()

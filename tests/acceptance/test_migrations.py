@@ -72,7 +72,7 @@ def test_identical_migrations_are_grouped(fleet: Fleet) -> None:
     assert text.count("ADD COLUMN a TEXT") <= 2  # once for the dedicated ones, once for the shared tables
     markdown = fleet.run("plan", "--format", "markdown").out
     assert "12 databases" in markdown
-    fleet.settings("guard: { maxChangedPercent: 100 }")
+    fleet.settings("guard: { maxChangedPercent: 100 }", migrations="migrations/tenant")
     fleet.apply()
     assert revisions(fleet, *(f"org-{number}" for number in range(12))) == {"aa01"}
 

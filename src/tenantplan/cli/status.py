@@ -60,7 +60,7 @@ def _all(scene: Scene, as_json: bool) -> None:
         _activity(now)
         return
     click.echo()
-    headers = ("NAME", "STATE", "MODE", "DATABASE", "URL", "REVISION", "BEHIND", "REACHABLE")
+    headers = ("NAME", "STATE", "MODE", "DATABASE", "REVISION", "BEHIND", "REACHABLE")
     lines = [_line(item) for item in found]
     click.echo(table(headers, lines, color=color()), nl=False)
     _servers(scene)
@@ -72,7 +72,7 @@ def _line(item: Home) -> tuple[object, ...]:
     name = item.name if item.kind == "organization" else f"tenant/{item.name}"
     place = f"{item.server}/{item.database}" if item.dedicated else "main (shared)"
     behind = "?" if item.behind is None and item.reachable else item.behind
-    return (name, item.state, item.mode, place, item.url, item.revision, behind, _reachable(item))
+    return (name, item.state, item.mode, place, item.revision, behind, _reachable(item))
 
 
 def _reachable(item: Home) -> str:

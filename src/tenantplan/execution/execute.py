@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import groupby
 
 import psycopg
@@ -77,8 +77,9 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     elif _drops(first):
         _drop(run, main, first)
     elif place == MAIN:
-        _create_databases(run, main, main, segment)
-        _retrying(lambda: _commit_together(run, main, segment))
+        with _without_leftovers(main, segment):
+            _create_databases(run, main, main, segment)
+            _retrying(lambda: _commit_together(run, main, segment))
     else:
         _commit_apart(run, main, place, segment)
 
@@ -105,7 +106,7 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
     record.intend(run, main, segment)
     if any(_creates(operation) for operation in segment):
         run.template(place)  # built before a session is taken: it needs one of the server's budget itself
-    with run.connector.connect(place) as there:
+    with run.connector.connect(place) as there, _without_leftovers(there, segment):
         _create_databases(run, main, there, segment)
         with _catalog(run, place, segment), there.transaction():
             _effects(run, there, segment)
@@ -145,6 +146,20 @@ def _create_databases(run: Run, main: Connection, there: Connection, segment: li
         for statement in statements.creation(operation, template):
             there.execute(statement)
         reach("database-created")
+
+
+@contextmanager
+def _without_leftovers(connection: Connection, segment: list[Operation]) -> Iterator[None]:
+    """Drops the temporary databases of a segment that fails. Those of a lost session or run are for the next run to collect."""
+    try:
+        yield
+    except Locked:
+        raise
+    except (psycopg.Error, TenantplanError, rows.Stale):
+        with suppress(psycopg.Error):
+            for operation in filter(_creates, segment):
+                clear(connection, statements.temporary(operation))
+        raise
 
 
 def clear(connection: Connection, database: str) -> None:

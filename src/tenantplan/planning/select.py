@@ -39,6 +39,8 @@ def parse_selector(texts: Sequence[str]) -> dict[str, str]:
         key, separator, value = text.partition("=")
         if not separator or not key or not value:
             raise UsageError(f"--selector {text!r} is not key=value", hint="for example: --selector region=eu")
+        if labels.get(key, value) != value:
+            raise UsageError(f"--selector {key} is given twice, with two values: nothing has both")
         labels[key] = value
     return labels
 
@@ -52,7 +54,7 @@ def select(
     """The selected operations and all that they depend on, in the same order.
 
     `known` are all addresses, live or declared: a target that names none is a UsageError, since a misspelt one would
-    select nothing and look like success.
+    select nothing and look like success. So is a selector that no document matches.
     """
     for address in (*selection.targets, *selection.excludes):
         if not any(_within(k, address) for k in known):
@@ -62,6 +64,9 @@ def select(
             )
     if selection.everything:
         return tuple(operations)
+    if selection.labels and not any(selection.labels.items() <= mine.items() for mine in labels.values()):
+        wanted = ", ".join(f"{key}={value}" for key, value in selection.labels.items())
+        raise UsageError(f"no declared organization or tenant has {wanted}", hint="labels stand in metadata.labels")
     by_id = {operation.id: operation for operation in operations}
     chosen: set[str] = set()
     stack = [o.id for o in operations if _chosen(o, selection, labels)]
