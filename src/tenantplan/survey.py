@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from tenantplan.errors import ConnectError, PrivilegeError, TenantplanError
+from tenantplan.errors import ConnectError, PrivilegeError, SettingsError, TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.execution.migrate import current_revision
 from tenantplan.live.main import MainFacts, read_main
@@ -61,6 +61,7 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
             if alias == MAIN:
                 raise
             trouble[alias] = f"{error.where}: {error.message}"
+    _refuse_second_names(facts)
     main = _read_main(settings, connector, facts[MAIN], question)
     state: State = {}
     for known in facts.values():
@@ -71,6 +72,19 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
     state |= brought
     held_out, unreachable = _held_out(state, facts, trouble, problems, question)
     return Survey(state, main, facts, held_out, unreachable)
+
+
+def _refuse_second_names(facts: Mapping[str, ServerFacts]) -> None:
+    """Two names for one server would make two addresses of each of its databases: SettingsError."""
+    first: dict[str, str] = {}
+    for alias, known in facts.items():
+        other = first.setdefault(known.system_identifier, alias)
+        if other != alias:
+            raise SettingsError(
+                f"servers {other} and {alias} are the same PostgreSQL server",
+                where="tenantplan.yaml",
+                hint="keep one of the two names; a server without a url is the main database's, which is called primary",
+            )
 
 
 def check_rights(facts: ServerFacts, place: str) -> None:

@@ -145,7 +145,9 @@ def test_tenants_and_licences(fleet: Fleet) -> None:
     assert fleet.rows("SELECT name, contact_email, company_name, address, phone, active FROM tenants") == [
         ("paris", "it@paris.example", "Paris SA", "Rue 1", "+33 1", True)
     ]
-    shown = "name, to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), status::text, usage_count, max_usage_count, notes"
+    shown = (
+        "name, to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), status::text, usage_count, max_usage_count, notes"
+    )
     assert fleet.rows(f"SELECT {shown} FROM licenses ORDER BY name") == [
         ("main", "2027-01-31", "ACTIVE", 0, 500, "first"),
         ("trial", None, "PENDING", 0, None, None),

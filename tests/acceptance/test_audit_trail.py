@@ -23,14 +23,17 @@ def audited(fleet: Fleet, result: str = "done") -> set[str]:
 
 def test_every_effect_has_one_entry(fleet: Fleet) -> None:
     fleet.document("User", "anna@x.example", "{ displayName: A, role: CLIENT_EDITOR }")
-    fleet.organization("msf", "database: { mode: dedicated }\nmembers: [ { user: anna@x.example, role: AGENCY_ADMIN } ]")
+    fleet.organization(
+        "msf", "database: { mode: dedicated }\nmembers: [ { user: anna@x.example, role: AGENCY_ADMIN } ]"
+    )
     planned = [(o["address"], o["action"]) for o in fleet.plan()["operations"]]
     fleet.apply()
     assert sorted((a, b) for a, b, result in fleet.rows(SEEN) if b != "connect" and result == "done") == sorted(planned)
     fleet.converged()
     fleet.organization("msf", "database: { mode: dedicated }\nfeatureFlags: { A: true }")
     fleet.apply()
-    found = "SELECT before ->> 'type', after #>> '{values,feature_flags,A}', organization FROM tenantplan.audit_log ORDER BY sequence"
+    columns = "before ->> 'type', after #>> '{values,feature_flags,A}', organization"
+    found = f"SELECT {columns} FROM tenantplan.audit_log ORDER BY sequence"
     assert fleet.rows(found)[-1] == ("row", "true", "organization/msf")
     fleet.converged()
 
@@ -78,6 +81,8 @@ def test_deletions_are_audited_with_what_was_there(fleet: Fleet) -> None:
     fleet.apply()
     fleet.document("User", "anna@x.example", "{ displayName: A, role: CLIENT_EDITOR, state: deleted }")
     fleet.apply("--allow-deletes", "1")
-    last = "SELECT address, action, before #>> '{values,email}', after::text FROM tenantplan.audit_log ORDER BY sequence"
+    last = (
+        "SELECT address, action, before #>> '{values,email}', after::text FROM tenantplan.audit_log ORDER BY sequence"
+    )
     assert fleet.rows(last)[-1] == ("user/anna@x.example", "delete", "anna@x.example", None)
     fleet.converged()

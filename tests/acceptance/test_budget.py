@@ -34,7 +34,9 @@ class Watch(threading.Thread):
 )
 def test_an_apply_keeps_its_budget(fleet: Fleet, spec: str, budget: int) -> None:
     tree = tenant_tree(fleet)
-    fleet.settings(spec + "\nrollout: { parallelism: 16 }\nguard: { maxChangedPercent: 100 }", migrations="migrations/tenant")
+    fleet.settings(
+        spec + "\nrollout: { parallelism: 16 }\nguard: { maxChangedPercent: 100 }", migrations="migrations/tenant"
+    )
     for number in range(8):
         fleet.organization(f"org-{number}", "database: { mode: dedicated }")
     watch = Watch(fleet)

@@ -337,6 +337,7 @@ def test_killed_while_the_server_makes_a_database(worlds: Callable[[], World]) -
             time.sleep(0.02)
     out, err = again.communicate(timeout=60)
     assert again.returncode == 0, out + err
+    assert "is being accessed by other users" not in fleet.server.log_text()  # ended, not left to run into its limit
     fleet.converged()
     database = fleet.database("oxfam")
     assert [name for name in fleet.databases() if "oxfam" in name or name.startswith("tp_new")] == [database]

@@ -205,7 +205,9 @@ def test_a_tombstone_is_purged_after_its_grace_period(fleet: Fleet) -> None:
 def test_a_purge_takes_what_was_in_it(fleet: Fleet) -> None:
     """P16, A7: members, modules, tenants and their licences and databases go with their organization."""
     a_full_fleet(fleet)
-    fleet.document("Tenant", "paris", "{ organization: msf, displayName: P, protect: false, database: { mode: dedicated } }")
+    fleet.document(
+        "Tenant", "paris", "{ organization: msf, displayName: P, protect: false, database: { mode: dedicated } }"
+    )
     fleet.organization("msf", NESTED.format(forms="{}", member="") + DEDICATED)
     fleet.apply()
     fleet.organization("msf", DELETED)

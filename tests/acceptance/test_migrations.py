@@ -65,7 +65,9 @@ def test_identical_migrations_are_grouped(fleet: Fleet) -> None:
     for number in range(12):
         fleet.organization(f"org-{number}", DEDICATED)
     fleet.apply()
-    tree.add("aa01", "op.add_column('donors', sa.Column('a', sa.Text()))\nop.add_column('donors', sa.Column('b', sa.Text()))")
+    tree.add(
+        "aa01", "op.add_column('donors', sa.Column('a', sa.Text()))\nop.add_column('donors', sa.Column('b', sa.Text()))"
+    )
     fleet.organization("org-3", DEDICATED + "\nfeatureFlags: { A: true }")
     text = fleet.run("plan").out
     assert "12 databases" in text and "same 3 statements" in text

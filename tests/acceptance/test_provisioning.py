@@ -41,7 +41,9 @@ def test_a_database_of_that_name_is_never_taken(fleet: Fleet) -> None:
     try:
         fleet.organization("msf", DEDICATED)
         blockers = fleet.plan()["blockers"]
-        assert [(b["address"], b["rule"]) for b in blockers] == [(f"database/primary/{fleet.database('msf')}", "unmanaged")]
+        assert [(b["address"], b["rule"]) for b in blockers] == [
+            (f"database/primary/{fleet.database('msf')}", "unmanaged")
+        ]
         fleet.apply(code=3)
         assert fleet.rows("SELECT slug FROM organizations") == [("first",)]
     finally:
@@ -86,9 +88,13 @@ def test_the_lock_dies_with_its_process(fleet: Fleet) -> None:
     fleet.organization("msf", DEDICATED)
     with fleet.connect() as blocker:
         blocker.autocommit = False
-        blocker.execute("LOCK TABLE organizations")  # holds the apply in the middle of its work
+        blocker.execute(
+            "LOCK TABLE organizations IN SHARE MODE"
+        )  # lets plans read, holds the apply in the middle of its work
         held = fleet.start("apply", "--auto-approve")
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tp:%%' AND wait_event_type = 'Lock'"
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tp:%%' AND wait_event_type = 'Lock'"
+        )
         deadline = time.monotonic() + 30
         while fleet.rows(waiting)[0][0] == 0:
             assert time.monotonic() < deadline and held.poll() is None

@@ -110,7 +110,10 @@ def test_users_and_tenants_are_renamed(fleet: Fleet) -> None:
     before = a_fleet(fleet)
     fleet.remove("User", "anna@x.example")
     fleet.document(
-        "User", "anna@y.example", "{ displayName: A, role: CLIENT_EDITOR, organization: msf }", renamedFrom="anna@x.example"
+        "User",
+        "anna@y.example",
+        "{ displayName: A, role: CLIENT_EDITOR, organization: msf }",
+        renamedFrom="anna@x.example",
     )
     fleet.organization("msf", BODY.replace("anna@x", "anna@y"))
     fleet.remove("Tenant", "paris")
@@ -145,3 +148,18 @@ def test_a_suspended_organization_is_renamed(fleet: Fleet) -> None:
     fleet.converged()
     app = fleet.database("doctors") + "_app"
     assert fleet.rows("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", app) == [(True,)]
+
+
+def test_a_user_is_renamed_in_an_organization_renamed_before(fleet: Fleet) -> None:
+    """The organization's renamedFrom, left in its file, does not hide its members."""
+    a_fleet(fleet)
+    rename(fleet, "msf", "doctors")
+    fleet.apply()
+    before = facts(fleet, "doctors")
+    fleet.remove("User", "anna@x.example")
+    fleet.organization("doctors", BODY.replace("anna@x", "anna@y"), renamedFrom="msf")
+    body = "{ displayName: A, role: CLIENT_EDITOR, organization: doctors }"
+    fleet.document("User", "anna@y.example", body, renamedFrom="anna@x.example")
+    fleet.apply()
+    assert facts(fleet, "doctors") == before
+    fleet.converged()

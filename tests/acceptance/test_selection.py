@@ -32,7 +32,12 @@ def slugs(fleet: Fleet) -> list[str]:
 
 def test_a_target_brings_what_it_depends_on(declared: Fleet) -> None:
     member = "organization/msf/member/anna@x.example"
-    assert planned(declared, "--target", "organization/msf") == {"tier/pro", "organization/msf", "user/anna@x.example", member}
+    assert planned(declared, "--target", "organization/msf") == {
+        "tier/pro",
+        "organization/msf",
+        "user/anna@x.example",
+        member,
+    }
     declared.apply("--target", "organization/msf")
     assert slugs(declared) == ["msf"]
     assert declared.database("msf") in declared.databases()
@@ -73,7 +78,13 @@ def test_a_selected_plan_file_applies_just_that(declared: Fleet) -> None:
 
 @pytest.mark.parametrize("flag", ["--target", "--exclude"])
 def test_a_misspelt_address_selects_nothing_silently(declared: Fleet, flag: str) -> None:
-    for address in ("organization/msff", "msf", "organization/ms", "organization/msf/member/x@x.example", "organization/"):
+    for address in (
+        "organization/msff",
+        "msf",
+        "organization/ms",
+        "organization/msf/member/x@x.example",
+        "organization/",
+    ):
         for command in (["plan"], ["apply", "--auto-approve"]):
             assert address in declared.run(*command, flag, address, code=1).err
 

@@ -83,17 +83,14 @@ def test_a_life_on_another_server(fleet: Fleet, fresh_server: FreshServer) -> No
         assert connection.execute(left).fetchall() == [(0,)]
 
 
-def test_an_alias_of_the_main_server(fleet: Fleet) -> None:
-    """B3: two names for one server do not make two of each database."""
-    fleet.settings("servers: { west: {} }")
-    fleet.organization("here", on("primary") + "\nprotect: false")
-    fleet.organization("there", on("west") + "\nprotect: false")
-    fleet.apply()
-    fleet.converged()
-    assert fleet.plan()["orphans"] == []
-    fleet.organization("there", on("west") + "\nprotect: false\nstate: deleted")
-    fleet.apply("--allow-deletes", "1")
-    fleet.converged()
+def test_two_names_for_one_server_are_refused(fleet: Fleet) -> None:
+    """B3: each of its databases would be there twice, and be deleted twice."""
+    fleet.settings("servers: { west: { url: { env: WEST_URL } } }")
+    fleet.env["WEST_URL"] = fleet.server.url()
+    fleet.organization("there", on("west"))
+    error = fleet.apply(code=1).err
+    assert "primary" in error and "west" in error and "same PostgreSQL server" in error
+    assert fleet.databases() == [] or fleet.main_database not in fleet.databases()
 
 
 def test_a_missing_url_holds_its_server_back(fleet: Fleet) -> None:

@@ -47,5 +47,6 @@ def _members(document: Document, spec: OrganizationSpec, before: Mapping[str, st
     for member in spec.members:
         user = before.get(address("User", member.user))
         if user:
-            old = control.MEMBER.address(user, before.get(organization, organization))
-            yield old, control.MEMBER.address(member.user, organization)
+            new = control.MEMBER.address(member.user, organization)
+            for home in {organization, before.get(organization, organization)}:  # its own rename may be done already
+                yield control.MEMBER.address(user, home), new

@@ -34,7 +34,7 @@ EVERYTHING = Selection()
 
 def parse_selector(texts: Sequence[str]) -> dict[str, str]:
     """Labels from `key=value` texts; UsageError for anything else."""
-    labels = {}
+    labels: dict[str, str] = {}
     for text in texts:
         key, separator, value = text.partition("=")
         if not separator or not key or not value:

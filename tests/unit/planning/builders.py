@@ -58,7 +58,11 @@ def a_dedicated(name: str = "msf", server: str = "primary", **values: Any) -> St
 
 def a_member(user: str = "anna@x.org", organization: str = "msf", **values: Any) -> State:
     """A membership."""
-    plain = {"organization_id": Ref(f"organization/{organization}"), "user_id": Ref(f"user/{user}"), "role": "CLIENT_EDITOR"}
+    plain = {
+        "organization_id": Ref(f"organization/{organization}"),
+        "user_id": Ref(f"user/{user}"),
+        "role": "CLIENT_EDITOR",
+    }
     return {f"organization/{organization}/member/{user}": Row("organization_members", plain | values)}
 
 

@@ -67,7 +67,7 @@ def test_a_database_that_is_gone_speaks_for_its_roles() -> None:
 
 
 def test_unmanaged_rows_are_conflicts() -> None:
-    (address, row), = an_organization().items()
+    ((address, row),) = an_organization().items()
     unmanaged = {address: replace(row, managed=False)}  # type: ignore[type-var]
     found = difference(wanted(an_organization(display_name="X")), unmanaged)
     assert found.changes == () and [(c.address, c.rule) for c in found.conflicts] == [(address, "unmanaged")]

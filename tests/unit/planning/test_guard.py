@@ -105,7 +105,9 @@ class TestRelocations:
         assert guard.relocations(operations, state) == []
 
     def test_a_rename_finished_by_an_earlier_run_is_no_move(self) -> None:
-        state = live(an_organization(**_at("o_old")), {k: v for k, v in a_dedicated().items() if "organization" not in k})
+        state = live(
+            an_organization(**_at("o_old")), {k: v for k, v in a_dedicated().items() if "organization" not in k}
+        )
         assert guard.relocations(planned(wanted(a_dedicated()), state), state) == []
 
     def test_rows_make_a_blocker(self) -> None:

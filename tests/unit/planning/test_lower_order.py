@@ -94,9 +94,7 @@ def test_nested_rows_go_before_what_holds_them() -> None:
         ({"database_mode": "dedicated", "database_url": "env:A"}, {"database_mode": "shared"}, "move", "risky"),
     ],
 )
-def test_what_an_update_is_called(
-    before: dict[str, object], after: dict[str, object], action: str, risk: str
-) -> None:
+def test_what_an_update_is_called(before: dict[str, object], after: dict[str, object], action: str, risk: str) -> None:
     (operation,) = planned(wanted(an_organization(**after)), live(an_organization(**before)))
     assert (operation.action, operation.risk) == (action, risk)
 

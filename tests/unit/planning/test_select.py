@@ -41,7 +41,11 @@ def test_nothing_selected_lacks_what_it_depends_on(target: str) -> None:
 
 
 def test_an_exclude_takes_its_followers_with_it() -> None:
-    assert chosen(Selection(excludes=("user/anna@x.org",))) == {"organization/msf", "organization/acme", "user/jean@x.org"}
+    assert chosen(Selection(excludes=("user/anna@x.org",))) == {
+        "organization/msf",
+        "organization/acme",
+        "user/jean@x.org",
+    }
     left = select(OPERATIONS, Selection(excludes=("role/primary/o_msf_owner",)), LABELS, frozenset(DESIRED.state))
     assert "organization/msf" not in {o.address for o in left}
 

@@ -1,0 +1,230 @@
+"""Random fleets and random edits on a real server: after each apply the plan is empty, and the audit log verifies."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from acceptance.harness import Fleet
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+from servers import TestServer
+
+SPEC = "guard: { maxChangedPercent: 100 }"
+NAMES = [f"org-{n}" for n in range(5)]
+USERS = [f"u{n}@x.example" for n in range(3)]
+TENANTS = [f"node-{n}" for n in range(3)]
+MODULES = ["donors", "forms", "campaigns"]
+ROLES = ["SUPER_ADMIN", "AGENCY_ADMIN", "AGENCY_DEVELOPER", "CLIENT_EDITOR"]
+TIERS = ["basic", "pro"]
+PASSWORD = "correct-horse-9-battery"
+
+
+@dataclass
+class Manifest:
+    """The documents of a fleet: (kind, name) -> spec, and the names that documents were renamed from."""
+
+    chance: random.Random
+    documents: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    renames: dict[tuple[str, str], str] = field(default_factory=dict)
+    fresh: int = 0
+
+    def of(self, kind: str, *, alive: bool = True) -> list[str]:
+        """Names of documents of a kind, by default those that are not deleted."""
+        return [n for (k, n), s in self.documents.items() if k == kind and not (alive and s.get("state") == "deleted")]
+
+    def any(self, kind: str) -> str | None:
+        """A name of that kind."""
+        names = self.of(kind)
+        return self.chance.choice(names) if names else None
+
+    def write(self, fleet: Fleet) -> None:
+        """The whole manifest, into an empty folder."""
+        shutil.rmtree(fleet.root / "tenants", ignore_errors=True)
+        for (kind, name), spec in self.documents.items():
+            metadata = {"name": name, **({"renamedFrom": old} if (old := self.renames.get((kind, name))) else {})}
+            document = {"apiVersion": "tenantplan/v1", "kind": kind, "metadata": metadata, "spec": spec}
+            fleet.write(f"tenants/{kind.lower()}-{name}.yaml", yaml.safe_dump(document))
+
+
+def an_organization(m: Manifest) -> dict[str, Any]:
+    c = m.chance
+    spec: dict[str, Any] = {"displayName": c.choice(["A", "Ünïcode", "x: y # z"]), "protect": False}
+    if c.random() < 0.6:
+        spec["database"] = {
+            "mode": c.choice(["shared", "dedicated", "dedicated"]),
+            "connectionLimit": c.choice([-1, 5]),
+        }
+    if c.random() < 0.5:
+        spec["tier"] = c.choice(m.of("Tier"))
+    spec["state"] = c.choice(["active", "active", "suspended"])
+    spec["featureFlags"] = {flag: c.random() < 0.5 for flag in ("A", "MAGIC_WAND") if c.random() < 0.5}
+    spec["modules"] = {
+        n: {"enabled": c.random() < 0.5, "settings": {"n": c.randint(0, 3)}} for n in MODULES if c.random() < 0.4
+    }
+    spec["members"] = [{"user": u, "role": c.choice(ROLES)} for u in m.of("User") if c.random() < 0.4]
+    return spec
+
+
+def a_tenant(m: Manifest) -> dict[str, Any] | None:
+    c, home = m.chance, m.any("Organization")
+    if home is None:
+        return None
+    names = ["main", "trial"]
+    licenses = [{"name": n, "maxUsage": c.randint(0, 9), "expiresAt": "2027-01-31"} for n in names if c.random() < 0.6]
+    spec = {
+        "organization": home,
+        "displayName": "N",
+        "protect": False,
+        "active": c.random() < 0.8,
+        "licenses": licenses,
+    }
+    return spec | {"database": {"mode": c.choice(["inherit", "inherit", "shared", "dedicated"])}}
+
+
+def a_user(m: Manifest) -> dict[str, Any]:
+    home = m.any("Organization") if m.chance.random() < 0.3 else None
+    return {"displayName": "U", "role": m.chance.choice(ROLES), **({"organization": home} if home else {})}
+
+
+MAKERS = {"Organization": (an_organization, NAMES), "Tenant": (a_tenant, TENANTS), "User": (a_user, USERS)}
+
+
+def a_fleet(seed: int) -> Manifest:
+    """Tiers, users, an administrator, organizations and tenants."""
+    m = Manifest(random.Random(seed))
+    for name in TIERS:
+        defaults = {"featureFlags": {"TIER": name == "pro"}, "modules": {"donors": {"enabled": True}}}
+        if name == "pro":
+            defaults["database"] = {"pool": {"size": 4}}
+        m.documents["Tier", name] = {"displayName": name, "defaults": defaults}
+    admin = {"displayName": "Root", "role": "SUPERADMIN", "password": {"env": "ADMIN_PASSWORD"}}
+    m.documents["AdminUser", "root@x.example"] = admin
+    for kind in ("User", "Organization", "Tenant"):
+        for _ in range(m.chance.randint(1, 3)):
+            set_anew(m, kind)
+    return m
+
+
+def set_anew(m: Manifest, kind: str) -> None:
+    """Adds a document of the kind, changes one, or brings a deleted one back (suspended and active among the changes)."""
+    make, names = MAKERS[kind]
+    spec = make(m)
+    if spec is not None:
+        name = m.chance.choice(names)
+        m.documents[kind, name] = spec
+        m.renames = {key: old for key, old in m.renames.items() if (key[0], old) != (kind, name)}
+
+
+def rename(m: Manifest, kind: str) -> None:
+    """Renames a document and what refers to it."""
+    old = m.any(kind)
+    if old is None or kind not in MAKERS:
+        return
+    m.fresh += 1
+    new = f"r{m.fresh}@x.example" if kind == "User" else f"renamed-{m.fresh}"
+    m.documents[kind, new] = m.documents.pop((kind, old))
+    m.renames.pop((kind, old), None)
+    m.renames[kind, new] = old
+    for spec in m.documents.values():
+        if kind == "Organization" and spec.get("organization") == old:
+            spec["organization"] = new
+        for member in spec.get("members", []):
+            if kind == "User" and member["user"] == old:
+                member["user"] = new
+
+
+def _let_go(m: Manifest, kind: str, name: str) -> None:
+    """Whatever refers to a document refers to it no more."""
+    for (other, which), spec in list(m.documents.items()):
+        if kind == "Organization" and other == "Tenant" and spec["organization"] == name:
+            spec["state"] = "deleted"
+        if kind == "Organization" and other == "User":
+            m.documents[other, which] = {k: v for k, v in spec.items() if k != "organization" or v != name}
+        if kind == "User" and other == "Organization":
+            spec["members"] = [x for x in spec["members"] if x["user"] != name]
+
+
+def delete(m: Manifest, kind: str) -> None:
+    """Declares a document deleted; its protection was never on, or was lifted when it was written."""
+    name = m.any(kind)
+    if name is not None:
+        m.documents[kind, name] = {**m.documents[kind, name], "state": "deleted"}
+        _let_go(m, kind, name)
+
+
+def undelete(m: Manifest, kind: str) -> None:
+    """Brings back what was deleted."""
+    gone = [n for n in m.of(kind, alive=False) if n not in m.of(kind)]
+    if gone and kind != "Tenant":
+        m.documents[kind, m.chance.choice(gone)]["state"] = "active"
+
+
+def remove(m: Manifest, kind: str) -> None:
+    """Removes a document from the manifest: an orphan."""
+    name = m.any(kind)
+    if name is None:
+        return
+    for (other, which), spec in list(m.documents.items()):
+        if kind == "Organization" and other == "Tenant" and spec["organization"] == name:
+            del m.documents[other, which]
+            m.renames.pop((other, which), None)
+    _let_go(m, kind, name)
+    del m.documents[kind, name]
+    m.renames.pop((kind, name), None)
+
+
+EDITS = [set_anew, set_anew, set_anew, rename, delete, undelete, remove]
+
+
+def converge(server: TestServer, seed: int, edits: int) -> None:
+    """One fleet's life: after each edit apply, then nothing is left to do, and the log verifies."""
+    folder = Path(tempfile.mkdtemp(prefix="converge-"))
+    fleet = Fleet(folder / "fleet", server)
+    fleet.settings(SPEC)
+    fleet.env["ADMIN_PASSWORD"] = PASSWORD
+    manifest = a_fleet(seed)
+    try:
+        for step in range(edits + 1):
+            if step:
+                for _ in range(manifest.chance.randint(1, 3)):
+                    edit, kind = manifest.chance.choice(EDITS), manifest.chance.choice(list(MAKERS))
+                    note(f"{step}: {edit.__name__} {kind}")
+                    edit(manifest, kind)
+            manifest.write(fleet)
+            plan = fleet.plan()
+            assert [b for b in plan["blockers"] if b["rule"] != "max-deletes"] == []
+            fleet.apply("--allow-deletes", str(plan["summary"]["delete"]))
+            fleet.converged()
+    finally:
+        fleet.clean()
+        shutil.rmtree(folder)
+
+
+QUIET = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],  # a smaller seed is not a smaller fleet
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+SEEDS = st.integers(0, 2**32)
+
+
+@settings(QUIET, max_examples=6)
+@given(seed=SEEDS)
+def test_random_fleets_and_edits_converge(server: TestServer, seed: int) -> None:
+    converge(server, seed, edits=4)
+
+
+@pytest.mark.slow
+@settings(QUIET, max_examples=30)
+@given(seed=SEEDS)
+def test_more_random_fleets_and_edits_converge(server: TestServer, seed: int) -> None:
+    converge(server, seed, edits=8)

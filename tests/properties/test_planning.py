@@ -1,0 +1,143 @@
+"""Planning over random fleets: nothing to do is nothing, an apply arrives, and the order never breaks a dependency."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.planning.builders import (
+    a_dedicated,
+    a_main,
+    a_member,
+    a_user,
+    an_organization,
+    carried_out,
+    difference,
+    planned,
+    wanted,
+)
+
+from tenantplan.model import address as addresses
+from tenantplan.model.desired import Desired
+from tenantplan.model.plan import Plan, parse
+from tenantplan.model.resource import Ref, Schema, State
+
+NAMES = ("aa", "bb", "cc", "dd")
+USERS = ("u1@x.org", "u2@x.org")
+
+
+@st.composite
+def states(draw: st.DrawFn) -> State:
+    """A whole fleet: users that may belong to organizations, shared and dedicated ones, members, the main database."""
+    state: State = a_main(draw(st.sampled_from(["m1", "m2"])))
+    chosen = draw(st.lists(st.sampled_from(NAMES), unique=True))
+    for name in chosen:
+        build = draw(st.sampled_from([an_organization, a_dedicated]))
+        state |= build(
+            name, display_name=draw(st.sampled_from("XYZ")), state=draw(st.sampled_from(["active", "suspended"]))
+        )
+        schema = state.get(f"schema/primary/o_{name}")
+        if isinstance(schema, Schema):
+            state[f"schema/primary/o_{name}"] = replace(schema, revision=draw(st.sampled_from(["r1", "r2"])))
+    for user in draw(st.lists(st.sampled_from(USERS), unique=True)):
+        home = draw(st.sampled_from([None, *chosen]))
+        state |= a_user(user, organization_id=Ref(f"organization/{home}") if home else None)
+        for name in draw(st.lists(st.sampled_from(chosen), unique=True)) if chosen else []:
+            state |= a_member(user, name, role=draw(st.sampled_from(["AGENCY_ADMIN", "CLIENT_EDITOR"])))
+    return state
+
+
+@given(states())
+def test_a_state_does_not_differ_from_itself(state: State) -> None:
+    found = difference(wanted(state), state)
+    assert (found.changes, found.orphans, found.conflicts) == ((), (), ())
+
+
+@given(states(), states())
+def test_a_simulated_apply_reaches_desired(before: State, after: State) -> None:
+    desired = wanted(after)
+    reached = carried_out(planned(desired, before), before)
+    assert difference(desired, reached).changes == ()
+    assert before.keys() <= reached.keys()  # P4: nothing that was not declared is gone
+
+
+@given(states(), states(), st.data())
+def test_declared_deletions_are_retired_and_then_purged(before: State, after: State, data: st.DataObject) -> None:
+    doomed = data.draw(st.sets(st.sampled_from([f"organization/{name}" for name in NAMES])))
+    kept = {a: r for a, r in after.items() if not _in(a, r, doomed)}
+    desired = wanted(kept, deleted=frozenset(doomed))
+    reached = carried_out(planned(desired, before), before)
+    assert difference(desired, reached).changes == ()
+
+
+def _in(address: str, resource: object, doomed: set[str]) -> bool:
+    owner = addresses.owner(address, resource)  # type: ignore[arg-type]
+    home = getattr(resource, "values", {}).get("organization_id")
+    return owner in doomed or (isinstance(home, Ref) and home.address in doomed)
+
+
+@given(states(), states())
+def test_the_order_never_breaks_a_dependency(before: State, after: State) -> None:
+    done: set[str] = set()
+    operations = planned(wanted(after), before)
+    ids = {o.id for o in operations}
+    assert len(ids) == len(operations)
+    for operation in operations:
+        assert set(operation.depends_on) & ids <= done
+        done.add(operation.id)
+    for operation in operations:
+        for value in getattr(operation.after, "values", {}).values():
+            referred = [o for o in operations if isinstance(value, Ref) and o.address == value.address]
+            assert all(o.id in operation.depends_on for o in referred)
+
+
+@given(states(), states(), st.randoms(use_true_random=False))
+def test_shuffled_input_gives_the_same_bytes(before: State, after: State, shuffle: random.Random) -> None:
+    """P1"""
+
+    def mixed(state: State) -> State:
+        items = list(state.items())
+        shuffle.shuffle(items)
+        return dict(items)
+
+    plans = [_plan(wanted(after), before), _plan(wanted(mixed(after)), mixed(before))]
+    assert plans[0].to_bytes() == plans[1].to_bytes()
+    assert parse(plans[0].to_bytes(), "here").digest == plans[1].digest
+
+
+def _plan(desired: Desired, state: State) -> Plan:
+    orphans = difference(desired, state).orphans
+    return Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", planned(desired, state), orphans=orphans)
+
+
+@given(states(), st.permutations(NAMES))
+@settings(max_examples=50)
+def test_a_rename_of_every_organization_keeps_all_rows(state: State, new: list[str]) -> None:
+    """P3: with fresh names, and whatever refers to them; nothing is created, nothing is left over."""
+    shared = {a: r for a, r in state.items() if not a.startswith(("role/", "schema/primary/o_", "database/primary/o_"))}
+    renames = {f"organization/{old}": f"organization/new-{name}" for old, name in zip(NAMES, new, strict=True)}
+    after = {addresses.renamed(a, renames): _moved(a, r, renames) for a, r in shared.items()}
+    desired = wanted(after, renames=renames)
+    found = difference(desired, shared)
+    assert all(c.before is not None for c in found.changes) and found.orphans == ()
+    assert difference(desired, carried_out(planned(desired, shared), shared)).changes == ()
+
+
+def _moved(address: str, resource: object, renames: dict[str, str]) -> object:
+    values = getattr(resource, "values", None)
+    if values is None:
+        return resource
+    moved = {c: Ref(addresses.renamed(v.address, renames)) if isinstance(v, Ref) else v for c, v in values.items()}
+    if address in renames:
+        moved["slug"] = renames[address].split("/")[1]
+    return replace(resource, values=moved)  # type: ignore[type-var]
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(NAMES), st.text("abc/-", max_size=6))
+def test_an_address_is_renamed_with_what_it_is_in(old: str, new: str, rest: str) -> None:
+    renames = {f"organization/{old}": f"organization/{new}"}
+    assert addresses.renamed(f"organization/{old}/module/{rest}", renames) == f"organization/{new}/module/{rest}"
+    assert addresses.renamed(f"organization/{old}x/module/{rest}", renames) == f"organization/{old}x/module/{rest}"
+    assert addresses.renamed(f"tenant/{old}", renames) == f"tenant/{old}"
