@@ -193,7 +193,8 @@ def measure(folder: Path, server: TestServer) -> list[Figure]:
             f"apply of {NEW} new dedicated organizations",
             f"{applied.seconds:.2f} s, {applied.megabytes:.0f} MB",
             "1.5 x",
-            f"{NEW} plain CREATE DATABASE … TEMPLATE, {best} at once (best of {', '.join(map(str, PARALLELISM))}): {plain[best]:.2f} s",
+            f"{NEW} plain CREATE DATABASE … TEMPLATE, {best} at once"
+            f" (best of {', '.join(map(str, PARALLELISM))}): {plain[best]:.2f} s",
             f"{applied.seconds / plain[best]:.2f}",
         ),
         Figure(
@@ -216,9 +217,13 @@ def say(what: str) -> None:
 
 def show(figures: list[Figure]) -> None:
     """The table."""
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL 18, default durability")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL 18, default durability"
+    )
     for figure in figures:
-        print(f"\n{figure.work}\n  measured   {figure.value}\n  target     {figure.target}\n  beside     {figure.yardstick}")
+        print(
+            f"\n{figure.work}\n  measured   {figure.value}\n  target     {figure.target}\n  beside     {figure.yardstick}"
+        )
         if figure.ratio:
             print(f"  ratio      {figure.ratio}")
 

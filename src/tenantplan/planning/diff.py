@@ -38,7 +38,7 @@ def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> D
             before = None if have is None else comparable(have, want)
             changes.append(Change(address, before, want, renamed_from=sources.get(address)))
     gone = _deletions(desired, moved, now, grace)
-    changes.extend(gone)
+    changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
     return Difference(tuple(changes), _orphans(desired, moved), tuple(conflicts))
 
 

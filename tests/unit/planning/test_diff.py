@@ -150,6 +150,12 @@ class TestRenames:
         assert isinstance(user, Row) and user.values["organization_id"] == Ref("organization/x")
         assert sources == {"organization/x": "organization/msf"}
 
+    def test_deleted_under_its_new_name(self) -> None:
+        renames = {"organization/msf": "organization/doctors"}
+        desired = wanted(deleted=frozenset({"organization/doctors"}), renames=renames)
+        (change,) = difference(desired, live(an_organization())).changes
+        assert (change.renamed_from, change.retire) == ("organization/msf", True)
+
     def test_a_prefix_is_not_a_name(self) -> None:
         state = live(an_organization("msf"), an_organization("msf-france"), a_member(organization="msf-france"))
         moved, _ = under_new_names(state, {"organization/msf": "organization/doctors"})
