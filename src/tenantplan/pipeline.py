@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tenantplan import __version__, expected, provenance
+from tenantplan import __version__
 from tenantplan.errors import Blocked, TenantplanError
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
-from tenantplan.expected import Trees
+from tenantplan.fleet import expected, provenance
+from tenantplan.fleet.expected import Trees
+from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.survey import Question, Survey, check_rights, survey
 from tenantplan.live import occupancy
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
@@ -25,10 +28,8 @@ from tenantplan.planning.order import order
 from tenantplan.planning.select import EVERYTHING, Selection, select
 from tenantplan.planning.waves import assign_waves
 from tenantplan.postgres.connect import Connector
-from tenantplan.servers import fleet_servers
-from tenantplan.session import session
+from tenantplan.run.session import session
 from tenantplan.settings import Settings
-from tenantplan.survey import Question, Survey, check_rights, survey
 
 
 def plan(settings: Settings, selection: Selection = EVERYTHING) -> Plan:

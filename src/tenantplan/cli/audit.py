@@ -132,7 +132,7 @@ class _Watched:
 @contextmanager
 def _main() -> Iterator[Connection]:
     """A read-only session on the main database; NotFound while there is none."""
-    from tenantplan.inspection import main_session
+    from tenantplan.inspection.scene import main_session
 
     with main_session(settings()) as connection:
         yield connection

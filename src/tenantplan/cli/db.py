@@ -11,7 +11,7 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import TenantplanError, UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.checks import Check
+    from tenantplan.inspection.checks import Check
 
 _MARKS = {"pass": "ok", "warn": "warn", "fail": "FAIL"}
 
@@ -26,10 +26,10 @@ def command() -> None:
 @json_option
 def show(organization: str, as_json: bool) -> None:
     """Where ORGANIZATION (or tenant/NAME) is: mode, server, database, the connection string without its password."""
-    from tenantplan.placed import placed
+    from tenantplan.fleet.servers import fleet_servers
+    from tenantplan.inspection.placed import placed
     from tenantplan.postgres.url import masked
     from tenantplan.rendering.safe import mask_url, terminal
-    from tenantplan.servers import fleet_servers
 
     fleet = settings()
     place = placed(fleet, fleet_servers(fleet), organization)
@@ -63,8 +63,8 @@ def show(organization: str, as_json: bool) -> None:
 @json_option
 def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
     """Test the connection of ORGANIZATION as it is declared, or the main database and every server. Exit 1 when one fails."""
-    from tenantplan import checks
-    from tenantplan.servers import fleet_servers
+    from tenantplan.fleet.servers import fleet_servers
+    from tenantplan.inspection import checks
 
     if organization and url_env:
         raise UsageError("give either an organization or --url-env")
@@ -79,7 +79,7 @@ def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
         fleet = settings()
         servers = fleet_servers(fleet)
         if organization:
-            from tenantplan.placed import placed
+            from tenantplan.inspection.placed import placed
 
             found = list(checks.organization_checks(fleet, servers, placed(fleet, servers, organization)))
         else:

@@ -75,7 +75,7 @@ def _data(fleet: Settings) -> Path:
 def _database(fleet: Settings, named: str | None) -> str:
     """The database meant by an organization's or a database's name; NotFound with the nearest."""
     from tenantplan.documents.suggest import did_you_mean
-    from tenantplan.inspection import main_session
+    from tenantplan.inspection.scene import main_session
 
     with main_session(fleet) as connection:
         if named is None:

@@ -16,7 +16,7 @@ def command(as_json: bool) -> int:
 
     Changes waiting in the YAML are no drift. Writes nothing. Exit 2 when something was changed by hand.
     """
-    from tenantplan.drifting import drift
+    from tenantplan.inspection.drift import drift
 
     found = drift(settings())
     if as_json:

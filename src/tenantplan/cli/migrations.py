@@ -9,8 +9,8 @@ import click
 from tenantplan.cli.common import color, json_option, print_json, settings
 
 if TYPE_CHECKING:
+    from tenantplan.inspection.revisions import TreeStatus
     from tenantplan.migration.graph import Graph, Revision
-    from tenantplan.revisions import TreeStatus
 
 TREES = ("main", "tenant", "shared")
 
@@ -24,7 +24,8 @@ def command() -> None:
 @json_option
 def status(as_json: bool) -> None:
     """How many databases are at each revision, and which are behind. Reads stamps, not every database."""
-    from tenantplan import inspection, revisions
+    from tenantplan.inspection import revisions
+    from tenantplan.inspection import scene as inspection
 
     scene = inspection.look(settings())
     found = revisions.revisions(scene)
@@ -75,7 +76,7 @@ def _show(tree: TreeStatus) -> None:
 @json_option
 def sql(tree: str, start: str, end: str, as_json: bool) -> None:
     """Print the SQL between two revisions, as apply runs it: one transaction. Needs no database."""
-    from tenantplan.expected import load_trees
+    from tenantplan.fleet.expected import load_trees
 
     graph = load_trees(settings()).of(tree)
     first, last = _revision(graph, start), _revision(graph, end)

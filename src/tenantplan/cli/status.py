@@ -11,8 +11,8 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import NotFound
 
 if TYPE_CHECKING:
-    from tenantplan.homes import Home
-    from tenantplan.inspection import Activity, Scene
+    from tenantplan.inspection.homes import Home
+    from tenantplan.inspection.scene import Activity, Scene
 
 _NEXT = "tenantplan plan shows what would be made, tenantplan apply makes it"
 
@@ -25,7 +25,8 @@ def command(organization: str | None, as_json: bool) -> None:
 
     A tenant alone: tenant/NAME.
     """
-    from tenantplan import homes, inspection
+    from tenantplan.inspection import homes
+    from tenantplan.inspection import scene as inspection
 
     scene = inspection.look(settings())
     if organization is None:
@@ -43,7 +44,8 @@ def command(organization: str | None, as_json: bool) -> None:
 
 
 def _all(scene: Scene, as_json: bool) -> None:
-    from tenantplan import homes, inspection
+    from tenantplan.inspection import homes
+    from tenantplan.inspection import scene as inspection
 
     found = homes.homes(scene)
     now = inspection.activity(scene)

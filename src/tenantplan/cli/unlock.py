@@ -17,7 +17,7 @@ def command(force: bool) -> None:
 
     Nothing is lost: the next apply finishes or clears what it had begun. A process that died needs no unlock.
     """
-    from tenantplan import unlocking
+    from tenantplan.inspection import unlock as unlocking
     from tenantplan.rendering.safe import terminal
 
     fleet = settings()

@@ -13,7 +13,7 @@ from tenantplan.cli.common import json_option, print_json, settings
 @json_option
 def command(as_json: bool) -> None:
     """Check the fleet file, every document and the migrations. Needs no database and no secret."""
-    from tenantplan import expected
+    from tenantplan.fleet import expected
 
     fleet = settings()
     documents = expected.load_documents(fleet)

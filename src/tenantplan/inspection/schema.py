@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.migrate import current_revision
 from tenantplan.execution.template import summary
-from tenantplan.inspection import Scene, Target, each
+from tenantplan.inspection.scene import Scene, Target, each
 from tenantplan.migration import fingerprint
 from tenantplan.model import address as addresses
 from tenantplan.model import stamp

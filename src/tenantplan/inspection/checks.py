@@ -11,11 +11,11 @@ import psycopg
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
-from tenantplan.placed import Placed
+from tenantplan.fleet.servers import Servers, checked
+from tenantplan.inspection.placed import Placed
 from tenantplan.postgres.connect import Connection, Connector, describe, is_pooled
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import Server
-from tenantplan.servers import Servers, checked
 from tenantplan.settings import Settings
 
 OLDEST = 150000  # server_version_num of PostgreSQL 15

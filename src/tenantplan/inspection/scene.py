@@ -10,19 +10,19 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from tenantplan import expected
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.execution.context import MAIN
-from tenantplan.expected import Trees
+from tenantplan.fleet import expected
+from tenantplan.fleet.expected import Trees
+from tenantplan.fleet.servers import Servers, fleet_servers, main_server
+from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import Server, masked
-from tenantplan.servers import Servers, fleet_servers, main_server
 from tenantplan.settings import Settings
-from tenantplan.survey import Question, Survey, survey
 
 T = TypeVar("T")
 Target = tuple[str, str | None]  # server alias and database name; None: the one its connection string names

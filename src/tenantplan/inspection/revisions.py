@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tenantplan import expected
-from tenantplan.inspection import Scene
+from tenantplan.fleet import expected
+from tenantplan.inspection.scene import Scene
 from tenantplan.model.resource import Database, Schema
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.execution.migrate import current_revision
-from tenantplan.inspection import Scene, Target, each, not_found, rows
+from tenantplan.inspection.scene import Scene, Target, each, not_found, rows
 from tenantplan.migration.graph import Graph
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref, Row, State

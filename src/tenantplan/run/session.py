@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from tenantplan import __version__, expected, provenance
+from tenantplan import __version__
 from tenantplan.errors import ConnectError, PlanRefused, TenantplanError
 from tenantplan.execution import record, recover
 from tenantplan.execution.bootstrap import bootstrap
@@ -21,7 +21,10 @@ from tenantplan.execution.context import MAIN, Actor, Run, tag
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.rollout import Limits, rollout
 from tenantplan.execution.template import Recipe, ensure_template
-from tenantplan.expected import GROUPS, Trees
+from tenantplan.fleet import expected, provenance
+from tenantplan.fleet.expected import GROUPS, Trees
+from tenantplan.fleet.servers import Servers, fleet_servers
+from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
 from tenantplan.model.encode import fingerprint
@@ -33,9 +36,7 @@ from tenantplan.planning.diff import comparable, under_new_names
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, is_pooled
-from tenantplan.servers import Servers, fleet_servers
 from tenantplan.settings import Settings
-from tenantplan.survey import Question, Survey, survey
 
 GATE_PATIENCE = 3.0  # seconds; who finds the main database gives the gate back at once
 _STALE = "make a fresh plan: tenantplan plan --out plan.json"

@@ -10,13 +10,13 @@ import psycopg
 from tenantplan.errors import ConnectError, PrivilegeError, SettingsError, TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.execution.migrate import current_revision
+from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.live.main import MainFacts, read_main
 from tenantplan.live.server import ServerFacts, Whose, read_server
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Row, Schema, State
 from tenantplan.postgres.connect import Connection, Connector
-from tenantplan.servers import Servers, brought_server
 from tenantplan.settings import Settings
 
 

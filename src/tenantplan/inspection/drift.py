@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tenantplan.errors import NotFound
-from tenantplan.inspection import Scene, look, main_session
-from tenantplan.lastapplied import Applied, differences, read_applied
+from tenantplan.inspection.applied import Applied, differences, read_applied
+from tenantplan.inspection.scene import Scene, look, main_session
+from tenantplan.inspection.schema import schema_drift
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Role, State
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.rendering.view import DriftItem
-from tenantplan.schemacheck import schema_drift
 from tenantplan.settings import Settings
 
 _POWERS = ("superuser", "createdb", "createrole", "replication", "bypassrls")

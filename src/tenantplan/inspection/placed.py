@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tenantplan import expected
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
-from tenantplan.homes import placement
-from tenantplan.inspection import Scene, look, not_found, rows
+from tenantplan.fleet import expected
+from tenantplan.fleet.servers import Servers, brought_server
+from tenantplan.inspection.homes import placement
+from tenantplan.inspection.scene import Scene, look, not_found, rows
 from tenantplan.model.desired import Desired, Placement
 from tenantplan.model.resource import Row
 from tenantplan.postgres.url import Server
-from tenantplan.servers import Servers, brought_server
 from tenantplan.settings import Settings
 
 

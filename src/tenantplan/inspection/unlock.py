@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tenantplan import __version__, provenance
+from tenantplan import __version__
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import record, recover
 from tenantplan.execution.context import MAIN, Run
+from tenantplan.fleet import provenance
+from tenantplan.fleet.servers import fleet_servers
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.lock import Holder
 from tenantplan.postgres.queries import query
-from tenantplan.servers import fleet_servers
 from tenantplan.settings import Settings
 
 _TAG = re.compile(r"tp:([0-9a-f-]{36})")
