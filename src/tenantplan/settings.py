@@ -34,7 +34,9 @@ class MainSpec(Spec):
 class ServerSpec(Spec):
     """A PostgreSQL server that holds tenant databases."""
 
-    url: Reference | None = Field(None, description="Connection string; none: the server of the main database.")
+    url: Reference | None = Field(
+        None, description="Reference to its connection string; `primary` has none, it is the main server."
+    )
     max_connections: int = Field(16, ge=3, le=1000, description="Most connections tenantplan opens to it at once.")
     sslmode: SslMode | None = Field(None, description="Overrides the connection string's sslmode.")
     sslrootcert: str | None = Field(None, description="CA file, relative to the fleet file.")

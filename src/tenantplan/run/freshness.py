@@ -1,0 +1,98 @@
+"""Whether a plan may still be applied: intact it is already; this says whether it is for here, for now, and not yet done."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tenantplan.errors import PlanRefused
+from tenantplan.execution.context import MAIN
+from tenantplan.fleet import expected
+from tenantplan.fleet.expected import Trees
+from tenantplan.fleet.survey import Survey
+from tenantplan.model.encode import fingerprint
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Plan
+from tenantplan.model.resource import Resource, Row, State
+from tenantplan.planning.diff import comparable, under_new_names
+from tenantplan.postgres.connect import Connection
+from tenantplan.run.work import Work
+from tenantplan.settings import Settings
+
+STALE = "make a fresh plan: tenantplan plan --out plan.json"
+
+
+def check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
+    """What can be told about a plan without a database."""
+    if plan.fleet != settings.fleet:
+        raise PlanRefused(f"the plan is for fleet {plan.fleet}, this is {settings.fleet}", hint=STALE)
+    if plan.config_digest != expected.config_digest(settings, trees):
+        raise PlanRefused("the fleet file or the migrations changed after the plan was made", hint=STALE)
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(plan.created_at)
+    except (ValueError, TypeError):  # TypeError: a time without its zone
+        raise PlanRefused("the plan does not say when it was made", hint=STALE) from None
+    limit = settings.spec.guard.plan_max_age_hours
+    if not timedelta(minutes=-5) <= age <= timedelta(hours=limit):
+        raise PlanRefused(f"the plan was made at {plan.created_at}; plans can be applied for {limit} hours", hint=STALE)
+
+
+def check_target(plan: Plan, live: Survey) -> None:
+    """PlanRefused when a server the plan is about is not the one it was made for."""
+    wanted = plan.target.get("servers")
+    found = {alias: facts.system_identifier for alias, facts in live.servers.items()}
+    needed = {
+        r.server for o in plan.operations if (r := o.after or o.before) is not None and not isinstance(r, Row)
+    } | {MAIN}
+    if not isinstance(wanted, dict) or any(wanted.get(a) != found.get(a) for a in needed if not a.startswith("url:")):
+        raise PlanRefused("the plan was made for another PostgreSQL server than this one", hint=STALE)
+
+
+def check_usable(control: Connection, plan: Plan) -> set[str]:
+    """Ids of the plan's operations that an interrupted apply of it has done; PlanRefused when all of it was applied."""
+    applied = control.execute(
+        "SELECT run_id::text FROM tenantplan.applied_plans WHERE seal = %s", [plan.seal]
+    ).fetchone()
+    if applied is not None:
+        raise PlanRefused(f"this plan was already applied, by run {applied[0]}", hint=STALE)
+    return already_done(control, plan)
+
+
+def already_done(control: Connection, plan: Plan) -> set[str]:
+    """Ids of the plan's operations that are journaled as done, by this run or an interrupted one."""
+    rows = control.execute(
+        "SELECT op_id FROM tenantplan.operations o JOIN tenantplan.runs r ON r.id = o.run_id"
+        " WHERE r.plan_seal = %s AND o.status IN ('done', 'recovered')",
+        [plan.seal],
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
+    """PlanRefused when anything that the operations not `done` are about is not as the plan saw it."""
+    state, _ = under_new_names(live.state, plan.renames)
+    operations = [o for o in plan.operations if o.id not in done]
+    stale = sorted(
+        o.address
+        for o in operations
+        if fingerprint(_seen(o, state)) != o.fingerprint or not getattr(state.get(o.address), "managed", True)
+    )
+    if stale:
+        more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
+        raise PlanRefused(f"changed after the plan was made: {', '.join(stale[:5])}{more}", hint=STALE)
+
+
+def check_secrets(work: Work, done: set[str], live: Survey) -> None:
+    """PlanRefused when a secret to be set is not the one that the plan was made with."""
+    operations = [o for o in work.plan.operations if o.id not in done]
+    replaced = expected.replaced_secrets(operations, live.main.hash_key, work.settings.root)
+    if replaced:
+        raise PlanRefused(f"changed after the plan was made: the value of {', '.join(replaced)}", hint=STALE)
+
+
+def _seen(operation: Operation, state: State) -> Resource | None:
+    """The live resource as the planner would have seen it."""
+    have = state.get(operation.address)
+    want = operation.after or operation.before
+    if have is None or want is None:
+        return have
+    return comparable(have, want)

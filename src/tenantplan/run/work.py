@@ -1,0 +1,112 @@
+"""What one apply works on: the plan, the fleet it is for, and the connections to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tenantplan import __version__
+from tenantplan.execution.context import MAIN, Actor, Run
+from tenantplan.execution.recover import Open
+from tenantplan.execution.template import Recipe, ensure_template
+from tenantplan.fleet.expected import GROUPS, Trees
+from tenantplan.fleet.servers import Servers
+from tenantplan.fleet.survey import Question, Survey, survey
+from tenantplan.migration import fingerprint as fingerprints
+from tenantplan.model import address as addresses
+from tenantplan.model.plan import Plan
+from tenantplan.model.resource import Row
+from tenantplan.postgres.connect import Connector
+from tenantplan.settings import Settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """One apply before it holds the lock: nothing here has written anything."""
+
+    settings: Settings
+    plan: Plan
+    trees: Trees
+    servers: Servers
+    connector: Connector
+    actor: Actor
+    run_id: str
+
+    @property
+    def main_database(self) -> str:
+        """The name of the main database."""
+        return self.settings.spec.main.database
+
+    @property
+    def managed_servers(self) -> list[str]:
+        """Aliases of the fleet's servers, without databases that organizations brought."""
+        return [alias for alias in self.connector.servers if not alias.startswith("url:")]
+
+    def look(self, opened: Sequence[Open] = ()) -> Survey:
+        """The live side, as far as this plan and what an interrupted run left open are concerned."""
+        names = {a for o in self.plan.operations for a in (o.address, o.renamed_from) if a}
+        names |= {a for o in opened for a in (o.address, o.renamed_from) if a}
+        rows = [o.after for o in self.plan.operations if isinstance(o.after, Row)]
+        references = {str(r.values["slug"]): r.values["database_url"] for r in rows if r.values.get("database_url")}
+        known = survey(self.settings, self.servers, self.connector, Question(names))
+        for row in known.state.values():
+            if isinstance(row, Row) and row.values.get("database_url"):
+                references.setdefault(str(row.values["slug"]), row.values["database_url"])
+        if not references:
+            return known
+        brought = {f"url:{slug}": str(reference) for slug, reference in references.items()}
+        holders = {f"url:{slug}": f"organization/{slug}" for slug in references}
+        return survey(self.settings, self.servers, self.connector, Question(names, brought, holders))
+
+    def run(self, live: Survey, epoch: int) -> Run:
+        """The run, as its steps see it."""
+        return Run(
+            id=self.run_id,
+            fleet=self.settings.fleet,
+            main_database=self.main_database,
+            root=self.settings.root,
+            connector=self.connector,
+            actor=self.actor,
+            epoch=epoch,
+            digest=self.plan.digest,
+            seal=self.plan.seal,
+            hash_key=live.main.hash_key or "",
+            role=live.servers[MAIN].role,
+            tool_version=__version__,
+            ids={addresses.renamed(address, self.plan.renames): row_id for row_id, address in live.main.ids.items()},
+            versions={alias: facts.version_num for alias, facts in live.servers.items()},
+            template=Templates(self.connector, self._recipe),
+            digests=self.trees.digests,
+            catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
+        )
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            self.settings.fleet,
+            self.main_database,
+            self.trees.tenant.head or "none",
+            self.trees.statements("tenant", None),
+            GROUPS,
+            fingerprints.objects,
+        )
+
+
+class Templates:
+    """The template of each server, built when it is first needed; calling it with a server's alias gives its name.
+
+    The recipe is made then, too: it compiles the whole tenant tree, which most applies have no use for.
+    """
+
+    def __init__(self, connector: Connector, recipe: Callable[[], Recipe]) -> None:
+        self._connector = connector
+        self._recipe = recipe
+        self._lock = threading.Lock()
+        self._ready: dict[str, str] = {}
+
+    def __call__(self, alias: str) -> str:
+        """The name of the ready template on a server."""
+        with self._lock:
+            if alias not in self._ready:
+                self._ready[alias] = ensure_template(self._connector, alias, self._recipe())
+            return self._ready[alias]
