@@ -103,7 +103,7 @@ def plain_create(fleet: Fleet, parallelism: int) -> float:
     """Seconds of plain CREATE DATABASE … TEMPLATE for as many databases, from the same template, by the same role."""
     [(template,)] = fleet.rows("SELECT datname FROM pg_database WHERE datname LIKE 'tp_template%'", database="postgres")
     names = [f"plain_{parallelism}_{number}" for number in range(NEW)]
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
 
     def create(part: list[str]) -> None:
         with fleet.server.connect() as connection:

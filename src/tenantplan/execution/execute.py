@@ -45,6 +45,24 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
     return outcomes
 
 
+def shareable(operations: Sequence[Operation]) -> bool:
+    """Whether all of it can happen in one transaction of the main database (databases are made before it)."""
+    return all(_place(operation) == MAIN and not _alone(operation) for operation in operations)
+
+
+def execute_together(run: Run, main: Connection, operations: list[Operation]) -> list[Outcome] | None:
+    """Outcomes of shareable operations of several tracks; None when one failed, and so none has happened."""
+    try:
+        _perform(run, main, operations)
+    except Locked:
+        raise
+    except (psycopg.Error, TenantplanError, rows.Stale):
+        if main.broken or main.closed:
+            raise
+        return None
+    return [Outcome(operation, "done") for operation in operations]
+
+
 def _segments(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
     """Neighbours that can share one transaction: everything transactional on one server; the rest one by one."""
     for (_, alone), group in groupby(operations, key=lambda o: (_place(o), o.id if _alone(o) else "")):
@@ -78,7 +96,7 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
         _drop(run, main, first)
     elif place == MAIN:
         with _without_leftovers(main, segment):
-            _create_databases(run, main, main, segment)
+            _create_databases(run, main, segment)
             _retrying(lambda: _commit_together(run, main, segment))
     else:
         _commit_apart(run, main, place, segment)
@@ -107,7 +125,7 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
     if any(_creates(operation) for operation in segment):
         run.template(place)  # built before a session is taken: it needs one of the server's budget itself
     with run.connector.connect(place) as there, _without_leftovers(there, segment):
-        _create_databases(run, main, there, segment)
+        _create_databases(run, there, segment)
         with _catalog(run, place, segment), there.transaction():
             _effects(run, there, segment)
     reach("remote-committed")
@@ -133,13 +151,14 @@ def _catalog(run: Run, place: str, segment: list[Operation]) -> AbstractContextM
     return run.catalog_locks[place] if touches else nullcontext()
 
 
-def _create_databases(run: Run, main: Connection, there: Connection, segment: list[Operation]) -> None:
-    """CREATE DATABASE under temporary names, before the transaction that makes them real."""
+def _create_databases(run: Run, there: Connection, segment: list[Operation]) -> None:
+    """CREATE DATABASE under temporary names, before the transaction that makes them real.
+
+    What it leaves after a crash is found by its name: the operation's id, journaled when the run was opened.
+    """
     creations = [operation for operation in segment if _creates(operation)]
     if not creations:
         return
-    if there is main:
-        record.intend(run, main, creations)
     template = run.template(_place(creations[0]))
     for operation in creations:
         clear(there, statements.temporary(operation))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from psycopg import sql
@@ -33,33 +34,62 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     before, after = operation.before, operation.after
     subject = after or before
     assert isinstance(subject, Role)
-    version = run.versions[subject.server]
-    if version >= SELF_GRANT:
-        connection.execute("SET LOCAL createrole_self_grant = 'set, inherit'")
-    for statement in statements.role(operation):
-        connection.execute(statement)
-    if after is None and not operation.retire:
-        return
-    if before is None and version < SELF_GRANT:
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(subject.name)))
-    _stamp_role(run, connection, operation, subject)
+    listed = statements.role(operation)
+    if before is None and _owns(subject):
+        listed = _with_membership(run.versions[subject.server], subject, listed)
+    if after is not None or operation.retire:
+        listed.append(_role_stamp(run, operation, subject))
+    _execute(connection, listed)
+    _give_password(run, connection, operation)
     was_open = isinstance(before, Role) and before.login
     if was_open and (after is None or (isinstance(after, Role) and not after.login)):
-        connection.execute(query("terminate_role_sessions"), {"role": subject.name})
+        _end_sessions(connection, "terminate_role_sessions", {"role": subject.name}, [subject.name])
 
 
-def _stamp_role(run: Run, connection: Connection, operation: Operation, subject: Role) -> None:
-    name = sql.Identifier(subject.name)
+def _execute(connection: Connection, listed: statements.Statements) -> None:
+    """Runs statements without parameters in one round trip."""
+    if listed:
+        connection.execute(sql.SQL("; ").join(listed))
+
+
+def _owns(role: Role) -> bool:
+    """Whether the role is one that owns a database: no login, in no group, and serving somebody."""
+    return role.holder is not None and not role.login and not role.member_of
+
+
+def _end_sessions(connection: Connection, name: str, parameters: dict[str, str], roles: Iterable[str]) -> None:
+    """Ends sessions of `roles`, which takes being a member of them: only for as long as it takes.
+
+    Lasting memberships in every login role would make each privilege check of tenantplan's role as slow as the fleet is large.
+    """
+    named = [sql.Identifier(role) for role in roles if role != "PUBLIC"]
+    _execute(connection, [sql.SQL("GRANT {} TO CURRENT_USER").format(role) for role in named])
+    connection.execute(query(name), parameters)
+    _execute(connection, [sql.SQL("REVOKE {} FROM CURRENT_USER").format(role) for role in named])
+
+
+def _with_membership(version: int, subject: Role, listed: statements.Statements) -> statements.Statements:
+    """CREATE ROLE in such a way that tenantplan's role is a member of it: it must give it databases."""
+    if version >= SELF_GRANT:
+        return [sql.SQL("SET LOCAL createrole_self_grant = {}").format(sql.Literal("set, inherit")), *listed]
+    return [*listed, sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(subject.name))]
+
+
+def _role_stamp(run: Run, operation: Operation, subject: Role) -> sql.Composed:
     if subject.holder is None:
         comment = stamp.encode({"kind": "group"})
     else:
         keyed = _keyed(run, subject.password) if subject.password else None
         retired = _now() if operation.retire else None
         comment = run.comment(holder=subject.holder, password=keyed, retired=retired)
-    connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(comment)))
+    return sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(subject.name), sql.Literal(comment))
+
+
+def _give_password(run: Run, connection: Connection, operation: Operation) -> None:
+    after = operation.after
     before = operation.before.password if isinstance(operation.before, Role) else None
-    if operation.after is not None and subject.password is not None and subject.password != before:
-        set_password(run, connection, subject)
+    if isinstance(after, Role) and after.password is not None and after.password != before:
+        set_password(run, connection, after)
 
 
 def _keyed(run: Run, password: Secret) -> str | None:
@@ -88,14 +118,14 @@ def _write_database(run: Run, connection: Connection, operation: Operation) -> N
     if isinstance(before, Database) and (
         operation.retire or (isinstance(after, Database) and before.name != after.name)
     ):
-        connection.execute(query("terminate_sessions"), {"database": before.name})
-    for statement in statements.database(operation):
-        connection.execute(statement)
+        _end_sessions(connection, "terminate_sessions", {"database": before.name}, before.connect or ())
+    _execute(connection, statements.database(operation))
     if isinstance(after, Database):
-        facts: dict[str, str | None] = {"holder": after.holder, "retired": None, "name": None}
-        if before is None and operation.revisions:
-            facts["revision"] = operation.revisions[-1]
-        restamp(run, connection, after.name, facts)
+        if before is None:  # a clone has no stamp yet
+            revision = operation.revisions[-1] if operation.revisions else None
+            _comment(connection, after.name, run.comment(holder=after.holder, revision=revision))
+        else:
+            restamp(run, connection, after.name, {"holder": after.holder, "retired": None, "name": None})
     elif isinstance(before, Database):
         retired = {"retired": _now(), "name": before.name, "holder": before.holder}
         restamp(run, connection, statements.tombstone(operation), retired)
@@ -107,7 +137,11 @@ def restamp(run: Run, connection: Connection, database: str, facts: dict[str, st
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [database]
     ).fetchone()
     kept: dict[str, str | None] = {**stamp.decode(row[0] if row else None)}
-    comment = run.comment(**{k: v for k, v in {**kept, **facts}.items() if k not in ("fleet", "main", "kind", "ready")})
+    known = {k: v for k, v in {**kept, **facts}.items() if k not in ("fleet", "main", "kind", "ready")}
+    _comment(connection, database, run.comment(**known))
+
+
+def _comment(connection: Connection, database: str, comment: str) -> None:
     connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), sql.Literal(comment)))
 
 

@@ -110,9 +110,18 @@ def _fact(item: Open) -> record.Fact:
     )
 
 
-def collect(connector: Connector, aliases: Iterable[str], opened: list[Open]) -> None:
+def unfinished_creations(connection: Connection, runs: list[str]) -> list[str]:
+    """Temporary names of databases that dead runs may have been making."""
+    rows = connection.execute(
+        "SELECT op_id FROM tenantplan.operations WHERE run_id = ANY(%s::uuid[]) AND action = 'create'"
+        " AND status IN ('pending', 'running') AND after ->> 'type' = 'database'",
+        [runs],
+    ).fetchall()
+    return [NEW + row[0] for row in rows]
+
+
+def collect(connector: Connector, aliases: Iterable[str], names: list[str]) -> None:
     """Drops the temporary databases that dead runs were making."""
-    names = [NEW + item.op_id for item in opened]
     if not names:
         return
     for alias in aliases:

@@ -87,7 +87,7 @@ def creation(operation: Operation, template: str | None = None) -> Statements:
     source = template or (f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0")
     return [
         _f(
-            "CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY",
+            "CREATE DATABASE {name} TEMPLATE {source} STRATEGY WAL_LOG",
             name=sql.Identifier(temporary(operation)),
             source=sql.Identifier(source),
         )

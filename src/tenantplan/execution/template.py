@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from tenantplan import __version__
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.migrate import close_version_table, run_statements
 from tenantplan.model import stamp
@@ -20,6 +21,7 @@ from tenantplan.postgres.connect import Connection, Connector
 class Recipe:
     """What a template holds: the SQL from nothing to the newest revision, and the groups that may use its tables.
 
+    `tree` is the digest of the migrations that `statements` compiles, which takes a while and is seldom needed.
     `describe` reads the objects of a database (identity -> definition). What it finds is kept in the template's stamp,
     so that drift can tell what a database should look like: a template itself takes no connections.
     """
@@ -27,14 +29,15 @@ class Recipe:
     fleet: str
     main_database: str
     revision: str
-    statements: tuple[str, ...]
+    tree: str
+    statements: Callable[[], tuple[str, ...]]
     groups: tuple[str, str]
     describe: Callable[[Connection], Mapping[str, str]] = field(default=lambda connection: {}, compare=False)
 
     @property
     def name(self) -> str:
         """The database's name; another recipe has another one, so an edited tree never meets an old template."""
-        content = [self.fleet, self.main_database, self.revision, list(self.statements), list(self.groups)]
+        content = [__version__, self.fleet, self.main_database, self.revision, self.tree, list(self.groups)]
         return f"{stamp.TEMPLATE}{digest(content)[:16]}"
 
 
@@ -72,7 +75,7 @@ def summary(objects: Mapping[str, str]) -> dict[str, str]:
 def fill(connection: Connection, recipe: Recipe) -> None:
     """Makes the tables and gives the groups their rights, in the current transaction."""
     grant_groups(connection, recipe.groups)
-    run_statements(connection, recipe.statements)
+    run_statements(connection, recipe.statements())
     close_version_table(connection, "tenant", recipe.groups)
 
 

@@ -106,7 +106,7 @@ def _bear(work: Work, live: Survey, gate: Connection) -> None:
 
 def _settle(work: Work, run: Run, control: Connection, live: Survey, dead: list[str]) -> int:
     opened = recover.open_operations(control, dead)
-    recover.collect(work.connector, work.managed_servers, opened)
+    recover.collect(work.connector, work.managed_servers, recover.unfinished_creations(control, dead))
     return recover.settle(run, control, opened, dead, lambda item: _happened(item, live))
 
 

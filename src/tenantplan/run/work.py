@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tenantplan import __version__
 from tenantplan.execution.context import MAIN, Actor, Run
@@ -76,7 +77,7 @@ class Work:
             tool_version=__version__,
             ids={addresses.renamed(address, self.plan.renames): row_id for row_id, address in live.main.ids.items()},
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
-            template=Templates(self.connector, self._recipe),
+            template=Templates(self.connector, self._recipe()),
             digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
         )
@@ -86,19 +87,17 @@ class Work:
             self.settings.fleet,
             self.main_database,
             self.trees.tenant.head or "none",
-            self.trees.statements("tenant", None),
+            self.trees.tenant.digest,
+            partial(self.trees.statements, "tenant", None),
             GROUPS,
             fingerprints.objects,
         )
 
 
 class Templates:
-    """The template of each server, built when it is first needed; calling it with a server's alias gives its name.
+    """The template of each server, built when it is first needed; calling it with a server's alias gives its name."""
 
-    The recipe is made then, too: it compiles the whole tenant tree, which most applies have no use for.
-    """
-
-    def __init__(self, connector: Connector, recipe: Callable[[], Recipe]) -> None:
+    def __init__(self, connector: Connector, recipe: Recipe) -> None:
         self._connector = connector
         self._recipe = recipe
         self._lock = threading.Lock()
@@ -108,5 +107,5 @@ class Templates:
         """The name of the ready template on a server."""
         with self._lock:
             if alias not in self._ready:
-                self._ready[alias] = ensure_template(self._connector, alias, self._recipe())
+                self._ready[alias] = ensure_template(self._connector, alias, self._recipe)
             return self._ready[alias]
