@@ -13,7 +13,9 @@ def _audited(fleet: Fleet) -> list[str]:
 
 
 def test_the_canary_goes_first_and_batches_follow(fleet: Fleet) -> None:
-    fleet.settings("guard: { maxChangedPercent: 100 }\nrollout: { canary: { ring: early }, batch: 2, parallelism: 8 }\n")
+    fleet.settings(
+        "guard: { maxChangedPercent: 100 }\nrollout: { canary: { ring: early }, batch: 2, parallelism: 8 }\n"
+    )
     names = ["a", "b", "c", "d", "z"]
     for state in ("active", "suspended"):
         for name in names:

@@ -50,7 +50,7 @@ def list_entries(
         return
     headers = ("SEQUENCE", "TIME", "ACTOR", "ACTION", "ADDRESS", "RESULT", "RUN")
     lines = [
-        (e.sequence, e.at[:19] + "Z", e.actor, e.action, e.address, e.result, (e.run_id or "")[:8])
+        (e.sequence, e.at[:19] + "Z", e.actor.partition(" <")[0], e.action, e.address, e.result, (e.run_id or "")[:8])
         for e in (link.entry for link in found)
     ]
     click.echo(table(headers, lines, color=color()), nl=False)

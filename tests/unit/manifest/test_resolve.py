@@ -270,6 +270,7 @@ def test_renames_reach_everything_named_after_the_document(tmp_path: Path) -> No
         "organization/old": "organization/new",
         "user/a@x": "user/b@x",
         "organization/old/member/a@x": "organization/new/member/b@x",
+        "organization/new/member/a@x": "organization/new/member/b@x",  # where the organization was renamed before
         "database/primary/tp_old": "database/primary/tp_new",
         "schema/primary/tp_old": "schema/primary/tp_new",
         "role/primary/tp_old_owner": "role/primary/tp_new_owner",
