@@ -70,6 +70,7 @@ def apply(
 def _decide(
     settings: Settings, trees: Trees, desired: Desired, live: Survey, connector: Connector, selection: Selection
 ) -> Plan:
+    wanted = desired
     desired, known = without_held_out(desired, live)
     state, weak = expected.with_secrets(desired.state, live.main.hash_key, settings.root)
     desired = replace(desired, state=state)
@@ -93,13 +94,14 @@ def _decide(
         config_digest=expected.config_digest(settings, trees),
         operations=shown,
         orphans=difference.orphans,
-        unreachable=live.unreachable,
+        unreachable=live.unreachable + _not_planned(wanted, desired, live),
         unfinished=live.main.unfinished,
         selection=selection.document(),
     )
     blockers = [*difference.conflicts, *weak, *stuck.values(), *expected.edited(trees, live.main.recorded)]
     blockers += guard.protection(operations) + guard.lifted_first(desired, known)
-    blockers += _losses(connector, guard.relocations(operations, known), desired, live)
+    blockers += guard.dependents(operations, known) + guard.lost(operations, known, selection.targets)
+    blockers += _losses(connector, guard.relocations(operations, known), live)
     limits = settings.spec.guard
     brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
     blockers += guard.brakes(operations, made.summary["delete"], guard.live_organizations(known), brakes)
@@ -148,6 +150,13 @@ def without_held_out(desired: Desired, live: Survey) -> tuple[Desired, State]:
     return replace(desired, state=state, deleted=deleted), {a: r for a, r in live.state.items() if kept(a, r)}
 
 
+def _not_planned(wanted: Desired, planned: Desired, live: Survey) -> tuple[Finding, ...]:
+    """A finding for each declared organization or tenant that was held out and is not named as unreachable itself."""
+    named = {finding.address for finding in live.unreachable}
+    gone = sorted(a for a in wanted.placements if a in wanted.state and a not in planned.state and a not in named)
+    return tuple(Finding(a, "unreachable", "not planned: what it depends on is out of reach") for a in gone)
+
+
 def _belongs(row: Row, held: set[str]) -> bool:
     owner = row.values.get("organization_id")
     return isinstance(owner, Ref) and owner.address in held
@@ -166,12 +175,12 @@ def _labels(desired: Desired) -> dict[str, dict[str, str]]:
     return labels
 
 
-def _losses(connector: Connector, moving: Sequence[Operation], desired: Desired, live: Survey) -> list[Finding]:
+def _losses(connector: Connector, moving: Sequence[Operation], live: Survey) -> list[Finding]:
     """A blocker for each organization whose data would be left behind by a change of where it lives."""
     found = []
     for operation in moving:
         try:
-            rows = _occupancy(connector, operation, desired, live)
+            rows = _occupancy(connector, operation, live)
         except TenantplanError as error:
             found.append(Finding(operation.address, "occupied", f"cannot tell whether it has rows: {error.message}"))
             continue
@@ -181,7 +190,7 @@ def _losses(connector: Connector, moving: Sequence[Operation], desired: Desired,
     return found
 
 
-def _occupancy(connector: Connector, operation: Operation, desired: Desired, live: Survey) -> dict[str, int]:
+def _occupancy(connector: Connector, operation: Operation, live: Survey) -> dict[str, int]:
     before = operation.before
     assert isinstance(before, Row)
     owner = before.values.get("organization_id")

@@ -95,6 +95,7 @@ CHAPTERS: dict[str, Callable[[World], None]] = {"birth": birth, "later": later, 
 
 # The chapter that must reach a failpoint: a point that none reaches would prove nothing.
 REACHED_IN = dict.fromkeys(failpoint.POINTS, "birth") | {
+    "intent-recorded": "later",
     "remote-committed": "later",
     "tenant-migrated": "later",
     "tenant-committed": "later",
@@ -202,6 +203,7 @@ def _neutral(fleet: Fleet, text: str) -> str:
     text = text.replace(fleet.id, "FLEET").replace(str(fleet.server.port), "PORT")
     text = re.sub(r"tp_deleted_\w+", "tp_deleted_X", text)
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
+    text = re.sub(r'"id":"[0-9a-f]{12}"', '"id":"FLEET"', text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "WHEN", text)
 
 

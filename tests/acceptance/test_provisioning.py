@@ -72,12 +72,14 @@ def test_a_change_made_by_hand_is_put_right(fleet: Fleet) -> None:
     assert fleet.rows(public, name, f"{name}_ro", name) == [(False, True)]
 
 
-def test_a_lost_database_is_made_again(fleet: Fleet) -> None:
+def test_a_lost_database_is_made_again_only_when_it_is_named(fleet: Fleet) -> None:
     fleet.organization("msf", DEDICATED)
     fleet.apply()
     fleet.execute(f"DROP DATABASE {fleet.database('msf')}", database="postgres")
-    assert fleet.operations() == [f"create database/primary/{fleet.database('msf')}"]
-    fleet.apply()
+    address = f"database/primary/{fleet.database('msf')}"
+    assert fleet.operations() == [f"create {address}"]
+    assert "restore" in fleet.apply(code=3).err
+    fleet.apply("--target", address)
     fleet.converged()
 
 

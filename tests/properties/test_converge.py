@@ -28,11 +28,13 @@ PASSWORD = "correct-horse-9-battery"
 
 @dataclass
 class Manifest:
-    """The documents of a fleet: (kind, name) -> spec, and the names that documents were renamed from."""
+    """The documents of a fleet: (kind, name) -> spec, the names that documents were renamed from, and where those
+    that were deleted have their database."""
 
     chance: random.Random
     documents: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     renames: dict[tuple[str, str], str] = field(default_factory=dict)
+    gone: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     fresh: int = 0
 
     def of(self, kind: str, *, alive: bool = True) -> list[str]:
@@ -116,8 +118,12 @@ def set_anew(m: Manifest, kind: str) -> None:
     """Adds a document of the kind, changes one, or brings a deleted one back (suspended and active among the changes)."""
     make, names = MAKERS[kind]
     spec = make(m)
+    name = m.chance.choice(names)
+    if kind == "Tenant" and (kind, name) in m.gone:
+        return
     if spec is not None:
-        name = m.chance.choice(names)
+        if (kind, name) in m.gone:  # a tombstone comes back where it was: with another mode its data would stay behind
+            spec["database"] = m.gone[kind, name]
         m.documents[kind, name] = spec
         m.renames = {key: old for key, old in m.renames.items() if (key[0], old) != (kind, name)}
 
@@ -145,6 +151,7 @@ def _let_go(m: Manifest, kind: str, name: str) -> None:
     for (other, which), spec in list(m.documents.items()):
         if kind == "Organization" and other == "Tenant" and spec["organization"] == name:
             spec["state"] = "deleted"
+            m.gone[other, which] = dict(spec.get("database", {}))
         if kind == "Organization" and other == "User":
             m.documents[other, which] = {k: v for k, v in spec.items() if k != "organization" or v != name}
         if kind == "User" and other == "Organization":
@@ -155,7 +162,9 @@ def delete(m: Manifest, kind: str) -> None:
     """Declares a document deleted; its protection was never on, or was lifted when it was written."""
     name = m.any(kind)
     if name is not None:
-        m.documents[kind, name] = {**m.documents[kind, name], "state": "deleted"}
+        spec = m.documents[kind, name]
+        m.documents[kind, name] = {**spec, "state": "deleted"}
+        m.gone[kind, name] = dict(spec.get("database", {}))
         _let_go(m, kind, name)
 
 

@@ -80,11 +80,19 @@ def _database(fleet: Settings, named: str | None) -> str:
     with main_session(fleet) as connection:
         if named is None:
             return fleet.spec.main.database
-        rows = connection.execute("SELECT slug, database_name FROM public.organizations").fetchall()
-        organizations = {slug: database or fleet.spec.main.database for slug, database in rows}
+        rows = connection.execute(
+            "SELECT slug, database_mode::text, database_server, database_name FROM public.organizations"
+        ).fetchall()
+        elsewhere = {slug for slug, mode, server, _ in rows if mode == "dedicated" and server != "primary"}
+        organizations = {slug: database or fleet.spec.main.database for slug, _, _, database in rows}
         databases = [
             row[0] for row in connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
         ]
+    if named in elsewhere:
+        raise UsageError(
+            f"the database of {named} is not on the embedded server",
+            hint=f"see where it is: tenantplan db show {named}",
+        )
     if named in organizations:
         return str(organizations[named])
     if named in databases:

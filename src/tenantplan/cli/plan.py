@@ -16,7 +16,9 @@ from tenantplan.cli.common import color, json_option, selection, selection_optio
     "--format", "form", type=click.Choice(["text", "json", "markdown", "html"]), default="text", show_default=True
 )
 @json_option
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes, or something was out of reach."
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show every statement and every object.")
 @selection_options
 @click.pass_context
@@ -50,7 +52,7 @@ def command(
         click.echo(text.plan(made, color=color(), verbose=verbose, grace_days=grace), nl=False, color=color())
         if out is not None:
             click.echo(f"Saved; apply exactly this: tenantplan apply {out}", err=True)
-    return 2 if detailed_exitcode and not made.empty else 0
+    return 2 if detailed_exitcode and (made.unreachable or not made.empty) else 0
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tenantplan.model import stamp
 from tenantplan.postgres.connect import Connector
+from tenantplan.secrets.keyed import fleet_id
 
 MAIN = "primary"
 
@@ -28,8 +29,7 @@ class Run:
 
     `epoch` is the lease's: when the main database holds another, somebody took over and this run must not write.
     `ids` maps addresses of rows to their ids and grows as rows are made. `versions` are server_version_num by server.
-    `template` returns the name of the template database to clone on a server. `bring` maps an organization's
-    address to the server alias of the database it brought itself.
+    `template` returns the name of the template database to clone on a server.
     """
 
     id: str
@@ -53,7 +53,8 @@ class Run:
 
     def comment(self, **facts: str | None) -> str:
         """A stamp of this fleet with further facts."""
-        return stamp.encode({"fleet": self.fleet, "main": self.main_database, **facts})
+        identity = {"fleet": self.fleet, "main": self.main_database, "id": fleet_id(self.hash_key, self.fleet)}
+        return stamp.encode({**identity, **facts})
 
 
 def tag(run_id: str) -> str:

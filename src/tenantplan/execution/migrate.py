@@ -57,10 +57,10 @@ def _in_transaction(run: Run, connection: Connection, operation: Operation) -> N
     run_statements(connection, operation.statements)
     close_version_table(connection, after.tree, run.groups)
     if after.server in run.versions:
-        restamp(run, connection, connection.info.dbname, _facts(operation, after))
+        restamp(run, connection, connection.info.dbname, _facts(after))
 
 
-def _facts(operation: Operation, after: Schema) -> dict[str, str | None]:
+def _facts(after: Schema) -> dict[str, str | None]:
     return {"revision": after.revision} if after.tree == "tenant" else {f"{after.tree}_revision": after.revision}
 
 

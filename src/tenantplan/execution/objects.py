@@ -137,7 +137,7 @@ def restamp(run: Run, connection: Connection, database: str, facts: dict[str, st
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [database]
     ).fetchone()
     kept: dict[str, str | None] = {**stamp.decode(row[0] if row else None)}
-    known = {k: v for k, v in {**kept, **facts}.items() if k not in ("fleet", "main", "kind", "ready")}
+    known = {k: v for k, v in {**kept, **facts}.items() if k not in ("fleet", "main", "id", "kind", "ready")}
     _comment(connection, database, run.comment(**known))
 
 

@@ -28,6 +28,7 @@ class Recipe:
 
     fleet: str
     main_database: str
+    id: str | None
     revision: str
     tree: str
     statements: Callable[[], tuple[str, ...]]
@@ -35,9 +36,14 @@ class Recipe:
     describe: Callable[[Connection], Mapping[str, str]] = field(default=lambda connection: {}, compare=False)
 
     @property
+    def identity(self) -> dict[str, str | None]:
+        """Whose template it is, as its stamp says."""
+        return {"fleet": self.fleet, "main": self.main_database, "id": self.id}
+
+    @property
     def name(self) -> str:
         """The database's name; another recipe has another one, so an edited tree never meets an old template."""
-        content = [__version__, self.fleet, self.main_database, self.revision, self.tree, list(self.groups)]
+        content = [__version__, self.fleet, self.main_database, self.id, self.revision, self.tree, list(self.groups)]
         return f"{stamp.TEMPLATE}{digest(content)[:16]}"
 
 
@@ -58,7 +64,7 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
         fill(inside, recipe)
         found = summary(recipe.describe(inside))
     with connector.connect(alias) as connection:
-        facts = {"fleet": recipe.fleet, "main": recipe.main_database, "kind": "template", "objects": json.dumps(found)}
+        facts = {**recipe.identity, "kind": "template", "objects": json.dumps(found)}
         comment = stamp.encode({**facts, "revision": recipe.revision, "ready": "1"})
         with connection.transaction():
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
@@ -105,7 +111,4 @@ def _templates(connection: Connection) -> list[tuple[str, str | None]]:
 
 
 def _ours(facts: dict[str, str], recipe: Recipe) -> bool:
-    return facts.get("kind") == "template" and (facts.get("fleet"), facts.get("main")) == (
-        recipe.fleet,
-        recipe.main_database,
-    )
+    return facts.get("kind") == "template" and {k: facts.get(k) for k in recipe.identity} == recipe.identity

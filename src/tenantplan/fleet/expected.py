@@ -165,7 +165,9 @@ def migrations_for(desired: State, live: State, trees: Trees) -> tuple[dict[str,
                 cache[kind, start] = _migration(trees, kind, start)
             found[address] = cache[kind, start]
         except MigrationError as error:
-            problems[address] = Finding(address, "migration", str(error))
+            problems[address] = Finding(
+                address, "migration", "; ".join(filter(None, (error.where, error.message, error.hint)))
+            )
     for address, want in desired.items():
         if isinstance(want, Schema) and want.tree == "tenant" and address in found and address not in live:
             found[addresses.database(want.server, want.database)] = found[address]

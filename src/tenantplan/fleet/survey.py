@@ -17,6 +17,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Row, Schema, State
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings import Settings
 
 
@@ -50,10 +51,12 @@ class Question:
 def survey(settings: Settings, servers: Servers, connector: Connector, question: Question) -> Survey:
     """Reads everything, in sessions that cannot write. Raises ConnectError when the main server is out of reach."""
     main_name = settings.spec.main.database
+    main = _read_main(settings, connector, question)
+    known_as = fleet_id(main.hash_key, settings.fleet)
     facts: dict[str, ServerFacts] = {}
     trouble = {alias: error.message for alias, error in servers.unusable.items()}
     for alias in servers.usable:
-        whose = Whose(settings.fleet, main_name, {*question.names(alias), main_name})
+        whose = Whose(settings.fleet, main_name, {*question.names(alias), main_name}, known_as)
         try:
             with connector.connect(alias, read_only=True) as connection:
                 facts[alias] = read_server(connection, alias, whose)
@@ -62,15 +65,14 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
                 raise
             trouble[alias] = f"{error.where}: {error.message}"
     _refuse_second_names(facts)
-    main = _read_main(settings, connector, facts[MAIN], question)
     state: State = {}
     for known in facts.values():
         state |= known.state
     state |= main.state
     _place_main(state, main, main_name)
-    brought, problems = _read_brought(settings, connector, question, main)
+    brought, problems = _read_brought(settings, connector, question, facts)
     state |= brought
-    held_out, unreachable = _held_out(state, facts, trouble, problems, question)
+    held_out, unreachable = _held_out(state, facts, trouble, problems)
     return Survey(state, main, facts, held_out, unreachable)
 
 
@@ -98,10 +100,11 @@ def check_rights(facts: ServerFacts, place: str) -> None:
         )
 
 
-def _read_main(settings: Settings, connector: Connector, facts: ServerFacts, question: Question) -> MainFacts:
+def _read_main(settings: Settings, connector: Connector, question: Question) -> MainFacts:
     name = settings.spec.main.database
-    if name not in facts.names:
-        return MainFacts()
+    with connector.connect(MAIN, read_only=True) as connection:
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
+            return MainFacts()
     with connector.connect(MAIN, name, read_only=True) as connection:
         return read_main(connection, settings.fleet, question.addresses)
 
@@ -120,11 +123,12 @@ def _place_main(state: State, main: MainFacts, name: str) -> None:
 
 
 def _read_brought(
-    settings: Settings, connector: Connector, question: Question, main: MainFacts
+    settings: Settings, connector: Connector, question: Question, facts: Mapping[str, ServerFacts]
 ) -> tuple[State, dict[str, str]]:
     """Schemas of databases that organizations brought, by connecting to each: nobody stamps those."""
     state: State = {}
     problems: dict[str, str] = {}
+    taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
     for alias, reference in question.brought.items():
         holder = question.holders[alias]
         try:
@@ -133,12 +137,28 @@ def _read_brought(
             with connector.connect(alias, read_only=True) as connection, connection.transaction():
                 revision = current_revision(connection, "tenant", lock=False)
                 _check_brought(connection, reference)
+                _claim(connection, reference, holder, taken)
             state[f"schema/{holder}"] = Schema(alias, "", "tenant", revision, holder=holder)
         except TenantplanError as error:
             problems[holder] = f"{error.where}: {error.message}" if error.where else error.message
         except psycopg.Error as error:
             problems[holder] = f"{reference}: {error.diag.message_primary or 'connection lost'}"
     return state, problems
+
+
+def _claim(connection: Connection, reference: str, holder: str, taken: dict[tuple[str, str], str]) -> None:
+    """SettingsError when a brought database is somebody's already: two would write one database."""
+    row = connection.execute(
+        "SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database()::text"
+    ).fetchone()
+    assert row is not None
+    other = taken.setdefault((row[0], row[1]), holder)
+    if other != holder:
+        raise SettingsError(
+            f"database {row[1]} belongs to {other} already",
+            where=reference,
+            hint="each organization has one of its own",
+        )
 
 
 def _check_brought(connection: Connection, reference: str) -> None:
@@ -157,7 +177,6 @@ def _held_out(
     facts: Mapping[str, ServerFacts],
     trouble: Mapping[str, str],
     problems: Mapping[str, str],
-    question: Question,
 ) -> tuple[dict[str, str], tuple[Finding, ...]]:
     """Organizations and tenants that must not be planned, and one finding for each server or database at fault."""
     held: dict[str, str] = dict(problems)

@@ -32,15 +32,19 @@ class ServerFacts:
 
 @dataclass(frozen=True)
 class Whose:
-    """Whose resources to read: a fleet and its main database, with the names it declares on this server."""
+    """Whose resources to read: a fleet and its main database, with the names it declares on this server.
+
+    `id` tells this fleet from another of the same name, whose main database is on another server; None before the first apply.
+    """
 
     fleet: str
     main_database: str
     names: Collection[str] = ()
+    id: str | None = None
 
     def owns(self, facts: dict[str, str]) -> bool:
         """Whether a stamp is this fleet's."""
-        return facts.get("fleet") == self.fleet and facts.get("main") == self.main_database
+        return (facts.get("fleet"), facts.get("main"), facts.get("id")) == (self.fleet, self.main_database, self.id)
 
 
 def read_server(connection: Connection, alias: str, whose: Whose) -> ServerFacts:

@@ -135,7 +135,7 @@ def _read(file: Path) -> Revision:
         raise MigrationError(
             'needs `revision = "..."` of at most 32 letters, digits, underscores or dots',
             where=str(file),
-            hint="make revisions with `tenantplan migrations new`, and keep other modules beside env.py",
+            hint="make revisions with `alembic revision`, and keep other modules beside env.py",
         )
     _refuse_branching(found, file)
     docstring = (ast.get_docstring(tree) or "").strip()

@@ -8,18 +8,16 @@ from typing import Any
 from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource
 
-ACTIONS = ("create", "update", "delete", "migrate", "move", "grant")
-CLASSES = ("safe", "risky", "destructive")
-
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A planned step.
 
-    `id` names it in the journal, `scope` the track it runs in, `depends_on` the ids that must be done before.
-    `transactional`: its effect commits together with its audit entry. `fingerprint` is what the resource looked
-    like when the plan was made. `revisions` is the path of a migration, oldest first.
-    `wave`: operations of a wave start when those of the waves before have ended.
+    `action` is create, update, delete, migrate, move or grant; `risk` is safe, risky or destructive. `id` names the
+    step in the journal, `scope` the track it runs in, `depends_on` the ids that must be done before. `transactional`:
+    its effect commits together with its audit entry. `fingerprint` is what the resource looked like when the plan was
+    made. `revisions` is the path of a migration, oldest first. `wave`: operations of a wave start when those of the
+    waves before have ended.
     """
 
     id: str

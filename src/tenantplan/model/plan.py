@@ -17,6 +17,7 @@ from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
 from tenantplan.model.encode import canonical, digest
 from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Ref
 
 FORMAT_VERSION = "1.0"
 _SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete": "delete", "move": "move"}
@@ -79,12 +80,15 @@ class Plan:
         """
         actions: dict[str, set[str]] = {}
         migrated = 0
+        deleted = {o.address for o in self.operations if o.action == "delete"}
         for operation in self.operations:
             if operation.action == "migrate":
                 migrated += 1
                 continue
             held = addresses.owner(operation.address, operation.after or operation.before)
             nested = operation.action == "delete" and operation.address.startswith(held + "/")
+            if nested and _goes_along(operation, deleted):
+                continue
             actions.setdefault(operation.address if nested else held, set()).add(_SUMMARY[operation.action])
         counts = Counter(
             next(action for action in _RANK if action in found) if found != {"create", "update"} else "update"
@@ -130,6 +134,12 @@ class Plan:
             "selection": dict(self.selection),
             "summary": self.summary,
         }
+
+
+def _goes_along(operation: Operation, deleted: set[str]) -> bool:
+    """Whether what is deleted is nested in, or about, something that is deleted as well."""
+    values = getattr(operation.before, "values", {}).values()
+    return any(isinstance(value, Ref) and value.address in deleted for value in values)
 
 
 def parse(data: bytes, where: str) -> Plan:

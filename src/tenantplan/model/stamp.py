@@ -2,7 +2,7 @@
 catalogs tells a plan whose a database is and what it holds, without a connection to it.
 
 Format: the word `tenantplan` and a JSON object, for example
-`tenantplan {"fleet":"demo","holder":"0b5c…","main":"tenantplan_main","revision":"9c1b"}`.
+`tenantplan {"fleet":"demo","holder":"organization/msf","main":"tenantplan_main","revision":"9c1b"}`.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> D
         have = moved.get(address)
         if have is not None and not _manages(have):
             conflicts.append(_unmanaged(address))
+        elif have is not None and _elses(have, want, desired.renames):
+            conflicts.append(_taken(address, have))
         elif have is None or comparable(have, want) != want:
             before = None if have is None else comparable(have, want)
             changes.append(Change(address, before, want, renamed_from=sources.get(address)))
@@ -112,13 +114,28 @@ def _unmanaged(address: str) -> Finding:
     )
 
 
+def _elses(have: Resource, want: Resource, renames: Mapping[str, str]) -> bool:
+    """Whether a database or role serves somebody else than it is declared for."""
+    if not isinstance(have, (Role, Database)) or not isinstance(want, (Role, Database)):
+        return False
+    return have.holder is not None and addresses.renamed(have.holder, renames) != want.holder
+
+
+def _taken(address: str, have: Resource) -> Finding:
+    holder = getattr(have, "holder", None)
+    return Finding(
+        address, "taken", f"belongs to {holder}, with its data; it is left alone. Choose another database.name"
+    )
+
+
 def _retired_at(resource: Resource) -> str | None:
     return None if isinstance(resource, Schema) else resource.retired_at
 
 
 def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -> list[Change]:
-    """First steps of declared deletions, and purges of what was retired more than `grace` ago."""
-    changes = []
+    """First steps of declared deletions, and purges of what was retired more than `grace` ago, with all that goes along."""
+    changes: dict[str, Change] = {}
+    referring = _referring(live)
     for address, have in live.items():
         if address in desired.state or not _manages(have) or isinstance(have, Schema):
             continue
@@ -127,11 +144,40 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
             not isinstance(have, Row) and addresses.owner(address, have) in desired.deleted
         )
         if declared and _retired_at(have) is None:
-            keeps = not isinstance(have, Row) or "protect" in have.values  # rows with protection are soft-deleted
-            changes.append(Change(address, have, None, retire=keeps))
+            changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _protectable(have))
         elif _due(have, now, grace) and (holder is None or _due(holder, now, grace)):
-            changes.append(Change(address, have, None))
-    return changes
+            kept = [r for _, r in referring.get(address, ()) if _protectable(r) and not _due(r, now, grace)]
+            if not kept:
+                changes[address] = Change(address, have, None)
+    for address in [a for a, change in changes.items() if not change.retire]:
+        _with_referring(address, referring, desired.state, changes)
+    return list(changes.values())
+
+
+def _referring(live: State) -> dict[str, list[tuple[str, Row]]]:
+    """Managed rows by the address of each row they refer to."""
+    found: dict[str, list[tuple[str, Row]]] = {}
+    for address, resource in live.items():
+        if isinstance(resource, Row) and resource.managed:
+            for value in resource.values.values():
+                if isinstance(value, Ref):
+                    found.setdefault(value.address, []).append((address, resource))
+    return found
+
+
+def _with_referring(
+    address: str, referring: Mapping[str, list[tuple[str, Row]]], declared: State, changes: dict[str, Change]
+) -> None:
+    """Deletes what the main database would delete along with a row: named in the plan, and audited like the rest."""
+    for child, row in referring.get(address, ()):
+        if child not in changes and child not in declared and not _protectable(row):
+            changes[child] = Change(child, row, None)
+            _with_referring(child, referring, declared, changes)
+
+
+def _protectable(row: Row) -> bool:
+    """Whether rows of this kind carry protection, and so are retired before they are purged."""
+    return "protect" in row.values
 
 
 def _due(resource: Resource, now: datetime, grace: timedelta) -> bool:

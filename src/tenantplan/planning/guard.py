@@ -9,7 +9,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Database, Ref, Row, State
 from tenantplan.planning.lower import moves
 
 DELETES = "max-deletes"
@@ -38,6 +38,42 @@ def protection(operations: Iterable[Operation]) -> list[Finding]:
         for o in rows
         if isinstance(o.before, Row) and o.before.values.get("protect")
     ]
+
+
+def dependents(operations: Iterable[Operation], live: State) -> list[Finding]:
+    """A blocker for each deletion of an organization that still has tenants of its own: they would go with its row."""
+    listed = list(operations)
+    deleted = {o.address for o in listed if o.action == "delete"}
+    becoming = {o.address: o.after for o in listed if isinstance(o.after, Row)}
+    return [
+        Finding(parent, "dependents", f"still has {address}: say state: deleted there, too")
+        for address, row in live.items()
+        if isinstance(row, Row) and row.managed and "protect" in row.values and row.retired_at is None
+        for parent in (v.address for v in becoming.get(address, row).values.values() if isinstance(v, Ref))
+        if parent in deleted and address not in deleted and parent.startswith("organization/")
+    ]
+
+
+def lost(operations: Iterable[Operation], live: State, targets: Iterable[str]) -> list[Finding]:
+    """A blocker for each database that is gone although its organization was applied: an empty one would hide the loss.
+
+    Naming the database as a target says that an empty one is meant.
+    """
+    named = set(targets)
+    found = []
+    for operation in operations:
+        after = operation.after
+        if operation.action != "create" or not isinstance(after, Database) or after.holder is None:
+            continue
+        row = live.get(after.holder)
+        place = row.values if isinstance(row, Row) and row.retired_at is None else {}
+        if (place.get("database_server"), place.get("database_name")) == (after.server, after.name):
+            message = (
+                f"is gone, though {after.holder} was applied with it: restore or rename it back."
+                f" Only if an empty one is meant: --target {operation.address}"
+            )
+            found += [] if operation.address in named else [Finding(operation.address, "lost", message)]
+    return found
 
 
 def relocations(operations: Sequence[Operation], live: State) -> list[Operation]:

@@ -109,6 +109,9 @@ def moves(before: Row, after: Row) -> bool:
     """
     if _PLACEMENT[0] not in after.values:
         return False
+    inherits = "inherit" in (before.values.get("database_mode"), after.values["database_mode"])
+    if inherits and before.values.get("organization_id") != after.values.get("organization_id"):
+        return True
     fixed = [column for column in _PLACEMENT if column in after.values and column != "database_name"]
     return any(before.values.get(column) != after.values[column] for column in fixed)
 

@@ -19,6 +19,7 @@ _COLORS = {"+": "green", "~": "yellow", "^": "cyan", "-": "red", ">": "magenta",
 _COLORS |= {"?": "yellow", "!": "red", "i": "blue"}
 _INDENT = "        "
 _STATEMENT = 110
+_STATEMENTS = 12  # of a migration; a longer one needs --verbose
 _NAMES = 3
 _NEXT = {
     "failed": "fix the cause and run tenantplan apply again: only what is unfinished runs",
@@ -132,9 +133,10 @@ def _statements(entry: Entry, verbose: bool) -> Iterator[str]:
         lines = [line for statement in entry.statements for line in statement.splitlines()]
         yield from (f"{_INDENT}{terminal(line.expandtabs(4))}" for line in lines if line.strip())
     elif entry.symbol == "^" and entry.statements:
-        yield _INDENT + terminal(clipped(" ".join(entry.statements[0].split()), _STATEMENT))
-        if len(entry.statements) > 1:
-            yield f"{_INDENT}… {len(entry.statements) - 1} more (--verbose)"
+        shown = entry.statements if len(entry.statements) <= _STATEMENTS else entry.statements[:1]
+        yield from (_INDENT + terminal(clipped(" ".join(text.split()), _STATEMENT)) for text in shown)
+        if len(shown) < len(entry.statements):
+            yield f"{_INDENT}… {len(entry.statements) - len(shown)} more (--verbose)"
 
 
 def _findings(view: View, width: int, color: bool) -> list[str]:
@@ -147,13 +149,20 @@ def _finding(symbol: str, finding: Finding, width: int, color: bool) -> str:
     return f"  {_paint(symbol, symbol, color)} {address}  {terminal(finding.message)}"
 
 
+def _nothing(view: View, color: bool) -> str:
+    if view.unreachable:
+        return _paint("No changes in what could be read; the rest was not planned.", "!", color)
+    if view.blockers:
+        return "No changes besides what is blocked."
+    return _paint("No changes. The live fleet is what the YAML asks for.", "+", color)
+
+
 def _footer(view: View, color: bool, verbose: bool) -> list[str]:
     lines: list[str] = []
     if view.unfinished:
         lines.append(f"Run {terminal(view.unfinished)} was interrupted: apply first completes what it left.")
     if view.empty:
-        where = " in what could be read" if view.unreachable else ""
-        lines.append(_paint(f"No changes{where}. The live fleet is what the YAML asks for.", "+", color))
+        lines.append(_nothing(view, color))
     else:
         verdict = _paint(risk(view), "!", color) if view.destructive else risk(view)
         lines.append(f"Plan: {counts(view)}. {verdict}")

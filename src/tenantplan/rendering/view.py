@@ -99,7 +99,12 @@ def counts(view: View) -> str:
 
 def risk(view: View) -> str:
     """The end of the counts: what the plan destroys, and the flag that its deletions need."""
-    first = f"{view.destructive:,} destructive." if view.destructive else "Nothing destructive."
+    if view.destructive:
+        first = f"{view.destructive:,} destructive."
+    elif view.summary["migrate"]:
+        first = "Nothing is deleted; what migrations do, their SQL says."
+    else:
+        first = "Nothing destructive."
     flag = f" apply needs --allow-deletes {view.summary['delete']}." if view.braked else ""
     return first + flag
 

@@ -34,7 +34,7 @@ def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome:
     work = _work(settings, plan)
     with ExitStack() as stack:
         taken = take(work, stack)
-        done = taken.done | freshness.already_done(taken.control, plan)
+        done = freshness.already_done(taken.control, plan)
         operations = [o for o in plan.operations if o.id not in done]
         outcomes = _carry_out(work, taken.run, operations, _limits(settings, parallelism), on_outcome)
         remaining = len(not_as_planned(work, outcomes))

@@ -26,12 +26,10 @@ GATE_PATIENCE = 3.0  # seconds; who finds the main database gives the gate back 
 
 @dataclass(frozen=True)
 class Taken:
-    """A fleet that this run holds: the session with the lock, ids of operations done by an interrupted apply of the same
-    plan, and how many effects of interrupted runs were recorded now."""
+    """A fleet that this run holds: the session with the lock, and how many effects of interrupted runs were recorded now."""
 
     run: Run
     control: Connection
-    done: set[str]
     recovered: int
 
 
@@ -59,7 +57,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     else:
         record.open_run(run, control, [o for o in work.plan.operations if o.id not in done])
     reach("run-opened")
-    return Taken(run, control, done, recovered)
+    return Taken(run, control, recovered)
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:

@@ -19,6 +19,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Row
 from tenantplan.postgres.connect import Connector
+from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings import Settings
 
 
@@ -77,15 +78,16 @@ class Work:
             tool_version=__version__,
             ids={addresses.renamed(address, self.plan.renames): row_id for row_id, address in live.main.ids.items()},
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
-            template=Templates(self.connector, self._recipe()),
+            template=Templates(self.connector, self._recipe(live)),
             digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
         )
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self, live: Survey) -> Recipe:
         return Recipe(
             self.settings.fleet,
             self.main_database,
+            fleet_id(live.main.hash_key, self.settings.fleet),
             self.trees.tenant.head or "none",
             self.trees.tenant.digest,
             partial(self.trees.statements, "tenant", None),

@@ -31,11 +31,13 @@ tenantplan plan   fleet demo   main tenantplan_main on primary, PostgreSQL 18.4 
   ^ 12 databases              migrate 3f2a -> 9c1b: 2 revisions, the same 3 statements, locks donors
         on primary/org_00, primary/org_01, primary/org_02 and 9 more
         ALTER TABLE donors ADD COLUMN consent_at timestamptz
-        … 2 more (--verbose)
+        CREATE TABLE x ( a int )
+        SELECT 1
   ? organization/old-client   live but not declared: left alone
   ! organization/unicef       database unreachable: eu-1.example:5432 refused the connection; not planned
 
-Plan: 1 to create, 1 to update, 12 to migrate, 0 to delete; 1 orphan, 1 unreachable. Nothing destructive.
+Plan: 1 to create, 1 to update, 12 to migrate, 0 to delete; 1 orphan, 1 unreachable. \
+Nothing is deleted; what migrations do, their SQL says.
 digest DIGEST…   apply exactly this: tenantplan plan --out plan.json, then tenantplan apply plan.json
 """
 STATEMENTS = ("ALTER TABLE donors ADD COLUMN consent_at timestamptz", "CREATE TABLE x (\n\ta int\n)", "SELECT 1")
@@ -84,7 +86,7 @@ def test_an_empty_plan_says_so_and_still_names_what_it_could_not_read() -> None:
     assert text.plan(a_plan()).endswith("\n\nNo changes. The live fleet is what the YAML asks for.\n")
     partly = text.plan(a_plan(unreachable=(UNREACHABLE,)))
     assert "! organization/unicef" in partly
-    assert "No changes in what could be read." in partly
+    assert "No changes in what could be read; the rest was not planned." in partly
 
 
 def test_blockers_end_the_plan_and_only_the_brake_can_be_released() -> None:
