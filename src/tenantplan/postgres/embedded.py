@@ -25,6 +25,7 @@ MAJOR = 18
 ROLE = "tenantplan"  # the role that runs tenantplan: CREATEDB and CREATEROLE, no superuser
 PORT = "5432"  # part of the socket's name only; no TCP port is opened
 PATIENCE = 60  # seconds that a start or stop may take
+ORPHANS = 5.0  # seconds that the children of a killed server get to end
 LOG = "server.log"
 _SOCKET_BYTES = 103  # macOS; Linux has 107
 # libpq and postgres split socket folders at commas, and quote them: other names get a folder under the temporary one.
@@ -111,12 +112,26 @@ def _answering(data: Path) -> _Postmaster | None:
     # A copied or moved folder carries the file of a server that works on another one.
     if found is None or found.data != str(data) or found.status != "ready" or not found.sockets:
         return None
+    return found if _is_postgres(found.pid) and _listens(found) else None
+
+
+def _listens(server: _Postmaster) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
-            probe.connect(f"{found.sockets}/.s.PGSQL.{found.port}")
+            probe.connect(f"{server.sockets}/.s.PGSQL.{server.port}")
         except OSError:
-            return None
-    return found
+            return False
+    return True
+
+
+def _await_orphans(data: Path) -> None:
+    """Waits for the children of a postmaster that was killed: for a moment they keep its socket and its memory."""
+    found = _postmaster(data)
+    deadline = time.monotonic() + ORPHANS
+    while found is not None and found.sockets and not _is_postgres(found.pid) and _listens(found):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.02)
 
 
 def _start(data: Path) -> _Postmaster:
@@ -124,6 +139,7 @@ def _start(data: Path) -> _Postmaster:
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
         with _locked(data):
+            _await_orphans(data)
             return _settled(data) or _launch(data, postgres)
     except OSError as error:
         raise SettingsError(
@@ -182,7 +198,9 @@ def _settled(data: Path) -> _Postmaster | None:
 
 def _is_postgres(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
+        # proc(5): "pid (name) state …"; Z is a process that has ended and waits for its parent to notice.
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition(" (")[2].rpartition(") ")
+        return name == "postgres" and not rest.startswith("Z")
     except OSError:
         if Path("/proc/self").exists():
             return False
