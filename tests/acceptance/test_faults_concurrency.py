@@ -189,7 +189,6 @@ def test_a_migration_that_never_gets_in_fails_alone(behind: Fleet) -> None:
     [
         "run-opened:1",
         pytest.param("template-created:1", marks=pytest.mark.slow),
-        pytest.param("database-created:1", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_server_is_waited_for(fresh_server: FreshServer, tmp_path: Path, point: str) -> None:
