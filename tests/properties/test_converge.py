@@ -237,7 +237,7 @@ def test_random_fleets_and_edits_converge(server: TestServer, seed: int) -> None
 
 
 @pytest.mark.slow
-@settings(QUIET, max_examples=30)
+@settings(QUIET, max_examples=12)
 @given(seed=SEEDS)
 def test_more_random_fleets_and_edits_converge(server: TestServer, seed: int) -> None:
     converge(server, seed, edits=8)
