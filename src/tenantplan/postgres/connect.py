@@ -77,6 +77,10 @@ class Connector:
 
         Raises ConnectError that names host, port and database, and what to check.
         """
+        if alias not in self.servers:
+            raise ConnectError(
+                f"{alias} is not among the servers that can be used now", hint="declare it, or set its URL"
+            )
         with self._each[alias], self._total:
             connection = self._open(self.servers[alias], dbname, read_only)
             try:
