@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +42,28 @@ def test_json_values_come_back_as_they_were_written(free: dict[str, Any]) -> Non
     document = {"apiVersion": "tenantplan/v1", "kind": "Free", "metadata": {"name": "x"}, "spec": {"free": free}}
     (found,) = loaded(json.dumps(document, ensure_ascii=False), {"Free": FreeSpec})
     assert found.spec.free == free
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.dictionaries(VISIBLE, VALUES, max_size=4), st.sampled_from([None, 1]))
+def test_every_value_has_the_place_that_yaml_gives_it(free: dict[str, Any], indent: int | None) -> None:
+    document = {"apiVersion": "tenantplan/v1", "kind": "Free", "metadata": {"name": "x"}, "spec": {"free": free}}
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    (found,) = loaded(text, {"Free": FreeSpec})
+    for path, node in places(yaml.compose(text, Loader=yaml.CSafeLoader)):
+        place = found.at(*path)
+        assert (place.line, place.column) == (node.start_mark.line + 1, node.start_mark.column + 1)
+        assert found.has(*path) and not found.has(*path, "no such key: it is longer than any that VISIBLE makes")
+
+
+def places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    yield path, node
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from places(value, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from places(item, (*path, index))
 
 
 @settings(deadline=None, max_examples=150)

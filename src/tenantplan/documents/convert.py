@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from tenantplan.documents.characters import visible
-from tenantplan.documents.nodes import NULLS, ListNode, MapNode, Node, Refused, Scalar
+from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Scalar, is_null
 from tenantplan.documents.reference import VARIABLE, Reference
 from tenantplan.documents.shape import ANYTHING, Shape, fields_of
 from tenantplan.documents.source import Problem, Problems, SourceText
@@ -31,7 +31,7 @@ class Converter:
 
     def model(self, model: type[BaseModel], node: Node) -> BaseModel | None:
         """The node as a validated model, or None after reporting."""
-        value = self.value(node, Shape(model=model))
+        value = self._fields(node, model) if isinstance(node, MapNode) else self.value(node, Shape(model=model))
         if id(node) in self._reported:
             return None
         try:
@@ -46,7 +46,7 @@ class Converter:
         if shape.unread:
             return node
         if isinstance(node, Scalar):
-            return self._scalar(node, shape)
+            return node.value if shape.words and not is_null(node) else self._scalar(node, shape)
         if isinstance(node, MapNode):
             return self._mapping(node, shape)
         if isinstance(node, ListNode):
@@ -59,7 +59,12 @@ class Converter:
     def report(self, node: Node, message: str, hint: str = "") -> None:
         """Add a problem at a node; the model will not be asked about it again."""
         self._mark(node)
-        self.problems.add(Problem(self.source.place(node.line, node.column), message, hint, self.source))
+        self._add(node, message, hint)
+
+    def _add(self, node: Node, message: str, hint: str = "") -> None:
+        self.ok = False
+        mark: Mark = node.start_mark
+        self.problems.add(Problem(self.source.place(mark.line, mark.column), message, hint, self.source))
 
     def _mark(self, node: Node) -> None:
         self.ok = False
@@ -77,21 +82,21 @@ class Converter:
         fields, values = fields_of(model), {}
         for name, (key, entry) in node.entries.items():
             shape = fields.get(name)
-            if shape is None:
+            if shape is not None:
+                values[name] = self.value(entry, shape)
+            else:
                 hint = did_you_mean(name, fields) or f"fields here: {listing(fields)}"
                 self.report(key, f"unknown field `{visible(name[:80])}`", hint)
                 self._hide(entry)
-            else:
-                values[name] = self.value(entry, shape)
-                if model is Reference and not (isinstance(entry, Scalar) and _harmless(name, entry.text)):
-                    self._hide(entry)
+            if model is Reference and not (isinstance(entry, Scalar) and _harmless(name, entry.value)):
+                self._hide(entry)
         return values
 
     def _scalar(self, node: Scalar, shape: Shape) -> Any:
-        text = node.text
-        if node.plain:
-            if shape.null and text in NULLS:
-                return None
+        text, null = node.value, is_null(node)
+        if null and shape.null:
+            return None
+        if not node.style:
             if shape.flag and text in _FLAGS:
                 return _FLAGS[text]
             if shape.whole and _WHOLE.fullmatch(text):
@@ -100,7 +105,7 @@ class Converter:
                 return float(text)
             if shape.anything and (_UNUSABLE.fullmatch(text) or _REAL.fullmatch(text)):
                 return self.report(node, "this number cannot be kept exactly", "write it in quotes to keep it as text")
-        if shape.text and not (node.plain and text in NULLS):
+        if shape.text and not null:
             return text
         if text in shape.choices:
             return text
@@ -113,15 +118,16 @@ class Converter:
             return self.report(node, "a secret never stands in the file itself, only a reference to it", hint)
         hint = ""
         if shape.choices and isinstance(node, Scalar):
-            hint = did_you_mean(node.text, shape.choices)
-        elif isinstance(node, Scalar) and not node.plain and (shape.flag or shape.whole or shape.real):
+            hint = did_you_mean(node.value, shape.choices)
+        elif isinstance(node, Scalar) and node.style and (shape.flag or shape.whole or shape.real):
             hint = "remove the quotes: they make it text"
         return self.report(node, f"expected {shape.expected}, got {found}", hint)
 
     def _hide(self, node: Node) -> None:
         """Never show this value, nor anything in it."""
-        last = node.last_line if isinstance(node, Scalar) else node.line
-        self.source.hide(node.line, node.column, last)
+        start: Mark = node.start_mark
+        end: Mark = node.end_mark if isinstance(node, Scalar) else start
+        self.source.hide(start.line, start.column, end.line)
         for child in _children(node):
             self._hide(child)
 
@@ -142,8 +148,7 @@ class Converter:
             where, message = key, f"field `{last}` is required here"
         else:
             where, message = (key if last == "[key]" else node), _message(error)
-        self.ok = False
-        self.problems.add(Problem(self.source.place(where.line, where.column), message, "", self.source))
+        self._add(where, message)
 
 
 def _message(error: Any) -> str:
@@ -155,10 +160,10 @@ def _message(error: Any) -> str:
 
 
 def _found(node: Scalar) -> str:
-    if node.plain and node.text in NULLS:
-        return "nothing" if not node.text else "null"
-    text = visible(node.text)
-    return f"`{text}`" if len(text) <= 40 else f"`{text[:40]}…` ({len(node.text)} characters)"
+    if is_null(node):
+        return "null" if node.value else "nothing"
+    text = visible(node.value)
+    return f"`{text}`" if len(text) <= 40 else f"`{text[:40]}…` ({len(node.value)} characters)"
 
 
 def _harmless(name: str, text: str) -> bool:
@@ -180,16 +185,3 @@ def _step(node: Node, step: Any) -> tuple[Node, Node] | None:
     if isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
         return node.items[step], node.items[step]
     return None
-
-
-def locate(node: Node, path: Sequence[Any]) -> tuple[Node, bool]:
-    """The node at a path of keys and indices, or the nearest one above it; the flag says whether it was reached."""
-    for step in path:
-        found = _step(node, step)
-        if found is None:
-            return node, False
-        node = found[1]
-    return node, True
-
-
-__all__ = ["Converter", "Refused", "locate"]

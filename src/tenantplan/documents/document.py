@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from tenantplan.documents.convert import locate
-from tenantplan.documents.nodes import MapNode
+from tenantplan.documents.places import Place, locate
 from tenantplan.documents.source import Problem, Source, SourceText
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document: its metadata, its `spec` as the kind's model, and where it starts."""
 
@@ -20,19 +19,19 @@ class Document:
     name: str
     labels: Mapping[str, str]
     renamed_from: str | None
+    adopt: bool
     spec: BaseModel
     source: Source
-    node: MapNode = field(repr=False, compare=False)
+    places: Place = field(repr=False, compare=False)
     text: SourceText = field(repr=False, compare=False)
 
     def at(self, *path: str | int) -> Source:
         """The place of the value at a path such as ("spec", "members", 0, "user"), or of the nearest one above it."""
-        node, _ = locate(self.node, path)
-        return self.text.place(node.line, node.column)
+        return self.text.place(*locate(self.places, path)[0])
 
     def has(self, *path: str | int) -> bool:
         """Whether the author wrote something at this path."""
-        return locate(self.node, path)[1]
+        return locate(self.places, path)[1]
 
     def problem(self, message: str, *path: str | int, hint: str = "") -> Problem:
         """A mistake in this document, shown at a path."""

@@ -3,65 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel
 
 from tenantplan.documents.characters import visible
 from tenantplan.documents.convert import Converter
 from tenantplan.documents.document import Document
+from tenantplan.documents.envelope import API_VERSION, Envelope, Metadata
 from tenantplan.documents.files import read_files
-from tenantplan.documents.nodes import NULLS, MapNode, Node, Refused, Scalar, parse
-from tenantplan.documents.shape import Unread
+from tenantplan.documents.nodes import MapNode, Mark, Node, Refused, Scalar, is_null, parse
+from tenantplan.documents.places import places_of
 from tenantplan.documents.source import Problem, Problems, Source, SourceText
-from tenantplan.documents.spec import Spec
 from tenantplan.documents.suggest import did_you_mean, listing
 from tenantplan.errors import ManifestError
 
-API_VERSION: Literal["tenantplan/v1"] = "tenantplan/v1"
-LABEL_KEY = r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?"
-LABEL_VALUE = r"([A-Za-z0-9]([A-Za-z0-9._@:-]{0,61}[A-Za-z0-9])?)?"
+__all__ = ["API_VERSION", "Extend", "Metadata", "NameRule", "load"]
+
+_ESCAPED = re.compile(r"\\[xuU\r\n]")  # in double quotes, the one other way to spell a word
+
 NameRule = Callable[[str], str | None]
+Extend = Callable[[list[Document]], tuple[Mapping[str, type[BaseModel]], Mapping[str, NameRule]]]
 
 
-def _fits(pattern: str, what: str) -> Callable[[str], str]:
-    compiled = re.compile(pattern)
+@dataclass(frozen=True)
+class _Kinds:
+    """The models and name rules by kind; `unsure` when there may be more kinds, whose definitions are wrong."""
 
-    def check(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise ValueError(
-                f"a label's {what} is at most 63 letters, digits and . _ -, with a letter or digit at both ends"
-            )
-        return text
-
-    return check
-
-
-LabelKey = Annotated[
-    str, AfterValidator(_fits(LABEL_KEY, "key")), Field(json_schema_extra={"pattern": f"^{LABEL_KEY}$"})
-]
-LabelValue = Annotated[
-    str, AfterValidator(_fits(LABEL_VALUE, "value")), Field(json_schema_extra={"pattern": f"^{LABEL_VALUE}$"})
-]
-
-
-class Metadata(Spec):
-    """What every document says about itself."""
-
-    name: str = Field(description="The document's name: with its kind, its identity.")
-    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, description="Free labels, to select documents by.")
-    renamed_from: str | None = Field(
-        default=None, description="The name it had before; what it owns is renamed in place."
-    )
-
-
-class _Envelope(Spec):
-    api_version: Literal["tenantplan/v1"]
-    kind: str
-    metadata: Metadata
-    spec: Annotated[Any, Unread()]
+    specs: Mapping[str, type[BaseModel]]
+    rules: Mapping[str, NameRule]
+    unsure: bool = False
 
 
 def load(
@@ -69,73 +42,125 @@ def load(
     paths: Sequence[str | Path],
     kinds: Mapping[str, type[BaseModel]],
     name_rules: Mapping[str, NameRule] | None = None,
+    *,
+    definitions: str | None = None,
+    extend: Extend | None = None,
 ) -> list[Document]:
     """The documents of all YAML files at or under `paths` (relative to `root`), in order of path and line.
 
     `kinds` maps a kind to the model of its spec, `name_rules` a kind to what is wrong with a name (None: nothing).
+    Documents of the kind `definitions`, wherever they stand, are handed to `extend` first; it returns the kinds and
+    name rules that they define, and may raise ManifestError. It is not called when there are none, or one is wrong.
     Raises ManifestError with every problem of every file, and when there is no document at all: an empty manifest is
     more likely a wrong path than a wish to have nothing.
     """
-    problems = Problems()
-    documents: list[Document] = []
-    for source in read_files(Path(root), paths, problems):
-        for node in parse(source, problems):
-            document = _document(node, source, problems, kinds, name_rules or {})
-            if document:
-                documents.append(document)
+    problems, refused = Problems(), list[str]()
+    known = _Kinds(kinds, name_rules or {})
+    sources: Iterable[SourceText] = read_files(Path(root), paths, problems)
+    if definitions and extend:
+        sources = list(sources)
+        known, refused = _extended(known, sources, definitions, extend)
+    documents = [document for source in sources for document in _documents(source, problems, known)]
     if not documents and not problems:
         shown = ", ".join(str(path) for path in paths) or "the fleet file's manifests"
         problems.add(Problem(Source(shown, 1, 1), "nothing declared: no YAML document found here", "check the path"))
-    if problems:
-        raise ManifestError(problems.texts())
+    if problems or refused:
+        raise ManifestError(refused + problems.texts())
     return documents
 
 
-def _document(
-    node: Node,
-    source: SourceText,
-    problems: Problems,
-    kinds: Mapping[str, type[BaseModel]],
-    rules: Mapping[str, NameRule],
-) -> Document | None:
+def _extended(
+    known: _Kinds, sources: Iterable[SourceText], definitions: str, extend: Extend
+) -> tuple[_Kinds, list[str]]:
+    """The kinds with those that documents define, and what `extend` refused.
+
+    What is wrong with a document itself is found again, and reported, when all documents are read.
+    """
+    problems = Problems()
+    found: list[Document] = []
+    for source in sources:
+        if definitions in source.text or _ESCAPED.search(source.text):
+            found += _documents(source, problems, known, only=definitions)
+    if problems or not found:
+        return replace(known, unsure=bool(problems)), []
+    try:
+        specs, rules = extend(found)
+    except ManifestError as error:
+        return replace(known, unsure=True), error.problems
+    new = {kind: rule for kind, rule in rules.items() if kind not in known.specs}  # what exists stays as it is
+    return _Kinds({**specs, **known.specs}, {**known.rules, **new}), []
+
+
+def _documents(source: SourceText, problems: Problems, known: _Kinds, only: str | None = None) -> Iterator[Document]:
+    """The documents of one file that could be accepted, or just those of one kind."""
+    for node in parse(source, problems):
+        if only is None or _is(node, only):
+            document = _document(node, source, problems, known)
+            if document:
+                yield document
+
+
+def _document(node: Node, source: SourceText, problems: Problems, known: _Kinds) -> Document | None:
     converter = Converter(source, problems)
-    if isinstance(node, Refused) or (isinstance(node, Scalar) and node.plain and node.text in NULLS):
+    if isinstance(node, Refused) or is_null(node):
         return None  # already reported, or nothing between two `---`
     if not isinstance(node, MapNode):
         converter.report(node, "expected a document with apiVersion, kind, metadata and spec")
         return None
-    kind = _kind(node, converter, kinds)
-    envelope = converter.model(_Envelope, node)
-    spec = converter.model(kinds[kind], node.entries["spec"][1]) if kind and "spec" in node.entries else None
-    if kind in rules and kind is not None:
-        _judge_names(node, rules[kind], converter)
-    if not converter.ok or not isinstance(envelope, _Envelope) or kind is None or spec is None:
+    kind, content = _kind(node, converter, known), node.get("spec")
+    envelope = converter.model(Envelope, node)
+    spec = converter.model(known.specs[kind], content) if kind is not None and content is not None else None
+    if kind is not None and kind in known.rules:
+        _judge_names(node, known.rules[kind], converter)
+    if not converter.ok or not isinstance(envelope, Envelope) or kind is None or spec is None:
         return None
-    metadata = envelope.metadata
-    place = source.place(node.line, node.column)
-    return Document(kind, metadata.name, metadata.labels, metadata.renamed_from, spec, place, node, source)
+    return _accepted(kind, envelope.metadata, spec, node, source)
 
 
-def _kind(node: MapNode, converter: Converter, kinds: Mapping[str, type[BaseModel]]) -> str | None:
-    found = node.entries.get("kind", (None, None))[1]
-    if not isinstance(found, Scalar) or found.text in kinds:
-        return found.text if isinstance(found, Scalar) else None
-    if found.text == "Fleet":
+def _accepted(kind: str, metadata: Metadata, spec: BaseModel, node: MapNode, source: SourceText) -> Document:
+    start: Mark = node.start_mark
+    return Document(
+        kind=kind,
+        name=metadata.name,
+        labels=metadata.labels,
+        renamed_from=metadata.renamed_from,
+        adopt=metadata.adopt,
+        spec=spec,
+        source=source.place(start.line, start.column),
+        places=places_of(node),
+        text=source,
+    )
+
+
+def _kind(node: MapNode, converter: Converter, known: _Kinds) -> str | None:
+    """The kind that a document has, or None after reporting one that does not exist."""
+    found = node.get("kind")
+    if not isinstance(found, Scalar):
+        return None
+    if found.value in known.specs:
+        return found.value
+    kinds = known.specs
+    if found.value == "Fleet":
         converter.report(found, "kind Fleet belongs in tenantplan.yaml, not in a manifest", f"kinds: {listing(kinds)}")
-    else:
-        hint = did_you_mean(found.text, kinds) or f"kinds: {listing(kinds)}"
-        converter.report(found, f"unknown kind `{visible(found.text[:80])}`", hint)
+    elif not known.unsure:
+        hint = did_you_mean(found.value, kinds) or f"kinds: {listing(kinds)}"
+        converter.report(found, f"unknown kind `{visible(found.value[:80])}`", hint)
     return None
+
+
+def _is(node: Node, kind: str) -> bool:
+    found = node.get("kind") if isinstance(node, MapNode) else None
+    return isinstance(found, Scalar) and found.value == kind
 
 
 def _judge_names(node: MapNode, rule: NameRule, converter: Converter) -> None:
     """Report what the kind's rule finds wrong with the names a document gives itself."""
-    metadata = node.entries.get("metadata", (None, None))[1]
+    metadata = node.get("metadata")
     if not isinstance(metadata, MapNode):
         return
     for field in ("name", "renamedFrom"):
-        found = metadata.entries.get(field, (None, None))[1]
-        if isinstance(found, Scalar) and not (found.plain and found.text in NULLS):
-            wrong = rule(found.text)
+        found = metadata.get(field)
+        if isinstance(found, Scalar) and not is_null(found):
+            wrong = rule(found.value)
             if wrong:
                 converter.report(found, f"`{field}`: {wrong}")

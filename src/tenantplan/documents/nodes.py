@@ -1,16 +1,27 @@
 """YAML events into a tree of nodes that know their place; nothing here knows types: a scalar is the text typed.
 
 libyaml's events are read one by one, never composed: depth and size are checked before anything is built, so neither
-Python's nor C's stack is at risk, and an alias is seen before it could be expanded.
+Python's nor C's stack is at risk, and an alias is seen before it could be expanded. A tree lives only until its
+document is converted; what is kept of it is `places`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
 from tenantplan.documents.characters import describe, first_refused
 from tenantplan.documents.source import Problem, Problems, SourceText
@@ -21,46 +32,45 @@ MAX_DOCUMENTS = 50_000  # of one file
 MAX_SCALAR = 65_536  # characters
 NULLS = ("", "~", "null")
 
-
-@dataclass(slots=True)
-class Scalar:
-    """The text of a value; `plain` without quotes. Lines and columns count from 0."""
-
-    text: str
-    plain: bool
-    line: int
-    column: int
-    last_line: int
+Event = Any  # of yaml.events: its stubs say that marks may be missing, which libyaml's never are
+Mark = Any  # `line` and `column`, both from 0
+Scalar = ScalarEvent  # a scalar is the parser's event as it came: `value` is its text, `style` is empty without quotes
 
 
 @dataclass(slots=True)
 class ListNode:
     """A list."""
 
-    line: int
-    column: int
-    items: list[Node] = field(default_factory=list)
+    start_mark: Mark
+    items: list[Node]
 
 
 @dataclass(slots=True)
 class MapNode:
     """A mapping: key -> the key as it was typed, and its value."""
 
-    line: int
-    column: int
-    entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
+    start_mark: Mark
+    entries: dict[str, tuple[Scalar, Node]]
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, None when there is no such key."""
+        return self.entries[key][1] if key in self.entries else None
 
 
 @dataclass(slots=True)
 class Refused:
     """Stands where a value was refused and reported, so that nothing more is said about it."""
 
-    line: int
-    column: int
+    start_mark: Mark
 
 
 Node = Scalar | ListNode | MapNode | Refused
-Event = Any  # of yaml.events: its stubs say that marks may be missing, which libyaml's never are
+Entries = dict[str, tuple[Scalar, Node]]
+
+
+def is_null(node: Node) -> bool:
+    """Whether a node says that there is no value."""
+    return type(node) is Scalar and not node.style and node.value in NULLS
 
 
 class _Stop(Exception):
@@ -69,21 +79,17 @@ class _Stop(Exception):
 
 def parse(source: SourceText, problems: Problems) -> Iterator[Node]:
     """The root node of every document of a file; problems are added, and a syntax error ends the file."""
-    builder = _Builder(source, problems)
+    documents = 0
     try:
-        for event in yaml.parse(source.text, Loader=yaml.CSafeLoader):
-            kind = type(event)
-            if kind is yaml.ScalarEvent:
-                builder.scalar(event)
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                builder.open(event)
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                builder.close()
-            elif kind is yaml.AliasEvent:
-                builder.alias(event)
-            elif kind is yaml.DocumentEndEvent:
-                yield builder.finish()
-                builder.enough(event)
+        read = yaml.CSafeLoader(source.text).get_event
+        builder = _Builder(source, problems, read)
+        for event in iter(read, None):
+            if type(event) is DocumentStartEvent:
+                root = builder.document()
+            elif type(event) is DocumentEndEvent:
+                documents += 1
+                yield root
+                builder.enough(event, documents)
     except yaml.MarkedYAMLError as error:
         problems.add(_syntax(source, error))
     except _Stop:
@@ -91,107 +97,113 @@ def parse(source: SourceText, problems: Problems) -> Iterator[Node]:
 
 
 class _Builder:
-    """The tree under construction: a stack of open collections, each with the key that waits for its value."""
+    """Reads the values of one file, each with all that is in it; `depth` is the number of collections around one."""
 
-    def __init__(self, source: SourceText, problems: Problems) -> None:
+    def __init__(self, source: SourceText, problems: Problems, read: Callable[[], Event]) -> None:
         self.source, self.problems = source, problems
-        self.documents = 0
-        self._stack: list[tuple[MapNode | ListNode, list[Scalar | Refused]]] = []
-        self._root: Node = Refused(0, 0)
-        self._nodes = 0
+        self._read = read
+        self._left = MAX_NODES
 
-    def scalar(self, event: Event) -> None:
-        """Add a scalar."""
-        start, text = event.start_mark, event.value
-        node: Node = Scalar(text, not event.style, start.line, start.column, event.end_mark.line)
-        bad = None if text.isprintable() else first_refused(text)
-        if event.anchor is not None or event.tag is not None:
-            node = self._decorated(event)
-        elif bad:
-            node = self._refuse(event, f"{describe(bad)} is not allowed in a value", "use visible characters")
-        elif len(text) > MAX_SCALAR:
-            node = self._refuse(event, f"this text is longer than {MAX_SCALAR:,} characters")
-        self._add(node, event)
+    def document(self) -> Node:
+        """The root of the document that has started."""
+        self._left = MAX_NODES
+        return self._value(self._read(), 0)
 
-    def open(self, event: Event) -> None:
-        """Enter a mapping or list."""
-        mark = event.start_mark
-        if len(self._stack) >= MAX_DEPTH:
-            self.stop(event, f"nested deeper than {MAX_DEPTH} levels")
-        if event.anchor is not None or event.tag is not None:
-            self._decorated(event)
-        kind = MapNode if type(event) is yaml.MappingStartEvent else ListNode
-        node = kind(mark.line, mark.column)
-        self._add(node, event)
-        self._stack.append((node, []))
-
-    def close(self) -> None:
-        """Leave the innermost mapping or list."""
-        self._stack.pop()
-
-    def alias(self, event: Event) -> None:
-        """Refuse an alias."""
-        self._add(self._refuse(event, "aliases (*name) are not supported", _NO_ALIAS), event)
-
-    def finish(self) -> Node:
-        """The document that has ended."""
-        self.documents += 1
-        self._nodes = 0
-        return self._root
-
-    def enough(self, event: Event) -> None:
+    def enough(self, event: Event, documents: int) -> None:
         """End the file when it holds more documents or more mistakes than anyone would read."""
-        if self.documents > MAX_DOCUMENTS:
-            self.stop(event, f"more than {MAX_DOCUMENTS:,} documents in one file")
+        if documents > MAX_DOCUMENTS:
+            self._stop(event, f"more than {MAX_DOCUMENTS:,} documents in one file")
         if self.problems.full(self.source.path):
             raise _Stop
 
-    def stop(self, event: Event, message: str) -> None:
-        """Report a problem that makes the rest of the file not worth reading."""
-        self._refuse(event, message)
-        raise _Stop
+    def _value(self, event: Event, depth: int) -> Node:
+        if type(event) is Scalar or type(event) is AliasEvent:
+            return self._scalar(event)
+        self._enter(event, depth)
+        return self._inside(event, depth + 1)
 
-    def _add(self, node: Node, event: Event) -> None:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            self.stop(event, f"more than {MAX_NODES:,} values in one document")
-        if not self._stack:
-            self._root = node
-            return
-        parent, waiting = self._stack[-1]
-        if isinstance(parent, ListNode):
-            parent.items.append(node)
-        elif waiting:
-            key = waiting.pop()
-            if isinstance(key, Scalar):
-                parent.entries[key.text] = (key, node)
-        else:
-            waiting.append(self._key(node, parent, event))
+    def _scalar(self, event: Event) -> Scalar | Refused:
+        node: Scalar | Refused = event
+        if type(event) is AliasEvent:
+            node = self._refuse(event, "aliases (*name) are not supported", _NO_ALIAS)
+        elif event.anchor is not None or event.tag is not None:
+            node = self._decorated(event)
+        elif not event.value.isprintable() and (bad := first_refused(event.value)):
+            node = self._refuse(event, f"{describe(bad)} is not allowed in a value", "use visible characters")
+        elif len(event.value) > MAX_SCALAR:
+            node = self._refuse(event, f"this text is longer than {MAX_SCALAR:,} characters")
+        self._left -= 1
+        return node if self._left >= 0 else self._too_many(event)
 
-    def _key(self, node: Node, parent: MapNode, event: Event) -> Scalar | Refused:
-        if isinstance(node, Refused):
-            return node
-        if not isinstance(node, Scalar) or (node.plain and node.text in NULLS):
+    def _enter(self, event: Event, depth: int) -> None:
+        """Judge a collection before anything in it is read."""
+        if depth >= MAX_DEPTH:
+            self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
+        if event.anchor is not None or event.tag is not None:
+            self._decorated(event)
+        self._left -= 1
+        if self._left < 0:
+            self._too_many(event)
+
+    def _inside(self, start: Event, depth: int) -> MapNode | ListNode:
+        if type(start) is MappingStartEvent:
+            return self._mapping(start, depth)
+        items: list[Node] = []
+        while type(event := self._read()) is not SequenceEndEvent:
+            items.append(self._value(event, depth))
+        return ListNode(start.start_mark, items)
+
+    def _mapping(self, start: Event, depth: int) -> MapNode:
+        entries: Entries = {}
+        while type(event := self._read()) is not MappingEndEvent:
+            key = self._key(event, entries, depth)
+            value = self._value(self._read(), depth)
+            if key is not None:
+                entries[key.value] = (key, value)
+        return MapNode(start.start_mark, entries)
+
+    def _key(self, event: Event, entries: Entries, depth: int) -> Scalar | None:
+        """The key that an event is, or None after refusing it."""
+        if type(event) is MappingStartEvent or type(event) is SequenceStartEvent:
+            self._enter(event, depth)
+            self._refuse(event, "a key must be text")
+            self._inside(event, depth + 1)
+            return None
+        key = self._scalar(event)
+        return None if isinstance(key, Refused) or self._bad_key(key, event, entries) else key
+
+    def _bad_key(self, key: Scalar, event: Event, entries: Entries) -> Refused | None:
+        """What stands for a text that cannot be a key here, after refusing it; None when it can."""
+        text = key.value
+        if is_null(key):
             return self._refuse(event, "a key must be text")
-        if node.plain and node.text == "<<":
+        if text == "<<" and not key.style:
             return self._refuse(event, "merge keys (<<) are not supported", _NO_ALIAS)
-        if node.text in parent.entries:
-            first = parent.entries[node.text][0]
-            message = f"`{node.text[:80]}` is given twice; first at line {first.line + 1}"
+        if text in entries:
+            first: Mark = entries[text][0].start_mark
+            message = f"`{text[:80]}` is given twice; first at line {first.line + 1}"
             return self._refuse(event, message, "keep one of the two")
-        if not node.text.isprintable():
+        if not text.isprintable():
             return self._refuse(event, "a key may not hold line breaks, tabs or characters that cannot be seen")
-        return node
+        return None
+
+    def _too_many(self, event: Event) -> NoReturn:
+        self._stop(event, f"more than {MAX_NODES:,} values in one document")
 
     def _decorated(self, event: Event) -> Refused:
         if event.anchor is not None:
             return self._refuse(event, "anchors (&name) are not supported", _NO_ALIAS)
         return self._refuse(event, "tags (!name) are not supported", "write the value without the tag")
 
+    def _stop(self, event: Event, message: str) -> NoReturn:
+        """Report a problem that makes the rest of the file not worth reading."""
+        self._refuse(event, message)
+        raise _Stop
+
     def _refuse(self, event: Event, message: str, hint: str = "") -> Refused:
         mark = event.start_mark
         self.problems.add(Problem(self.source.place(mark.line, mark.column), message, hint, self.source))
-        return Refused(mark.line, mark.column)
+        return Refused(mark)
 
 
 _NO_ALIAS = "write the value out, or give it to many organizations through a Tier"

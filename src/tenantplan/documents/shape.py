@@ -10,7 +10,7 @@ import enum
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -35,6 +35,11 @@ class Shape:
     item: Shape | None = None
     value: Shape | None = None
     model: type[BaseModel] | None = None
+
+    @cached_property
+    def words(self) -> bool:
+        """Whether every scalar is text, but for null: no guess about it is needed."""
+        return self.text and not (self.flag or self.whole or self.real)
 
     @property
     def expected(self) -> str:

@@ -205,6 +205,25 @@ def test_places_of_values(tmp_path: Path) -> None:
     assert document.has("spec", "items", 1) and not document.has("spec", "count")
 
 
+def test_a_place_that_is_no_place_is_the_nearest_one_above(tmp_path: Path) -> None:
+    (document,) = read(tmp_path, a_document("  items:\n    - { size: 1 }\n  title:\n    x\n"))
+    assert str(document.at()) == "a.yaml:1:1" and document.has()
+    assert str(document.at("spec", "title")) == "a.yaml:8:5"
+    for path in (("spec", "title", "x"), ("spec", "title", 0), ("spec", "items", "size"), ("spec", 0), (0,)):
+        assert not document.has(*path)
+    assert str(document.at("spec", "items", 0, "nothing", "at", 1)) == str(document.at("spec", "items", 0))
+    shown = str(document.problem("wrong", "spec", "items", 0, "size", hint="better"))
+    assert shown == "a.yaml:6:15: wrong\n    6 |     - { size: 1 }\n      |               ^\n  better"
+
+
+def test_a_document_may_ask_to_adopt_what_exists(tmp_path: Path) -> None:
+    text = a_document("  {}\n")
+    assert read(tmp_path, text)[0].adopt is False
+    assert read(tmp_path, text.replace("name: one", "name: one, adopt: true"))[0].adopt is True
+    (found,) = problems(tmp_path, text.replace("name: one", "name: one, adopt: yes"))
+    assert "a.yaml:3:31: expected true or false, got `yes`" in found
+
+
 def test_paths_missing_linked_looping_and_hidden(tmp_path: Path) -> None:
     fleet = tmp_path / "fleet"
     fleet.mkdir()
