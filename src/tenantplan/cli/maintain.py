@@ -1,0 +1,75 @@
+"""`tenantplan maintain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tenantplan.cli.common import settings
+from tenantplan.errors import NotFound, TenantplanError
+
+if TYPE_CHECKING:
+    from tenantplan.inspection.databases import Place
+    from tenantplan.inspection.maintenance import Maintained
+    from tenantplan.inspection.scene import Scene
+
+
+@click.command("maintain")
+@click.option("--vacuum", is_flag=True, help="VACUUM: give the space of deleted rows back to their tables.")
+@click.option("--analyze", is_flag=True, help="ANALYZE: renew what the query planner knows; the default, may be added.")
+@click.option(
+    "--target", multiple=True, metavar="ORGANIZATION", help="Only this one's database (or tenant/NAME); repeatable."
+)
+def command(vacuum: bool, analyze: bool, target: tuple[str, ...]) -> int:
+    """ANALYZE, or with --vacuum VACUUM, the tables that tenantplan made in every database. Changes no row.
+
+    It may run beside an apply. Exit 5 when a database or a table could not be done; the others are.
+    """
+    from tenantplan.inspection import databases, maintenance
+    from tenantplan.inspection import scene as inspection
+
+    scene = inspection.look(settings())
+    if not scene.applied:
+        raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
+    places = databases.places_of(scene, target) if target else databases.places(scene)
+    _beside(scene)
+    statement = maintenance.verb(vacuum, analyze)
+    width = max(len(place.label) for place in places)
+    failures = 0
+    for place, found in maintenance.maintain(scene, places, statement):
+        failures += isinstance(found, TenantplanError) or bool(found.failed)
+        _tell(place, found, statement, width)
+    if failures:
+        click.echo(f"{failures} of {len(places)} databases were not done, or not wholly.", err=True)
+    return 5 if failures else 0
+
+
+def _beside(scene: Scene) -> None:
+    """Says that an apply is at work: it may have to be waited for."""
+    from tenantplan.inspection.scene import activity
+    from tenantplan.rendering.safe import terminal
+
+    holder = activity(scene).holder
+    if holder is not None:
+        click.echo(
+            f"An apply is at work ({terminal(holder.tag)}): what it has locked is waited for, 10 s a table.", err=True
+        )
+
+
+def _tell(place: Place, found: Maintained | TenantplanError, statement: str, width: int) -> None:
+    from tenantplan.rendering.parts import counted
+    from tenantplan.rendering.safe import mask_url, terminal
+
+    label = terminal(place.label).ljust(width)
+    if isinstance(found, TenantplanError):
+        message = f"{found.where}: {found.message}" if found.where else found.message
+        click.echo(f"  ! {label}  {terminal(place.holder)}  {terminal(mask_url(message))}", err=True)
+        return
+    left = f", {counted(found.left, 'table')} of other roles left alone" if found.left else ""
+    done = f"{statement} of {counted(found.done, 'table')} in {found.seconds:.2f} s{left}"
+    click.echo(f"    {label}  {terminal(place.holder)}  {done}")
+    if found.waited:
+        click.echo(f"      had to wait for {terminal(', '.join(found.waited))}", err=True)
+    for failure in found.failed:
+        click.echo(f"  ! {label}  {terminal(failure)}", err=True)

@@ -1,0 +1,111 @@
+"""`tenantplan report`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tenantplan.cli.common import color, json_option, print_json, settings
+from tenantplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from tenantplan.inspection.reports import Answer, Cell
+
+_CELL = 80
+_EXPIRING = "licenses-expiring"
+
+
+@click.command("report")
+@click.argument("name", required=False)
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, which a spreadsheet does not run as formulas.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), metavar="N", help="At most N rows.")
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), metavar="N", help=f"For {_EXPIRING}: how far to look ahead (30)."
+)
+def command(name: str | None, as_json: bool, as_csv: bool, limit: int | None, days: int | None) -> int:
+    """Answer a question about the fleet: tenants, licenses, metrics, errors, databases. Without NAME: list the reports.
+
+    Exit 5 when a database could not be asked; the others are shown.
+    """
+    if as_json and as_csv:
+        raise UsageError("give either --json or --csv")
+    if name is None:
+        _list(as_json)
+        return 0
+    from tenantplan.inspection import reports
+
+    report = reports.known(name)
+    if days is not None and name != _EXPIRING:
+        raise UsageError(f"--days is for {_EXPIRING} alone")
+    found = reports.answer(settings(), name, limit=limit, days=days or 30)
+    if as_json:
+        print_json([dict(zip(found.columns, map(_masked, row), strict=True)) for row in found.rows])
+    elif as_csv:
+        from tenantplan.rendering.spreadsheet import csv_text
+
+        click.echo(csv_text(found.columns, found.rows), nl=False)
+    else:
+        _show(found, report.empty)
+    return _lost(found)
+
+
+def _list(as_json: bool) -> None:
+    from tenantplan.inspection.reports import REPORTS
+    from tenantplan.rendering.text import table
+
+    if as_json:
+        print_json([{"name": name, "about": report.about} for name, report in REPORTS.items()])
+        return
+    lines = [(name, report.about) for name, report in REPORTS.items()]
+    click.echo(table(("REPORT", "WHAT IT SHOWS"), lines, color=color()), nl=False)
+
+
+def _show(found: Answer, empty: str) -> None:
+    from tenantplan.rendering.text import table
+
+    if not found.rows:
+        click.echo(empty)
+        return
+    headers = [column.removesuffix("_bytes").replace("_", " ").upper() for column in found.columns]
+    lines = [[_shown(*pair) for pair in zip(found.columns, row, strict=True)] for row in found.rows]
+    click.echo(table(headers, lines, color=color()), nl=False)
+    if "counted_since" in found.columns:
+        click.echo(
+            "\nAn index without a date was counted since its database was made, or since the server last crashed."
+        )
+
+
+def _shown(column: str, cell: Cell) -> Cell:
+    from tenantplan.rendering.parts import clipped
+    from tenantplan.rendering.safe import mask_url
+
+    if column.endswith("_bytes") and isinstance(cell, int):
+        return _size(cell)
+    return clipped(mask_url(cell), _CELL) if isinstance(cell, str) else cell
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit that fits."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TB"
+
+
+def _masked(cell: Cell) -> Cell:
+    from tenantplan.rendering.safe import mask_url
+
+    return mask_url(cell) if isinstance(cell, str) else cell
+
+
+def _lost(found: Answer) -> int:
+    """Names on stderr what is missing; the exit code."""
+    from tenantplan.rendering.safe import mask_url, terminal
+
+    for finding in found.lost:
+        click.echo(f"  ! {terminal(finding.address)}  {terminal(mask_url(finding.message))}; not shown", err=True)
+    return 5 if found.lost else 0

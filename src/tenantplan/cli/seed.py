@@ -1,0 +1,40 @@
+"""`tenantplan seed`."""
+
+from __future__ import annotations
+
+import click
+
+from tenantplan.cli.common import settings
+from tenantplan.errors import UsageError
+
+
+@click.command("seed")
+@click.option("--demo", is_flag=True, help="Demo rows: 24 hours of metrics, errors, deployments, uploads, files.")
+@click.option("--tenants", type=click.IntRange(1), metavar="N", help="Metrics and errors for the first N tenants only.")
+@click.option("--seed", "number", type=int, default=0, metavar="N", help="Other rows for another number (0).")
+@click.option("--remove", is_flag=True, help="Take the demo rows away.")
+def command(demo: bool, tenants: int | None, number: int, remove: bool) -> None:
+    """Fill the tables that applications write, for the tenants and projects of a development fleet.
+
+    Again, it replaces the demo rows; rows that are not demo rows are never touched. Exit 3 for any other fleet.
+    """
+    if not demo:
+        raise UsageError(
+            "say what to seed: --demo",
+            hint="seed --demo fills metrics, errors, deployments, uploads and files of a development fleet with demo rows;"
+            " seed --demo --remove takes them away",
+        )
+    if remove and tenants is not None:
+        raise UsageError("--remove takes all demo rows away: it has no --tenants")
+    from tenantplan.inspection import demo as seeding
+
+    fleet = settings()
+    if remove:
+        click.echo(f"Removed: {_counted(seeding.remove(fleet))}.")
+        return
+    click.echo(f"Demo rows: {_counted(seeding.seed(fleet, number, tenants))}.")
+    click.echo("Look at them: tenantplan report. Take them away: tenantplan seed --demo --remove.")
+
+
+def _counted(found: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {table}" for table, count in found.items())

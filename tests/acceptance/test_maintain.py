@@ -1,0 +1,144 @@
+"""`maintain`: VACUUM and ANALYZE of every database, none of them in another's way (D11)."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from acceptance.harness import Fleet
+from acceptance.test_budget import Watch
+
+DEDICATED = "database: { mode: dedicated }"
+BROKEN = "CREATE OR REPLACE FUNCTION {0} RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN {1} RETURN 1; END $$"
+
+
+@pytest.fixture
+def running(fleet: Fleet) -> Fleet:
+    fleet.organization("acme")
+    fleet.organization("msf", DEDICATED)
+    fleet.organization("wwf", DEDICATED)
+    fleet.apply()
+    return fleet
+
+
+def counts(fleet: Fleet, database: str, column: str = "analyze_count") -> dict[str, int]:
+    fleet.rows("SELECT pg_stat_clear_snapshot()", database=database)
+    found = fleet.rows(f"SELECT relname, {column} FROM pg_stat_user_tables", database=database)
+    return dict(found)  # type: ignore[arg-type]
+
+
+def settled(fleet: Fleet, database: str, column: str = "analyze_count") -> dict[str, int]:
+    """The counts once the sessions that made them have ended, which is when the server has them."""
+    deadline = time.monotonic() + 10
+    while 0 in (found := counts(fleet, database, column)).values() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def test_analyze_in_every_database(running: Fleet) -> None:
+    result = running.run("maintain")
+    for database in (running.main_database, running.database("msf"), running.database("wwf")):
+        assert set(settled(running, database).values()) == {1}
+        assert set(counts(running, database, "vacuum_count").values()) == {0}
+        (line,) = [line for line in result.out.splitlines() if f"primary/{database} " in line]
+        assert "ANALYZE of" in line and " s" in line
+    assert result.err == ""
+
+
+@pytest.mark.parametrize(("flags", "analyzed"), [(["--vacuum"], 0), (["--vacuum", "--analyze"], 1)])
+def test_vacuum_of_one_organization(running: Fleet, flags: list[str], analyzed: int) -> None:
+    running.run("maintain", *flags, "--target", "msf")
+    assert set(settled(running, running.database("msf"), "vacuum_count").values()) == {1}
+    assert set(counts(running, running.database("msf")).values()) == {analyzed}
+    for other in (running.main_database, running.database("wwf")):
+        assert set(counts(running, other, "vacuum_count").values()) == {0}
+
+
+def test_a_target_in_shared_mode_and_one_that_is_unknown(running: Fleet) -> None:
+    assert running.main_database in running.run("maintain", "--target", "acme", "--target", "acme").out
+    assert set(counts(running, running.database("msf")).values()) == {0}
+    assert "did you mean `msf`" in running.run("maintain", "--target", "mfs", code=1).err
+
+
+def test_a_table_that_fails_does_not_stop_the_others(running: Fleet) -> None:
+    database = running.database("msf")
+    with running.server.connect(dbname=database) as connection:
+        connection.execute(BROKEN.format("public.f(int)", "").encode())
+        connection.execute("CREATE TABLE public.aaa AS SELECT 1 AS a")
+        connection.execute("CREATE INDEX ON public.aaa (public.f(a))")
+        connection.execute(BROKEN.format("public.f(int)", "RAISE EXCEPTION E'no\\x1b[2J';").encode())
+    result = running.run("maintain", code=5)
+    assert "public.aaa: P0001 no\\x1b[2J" in result.err
+    assert "1 of 3 databases" in result.err
+    done = settled(running, running.database("wwf"))
+    assert set(done.values()) == {1}
+    assert {k: v for k, v in counts(running, database).items() if v == 0} == {"aaa": 0}
+
+
+def test_tables_of_other_roles_and_databases_of_others_are_left_alone(running: Fleet) -> None:
+    """What an expression index runs there is somebody else's code."""
+    foreign = f"o{running.id}_foreign"
+    running.execute(f"CREATE DATABASE {foreign} OWNER tp_admin", database="postgres")
+    try:
+        with running.server.connect(dbname=foreign) as connection:
+            connection.execute("CREATE TABLE theirs AS SELECT 1 AS a")
+        database = running.database("msf")
+        running.execute(BROKEN.format("public.g(int)", ""), database=database)
+        running.execute("CREATE TABLE public.theirs AS SELECT 1 AS a", database=database)
+        running.execute("CREATE INDEX ON public.theirs (public.g(a))", database=database)
+        running.execute(BROKEN.format("public.g(int)", "RAISE EXCEPTION 'it ran';"), database=database)
+        result = running.run("maintain", "--vacuum", "--analyze")
+        assert "1 table of other roles left alone" in result.out
+        assert "it ran" not in result.err
+        assert foreign not in result.out
+        assert counts(running, foreign) == {"theirs": 0}
+    finally:
+        running.execute(f"DROP DATABASE {foreign} WITH (FORCE)", database="postgres")
+
+
+def test_a_lock_is_waited_for_and_not_for_ever(running: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tenantplan.inspection import maintenance
+
+    def holding(seconds: float) -> threading.Timer:
+        holder = running.connect(running.database("msf"))
+        holder.autocommit = False
+        holder.execute("LOCK TABLE public.donors IN ACCESS EXCLUSIVE MODE")
+        timer = threading.Timer(seconds, holder.close)
+        timer.start()
+        return timer
+
+    timer = holding(1.0)
+    assert "had to wait for public.donors" in running.run("maintain").err
+    timer.join()
+    monkeypatch.setattr(maintenance, "PATIENCE", "300ms")
+    timer = holding(4.0)
+    assert "public.donors: still locked after 300ms" in running.run("maintain", code=5).err
+    timer.join()
+
+
+def test_an_apply_at_work_is_said(running: Fleet) -> None:
+    from tenantplan.postgres.lock import KEY
+
+    with running.server.connect(dbname=running.main_database) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [KEY])
+        result = running.run("maintain", "--target", "msf")
+    assert "An apply is at work" in result.err
+
+
+def test_what_cannot_be_reached_is_named_and_the_budget_is_kept(fleet: Fleet) -> None:
+    fleet.settings("maxConnections: 3\nservers: { primary: { maxConnections: 3 } }")
+    for number in range(6):
+        fleet.organization(f"org-{number}", DEDICATED)
+    assert "nothing was applied yet" in fleet.run("maintain", code=1).err
+    fleet.apply()
+    fleet.execute(f"ALTER DATABASE {fleet.database('org-3')} ALLOW_CONNECTIONS false", database="postgres")
+    watch = Watch(fleet)
+    watch.start()
+    result = fleet.run("maintain", "--vacuum", code=5)
+    watch.done.set()
+    watch.join()
+    assert 2 <= watch.most <= 3
+    assert fleet.database("org-3") in result.err
+    assert "1 of 7 databases" in result.err
+    assert result.out.count("VACUUM of") == 6

@@ -1,0 +1,135 @@
+"""`seed --demo`: rows that look alive in a development fleet, and nothing else is touched (E10)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acceptance.harness import Fleet
+
+TABLES = ("tenant_metrics", "error_logs", "deployments", "uploads", "files")
+DEVELOPMENT = "development: true"
+
+
+@pytest.fixture
+def stocked(fleet: Fleet) -> Fleet:
+    """A development fleet with three tenants and two projects, and one row of the application in each runtime table."""
+    fleet.settings(DEVELOPMENT)
+    fleet.organization("acme")
+    for name in ("a", "b", "c"):
+        fleet.document("Tenant", name, "{ organization: acme, displayName: T }")
+    fleet.apply()
+    fleet.execute(
+        "WITH p AS (INSERT INTO projects (organization_id, slug)"
+        " SELECT id, s FROM organizations, unnest(ARRAY['shop', 'blog']) s RETURNING id, slug),"
+        " one AS (SELECT id FROM p WHERE slug = 'shop'),"
+        " d AS (INSERT INTO deployments (project_id, log) SELECT id, 'mine' FROM one),"
+        " u AS (INSERT INTO uploads (project_id, filename) SELECT id, 'demo/mine' FROM one)"
+        " INSERT INTO files (project_id, path, size, metadata) SELECT id, 'mine', 1, '{\"demo\": true}' FROM one"
+    )
+    fleet.execute(
+        "WITH t AS (SELECT id FROM tenants WHERE name = 'a'),"
+        " m AS (INSERT INTO tenant_metrics (tenant_id, timestamp, version) SELECT id, now() - interval '9 days', 'mine' FROM t)"
+        " INSERT INTO error_logs (level, source, message) VALUES ('CRITICAL', 'SYSTEM', 'mine')"
+    )
+    return fleet
+
+
+def mine(fleet: Fleet) -> list[Any]:
+    columns = {"tenant_metrics": "version", "error_logs": "message", "deployments": "log"}
+    columns |= {"uploads": "filename", "files": "path"}
+    return [fleet.rows(f"SELECT to_jsonb(x) FROM {t} x WHERE {c} LIKE '%%mine'") for t, c in columns.items()]
+
+
+def sizes(fleet: Fleet) -> dict[str, int]:
+    return {table: fleet.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
+
+
+def test_rows_for_every_tenant_and_project(stocked: Fleet) -> None:
+    kept = mine(stocked)
+    out = stocked.run("seed", "--demo").out
+    found = sizes(stocked)
+    assert all(f"{found[table] - 1:,} {table}" in out for table in TABLES)
+    assert found["tenant_metrics"] > 250
+    assert stocked.rows("SELECT count(DISTINCT project_id) FROM deployments") == [(2,)]
+    assert stocked.rows("SELECT count(DISTINCT project_id) FROM files WHERE upload_id IS NOT NULL") == [(2,)]
+    for table, column in (("tenant_metrics", "additional_data"), ("error_logs", "metadata"), ("files", "metadata")):
+        marked = stocked.rows(f"SELECT count(*) FROM {table} WHERE {column} @> '{{\"demo\": true}}'")[0][0]
+        assert marked == found[table] - (0 if table == "files" else 1)
+    assert stocked.rows("SELECT count(*) FROM tenant_metrics WHERE timestamp > now()") == [(0,)]
+    assert mine(stocked) == kept
+    # What the reports say of it: everybody but the silent one, and an open critical error.
+    assert [r["tenant"] for r in stocked.run("report", "metrics-24h", "--json").json] == ["a", "b", "c"]
+    assert [r["tenant"] for r in stocked.run("report", "inactive-tenants", "--json").json] == ["b"]
+    assert {r["tenant"] for r in stocked.run("report", "critical-errors", "--json").json} == {"a", None}
+    stocked.converged()
+
+
+def test_again_replaces_and_remove_takes_away(stocked: Fleet) -> None:
+    kept, before = mine(stocked), sizes(stocked)
+    shape = "SELECT id, ai_latency, version, active_users IS NULL FROM tenant_metrics ORDER BY id"
+    errors = "SELECT id, level, message, resolved FROM error_logs ORDER BY id"
+    stocked.run("seed", "--demo", "--seed", "7")
+    first, logged, filled = stocked.rows(shape), stocked.rows(errors), sizes(stocked)
+    stocked.run("seed", "--demo", "--seed", "7")
+    assert (stocked.rows(shape), stocked.rows(errors), sizes(stocked)) == (first, logged, filled)
+    stocked.run("seed", "--demo", "--seed", "8")
+    assert stocked.rows(shape) != first
+    stocked.run("seed", "--demo", "--tenants", "1")
+    assert stocked.rows("SELECT count(DISTINCT tenant_id) FROM tenant_metrics") == [(1,)]
+    stocked.run("seed", "--demo", "--remove")
+    assert sizes(stocked) == before == dict.fromkeys(TABLES, 1)
+    assert mine(stocked) == kept
+    assert "Removed: 0 tenant_metrics" in stocked.run("seed", "--demo", "--remove").out
+
+
+def test_any_other_fleet_is_refused(stocked: Fleet) -> None:
+    stocked.run("seed", "--demo")
+    before = sizes(stocked)
+    stocked.settings("development: false")
+    for arguments in ([], ["--remove"]):
+        err = stocked.run("seed", "--demo", *arguments, code=3).err
+        assert "development: true" in err
+    assert sizes(stocked) == before
+
+
+def test_usage(fleet: Fleet) -> None:
+    err = fleet.run("seed", code=1).err
+    assert "--demo" in err
+    assert "fills metrics" in err
+    fleet.run("seed", "--demo", code=3)
+    fleet.settings(DEVELOPMENT)
+    assert "nothing was applied yet" in fleet.run("seed", "--demo", code=1).err
+    fleet.organization("acme")
+    fleet.apply()
+    assert "no tenants and no projects" in fleet.run("seed", "--demo", code=1).err
+    fleet.run("seed", "--demo", "--remove", "--tenants", "1", code=1)
+
+
+def test_ids_are_known_and_nobody_elses() -> None:
+    from uuid import uuid4
+
+    from tenantplan.inspection.demo_rows import FIRST, LAST, demo_id
+
+    made = [demo_id("x", number) for number in range(1000)]
+    assert len(set(made)) == 1000
+    assert all(FIRST <= one <= LAST and one.version == 8 for one in made)
+    assert not any(FIRST <= uuid4() <= LAST for _ in range(1000))
+    assert demo_id("x", 1) == made[1]
+
+
+def test_a_fleet_on_the_embedded_server_is_a_development_one(fleet: Fleet, tmp_path: Path) -> None:
+    from tenantplan.inspection.demo import is_development
+    from tenantplan.settings import load
+
+    settings = load(fleet.root / "tenantplan.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TENANTPLAN_MAIN_URL", raising=False)
+        assert is_development(settings)
+        patch.setenv("TENANTPLAN_MAIN_URL", "postgresql://x")
+        assert not is_development(settings)
+    (tmp_path / "url").write_text("postgresql://x")
+    text = (fleet.root / "tenantplan.yaml").read_text().replace("{ env: TENANTPLAN_MAIN_URL }", "{ file: url }")
+    fleet.write("tenantplan.yaml", text)
+    assert not is_development(load(fleet.root / "tenantplan.yaml"))
