@@ -17,6 +17,7 @@ from tenantplan.errors import ManifestError, SettingsError
 
 FLEET_FILE = "tenantplan.yaml"
 DEFAULT_URL = "env:TENANTPLAN_MAIN_URL"
+DEFAULT_KEY = "CREDENTIALS_ENCRYPTION_KEY"
 DEFAULT_PREFIX = "tenantplan_org_"
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 DatabaseName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63)]
@@ -78,6 +79,26 @@ class RolloutSpec(Spec):
     max_failures: int = Field(0, ge=0, description="Failed organizations after which no new one is started.")
 
 
+class PackagesSpec(Spec):
+    """Where the files of releases are stored."""
+
+    location: str = Field(
+        "main:", description="main: (the main database), file:FOLDER, or a URL such as s3://bucket/updates."
+    )
+    url: Reference | None = Field(None, description="Reference to a location that holds a password.")
+
+
+class CredentialsSpec(Spec):
+    """The key that credentials are encrypted with in the main database."""
+
+    key: Reference = Field(
+        Reference(env=DEFAULT_KEY), description="Reference to it: `base64:` and 32 bytes. Default: that variable."
+    )
+    former_keys: list[Reference] = Field(
+        default_factory=list, description="Keys that were used before: they still decrypt, until `credentials rekey`."
+    )
+
+
 class FleetSpec(Spec):
     """What tenantplan reconciles, where it lives and how careful it is."""
 
@@ -92,6 +113,9 @@ class FleetSpec(Spec):
     manifests: list[str] = Field(default_factory=lambda: ["tenants"], min_length=1, description="Files and folders.")
     guard: GuardSpec = GuardSpec()
     rollout: RolloutSpec = RolloutSpec()
+    packages: PackagesSpec = PackagesSpec()
+    credentials: CredentialsSpec = CredentialsSpec()
+    development: bool = Field(False, description="A fleet that may be filled with demo data: `seed --demo`.")
 
 
 @dataclass(frozen=True)

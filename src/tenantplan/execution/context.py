@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenantplan.model import stamp
-from tenantplan.postgres.connect import Connector
+from tenantplan.model.rowtype import Tables
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.secrets.box import Vault
 from tenantplan.secrets.keyed import fleet_id
+from tenantplan.stores import Store
 
 MAIN = "primary"
 
@@ -29,7 +32,9 @@ class Run:
 
     `epoch` is the lease's: when the main database holds another, somebody took over and this run must not write.
     `ids` maps addresses of rows to their ids and grows as rows are made. `versions` are server_version_num by server.
-    `template` returns the name of the template database to clone on a server.
+    `template` returns the name of the template database to clone on a server. `tables` are the tables it may write to,
+    `vault` encrypts credentials (None: no key is set), `open_store` opens the store of update packages by a session on
+    the main database. `sealed` holds what was encrypted and is not yet recorded.
     """
 
     id: str
@@ -47,6 +52,10 @@ class Run:
     ids: dict[str, str]
     versions: Mapping[str, int]
     template: Callable[[str], str]
+    tables: Tables
+    open_store: Callable[[Connection], Store]
+    vault: Vault | None = None
+    sealed: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
     groups: tuple[str, str] = ("tenantplan_rw", "tenantplan_ro")
     catalog_locks: Mapping[str, threading.Lock] = field(default_factory=dict)

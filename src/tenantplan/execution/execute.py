@@ -10,13 +10,13 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import ConnectError, Locked, SchemaMismatch, TenantplanError
-from tenantplan.execution import objects, record, rows, statements
+from tenantplan.execution import objects, packages, record, rows, statements
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.migrate import migrate
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Database, Row, Schema
+from tenantplan.model.resource import Database, Package, Row, Schema
 from tenantplan.postgres.connect import Connection, describe
 
 ATTEMPTS = 3
@@ -72,11 +72,15 @@ def _segments(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
 
 def _place(operation: Operation) -> str:
     resource = operation.after or operation.before
-    return MAIN if isinstance(resource, Row) or resource is None else resource.server
+    return MAIN if isinstance(resource, (Row, Package)) or resource is None else resource.server
 
 
 def _alone(operation: Operation) -> bool:
-    return isinstance(operation.after, Schema) or _drops(operation)
+    return isinstance(operation.after, Schema) or _is_package(operation) or _drops(operation)
+
+
+def _is_package(operation: Operation) -> bool:
+    return isinstance(operation.after or operation.before, Package)
 
 
 def _drops(operation: Operation) -> bool:
@@ -92,6 +96,8 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     place = _place(first)
     if isinstance(first.after, Schema):
         _migrate(run, main, first)
+    elif _is_package(first):
+        _carry(run, main, first)
     elif _drops(first):
         _drop(run, main, first)
     elif place == MAIN:
@@ -196,6 +202,17 @@ def _migrate(run: Run, main: Connection, operation: Operation) -> None:
     with main.transaction():
         record.check_epoch(main, run.epoch)
         record.done(run, main, [operation], connected=True)
+    reach("committed")
+
+
+def _carry(run: Run, main: Connection, operation: Operation) -> None:
+    """A package: intent, the file into its store, then its record, outcome and audit entry."""
+    record.intend(run, main, [operation])
+    packages.carry(run, main, operation)
+    with main.transaction():
+        record.check_epoch(main, run.epoch)
+        packages.write(run, main, operation)
+        record.done(run, main, [operation])
     reach("committed")
 
 

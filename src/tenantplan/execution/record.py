@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 
 from psycopg import sql
+from psycopg.types.json import Json
 
 from tenantplan.errors import Locked
 from tenantplan.execution.context import Run
@@ -15,6 +16,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.audit import Entry, text
 from tenantplan.model.encode import to_json
 from tenantplan.model.operation import Operation
+from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
 
 
@@ -64,8 +66,11 @@ def journal_row(operation: Operation) -> tuple[str, str, str, bool, str | None, 
     return (operation.id, operation.address, operation.action, operation.retire, operation.renamed_from, before, after)
 
 
-def close_run(run: Run, connection: Connection, status: str, applied: bool) -> None:
-    """Ends the journal of a run; `applied` consumes its plan, so that the same file is not applied twice."""
+def close_run(run: Run, connection: Connection, status: str, applied: bool, kinds: Iterable[RowType] = ()) -> None:
+    """Ends the journal of a run; `applied` consumes its plan, so that the same file is not applied twice.
+
+    The tables of `kinds` that the fleet declares itself are remembered, for readers that do not read the YAML.
+    """
     with connection.transaction():
         check_epoch(connection, run.epoch)
         connection.execute(
@@ -80,6 +85,12 @@ def close_run(run: Run, connection: Connection, status: str, applied: bool) -> N
             connection.execute(
                 "INSERT INTO tenantplan.applied_plans (seal, digest, run_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                 [run.seal, run.digest, run.id],
+            )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO tenantplan.resource_kinds (relation, managed_by, definition) VALUES (%s, %s, %s)"
+                " ON CONFLICT (relation) DO UPDATE SET definition = excluded.definition",
+                [(rowtype.table, run.fleet, Json(rowtype.document())) for rowtype in kinds],
             )
 
 
@@ -128,7 +139,7 @@ def skipped(run: Run, connection: Connection, operations: Sequence[Operation]) -
 
 def fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
     """What the audit log says of an operation; secrets stand in it as references with keyed hashes."""
-    held = addresses.owner(operation.address, operation.after or operation.before)
+    held = operation.scope
     return Fact(
         address=operation.address,
         action="retire" if operation.retire else operation.action,

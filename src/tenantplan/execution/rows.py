@@ -6,26 +6,18 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import bcrypt
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
-from tenantplan.errors import SettingsError
+from tenantplan.execution import credentials
 from tenantplan.execution.context import Run
+from tenantplan.execution.values import Stale, bound, placeholder
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Row, Secret
+from tenantplan.model.resource import Row
+from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
-from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.secrets.references import resolve
-from tenantplan.secrets.strength import bcrypt_weakness
-from tenantplan.tables.control import BY_TABLE
-from tenantplan.tables.rowtype import RowType
 
+__all__ = ["Stale", "row_id", "write"]
 NAMESPACE = uuid.UUID("6f0d3c1e-6a52-5a0b-9d6e-3f2f4d1c7b90")
-
-
-class Stale(Exception):
-    """The row is not what the plan saw: somebody changed it in between."""
 
 
 def write(run: Run, connection: Connection, operation: Operation) -> None:
@@ -50,59 +42,99 @@ def row_id(fleet: str, address: str, attempt: int = 0) -> str:
 
 
 def _insert(run: Run, connection: Connection, operation: Operation, after: Row) -> None:
-    rowtype = BY_TABLE[after.table]
-    columns, values = _columns(run, rowtype, after.values)
-    statement = sql.SQL(
-        "INSERT INTO public.{table} (id, managed_by, {columns}) VALUES (%s, %s, {values}) ON CONFLICT (id) DO NOTHING"
-    )
-    composed = statement.format(
-        table=sql.Identifier(after.table),
-        columns=sql.SQL(", ").join(sql.Identifier(name) for name in columns),
-        values=sql.SQL(", ").join(_placeholder(rowtype, name) for name in columns),
-    )
+    rowtype = run.tables[after.table]
     for attempt in range(100):
-        identifier = row_id(run.fleet, operation.address, attempt)
-        if connection.execute(composed, [identifier, run.fleet, *values]).rowcount == 1:
-            run.ids[operation.address] = identifier
+        identifier = None if rowtype.serial else row_id(run.fleet, operation.address, attempt)
+        columns, values = _columns(run, rowtype, identifier, {**after.values, **after.initial})
+        given = [] if identifier is None else [rowtype.id]
+        statement = sql.SQL("INSERT INTO {table} ({names}) VALUES ({values}) {unless} RETURNING {id}::text").format(
+            table=sql.Identifier(*rowtype.relation),
+            names=sql.SQL(", ").join(sql.Identifier(n) for n in (*given, rowtype.owner, *columns)),
+            values=sql.SQL(", ").join([sql.SQL("%s")] * (len(given) + 1) + [placeholder(rowtype, n) for n in columns]),
+            unless=sql.SQL("ON CONFLICT ({}) DO NOTHING").format(sql.Identifier(rowtype.id)),
+            id=sql.Identifier(rowtype.id),
+        )
+        row = connection.execute(statement, [*([identifier] if given else []), run.fleet, *values]).fetchone()
+        if row is not None:
+            run.ids[operation.address] = row[0]
+            credentials.remember(run, connection, rowtype, row[0], after.values)
             return
     raise Stale("no free id for this row")
 
 
 def _update(run: Run, connection: Connection, operation: Operation, before: Row, after: Row) -> None:
-    rowtype = BY_TABLE[after.table]
+    rowtype = run.tables[after.table]
+    identifier = _id(run, operation)
     changed = {name: value for name, value in after.values.items() if before.values.get(name) != value}
-    columns, values = _columns(run, rowtype, changed)
-    expected = {name: before.values.get(name) for name in changed if rowtype.columns[name] != "bcrypt"}
-    names, olds = _columns(run, rowtype, expected)
-    sets: list[sql.Composable] = [
-        sql.SQL("{} = {}").format(sql.Identifier(name), _placeholder(rowtype, name)) for name in columns
+    columns, values = _columns(run, rowtype, identifier, changed)
+    expected = {n: before.values.get(n) for n in changed if rowtype.columns[n] not in credentials.TYPES}
+    names, olds = _columns(run, rowtype, identifier, expected)
+    sets = [sql.SQL("{} = {}").format(sql.Identifier(name), placeholder(rowtype, name)) for name in columns]
+    sets += [
+        sql.SQL("{} = now()").format(sql.Identifier(column))
+        for column in (rowtype.touched, *(rowtype.stamps.get(name) for name in changed))
+        if column
     ]
-    sets.append(sql.SQL("updated_at = now()"))
-    if rowtype.soft_delete:
-        sets.append(sql.SQL("deleted_at = NULL"))
-    checks = [
-        sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(name), _placeholder(rowtype, name))
-        for name in names
+    sets += _brought_back(rowtype, after)
+    checks = [sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(n), placeholder(rowtype, n)) for n in names]
+    if operation.adopt:
+        sets.append(sql.SQL("{} = {}").format(sql.Identifier(rowtype.owner), sql.Literal(run.fleet)))
+    _one(connection, _statement("UPDATE {table} SET {what} WHERE {which}", rowtype, run, operation, sets, checks), [
+        *values,
+        identifier,
+        *olds,
+    ])  # fmt: skip
+    credentials.remember(run, connection, rowtype, identifier, changed)
+
+
+def _brought_back(rowtype: RowType, after: Row) -> list[sql.Composed]:
+    """Undoes the first step of a deletion, in a row where that was taken."""
+    if not rowtype.retired:
+        return []
+    back = {name: pair[1] for name, pair in rowtype.retired.items() if name not in after.values}
+    restored = [
+        sql.SQL("{name} = CASE WHEN deleted_at IS NULL THEN {name} ELSE {value} END").format(
+            name=sql.Identifier(name), value=sql.Literal(after.initial.get(name) or value)
+        )
+        for name, value in back.items()
     ]
-    statement = sql.SQL("UPDATE public.{table} SET {sets} WHERE id = %s AND managed_by = %s{checks}").format(
-        table=sql.Identifier(after.table),
-        sets=sql.SQL(", ").join(sets),
-        checks=sql.SQL("").join(sql.SQL(" AND ") + check for check in checks),
-    )
-    _one(connection, statement, [*values, _id(run, operation), run.fleet, *olds])
+    return [*restored, sql.SQL("deleted_at = NULL").format()]
 
 
 def _delete(run: Run, connection: Connection, operation: Operation, before: Row) -> None:
-    rowtype = BY_TABLE[before.table]
-    table = sql.Identifier(before.table)
+    rowtype = run.tables[before.table]
+    identifier = _id(run, operation)
+    sets: list[sql.Composed] = []
     if operation.retire:
-        aside = sql.SQL("state = 'deleted'" if "state" in rowtype.columns else "active = false")
-        statement = sql.SQL(
-            "UPDATE public.{} SET {}, deleted_at = now(), updated_at = now() WHERE id = %s AND managed_by = %s"
-        ).format(table, aside)
-    else:
-        statement = sql.SQL("DELETE FROM public.{} WHERE id = %s AND managed_by = %s").format(table)
-    _one(connection, statement, [_id(run, operation), run.fleet])
+        sets = [
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(pair[0]))
+            for name, pair in rowtype.retired.items()
+        ]
+        sets += [sql.SQL("{} = now()").format(sql.Identifier(c)) for c in ("deleted_at", rowtype.touched) if c]
+    text = "UPDATE {table} SET {what} WHERE {which}" if operation.retire else "DELETE FROM {table} WHERE {which}"
+    _one(connection, _statement(text, rowtype, run, operation, sets, []), [identifier])
+    if not operation.retire:
+        credentials.forget(connection, rowtype, identifier)
+
+
+def _statement(
+    text: str,
+    rowtype: RowType,
+    run: Run,
+    operation: Operation,
+    sets: list[sql.Composed],
+    checks: list[sql.Composed],
+) -> sql.Composed:
+    """A statement about one row, by its id, that does nothing unless the row is the fleet's (or, to be adopted, nobody's)."""
+    owner = sql.Identifier(rowtype.owner)
+    mine = sql.SQL("{} = {}").format(owner, sql.Literal(run.fleet))
+    whose = sql.SQL("{} IS NULL").format(owner) if operation.adopt else mine
+    which = [sql.SQL("{}::text = %s").format(sql.Identifier(rowtype.id)), whose, *checks]
+    if not rowtype.serial:
+        which[0] = sql.SQL("{} = %s").format(sql.Identifier(rowtype.id))
+    return sql.SQL(text).format(
+        table=sql.Identifier(*rowtype.relation), what=sql.SQL(", ").join(sets), which=sql.SQL(" AND ").join(which)
+    )
 
 
 def _one(connection: Connection, statement: sql.Composed, values: list[Any]) -> None:
@@ -117,47 +149,18 @@ def _id(run: Run, operation: Operation) -> str:
     return identifier
 
 
-def _columns(run: Run, rowtype: RowType, values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
+def _columns(
+    run: Run, rowtype: RowType, identifier: str | None, values: Mapping[str, Any]
+) -> tuple[list[str], list[Any]]:
+    """Columns and the values to bind to them; a secret may fill two."""
     columns: list[str] = []
-    bound: list[Any] = []
+    listed: list[Any] = []
     for name, value in values.items():
-        if rowtype.columns[name] == "bcrypt":
-            hashed, mark = _bcrypt(run, value)
-            columns += [name, "password_fingerprint"]
-            bound += [hashed, mark]
+        if rowtype.columns[name] in credentials.TYPES:
+            for column, stored in credentials.stored(run, rowtype, identifier, name, value).items():
+                columns.append(column)
+                listed.append(stored)
             continue
         columns.append(name)
-        bound.append(_bound(run, rowtype, name, value))
-    return columns, bound
-
-
-def _bound(run: Run, rowtype: RowType, name: str, value: Any) -> Any:
-    if isinstance(value, Ref):
-        if value.address not in run.ids:
-            raise Stale(f"{value.address} is not in the main database")
-        return run.ids[value.address]
-    if rowtype.columns[name] == "json" and value is not None:
-        return Jsonb(value)
-    return value
-
-
-def _placeholder(rowtype: RowType, name: str) -> sql.Composable:
-    if name in rowtype.enums:
-        return sql.SQL("%s::public.{}").format(sql.Identifier(rowtype.enums[name]))
-    return sql.SQL(
-        {"ref": "%s::uuid", "timestamp": "%s::timestamptz", "json": "%s::jsonb"}.get(
-            rowtype.columns.get(name, ""), "%s"
-        )
-    )
-
-
-def _bcrypt(run: Run, secret: Secret | None) -> tuple[str | None, str | None]:
-    """The bcrypt hash of a secret's value, and the keyed hashes by which a later plan knows both."""
-    if secret is None or secret.reference is None:
-        return None, None
-    password = resolve(secret.reference, run.root)
-    reason = bcrypt_weakness(password)
-    if reason:
-        raise SettingsError(f"the password in {secret.reference} {reason}", hint="choose a longer, random one")
-    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
-    return hashed, f"{keyed_hash(run.hash_key, password)}:{keyed_hash(run.hash_key, hashed)}"
+        listed.append(bound(run, rowtype, name, value))
+    return columns, listed

@@ -49,7 +49,16 @@ def _created_role(after: Role) -> Statements:
         login=login,
         limit=sql.Literal(after.connection_limit),
     )
-    return [made, *(_f("GRANT {group} TO {name}", group=sql.Identifier(g), name=name) for g in after.member_of)]
+    grants = [_f("GRANT {group} TO {name}", group=sql.Identifier(g), name=name) for g in after.member_of]
+    return [made, *grants, *_timeout(name, 0, after.statement_timeout)]
+
+
+def _timeout(name: sql.Identifier, before: int, after: int) -> Statements:
+    if before == after:
+        return []
+    if not after:
+        return [_f("ALTER ROLE {name} RESET statement_timeout", name=name)]
+    return [_f("ALTER ROLE {name} SET statement_timeout = {ms}", name=name, ms=sql.Literal(f"{after}ms"))]
 
 
 def _altered_role(before: Role, after: Role) -> Statements:
@@ -66,7 +75,7 @@ def _altered_role(before: Role, after: Role) -> Statements:
         found.append(_f("GRANT {group} TO {name}", group=sql.Identifier(group), name=name))
     for group in sorted(set(before.member_of) - set(after.member_of)):
         found.append(_f("REVOKE {group} FROM {name}", group=sql.Identifier(group), name=name))
-    return found
+    return found + _timeout(name, before.statement_timeout, after.statement_timeout)
 
 
 def temporary(operation: Operation) -> str:

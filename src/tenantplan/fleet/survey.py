@@ -12,13 +12,17 @@ from tenantplan.execution.context import MAIN
 from tenantplan.execution.migrate import current_revision
 from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.live.main import MainFacts, read_main
+from tenantplan.live.rows import Wanted
 from tenantplan.live.server import ServerFacts, Whose, read_server
 from tenantplan.model import address as addresses
+from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Row, Schema, State
+from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings import Settings
+from tenantplan.tables import BUILTIN
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,30 @@ class Survey:
 
 @dataclass(frozen=True)
 class Question:
-    """What to look for besides what carries the fleet's stamp: addresses that were declared or planned, and the
-    references of databases that organizations brought, by their server alias."""
+    """What to look for besides what carries the fleet's stamp: addresses that were declared or planned, rows that are
+    to be found by their keys, and databases that organizations brought (address of the organization -> reference).
+    `follow`: databases that live organizations brought are looked into as well."""
 
     addresses: Collection[str]
+    rows: State = field(default_factory=dict)
     brought: Mapping[str, str] = field(default_factory=dict)
-    holders: Mapping[str, str] = field(default_factory=dict)
+    follow: bool = False
+    tables: Tables = field(default_factory=lambda: BUILTIN)
 
     def names(self, alias: str) -> set[str]:
         """Names of databases and roles asked about on one server."""
         parts = (a.split("/", 2) for a in self.addresses)
         return {p[2].split("/")[0] for p in parts if p[0] in ("database", "role") and p[1] == alias and len(p) == 3}
+
+
+def question(desired: Desired) -> Question:
+    """What a plan has to know of the live side: everything declared, and everything that carries the fleet's mark."""
+    return Question(
+        addresses=[*desired.state, *desired.deleted, *desired.renames],
+        rows={a: r for a, r in desired.state.items() if isinstance(r, Row)},
+        brought={a: p.url for a, p in desired.placements.items() if p.url and a.startswith("organization/")},
+        tables=desired.tables,
+    )
 
 
 def survey(settings: Settings, servers: Servers, connector: Connector, question: Question) -> Survey:
@@ -70,8 +87,8 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
         state |= known.state
     state |= main.state
     _place_main(state, main, main_name)
-    brought, problems = _read_brought(settings, connector, question, facts)
-    state |= brought
+    found, problems = _read_brought(settings, connector, _brought(question, main.state), facts)
+    state |= found
     held_out, unreachable = _held_out(state, facts, trouble, problems)
     return Survey(state, main, facts, held_out, unreachable)
 
@@ -106,7 +123,7 @@ def _read_main(settings: Settings, connector: Connector, question: Question) -> 
         if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
             return MainFacts()
     with connector.connect(MAIN, name, read_only=True) as connection:
-        return read_main(connection, settings.fleet, question.addresses)
+        return read_main(connection, Wanted(settings.fleet, question.tables, question.rows))
 
 
 def _place_main(state: State, main: MainFacts, name: str) -> None:
@@ -122,15 +139,25 @@ def _place_main(state: State, main: MainFacts, name: str) -> None:
     state[f"{schema}/shared"] = Schema(MAIN, name, "shared", main.revisions.get("shared"))
 
 
+def _brought(question: Question, rows: State) -> dict[str, str]:
+    """Organizations that brought a database, and its reference."""
+    live = {
+        address: str(row.values["database_url"])
+        for address, row in rows.items()
+        if question.follow and isinstance(row, Row) and row.values.get("database_url") and row.retired_at is None
+    }
+    return {**live, **question.brought}
+
+
 def _read_brought(
-    settings: Settings, connector: Connector, question: Question, facts: Mapping[str, ServerFacts]
+    settings: Settings, connector: Connector, brought: Mapping[str, str], facts: Mapping[str, ServerFacts]
 ) -> tuple[State, dict[str, str]]:
     """Schemas of databases that organizations brought, by connecting to each: nobody stamps those."""
     state: State = {}
     problems: dict[str, str] = {}
     taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
-    for alias, reference in question.brought.items():
-        holder = question.holders[alias]
+    for holder, reference in brought.items():
+        alias = f"url:{holder.split('/', 1)[1]}"
         try:
             server = brought_server(alias, reference, settings)
             connector.add(server)

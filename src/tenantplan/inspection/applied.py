@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from tenantplan.live.main import CHANGED_OUTSIDE
+from tenantplan.live.rows import CHANGED_OUTSIDE
 from tenantplan.model.audit import parsed
 from tenantplan.model.encode import from_json
 from tenantplan.model.resource import Database, Resource, Role, Row, Schema, Secret, State

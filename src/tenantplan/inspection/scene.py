@@ -55,31 +55,24 @@ class Scene:
         return masked(self.servers.usable[MAIN].params, self.main_database)
 
 
-def look(settings: Settings, addresses: Iterable[str] = ()) -> Scene:
-    """The live side of a fleet, in read-only sessions. `addresses` are looked for beside what carries the fleet's stamp.
+def look(settings: Settings, addresses: Iterable[str] = (), declared: State | None = None) -> Scene:
+    """The live side of a fleet, in read-only sessions.
+
+    `addresses`, and `declared` rows by their keys, are looked for beside what carries the fleet's stamp.
 
     Raises ConnectError when the main server is out of reach; other servers that are, the Survey names.
     """
     trees = expected.load_trees(settings)
     servers = fleet_servers(settings)
     connector = Connector(servers.usable, settings.spec.max_connections)
-    asked = list(addresses)
-    live = survey(settings, servers, connector, Question(asked))
-    brought = {str(r.values["slug"]): str(r.values["database_url"]) for r in rows(live.state) if _brings(r)}
-    if brought:
-        references = {f"url:{slug}": reference for slug, reference in brought.items()}
-        holders = {f"url:{slug}": f"organization/{slug}" for slug in brought}
-        live = survey(settings, servers, connector, Question(asked, references, holders))
+    question = Question(list(addresses), declared or {}, follow=True)
+    live = survey(settings, servers, connector, question)
     return Scene(settings, trees, servers, connector, live)
 
 
 def rows(state: State, table: str = "organizations") -> list[Row]:
     """The rows of one table, by address."""
     return [r for _, r in sorted(state.items()) if isinstance(r, Row) and r.table == table and r.managed]
-
-
-def _brings(row: Row) -> bool:
-    return bool(row.values.get("database_url")) and row.retired_at is None
 
 
 def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:

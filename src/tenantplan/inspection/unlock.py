@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from dataclasses import dataclass
 
 import psycopg
 
-from tenantplan import __version__
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import record, recover
-from tenantplan.execution.context import MAIN, Run
-from tenantplan.fleet import provenance
+from tenantplan.execution.context import MAIN
+from tenantplan.fleet.act import act
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
@@ -63,7 +61,7 @@ def unlock(settings: Settings, found: Held) -> int | None:
         return None
     with connector.connect(MAIN, settings.spec.main.database) as control:
         lock.acquire(control)
-        run = _run(settings, connector, found)
+        run = act(settings, connector, found.run)
         with control.transaction():
             control.execute("SELECT set_config('lock_timeout', '10s', true)")
             epoch = lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())
@@ -95,25 +93,3 @@ def _end(connector: Connector, found: Held) -> None:
 def _terminate(connection: Connection, pid: int) -> None:
     connection.execute(query("terminate"), {"pids": [pid]})
     connection.execute(query("await_end"), {"pid": pid})
-
-
-def _run(settings: Settings, connector: Connector, found: Held) -> Run:
-    """As much of a run as the audit log needs: the act is booked under the run that was ended."""
-    commit = provenance.base(settings.root)["commit"]
-    return Run(
-        id=found.run or str(uuid.uuid4()),
-        fleet=settings.fleet,
-        main_database=settings.spec.main.database,
-        root=settings.root,
-        connector=connector,
-        actor=provenance.actor(commit if isinstance(commit, str) else None, settings.root),
-        epoch=0,
-        digest="",
-        seal="",
-        hash_key="",
-        role="",
-        tool_version=__version__,
-        ids={},
-        versions={},
-        template=str,
-    )

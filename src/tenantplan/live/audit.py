@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from tenantplan.model.audit import Entry, Link
 from tenantplan.postgres.connect import Connection
@@ -11,29 +13,28 @@ from tenantplan.postgres.queries import query
 BATCH = 2000  # entries of the chain in memory at once
 
 
-def find_entries(
-    connection: Connection,
-    *,
-    limit: int,
-    sequence: int | None = None,
-    organization: str | None = None,
-    address: str | None = None,
-    action: str | None = None,
-    run: str | None = None,
-) -> list[Link]:
-    """The newest entries that fit all conditions, newest first.
+@dataclass(frozen=True)
+class Conditions:
+    """What an entry has to fit; None fits all.
 
-    `address` finds what is nested in it too, `run` is found by its beginning.
+    `organization` is its name, `address` finds what is nested in it too, `document` only that ("team/web"), `user` who did
+    it (a part of the name or address will do) or whom it is about, `run` is found by its beginning.
     """
-    conditions = {
-        "sequence": sequence,
-        "organization": organization,
-        "address": address,
-        "action": action,
-        "run": run,
-        "limit": limit,
-    }
-    return [_link(row) for row in connection.execute(query("audit_found"), conditions)]
+
+    sequence: int | None = None
+    organization: str | None = None
+    address: str | None = None
+    document: str | None = None
+    user: str | None = None
+    action: str | None = None
+    run: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def find_entries(connection: Connection, conditions: Conditions, limit: int = 1) -> list[Link]:
+    """The newest entries that fit all conditions, newest first."""
+    return [_link(row) for row in connection.execute(query("audit_found"), asdict(conditions) | {"limit": limit})]
 
 
 def read_chain(connection: Connection) -> Iterator[Link]:

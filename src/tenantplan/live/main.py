@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from psycopg import sql
 
-from tenantplan.model.resource import Ref, Row, Secret, State
+from tenantplan.live.packages import read_packages
+from tenantplan.live.rows import Wanted, read_rows
+from tenantplan.model.relation import Attribute, Relation
+from tenantplan.model.resource import State
+from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
-from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.tables.control import ROW_TYPES
-from tenantplan.tables.rowtype import RowType
-
-CHANGED_OUTSIDE = "changed outside tenantplan"
+from tenantplan.tables import BUILTIN
+from tenantplan.tables.fit import misfits, with_ids
 
 
 @dataclass(frozen=True)
 class MainFacts:
     """What the main database holds.
 
-    `state`: rows by address; `ids`: row id -> address. `revisions` maps the trees "main" and "shared" to the applied revision.
-    `recorded` maps (tree, revision) to the digest of the file it was applied from. `hash_key` is the key of keyed hashes.
-    `unfinished`: the newest run that neither finished nor was cleaned up.
+    `state`: rows and packages by address; `ids`: address -> row id. `revisions` maps the trees "main" and "shared" to the
+    applied revision. `recorded` maps (tree, revision) to the digest of the file it was applied from. `hash_key` is the key
+    of keyed hashes.
+    `unfinished`: the newest run that neither finished nor was cleaned up. `tables`: those whose rows were read;
+    `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table.
     """
 
     state: State = field(default_factory=dict)
@@ -34,22 +37,23 @@ class MainFacts:
     hash_key: str | None = None
     unfinished: str | None = None
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
+    relations: Mapping[str, Relation] = field(default_factory=dict)
 
 
-def read_main(connection: Connection, fleet: str, declared: Collection[str]) -> MainFacts:
-    """One consistent snapshot of the main database.
-
-    `declared` are addresses: rows of theirs that tenantplan does not manage are read too.
-    """
+def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
+    """One consistent snapshot of the main database."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         columns = {table: frozenset(names) for table, names in connection.execute(query("columns")).fetchall()}
         key = _scalar(connection, columns, "tenantplan.keys", "SELECT value FROM tenantplan.keys WHERE name = 'hash'")
-        state: State = {}
-        ids: dict[str, str] = {}
-        for rowtype in ROW_TYPES:
-            if f"public.{rowtype.table}" in columns:
-                _read_rows(connection, rowtype, columns, fleet, declared, key, state, ids)
+        tables = {**_recorded_kinds(connection, columns, wanted.fleet), **wanted.tables}
+        relations = _relations(connection, [t for name, t in tables.items() if name not in BUILTIN])
+        tables = with_ids(tables, relations)
+        unfit = {t.table for name, t in tables.items() if name not in BUILTIN and misfits([t], relations)}
+        readable = {name: rowtype for name, rowtype in tables.items() if name not in unfit}
+        state, ids = read_rows(connection, replace(wanted, tables=readable), columns, key)
+        state |= read_packages(connection, wanted.fleet) if "tenantplan.packages" in columns else {}
         return MainFacts(
             state=state,
             ids=ids,
@@ -61,6 +65,8 @@ def read_main(connection: Connection, fleet: str, declared: Collection[str]) -> 
             hash_key=key,
             unfinished=_scalar(connection, columns, "tenantplan.runs", _UNFINISHED),
             columns=columns,
+            tables=tables,
+            relations=relations,
         )
 
 
@@ -79,72 +85,29 @@ def _revision(connection: Connection, columns: Mapping[str, Any], table: str) ->
     return None if row is None else row[0]
 
 
+def _recorded_kinds(connection: Connection, columns: Mapping[str, Any], fleet: str) -> dict[str, RowType]:
+    """Tables of kinds that the fleet declared itself, as it last applied them."""
+    if "tenantplan.resource_kinds" not in columns:
+        return {}
+    statement = "SELECT relation, definition FROM tenantplan.resource_kinds WHERE managed_by = %s"
+    rows = connection.execute(statement, [fleet]).fetchall()
+    return {relation: RowType.parse(definition) for relation, definition in rows}
+
+
+def _relations(connection: Connection, kinds: Sequence[RowType]) -> dict[str, Relation]:
+    if not kinds:
+        return {}
+    found: dict[str, dict[str, Attribute]] = {}
+    writable: dict[str, bool] = {}
+    names = [".".join(rowtype.relation) for rowtype in kinds]
+    for table, column, *facts, may_write in connection.execute(query("relations"), {"tables": names}).fetchall():
+        found.setdefault(table, {})[column] = Attribute(*facts)
+        writable[table] = may_write
+    return {table: Relation(attributes, writable[table]) for table, attributes in found.items()}
+
+
 def _recorded(connection: Connection, columns: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     if "tenantplan.revisions" not in columns:
         return {}
     rows = connection.execute("SELECT tree, revision, digest FROM tenantplan.revisions").fetchall()
     return {(tree, revision): digest for tree, revision, digest in rows}
-
-
-def _read_rows(
-    connection: Connection,
-    rowtype: RowType,
-    columns: Mapping[str, frozenset[str]],
-    fleet: str,
-    declared: Collection[str],
-    key: str | None,
-    state: State,
-    ids: dict[str, str],
-) -> None:
-    present = [name for name in rowtype.columns if name in columns[f"public.{rowtype.table}"]]
-    names = [a.split("/", 1)[1] for a in declared if a.startswith(rowtype.kind + "/")] if not rowtype.parent else []
-    statement = sql.SQL("SELECT id::text, managed_by, {deleted}, {columns} FROM public.{table} WHERE {which}").format(
-        deleted=_timestamp("deleted_at") if rowtype.soft_delete else sql.NULL,
-        columns=sql.SQL(", ").join(_expression(rowtype, name) for name in present),
-        table=sql.Identifier(rowtype.table),
-        which=sql.SQL("managed_by = %(fleet)s")
-        + (sql.SQL(" OR {} = ANY(%(names)s)").format(sql.Identifier(rowtype.name)) if names else sql.SQL("")),
-    )
-    for row_id, managed_by, deleted_at, *fields in connection.execute(statement, {"fleet": fleet, "names": names}):
-        values = dict(zip(present, fields, strict=True))
-        for name, column_type in rowtype.columns.items():
-            if column_type == "ref" and values.get(name):
-                values[name] = Ref(ids.get(values[name], values[name]))
-            elif column_type == "bcrypt":
-                values[name] = _bcrypt(key, values.get(name))
-        parent = values[rowtype.parent].address if rowtype.parent else None
-        named = values[rowtype.name]
-        address = rowtype.address(named.address if isinstance(named, Ref) else named, parent)
-        managed = managed_by == fleet
-        ids[row_id] = address
-        state[address] = Row(
-            rowtype.table, values, id=row_id, managed=managed, retired_at=deleted_at if managed else None
-        )
-
-
-def _expression(rowtype: RowType, name: str) -> sql.Composable:
-    kind = rowtype.columns[name]
-    column = sql.Identifier(name)
-    if kind == "timestamp":
-        return _timestamp(name)
-    if kind == "bcrypt":
-        return sql.SQL("ARRAY[{}, password_fingerprint]").format(column)
-    if kind == "ref" or name in rowtype.enums:
-        return sql.SQL("{}::text").format(column)
-    return column
-
-
-def _timestamp(name: str) -> sql.Composable:
-    pattern = sql.Literal('YYYY-MM-DD"T"HH24:MI:SS"Z"')
-    return sql.SQL("to_char({} AT TIME ZONE 'UTC', {})").format(sql.Identifier(name), pattern)
-
-
-def _bcrypt(key: str | None, stored: list[str | None] | None) -> Secret | None:
-    """The secret behind a stored bcrypt hash: known by keyed hash, unless somebody else wrote the hash."""
-    hashed, marks = stored or (None, None)
-    if hashed is None:
-        return None
-    password, _, check = (marks or "").partition(":")
-    if key is None or not check or keyed_hash(key, hashed) != check:
-        return Secret(None, CHANGED_OUTSIDE)
-    return Secret(None, password)

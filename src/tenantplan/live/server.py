@@ -101,7 +101,7 @@ def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose
 
 
 def _add_role(state: State, alias: str, whose: Whose, row: tuple) -> None:  # type: ignore[type-arg]
-    name, login, limit, comment, groups = row
+    name, login, limit, comment, groups, timeout = row
     facts = stamp.decode(comment)
     mine = whose.owns(facts)
     shared = facts.get("kind") == "group"
@@ -115,6 +115,7 @@ def _add_role(state: State, alias: str, whose: Whose, row: tuple) -> None:  # ty
         member_of=tuple(sorted(groups)),
         password=Secret(None, facts["password"]) if mine and "password" in facts else None,
         holder=facts.get("holder") if mine else None,
+        statement_timeout=timeout,
         managed=mine or shared,
         retired_at=facts.get("retired") if mine else None,
     )

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tenantplan.model.resource import Resource, Row
+from tenantplan.model.resource import Resource, Row, State
 
 FLEET = "fleet"
-_FLEET_KINDS = {"tier", "user", "adminuser", "role"}
 
 
 def role(server: str, name: str) -> str:
@@ -29,6 +28,11 @@ def schema(server: str, name: str) -> str:
     return f"schema/{server}/{name}"
 
 
+def package(version: str) -> str:
+    """The address of an update package."""
+    return f"package/{version}"
+
+
 def document(address: str) -> str:
     """The declared object a nested address belongs to: its first two segments."""
     return "/".join(address.split("/", 2)[:2])
@@ -41,10 +45,32 @@ def owner(address: str, resource: Resource | None) -> str:
     return document(resource.holder) if resource.holder else address
 
 
-def scope(address: str, resource: Resource | None) -> str:
-    """The track that an operation runs in: an organization or tenant, or "fleet" for what all of them share."""
+def scope(address: str, resource: Resource | None, *states: State) -> str:
+    """The track that an operation runs in: the organization or tenant whose it is, or "fleet" for what all of them share.
+
+    A row leads there by its `home`; `states` are where the rows it passes on the way are looked up.
+    """
     held = owner(address, resource)
-    return FLEET if held.split("/", 1)[0] in _FLEET_KINDS else held
+    for _ in range(_DEPTH):
+        row = resource if held == address and isinstance(resource, Row) else _found(held, states)
+        if row is None or "database_mode" in row.values:
+            return held if row is not None or _places(held) else FLEET
+        if row.home is None:
+            return FLEET
+        held = document(row.home)
+    return FLEET
+
+
+_DEPTH = 10  # homes are few steps away
+
+
+def _found(address: str, states: tuple[State, ...]) -> Row | None:
+    return next((row for state in states if isinstance(row := state.get(address), Row)), None)
+
+
+def _places(address: str) -> bool:
+    """Whether an address whose row is not known names something with a placement of its own."""
+    return address.startswith(("organization/", "tenant/"))
 
 
 def renamed(address: str, renames: Mapping[str, str]) -> str:

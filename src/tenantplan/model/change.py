@@ -12,7 +12,8 @@ class Change:
     """One resource that differs.
 
     `retire` marks the first step of a deletion, which keeps a way back; `after` None without it is the purge.
-    `renamed_from` is the address the resource had before. Absence in the YAML never makes a Change.
+    `renamed_from` is the address the resource had before. `adopt`: the application made it, and it becomes the fleet's.
+    Absence in the YAML never makes a Change.
     """
 
     address: str
@@ -20,3 +21,4 @@ class Change:
     after: Resource | None
     renamed_from: str | None = None
     retire: bool = False
+    adopt: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tenantplan.model.resource import State
+from tenantplan.model.rowtype import Tables
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Desired:
 
     `deleted`: addresses that were declared `state: deleted`. `renames`: old address -> new address, for every resource that
     a `renamedFrom` touches. `labels`: address of a document -> its labels. `origins`: address -> "file:line".
-    `scopes`: address -> the address of the organization (or "fleet") that the resource belongs to.
+    `tables`: every table that rows may be of. `adopted`: addresses of documents that take over what the application made.
     """
 
     state: State = field(default_factory=dict)
@@ -39,3 +40,5 @@ class Desired:
     origins: Mapping[str, str] = field(default_factory=dict)
     placements: Mapping[str, Placement] = field(default_factory=dict)
     protected: frozenset[str] = frozenset()
+    adopted: frozenset[str] = frozenset()
+    tables: Tables = field(default_factory=dict)

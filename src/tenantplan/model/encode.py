@@ -11,15 +11,20 @@ from typing import Any
 from tenantplan.model.resource import TYPES, Ref, Resource, Row, Secret
 
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
-_LIVE_ONLY = {"id", "managed", "retired_at"}
+_LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home"}
 
 
 def to_json(resource: Resource | None) -> dict[str, Any] | None:
     """The resource as a JSON object with its `type`; facts of the live side (row id, ownership) are left out."""
     if resource is None:
         return None
-    names = [f.name for f in fields(resource) if f.name not in _LIVE_ONLY]
+    names = [f.name for f in fields(resource) if f.name not in _LIVE_ONLY and not _left_out(resource, f.name)]
     return {"type": _TAGS[type(resource)]} | {name: _plain(getattr(resource, name)) for name in names}
+
+
+def _left_out(resource: Resource, name: str) -> bool:
+    """What few rows have stands in their JSON only."""
+    return name == "initial" and isinstance(resource, Row) and not resource.initial
 
 
 def from_json(document: Mapping[str, Any] | None) -> Resource | None:

@@ -16,8 +16,8 @@ class Operation:
     `action` is create, update, delete, migrate, move or grant; `risk` is safe, risky or destructive. `id` names the
     step in the journal, `scope` the track it runs in, `depends_on` the ids that must be done before. `transactional`:
     its effect commits together with its audit entry. `fingerprint` is what the resource looked like when the plan was
-    made. `revisions` is the path of a migration, oldest first. `wave`: operations of a wave start when those of the
-    waves before have ended.
+    made. `adopt`: a row of the application becomes the fleet's. `revisions` is the path of a migration, oldest first.
+    `wave`: operations of a wave start when those of the waves before have ended.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Operation:
     retire: bool = False
     revisions: tuple[str, ...] = ()
     wave: int = 0
+    adopt: bool = False
 
     def document(self) -> dict[str, Any]:
         """The operation as the plan file holds it; `class` is `risk` under its public name."""
@@ -56,6 +57,7 @@ class Operation:
             "retire": self.retire,
             "revisions": list(self.revisions),
             "wave": self.wave,
+            "adopt": self.adopt,
         }
 
     @staticmethod

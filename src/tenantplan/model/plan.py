@@ -18,6 +18,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.encode import canonical, digest
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Ref
+from tenantplan.model.rowtype import RowType
 
 FORMAT_VERSION = "1.0"
 _SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete": "delete", "move": "move"}
@@ -45,7 +46,8 @@ class Plan:
     """Operations in the order they run, and all that stands in their way or was left alone.
 
     `unreachable` names what could not be read and is not planned. `unfinished` is the id of an interrupted run
-    whose records the next apply completes. `notes` are facts a reviewer should see that change nothing.
+    whose records the next apply completes. `notes` are facts a reviewer should see that change nothing. `kinds` describes
+    the tables of kinds that the fleet itself declares, so that apply needs nothing but the plan.
     """
 
     fleet: str
@@ -61,6 +63,7 @@ class Plan:
     notes: tuple[Finding, ...] = ()
     unfinished: str | None = None
     selection: Mapping[str, Any] = field(default_factory=dict)
+    kinds: tuple[RowType, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -81,6 +84,7 @@ class Plan:
         actions: dict[str, set[str]] = {}
         migrated = 0
         deleted = {o.address for o in self.operations if o.action == "delete"}
+        created = {o.address for o in self.operations if o.action == "create"}
         for operation in self.operations:
             if operation.action == "migrate":
                 migrated += 1
@@ -91,8 +95,10 @@ class Plan:
                 continue
             actions.setdefault(operation.address if nested else held, set()).add(_SUMMARY[operation.action])
         counts = Counter(
-            next(action for action in _RANK if action in found) if found != {"create", "update"} else "update"
-            for found in actions.values()
+            "update"
+            if found == {"create", "update"} and address not in created
+            else next(action for action in _RANK if action in found)
+            for address, found in actions.items()
         )
         return {name: counts[name] for name in ("create", "update", "delete")} | {
             "migrate": migrated,
@@ -132,6 +138,7 @@ class Plan:
             "notes": [finding.document() for finding in self.notes],
             "unfinished": self.unfinished,
             "selection": dict(self.selection),
+            "kinds": [rowtype.document() for rowtype in self.kinds],
             "summary": self.summary,
         }
 
@@ -182,5 +189,6 @@ def _from_document(document: dict[str, Any]) -> Plan:
         operations=tuple(Operation.parse(item) for item in document["operations"]),
         unfinished=document["unfinished"],
         selection=document["selection"],
+        kinds=tuple(RowType.parse(item) for item in document["kinds"]),
         **findings,
     )

@@ -34,18 +34,30 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the main database: `values` maps declared columns to values. `id` is the live row's key."""
+    """One row of the main database: `values` maps declared columns to values. `id` is the live row's key.
+
+    `initial` is written when the row is made and left to the application afterwards; `observed` is what the application
+    made of it. `home` is the address of the row it belongs to, such as its organization's. `manager` is the fleet that
+    manages a live row, None: the application made it.
+    """
 
     table: str
     values: Mapping[str, Value]
+    initial: Mapping[str, Value] = field(default_factory=dict, compare=False)
+    observed: Mapping[str, Value] = field(default_factory=dict, compare=False)
+    home: str | None = field(default=None, compare=False)
     id: str | None = field(default=None, compare=False)
     managed: bool = field(default=True, compare=False)
+    manager: str | None = field(default=None, compare=False)
     retired_at: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role of one server. `connection_limit` -1 is unlimited. `holder` is the address it belongs to."""
+    """A role of one server. `connection_limit` -1 is unlimited, `statement_timeout` is in ms, 0: none.
+
+    `holder` is the address it belongs to.
+    """
 
     server: str
     name: str
@@ -54,6 +66,7 @@ class Role:
     member_of: tuple[str, ...] = ()
     password: Secret | None = None
     holder: str | None = None
+    statement_timeout: int = 0
     managed: bool = field(default=True, compare=False)
     retired_at: str | None = field(default=None, compare=False)
 
@@ -84,6 +97,22 @@ class Schema:
     holder: str | None = field(default=None, compare=False)
 
 
-Resource = Row | Role | Database | Schema
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The file of a release in a store: `size` in bytes, `sha256` in hex, `key` where it is in the `store` (a URL without
+    its password). `source` is the file to upload, relative to the fleet's root. `holder` is the release's address."""
+
+    version: str
+    store: str
+    key: str
+    size: int
+    sha256: str
+    source: str | None = field(default=None, compare=False)
+    holder: str | None = None
+    managed: bool = field(default=True, compare=False)
+    retired_at: str | None = field(default=None, compare=False)
+
+
+Resource = Row | Role | Database | Schema | Package
 State = dict[str, Resource]
-TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schema": Schema}
+TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schema": Schema, "package": Package}

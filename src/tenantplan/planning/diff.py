@@ -10,16 +10,19 @@ from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
+from tenantplan.model.rowtype import Tables
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What diff found: changes to make, orphans left alone, conflicts with what tenantplan does not manage."""
+    """What diff found: changes to make, orphans left alone, conflicts that stop the plan, and `aside`: what was declared
+    and exists already as the application's, which is left alone, with all that belongs to it."""
 
     changes: tuple[Change, ...]
     orphans: tuple[Finding, ...]
     conflicts: tuple[Finding, ...]
+    aside: tuple[Finding, ...] = ()
 
 
 def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> Difference:
@@ -28,20 +31,64 @@ def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> D
     `now` and `grace` decide whether what was deleted long enough ago is purged.
     """
     moved, sources = under_new_names(live, desired.renames)
+    aside = _aside(desired, moved)
     changes: list[Change] = []
     conflicts: list[Finding] = []
     for address, want in desired.state.items():
         have = moved.get(address)
-        if have is not None and not _manages(have):
-            conflicts.append(_unmanaged(address))
-        elif have is not None and _elses(have, want, desired.renames):
-            conflicts.append(_taken(address, have))
-        elif have is None or comparable(have, want) != want:
+        if address in aside or (not isinstance(want, Row) and addresses.owner(address, want) in aside):
+            continue
+        conflict = _conflict(address, have, want, desired)
+        if conflict:
+            conflicts.append(conflict)
+        elif have is None or comparable(have, want) != want or _comes_back(have) or not _manages(have):
             before = None if have is None else comparable(have, want)
-            changes.append(Change(address, before, want, renamed_from=sources.get(address)))
+            adopt = have is not None and not _manages(have)
+            changes.append(Change(address, before, want, renamed_from=sources.get(address), adopt=adopt))
     gone = _deletions(desired, moved, now, grace)
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
-    return Difference(tuple(changes), _orphans(desired, moved), tuple(conflicts))
+    return Difference(tuple(changes), _orphans(desired, moved), tuple(conflicts), tuple(aside.values()))
+
+
+def _aside(desired: Desired, live: State) -> dict[str, Finding]:
+    """What is left alone: rows that the application made and nobody adopted, and what is nested in them."""
+    found: dict[str, Finding] = {}
+    for address, have in live.items():
+        alone = isinstance(have, Row) and have.manager is None and not have.managed and address in desired.state
+        if alone and addresses.document(address) not in desired.adopted:
+            found[address] = Finding(address, "unmanaged", _LEFT_ALONE)
+    for address in desired.state:
+        above = addresses.document(address)
+        if above != address and above in found:
+            found[address] = Finding(address, "unmanaged", f"left alone, since {above} is the application's")
+    return found
+
+
+_LEFT_ALONE = (
+    "exists already, made by the application: left alone. metadata.adopt: true in its document would take it over"
+)
+
+
+def _conflict(address: str, have: Resource | None, want: Resource, desired: Desired) -> Finding | None:
+    """Why something declared cannot be brought about although nothing is known to be wrong with the YAML."""
+    if have is None:
+        return None
+    if not _manages(have):
+        return _unmanaged(address, have) if not isinstance(have, Row) or have.manager is not None else None
+    if _elses(have, want, desired.renames):
+        return _taken(address, have)
+    if isinstance(have, Package) and isinstance(want, Package) and have.sha256 != want.sha256:
+        message = (
+            f"was published with another file (SHA-256 {have.sha256[:12]}…, now {want.sha256[:12]}…):"
+            " what has a version never changes. Give the changed file a version of its own"
+        )
+        return Finding(address, "changed-package", message)
+    return None
+
+
+def _comes_back(have: Resource) -> bool:
+    """Whether something declared was deleted, and its grace period has not ended."""
+    return isinstance(have, (Row, Package)) and have.retired_at is not None
 
 
 def comparable(have: Resource, want: Resource) -> Resource:
@@ -106,11 +153,12 @@ def _manages(resource: Resource) -> bool:
     return isinstance(resource, Schema) or resource.managed
 
 
-def _unmanaged(address: str) -> Finding:
+def _unmanaged(address: str, have: Resource) -> Finding:
+    owner = f"by this fleet, but by {have.manager}" if isinstance(have, Row) else "by this fleet"
     return Finding(
         address,
         "unmanaged",
-        "exists already and is not managed by this fleet; it is left alone. Rename the declared one, or remove the existing one",
+        f"exists already and is not managed {owner}; it is left alone. Rename the declared one, or remove the existing one",
     )
 
 
@@ -135,7 +183,8 @@ def _retired_at(resource: Resource) -> str | None:
 def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -> list[Change]:
     """First steps of declared deletions, and purges of what was retired more than `grace` ago, with all that goes along."""
     changes: dict[str, Change] = {}
-    referring = _referring(live)
+    tables = desired.tables
+    referring = _referring(live, tables)
     for address, have in live.items():
         if address in desired.state or not _manages(have) or isinstance(have, Schema):
             continue
@@ -144,40 +193,40 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
             not isinstance(have, Row) and addresses.owner(address, have) in desired.deleted
         )
         if declared and _retired_at(have) is None:
-            changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _protectable(have))
+            changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _keeps(have, tables))
         elif _due(have, now, grace) and (holder is None or _due(holder, now, grace)):
-            kept = [r for _, r in referring.get(address, ()) if _protectable(r) and not _due(r, now, grace)]
+            kept = [r for _, r in referring.get(address, ()) if _keeps(r, tables) and not _due(r, now, grace)]
             if not kept:
                 changes[address] = Change(address, have, None)
     for address in [a for a, change in changes.items() if not change.retire]:
-        _with_referring(address, referring, desired.state, changes)
+        _with_referring(address, referring, desired, changes)
     return list(changes.values())
 
 
-def _referring(live: State) -> dict[str, list[tuple[str, Row]]]:
-    """Managed rows by the address of each row they refer to."""
+def _referring(live: State, tables: Tables) -> dict[str, list[tuple[str, Row]]]:
+    """Managed rows by the address of each row that they are deleted with."""
     found: dict[str, list[tuple[str, Row]]] = {}
     for address, resource in live.items():
         if isinstance(resource, Row) and resource.managed:
-            for value in resource.values.values():
-                if isinstance(value, Ref):
+            for column, value in resource.values.items():
+                if isinstance(value, Ref) and column not in tables[resource.table].uses:
                     found.setdefault(value.address, []).append((address, resource))
     return found
 
 
 def _with_referring(
-    address: str, referring: Mapping[str, list[tuple[str, Row]]], declared: State, changes: dict[str, Change]
+    address: str, referring: Mapping[str, list[tuple[str, Row]]], desired: Desired, changes: dict[str, Change]
 ) -> None:
     """Deletes what the main database would delete along with a row: named in the plan, and audited like the rest."""
     for child, row in referring.get(address, ()):
-        if child not in changes and child not in declared and not _protectable(row):
+        if child not in changes and child not in desired.state and not _keeps(row, desired.tables):
             changes[child] = Change(child, row, None)
-            _with_referring(child, referring, declared, changes)
+            _with_referring(child, referring, desired, changes)
 
 
-def _protectable(row: Row) -> bool:
-    """Whether rows of this kind carry protection, and so are retired before they are purged."""
-    return "protect" in row.values
+def _keeps(row: Row, tables: Tables) -> bool:
+    """Whether rows of this kind are kept for a grace period before they are purged."""
+    return bool(tables[row.table].retired)
 
 
 def _due(resource: Resource, now: datetime, grace: timedelta) -> bool:

@@ -10,6 +10,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Ref, Row, State
+from tenantplan.model.rowtype import Tables
 from tenantplan.planning.lower import moves
 
 DELETES = "max-deletes"
@@ -40,18 +41,27 @@ def protection(operations: Iterable[Operation]) -> list[Finding]:
     ]
 
 
-def dependents(operations: Iterable[Operation], live: State) -> list[Finding]:
-    """A blocker for each deletion of an organization that still has tenants of its own: they would go with its row."""
+def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> list[Finding]:
+    """A blocker for each deletion of what something else still needs: an organization that has tenants of its own, which
+    would go with its row, or a template that a project is made from."""
     listed = list(operations)
     deleted = {o.address for o in listed if o.action == "delete"}
     becoming = {o.address: o.after for o in listed if isinstance(o.after, Row)}
-    return [
-        Finding(parent, "dependents", f"still has {address}: say state: deleted there, too")
-        for address, row in live.items()
-        if isinstance(row, Row) and row.managed and "protect" in row.values and row.retired_at is None
-        for parent in (v.address for v in becoming.get(address, row).values.values() if isinstance(v, Ref))
-        if parent in deleted and address not in deleted and parent.startswith("organization/")
-    ]
+    found = []
+    for address, row in live.items():
+        if not isinstance(row, Row) or not row.managed or row.retired_at is not None or address in deleted:
+            continue
+        rowtype = tables[row.table]
+        for column, value in becoming.get(address, row).values.items():
+            if isinstance(value, Ref) and value.address in deleted:
+                if column in rowtype.uses:
+                    message = f"is still used by {address}: let that name another, or delete it too"
+                elif rowtype.retired:
+                    message = f"still has {address}: say state: deleted there, too"
+                else:
+                    continue
+                found.append(Finding(value.address, "dependents", message))
+    return found
 
 
 def lost(operations: Iterable[Operation], live: State, targets: Iterable[str]) -> list[Finding]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.encode import digest, fingerprint, to_json
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema
+from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
+from tenantplan.model.rowtype import Tables
 
 MAIN_SCOPE = "main"
 _PLACEMENT = ("database_mode", "database_server", "database_name", "database_url")
@@ -23,38 +24,67 @@ class Migration:
     statements: tuple[str, ...]
 
 
-def lower(
-    changes: Sequence[Change], migrations: Mapping[str, Migration], *, main_database: str, main_server: str = "primary"
-) -> list[Operation]:
-    """Operations for the changes, each with the ids of those it depends on. `migrations` holds a Migration per schema address.
+@dataclass(frozen=True)
+class Context:
+    """What the changes are part of: the Migration of each schema by address, both states, tables, the main database."""
 
-    A new database is a clone of a template at the newest revision, so its Schema is part of its creation.
+    migrations: Mapping[str, Migration]
+    desired: State
+    live: State
+    tables: Tables
+    main_database: str
+    main_server: str = "primary"
+
+    @property
+    def main(self) -> str:
+        """The address of the main database."""
+        return addresses.database(self.main_server, self.main_database)
+
+
+def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
+    """Operations for the changes, each with the ids of those it depends on.
+
+    A new database is a clone of a template at the newest revision, so its Schema is part of its creation. A row
+    that refers to one which needs it first is made without that reference, and gets it afterwards.
     """
-    main = addresses.database(main_server, main_database)
+    main = context.main
     creating = {c.address for c in changes if isinstance(c.after, Database) and c.before is None and c.address != main}
     kept = [c for c in changes if not (isinstance(c.after, Schema) and _clone_of(c.after) in creating)]
-    operations = [_operation(change, migrations, main) for change in kept]
-    return _with_dependencies(operations)
+    rows = {c.address for c in changes if isinstance(c.after, Row) and c.before is None}
+    steps = [step for change in kept for step in _steps(change, rows, context.tables)]
+    return _with_dependencies([_operation(step, context) for step in steps], context.tables)
+
+
+def _steps(change: Change, creating: Set[str], tables: Tables) -> list[Change]:
+    """The change, or two: a new row without its late references to other new rows, and then those."""
+    row = change.after
+    if change.before is not None or not isinstance(row, Row):
+        return [change]
+    late = [c for c in tables[row.table].late if isinstance(ref := row.values.get(c), Ref) and ref.address in creating]
+    if not late:
+        return [change]
+    first = replace(row, values={**row.values, **dict.fromkeys(late)})
+    return [replace(change, after=first), Change(change.address, first, row)]
 
 
 def _clone_of(schema: Schema) -> str:
     return addresses.database(schema.server, schema.database)
 
 
-def _operation(change: Change, migrations: Mapping[str, Migration], main: str) -> Operation:
+def _operation(change: Change, context: Context) -> Operation:
     action = _action(change)
     resource = change.after or change.before
     assert resource is not None
-    migration = _migration(change, migrations)
+    migration = _migration(change, context.migrations)
     before_print = fingerprint(change.before)
-    identity = [change.address, action, to_json(change.before), to_json(change.after), before_print]
+    identity = [change.address, action, to_json(change.before), to_json(change.after), before_print, change.adopt]
     return Operation(
         id=digest([*identity, change.retire, list(migration.statements)])[:16],
         address=change.address,
         action=action,
         risk=_risk(change, action),
-        scope=_scope(change.address, resource, main),
-        transactional=not (isinstance(resource, Schema) or _outside(change)),
+        scope=_scope(change.address, resource, context),
+        transactional=not (isinstance(resource, (Schema, Package)) or _outside(change)),
         summary=_summary(change, action, migration),
         before=change.before,
         after=change.after,
@@ -63,6 +93,7 @@ def _operation(change: Change, migrations: Mapping[str, Migration], main: str) -
         renamed_from=change.renamed_from,
         retire=change.retire,
         revisions=migration.revisions,
+        adopt=change.adopt,
     )
 
 
@@ -81,10 +112,10 @@ def _outside(change: Change) -> bool:
     return is_database and not change.retire and (change.before is None or change.after is None)
 
 
-def _scope(address: str, resource: Resource, main: str) -> str:
-    if address == main or (isinstance(resource, Schema) and resource.tree != "tenant"):
+def _scope(address: str, resource: Resource, context: Context) -> str:
+    if address == context.main or (isinstance(resource, Schema) and resource.tree != "tenant"):
         return MAIN_SCOPE
-    return addresses.scope(address, resource)
+    return addresses.scope(address, resource, context.desired, context.live)
 
 
 def _action(change: Change) -> str:
@@ -119,7 +150,7 @@ def moves(before: Row, after: Row) -> bool:
 def _risk(change: Change, action: str) -> str:
     if action == "delete":
         return "destructive"
-    if action in ("migrate", "move") or change.renamed_from:
+    if action in ("migrate", "move") or change.renamed_from or change.adopt:
         return "risky"
     before, after = change.before, change.after
     if (
@@ -139,11 +170,17 @@ def _summary(change: Change, action: str, migration: Migration) -> str:
         start = change.before.revision if isinstance(change.before, Schema) else None
         count = len(migration.revisions)
         return f"migrate {start or 'empty'} -> {resource.revision}: {count} revision{'s' if count != 1 else ''}"
-    what = {Row: "row", Role: "role", Database: "database"}[type(resource)]
+    if isinstance(resource, Package) and action != "delete":
+        return f"store package {resource.version}, {resource.size} bytes, in {resource.store}"
+    what = {Row: "row", Role: "role", Database: "database", Package: "package"}[type(resource)]
+    if change.adopt:
+        return f"adopt row {_name(change)}: the application made it, from now on this fleet manages it"
     if change.retire:
         return f"retire {what} {_name(change)}, restorable until its grace period ends"
     if action == "delete":
         return f"{'purge' if not isinstance(resource, Row) else 'delete'} {what} {_name(change)}"
+    if change.before == change.after and change.before is not None:
+        return f"bring back {what} {_name(change)}"
     if change.renamed_from:
         return f"rename {what} {change.renamed_from.rsplit('/', 1)[-1]} to {_name(change)}"
     if isinstance(resource, Database) and action == "create" and migration.revisions:
@@ -155,19 +192,27 @@ def _name(change: Change) -> str:
     return change.address.split("/", 2)[-1] if change.address.count("/") == 2 else change.address.split("/", 1)[1]
 
 
-def _with_dependencies(operations: Iterable[Operation]) -> list[Operation]:
+def _with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[Operation]:
     """The operations with `depends_on` filled in from what they refer to."""
     listed = list(operations)
-    by_address = {operation.address: operation for operation in listed}
+    by_address: dict[str, Operation] = {}
+    for operation in listed:  # of a row made in two steps, others need the first
+        by_address.setdefault(operation.address, operation)
     main = [operation for operation in listed if operation.scope == MAIN_SCOPE]
     held: dict[str, list[Operation]] = {}
+    referring: dict[str, list[Operation]] = {}
     for operation in listed:
+        before, gone = operation.before, operation.action == "delete"
+        late = tables[before.table].late if gone and isinstance(before, Row) else ()  # PostgreSQL empties those itself
+        for address in _references(before, without=late):
+            referring.setdefault(address, []).append(operation)
         resource = operation.after or operation.before
         if not isinstance(resource, Row) and operation.scope != MAIN_SCOPE:
             held.setdefault(addresses.owner(operation.address, resource), []).append(operation)
     result = []
     for operation in listed:
-        needs = _needs(operation, by_address, held)
+        needs = _needs(operation, by_address, held, referring)
+        needs += [first] if (first := by_address[operation.address]) is not operation else []
         if operation.scope == MAIN_SCOPE:
             needs = [other for other in main if _before_in_main(other, operation)]
         else:
@@ -187,19 +232,21 @@ def _before_in_main(first: Operation, second: Operation) -> bool:
     return position(first) < position(second)
 
 
+_Index = Mapping[str, list[Operation]]
+
+
 def _needs(
-    operation: Operation, by_address: Mapping[str, Operation], held: Mapping[str, list[Operation]]
+    operation: Operation, by_address: Mapping[str, Operation], held: _Index, referring: _Index
 ) -> list[Operation]:
     resource = operation.after or operation.before
     if operation.action == "delete":
-        return _needs_before_delete(operation, by_address, held)
+        return _needs_before_delete(operation, by_address, held, referring)
     wanted: list[str] = []
     if isinstance(resource, Row):
-        wanted += [value.address for value in resource.values.values() if isinstance(value, Ref)]
-        # Objects of a server are ready before the row that sends the application to them.
-        return [by_address[a] for a in wanted if a in by_address] + [
-            other for other in held.get(operation.address, []) if other.action != "delete"
-        ]
+        # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
+        # that sends the application to them.
+        made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
+        return made + [other for other in held.get(operation.address, []) if other.action != "delete"]
     if isinstance(resource, Database):
         names = {resource.owner, *(resource.connect or ())} - {None}
         if isinstance(operation.before, Database):  # a renamed role keeps its grants, so it may be named either way
@@ -213,24 +260,25 @@ def _needs(
 
 
 def _needs_before_delete(
-    operation: Operation, by_address: Mapping[str, Operation], held: Mapping[str, list[Operation]]
+    operation: Operation, by_address: Mapping[str, Operation], held: _Index, referring: _Index
 ) -> list[Operation]:
     """Retiring begins with the row, so that the application stops first; a purge ends with it."""
     resource = operation.before
     objects = held.get(operation.address, [])
-    others = [other for other in by_address.values() if other.action == "delete"]
-    if isinstance(resource, Row):
-        children = [other for other in others if _refers(other.before, operation.address)]
-        return children + ([] if operation.retire else [other for other in objects if other.action == "delete"])
+    if isinstance(resource, Row):  # after what refers to it is deleted too, or refers to something else
+        if operation.retire:
+            return []
+        return referring.get(operation.address, []) + [other for other in objects if other.action == "delete"]
     row = by_address.get(addresses.owner(operation.address, resource))
     first = [row] if row is not None and operation.retire else []
     if isinstance(resource, Role):  # a role that still owns a database, or may connect to it, cannot be dropped
-        server = [o for o in others if isinstance(o.before, Database) and o.before.server == resource.server]
-        first += [o for o in server if isinstance(o.before, Database) and o.before.holder == resource.holder]
+        others = held.get(addresses.owner(operation.address, resource), [])
+        gone = [(o, o.before) for o in others if o.action == "delete" and isinstance(o.before, Database)]
+        first += [o for o, database in gone if database.server == resource.server]
     return first
 
 
-def _refers(resource: Resource | None, address: str) -> bool:
-    return isinstance(resource, Row) and any(
-        isinstance(value, Ref) and value.address == address for value in resource.values.values()
-    )
+def _references(resource: Resource | None, without: Iterable[str] = ()) -> list[str]:
+    """Addresses of the rows that a row refers to, by other columns than those."""
+    values = resource.values.items() if isinstance(resource, Row) else ()
+    return [value.address for column, value in values if isinstance(value, Ref) and column not in without]

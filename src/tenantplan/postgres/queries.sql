@@ -30,7 +30,14 @@ SELECT d.datname, o.rolname, d.datconnlimit, d.datallowconn, s.comment,
 -- Every role that carries a stamp or has a name the caller asks about.
 SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.comment,
        ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-              WHERE m.member = r.oid ORDER BY 1)
+              WHERE m.member = r.oid ORDER BY 1),
+       -- Whatever unit it was set in, in ms; a value that PostgreSQL would not take is -1.
+       coalesce((SELECT CASE WHEN t.parts IS NULL THEN -1
+                             ELSE t.parts[1]::bigint * CASE t.parts[2] WHEN 'us' THEN 0 WHEN 's' THEN 1000 WHEN 'min' THEN 60000
+                                                       WHEN 'h' THEN 3600000 WHEN 'd' THEN 86400000 ELSE 1 END END
+                   FROM pg_db_role_setting s, unnest(s.setconfig) c,
+                        LATERAL (SELECT regexp_match(substr(c, 19), '^([0-9]{1,12}) *(us|ms|s|min|h|d)?$') AS parts) t
+                  WHERE s.setrole = r.oid AND s.setdatabase = 0 AND c LIKE 'statement_timeout=%%'), 0)::bigint
   FROM pg_roles r
   LEFT JOIN LATERAL (SELECT shobj_description(r.oid, 'pg_authid') AS comment) s ON true
  WHERE s.comment LIKE 'tenantplan %%' OR r.rolname = ANY(%(names)s)
@@ -42,7 +49,7 @@ SELECT n.nspname || '.' || c.relname, array_agg(a.attname::text)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
- WHERE n.nspname IN ('public', 'tenantplan') AND c.relkind IN ('r', 'p')
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind IN ('r', 'p')
  GROUP BY 1;
 
 -- name: lock_holder
@@ -135,6 +142,11 @@ SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:
  WHERE (%(sequence)s::bigint IS NULL OR sequence = %(sequence)s)
    AND (%(organization)s::text IS NULL OR organization IN (%(organization)s, 'organization/' || %(organization)s))
    AND (%(address)s::text IS NULL OR address = %(address)s OR starts_with(address, %(address)s || '/'))
+   AND (%(document)s::text IS NULL OR split_part(address, '/', 1) || '/' || split_part(address, '/', 2) = %(document)s)
+   AND (%(user)s::text IS NULL OR strpos(lower(actor), lower(%(user)s)) > 0
+        OR split_part(address, '/', 1) || '/' || split_part(address, '/', 2) = 'user/' || %(user)s)
+   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+   AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
    AND (%(action)s::text IS NULL OR action = %(action)s)
    AND (%(run)s::text IS NULL OR starts_with(run_id::text, %(run)s))
  ORDER BY sequence DESC LIMIT %(limit)s;
@@ -144,3 +156,18 @@ SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:
 SELECT s.comment FROM pg_database d
   CROSS JOIN LATERAL (SELECT shobj_description(d.oid, 'pg_database') AS comment) s
  WHERE starts_with(d.datname, 'tp_template_') AND s.comment LIKE 'tenantplan %%';
+
+-- name: relations
+-- Columns of some tables: type, whether a row needs a value there, the primary key, what is unique alone, and our privileges.
+SELECT n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, NULL),
+       a.attnotnull AND NOT (a.atthasdef OR a.attidentity <> ''), a.attgenerated <> '' OR a.attidentity = 'a',
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                  AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
+       has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+         AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE n.nspname || '.' || c.relname = ANY(%(tables)s) AND c.relkind IN ('r', 'p')
+ ORDER BY c.oid, a.attnum;

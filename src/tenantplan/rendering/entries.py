@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Resource, Role, Row, Secret
+from tenantplan.model.resource import Database, Package, Resource, Role, Row, Secret
 from tenantplan.rendering.parts import Entry, Field, counted
 from tenantplan.rendering.safe import mask_url
 from tenantplan.rendering.values import LONG, SHORT, camel, changes, effective, show
-from tenantplan.tables.control import BY_TABLE
+from tenantplan.tables import BUILTIN
 
 MOST_FIELDS = 20
-_NOT_COMPARED = {"id", "managed", "retired_at", "server", "holder"}
+_NOT_COMPARED = {"id", "managed", "manager", "retired_at", "server", "holder", "source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _deletion(operations: Sequence[Operation], wording: Wording) -> str:
     if not names and not rows:
         return f"delete: {counted(roles, 'role')} removed"
     along = [counted(roles, "role")] if roles else []
-    soft = any(row.table in BY_TABLE and BY_TABLE[row.table].soft_delete for row in rows)
+    soft = any(row.table in BUILTIN and BUILTIN[row.table].retired for row in rows)
     if soft:
         along.append("everything nested in it")
     going = f", with {' and '.join(along)}" if along else ""
@@ -150,6 +150,8 @@ def _describe(operation: Operation) -> str:
         return _row(resource) or operation.summary
     if isinstance(resource, Database):
         return f"database {resource.name}" + (f" at {operation.revisions[-1]}" if operation.revisions else "")
+    if isinstance(resource, Package):
+        return f"{counted(resource.size, 'byte')} in {resource.store}"
     if isinstance(resource, Role):
         return f"{'login' if resource.login else 'group'} role" + _members(resource)
     return operation.summary
@@ -157,6 +159,20 @@ def _describe(operation: Operation) -> str:
 
 def _members(role: Role) -> str:
     return f" in {', '.join(role.member_of)}" if role.member_of else ""
+
+
+_TELLING = (
+    ("tier_id", "tier "),
+    ("organization_id", "organization "),
+    ("team_id", "team "),
+    ("template_id", "template "),
+    ("provider", ""),
+    ("version", "version "),
+    ("role", ""),
+    ("access", ""),
+    ("status", ""),
+)
+_NOUNS = {"apikey": "API key", "license": "licence"}
 
 
 def _row(row: Row) -> str:
@@ -169,8 +185,9 @@ def _row(row: Row) -> str:
         parts += [f"state {values['state']}"] if values.get("state") not in (None, "active") else []
     if row.table == "organization_modules":
         parts.append("enabled" if values.get("enabled") else "disabled")
-    for column, word in (("tier_id", "tier "), ("organization_id", "organization "), ("role", ""), ("status", "")):
-        if values.get(column) is not None and BY_TABLE[row.table].parent != column:
+    parent = BUILTIN[row.table].parent if row.table in BUILTIN else None
+    for column, word in _TELLING:
+        if values.get(column) is not None and parent != column:
             value = values[column]
             parts.append(word + (value if isinstance(value, str) else show(value)))
     if values.get("expires_at"):
@@ -190,7 +207,8 @@ def _contents(operations: Sequence[Operation]) -> str:
 
 def _kind(resource: Resource | None) -> str:
     if isinstance(resource, Row):
-        return BY_TABLE[resource.table].kind if resource.table in BY_TABLE else "row"
+        kind = BUILTIN[resource.table].kind if resource.table in BUILTIN else "row"
+        return _NOUNS.get(kind, kind)
     return type(resource).__name__.lower()
 
 
@@ -231,5 +249,7 @@ def _part(operation: Operation) -> str:
     resource = operation.before or operation.after
     if isinstance(resource, (Role, Database)):
         return f"{_kind(resource)} {resource.name}"
+    if isinstance(resource, Package):
+        return f"package {resource.version}"
     nested = operation.address.split("/", 2)[2:]
     return nested[0].replace("/", " ", 1) if nested and (resource is None or isinstance(resource, Row)) else ""

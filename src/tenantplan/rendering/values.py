@@ -9,7 +9,7 @@ from typing import Any
 from tenantplan.model.resource import Ref, Row, Secret
 from tenantplan.rendering.parts import Field, clipped
 from tenantplan.rendering.safe import mask_url
-from tenantplan.tables.control import BY_TABLE
+from tenantplan.tables import BUILTIN
 
 SHORT = 80
 LONG = 2000
@@ -31,6 +31,16 @@ _YAML_NAMES = {
     "organization_id": "organization",
     "max_usage_count": "maxUsage",
     "password_hash": "password",
+    "statement_timeout": "database.statementTimeout",
+    "database_connection": "database.url (encrypted)",
+    "owner_id": "owner",
+    "team_id": "team",
+    "template_id": "template",
+    "bucket_id": "bucket",
+    "invited_by_id": "invitedBy",
+    "key_hash": "key",
+    "file_size": "file (bytes)",
+    "file_reference": "file (stored as)",
 }
 
 
@@ -67,7 +77,7 @@ def changes(before: Row, after: Row, prefix: str = "", limit: int = SHORT) -> It
 
 def effective(row: Row, limit: int = SHORT) -> Iterator[Field]:
     """The values a new row gets, defaults of its tier included; what is unset is left out."""
-    rowtype = BY_TABLE.get(row.table)
+    rowtype = BUILTIN.get(row.table)
     hidden = {rowtype.name, rowtype.parent} if rowtype else set()
     for column, value in row.values.items():
         if column not in hidden and value not in (None, {}, []):
@@ -109,7 +119,7 @@ def _path(keys: list[Any]) -> str:
 
 
 def _secret(table: str, column: str) -> bool:
-    return table in BY_TABLE and BY_TABLE[table].columns.get(column) == "bcrypt"
+    return table in BUILTIN and BUILTIN[table].columns.get(column) in ("bcrypt", "sha256", "encrypted")
 
 
 def _reference(reference: str | None) -> str:

@@ -12,7 +12,7 @@ from tenantplan.fleet.survey import Survey
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Resource, Row, State
+from tenantplan.model.resource import Package, Resource, Row, State
 from tenantplan.planning.diff import comparable, under_new_names
 from tenantplan.postgres.connect import Connection
 from tenantplan.run.work import Work
@@ -41,7 +41,9 @@ def check_target(plan: Plan, live: Survey) -> None:
     wanted = plan.target.get("servers")
     found = {alias: facts.system_identifier for alias, facts in live.servers.items()}
     needed = {
-        r.server for o in plan.operations if (r := o.after or o.before) is not None and not isinstance(r, Row)
+        r.server
+        for o in plan.operations
+        if (r := o.after or o.before) is not None and not isinstance(r, (Row, Package))
     } | {MAIN}
     if not isinstance(wanted, dict) or any(wanted.get(a) != found.get(a) for a in needed if not a.startswith("url:")):
         raise PlanRefused("the plan was made for another PostgreSQL server than this one", hint=STALE)
@@ -70,11 +72,13 @@ def already_done(control: Connection, plan: Plan) -> set[str]:
 def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
     """PlanRefused when anything that the operations not `done` are about is not as the plan saw it."""
     state, _ = under_new_names(live.state, plan.renames)
-    operations = [o for o in plan.operations if o.id not in done]
+    first = {o.address: o for o in reversed(plan.operations)}  # what a second step finds is what the first one made
+    operations = [o for o in first.values() if o.id not in done]
     stale = sorted(
         o.address
         for o in operations
-        if fingerprint(_seen(o, state)) != o.fingerprint or not getattr(state.get(o.address), "managed", True)
+        if fingerprint(_seen(o, state)) != o.fingerprint
+        or getattr(state.get(o.address), "managed", not o.adopt) == o.adopt
     )
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
@@ -84,7 +88,7 @@ def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
 def check_secrets(work: Work, done: set[str], live: Survey) -> None:
     """PlanRefused when a secret to be set is not the one that the plan was made with."""
     operations = [o for o in work.plan.operations if o.id not in done]
-    replaced = expected.replaced_secrets(operations, live.main.hash_key, work.settings.root)
+    replaced = expected.replaced_secrets(operations, live.main.hash_key, work.settings.root, work.tables)
     if replaced:
         raise PlanRefused(f"changed after the plan was made: the value of {', '.join(replaced)}", hint=STALE)
 

@@ -17,7 +17,8 @@ def not_as_planned(work: Work, outcomes: Sequence[Outcome]) -> list[str]:
         return []
     state = work.look().state
     wrong = []
-    for outcome in outcomes:
+    last = {outcome.operation.address: outcome for outcome in outcomes}  # a row may be made in two steps
+    for outcome in last.values():
         operation = outcome.operation
         if outcome.status != "done" or operation.after is None:
             continue

@@ -39,7 +39,8 @@ def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome:
         outcomes = _carry_out(work, taken.run, operations, _limits(settings, parallelism), on_outcome)
         remaining = len(not_as_planned(work, outcomes))
         failed = any(o.status != "done" for o in outcomes)
-        record.close_run(taken.run, taken.control, "partial" if failed or remaining else "done", applied=not failed)
+        status = "partial" if failed or remaining else "done"
+        record.close_run(taken.run, taken.control, status, applied=not failed, kinds=plan.kinds)
         reach("run-closed")
     return Report(work.run_id, plan.digest, outcomes, time.monotonic() - started, taken.recovered, remaining)
 

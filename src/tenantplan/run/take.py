@@ -115,4 +115,6 @@ def _happened(item: recover.Open, live: Survey) -> bool:
         return have is not None and not isinstance(have, Row) and getattr(have, "retired_at", None) is not None
     if item.after is None or have is None:
         return item.after is None and have is None
+    if isinstance(have, Row) and not (have.managed and have.retired_at is None):
+        return False
     return as_planned(item.after, comparable(have, item.after))

@@ -5,22 +5,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from tenantplan import __version__
 from tenantplan.execution.context import MAIN, Actor, Run
 from tenantplan.execution.recover import Open
 from tenantplan.execution.template import Recipe, ensure_template
 from tenantplan.fleet.expected import GROUPS, Trees
+from tenantplan.fleet.packages import fleet_store
 from tenantplan.fleet.servers import Servers
 from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Row
+from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
+from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
+from tenantplan.tables import BUILTIN
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,15 @@ class Work:
         """The live side, as far as this plan and what an interrupted run left open are concerned."""
         names = {a for o in self.plan.operations for a in (o.address, o.renamed_from) if a}
         names |= {a for o in opened for a in (o.address, o.renamed_from) if a}
-        rows = [o.after for o in self.plan.operations if isinstance(o.after, Row)]
-        references = {str(r.values["slug"]): r.values["database_url"] for r in rows if r.values.get("database_url")}
-        known = survey(self.settings, self.servers, self.connector, Question(names))
-        for row in known.state.values():
-            if isinstance(row, Row) and row.values.get("database_url"):
-                references.setdefault(str(row.values["slug"]), row.values["database_url"])
-        if not references:
-            return known
-        brought = {f"url:{slug}": str(reference) for slug, reference in references.items()}
-        holders = {f"url:{slug}": f"organization/{slug}" for slug in references}
-        return survey(self.settings, self.servers, self.connector, Question(names, brought, holders))
+        rows = {o.address: o.after for o in self.plan.operations if isinstance(o.after, Row)}
+        brought = {a: str(r.values["database_url"]) for a, r in rows.items() if r.values.get("database_url")}
+        question = Question(names, dict(rows), brought, follow=True, tables=self.tables)
+        return survey(self.settings, self.servers, self.connector, question)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Every table the plan may be about: tenantplan's own, and those of kinds that the fleet declares."""
+        return BUILTIN | {rowtype.table: rowtype for rowtype in self.plan.kinds}
 
     def run(self, live: Survey, epoch: int) -> Run:
         """The run, as its steps see it."""
@@ -76,7 +78,10 @@ class Work:
             hash_key=live.main.hash_key or "",
             role=live.servers[MAIN].role,
             tool_version=__version__,
-            ids={addresses.renamed(address, self.plan.renames): row_id for row_id, address in live.main.ids.items()},
+            tables=self.tables,
+            vault=fleet_vault(self.settings),
+            open_store=partial(fleet_store, self.settings),
+            ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
             template=Templates(self.connector, self._recipe(live)),
             digests=self.trees.digests,

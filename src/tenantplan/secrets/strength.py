@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 MINIMUM = 12
+KEY_MINIMUM = 20
 _BCRYPT_LIMIT = 72
 _COMMON = {"password", "changeme", "administrator", "superadmin", "letmein", "qwertyuiop", "welcome", "secret"}
 _COMMON |= {"postgres", "postgresql", "tenantplan", "root", "admin", "default", "example", "azerty", "qwerty"}
@@ -32,6 +33,13 @@ def weakness(password: str, user: str = "") -> str | None:
 def bcrypt_weakness(password: str) -> str | None:
     """Why a password that is stored as a bcrypt hash is refused, or None: bcrypt ignores what comes after 72 bytes."""
     return weakness(password) or ("is longer than 72 bytes" if len(password.encode()) > _BCRYPT_LIMIT else None)
+
+
+def key_weakness(key: str) -> str | None:
+    """Why an API key is refused, or None: its hash has no salt and is fast, so that only randomness protects it."""
+    if len(key) < KEY_MINIMUM:
+        return f"is shorter than {KEY_MINIMUM} characters"
+    return "is not random enough" if len(set(key)) < 10 else weakness(key)
 
 
 def default_password(password: str, user: str) -> str | None:

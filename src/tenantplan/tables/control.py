@@ -1,8 +1,8 @@
-"""The control plane's tables (requirements.md A, B, C12, D1, D2, D4), parents before children."""
+"""Organizations, users, tenants and what belongs to them (requirements.md A1, A2, A8, B, C12, D1, D2, D4)."""
 
 from __future__ import annotations
 
-from tenantplan.tables.rowtype import RowType
+from tenantplan.model.rowtype import RowType
 
 TIER = RowType(
     kind="tier",
@@ -25,6 +25,7 @@ ORGANIZATION = RowType(
         "state": "text",
         "protect": "bool",
         "tier_id": "ref",
+        "owner_id": "ref",
         "contact_email": "text",
         "company_name": "text",
         "phone": "text",
@@ -34,13 +35,27 @@ ORGANIZATION = RowType(
         "labels": "json",
         **_PLACEMENT,
         "database_url": "text",  # the reference ("env:NAME"), never the connection string
+        "database_connection": "encrypted",  # the connection string
         "connection_limit": "int",
+        "statement_timeout": "int",  # ms
         "pool_size": "int",
         "pool_max_overflow": "int",
     },
-    refs={"tier_id": "tiers"},
+    refs={"tier_id": "tiers", "owner_id": "users"},
     enums={"state": "organization_state", "database_mode": "database_mode"},
-    soft_delete=True,
+    uses=("tier_id", "owner_id"),
+    late=("owner_id",),
+    retired={"state": ("deleted", None)},
+)
+ORGANIZATION_SECRET = RowType(
+    kind="secret",
+    table="organization_secrets",
+    name="name",
+    parent="organization_id",
+    columns={"organization_id": "ref", "name": "text", "value": "encrypted", "rotate_every_days": "int"},
+    refs={"organization_id": "organizations"},
+    observed=("rotated_at",),
+    stamps={"value": "rotated_at"},
 )
 USER = RowType(
     kind="user",
@@ -93,7 +108,8 @@ TENANT = RowType(
     },
     refs={"organization_id": "organizations"},
     enums={"database_mode": "database_mode"},
-    soft_delete=True,
+    home="organization_id",
+    retired={"active": ("false", None)},
 )
 LICENSE = RowType(
     kind="license",
@@ -111,9 +127,6 @@ LICENSE = RowType(
     refs={"tenant_id": "tenants"},
     enums={"status": "license_status"},
 )
-
-ROW_TYPES: tuple[RowType, ...] = (TIER, ORGANIZATION, USER, ADMIN_USER, MODULE, MEMBER, TENANT, LICENSE)
-BY_TABLE = {rowtype.table: rowtype for rowtype in ROW_TYPES}
 
 # Tables of requirements.md C13: in every dedicated database, and in the main database for shared mode.
 TENANT_TABLES = ("donors", "donor_preferences", "campaigns", "donations", "forms", "analytics_events")

@@ -1,0 +1,137 @@
+"""Desired and live to a Plan: what changes, in which order, and what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from tenantplan import __version__
+from tenantplan.decision.held_out import not_planned, without_held_out
+from tenantplan.decision.labels import labels
+from tenantplan.decision.losses import losses
+from tenantplan.execution import statements
+from tenantplan.execution.context import MAIN
+from tenantplan.fleet import expected, provenance
+from tenantplan.fleet.expected import Trees
+from tenantplan.fleet.packages import with_packages
+from tenantplan.fleet.survey import Survey
+from tenantplan.model.desired import Desired
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding, Plan
+from tenantplan.model.resource import Row, Schema, State
+from tenantplan.planning import guard
+from tenantplan.planning.diff import Difference, diff
+from tenantplan.planning.lower import Context, lower
+from tenantplan.planning.notes import notes
+from tenantplan.planning.order import order
+from tenantplan.planning.select import Selection, select
+from tenantplan.planning.waves import assign_waves
+from tenantplan.postgres.connect import Connector
+from tenantplan.settings import Settings
+from tenantplan.tables import BUILTIN
+from tenantplan.tables.fit import misfits, with_ids
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a plan is made of: the fleet, its migrations, both sides, and which part of the fleet it is about."""
+
+    settings: Settings
+    trees: Trees
+    desired: Desired
+    live: Survey
+    selection: Selection
+
+
+def decide(comparison: Comparison, connector: Connector) -> Plan:
+    """The Plan. Databases are read only where an organization would move, to see whether it has rows."""
+    settings, live = comparison.settings, comparison.live
+    tables = with_ids({**live.main.tables, **comparison.desired.tables}, live.main.relations)
+    wanted = replace(comparison.desired, tables=tables)
+    desired, known = without_held_out(wanted, live)
+    desired, unfit = _filled_in(desired, known, live, settings)
+    grace = timedelta(days=settings.spec.guard.grace_days)
+    difference = diff(desired, known, now=datetime.now(UTC), grace=grace)
+    migrations, stuck = expected.migrations_for(desired.state, known, comparison.trees)
+    changes = [c for c in difference.changes if c.address not in stuck]
+    context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
+    operations = _chosen(comparison, desired, order(lower(changes, context)))
+    made = _plan(comparison, difference, operations, live.unreachable + not_planned(wanted, desired, live))
+    made = replace(
+        made,
+        notes=difference.aside + notes(desired.state, known, datetime.now(UTC)),
+        kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
+    )
+    behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
+    # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
+    blockers = [*difference.conflicts, *unfit, *stuck.values(), *([] if behind else _misfits(made, live))]
+    blockers += expected.edited(comparison.trees, live.main.recorded)
+    blockers += _guarded(comparison, made, desired, known)
+    blockers += losses(connector, guard.relocations(operations, known), live)
+    return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, list[Finding]]:
+    """The desired state with what only the environment and files know: keyed hashes of secrets, sizes of packages."""
+    state, weak = expected.with_secrets(desired, live.main.hash_key, settings)
+    state, missing = with_packages(replace(desired, state=state), known, settings)
+    return replace(desired, state=state), weak + missing
+
+
+def _chosen(comparison: Comparison, desired: Desired, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """The selected operations, in waves, each with the statements that it will run."""
+    found = labels(desired)
+    everything = frozenset(desired.state) | frozenset(comparison.live.state)
+    pace = comparison.settings.spec.rollout
+    selected = select(operations, comparison.selection, found, everything)
+    waves = assign_waves(selected, found, pace.canary, pace.batch)
+    return tuple(o if o.statements else replace(o, statements=statements.preview(o)) for o in waves)
+
+
+def _plan(
+    comparison: Comparison, difference: Difference, operations: tuple[Operation, ...], unreachable: tuple[Finding, ...]
+) -> Plan:
+    settings = comparison.settings
+    return Plan(
+        fleet=settings.fleet,
+        tool_version=__version__,
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        base=provenance.base(settings.root),
+        target=_target(comparison),
+        config_digest=expected.config_digest(settings, comparison.trees),
+        operations=operations,
+        orphans=difference.orphans,
+        unreachable=unreachable,
+        unfinished=comparison.live.main.unfinished,
+        selection=comparison.selection.document(),
+    )
+
+
+def _target(comparison: Comparison) -> dict[str, object]:
+    """What a plan was made for: the clusters by their system identifiers, and the main database."""
+    main = comparison.live.servers[MAIN]
+    return {
+        "system_identifier": main.system_identifier,
+        "main_database": comparison.settings.spec.main.database,
+        "server": MAIN,
+        "server_version": main.version,
+        "servers": {alias: facts.system_identifier for alias, facts in comparison.live.servers.items()},
+    }
+
+
+def _misfits(plan: Plan, live: Survey) -> list[Finding]:
+    """Kinds that the plan has rows of, whose tables are not as declared."""
+    used = {r.table for o in plan.operations if isinstance(r := o.after or o.before, Row)}
+    return misfits([kind for kind in plan.kinds if kind.table in used], live.main.relations)
+
+
+def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State) -> list[Finding]:
+    limits = comparison.settings.spec.guard
+    brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
+    return [
+        *guard.protection(plan.operations),
+        *guard.lifted_first(desired, known),
+        *guard.dependents(plan.operations, known, desired.tables),
+        *guard.lost(plan.operations, known, comparison.selection.targets),
+        *guard.brakes(plan.operations, plan.summary["delete"], guard.live_organizations(known), brakes),
+    ]

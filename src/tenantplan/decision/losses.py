@@ -1,0 +1,50 @@
+"""What a change of where data lives would leave behind: the databases are asked whether there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantplan.errors import TenantplanError
+from tenantplan.execution.context import MAIN
+from tenantplan.fleet.survey import Survey
+from tenantplan.live import occupancy
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Database, Ref, Row
+from tenantplan.planning import guard
+from tenantplan.postgres.connect import Connector
+
+
+def losses(connector: Connector, moving: Sequence[Operation], live: Survey) -> list[Finding]:
+    """A blocker for each organization whose data would be left behind by a change of where it lives."""
+    found = []
+    for operation in moving:
+        try:
+            rows = _occupancy(connector, operation, live)
+        except TenantplanError as error:
+            found.append(Finding(operation.address, "occupied", f"cannot tell whether it has rows: {error.message}"))
+            continue
+        blocker = guard.occupied(operation, rows)
+        if blocker:
+            found.append(blocker)
+    return found
+
+
+def _occupancy(connector: Connector, operation: Operation, live: Survey) -> dict[str, int]:
+    before = operation.before
+    assert isinstance(before, Row)
+    owner = before.values.get("organization_id")
+    home = live.state.get(owner.address) if isinstance(owner, Ref) else None
+    place = before.values if before.values["database_mode"] != "inherit" or not isinstance(home, Row) else home.values
+    if place["database_mode"] != "dedicated":
+        organization = home if isinstance(home, Row) else before
+        with connector.connect(MAIN, str(_main(live)), read_only=True) as connection:
+            return occupancy.shared_rows(connection, str(organization.id))
+    alias = place.get("database_server") or f"url:{operation.address.split('/', 1)[1]}"
+    with connector.connect(alias, place.get("database_name"), read_only=True) as connection:
+        return occupancy.database_rows(connection)
+
+
+def _main(live: Survey) -> str:
+    """The name of the main database that was read."""
+    return next(r.name for r in live.state.values() if isinstance(r, Database) and r.holder is None)

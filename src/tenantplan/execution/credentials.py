@@ -1,0 +1,94 @@
+"""Secrets of rows as they are stored: hashed or encrypted, and remembered by keyed hashes so that a change of either is seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import bcrypt
+
+from tenantplan.errors import SettingsError
+from tenantplan.execution.context import Run
+from tenantplan.model.resource import Secret
+from tenantplan.model.rowtype import RowType
+from tenantplan.postgres.connect import Connection
+from tenantplan.secrets.box import Place, Vault, key_of
+from tenantplan.secrets.keyed import keyed_hash
+from tenantplan.secrets.references import resolve
+from tenantplan.secrets.strength import bcrypt_weakness, key_weakness
+
+TYPES = ("bcrypt", "sha256", "encrypted")
+
+
+def stored(run: Run, rowtype: RowType, row_id: str | None, column: str, secret: Secret | None) -> dict[str, Any]:
+    """Column -> what is stored for a secret. SettingsError when its value is missing or unfit, or there is no key to encrypt it."""
+    kind = rowtype.columns[column]
+    if secret is None or secret.reference is None:
+        return {column: None, "password_fingerprint": None} if kind == "bcrypt" else {column: None}
+    value = resolve(secret.reference, run.root)
+    if kind == "bcrypt":
+        return _bcrypt(run, column, secret.reference, value)
+    if kind == "sha256":
+        _refuse(secret.reference, "key", key_weakness(value))
+        return {column: hashlib.sha256(value.encode()).hexdigest()}
+    assert row_id is not None
+    sealed = the_vault(run.vault).seal(Place(rowtype.table, row_id, column), value)
+    run.sealed[rowtype.table, row_id, column] = sealed
+    return {column: sealed}
+
+
+def the_vault(vault: Vault | None) -> Vault:
+    """The Vault, or a SettingsError that says how to get a key."""
+    if vault is None:
+        raise SettingsError(
+            "there is no key to encrypt credentials with",
+            hint="make one (tenantplan credentials key) and set CREDENTIALS_ENCRYPTION_KEY to it",
+        )
+    return vault
+
+
+def remember(run: Run, connection: Connection, rowtype: RowType, row_id: str, values: Mapping[str, Any]) -> None:
+    """Keeps the keyed hashes of what was just encrypted, in the transaction that stored it."""
+    for column, secret in values.items():
+        if rowtype.columns[column] != "encrypted":
+            continue
+        if secret is None:
+            forget(connection, rowtype, row_id, column)
+            continue
+        sealed = run.sealed.pop((rowtype.table, row_id, column))
+        value = keyed_hash(run.hash_key, resolve(secret.reference, run.root))
+        keep(connection, Place(rowtype.table, row_id, column), value, sealed, run.hash_key)
+
+
+def keep(connection: Connection, place: Place, value_hash: str, sealed: bytes, hash_key: str) -> None:
+    """Records what is stored in a place, and under which key."""
+    connection.execute(
+        "INSERT INTO tenantplan.credentials (relation, row_id, column_name, key_id, value_hash, stored_hash)"
+        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (relation, row_id, column_name) DO UPDATE"
+        " SET key_id = excluded.key_id, value_hash = excluded.value_hash, stored_hash = excluded.stored_hash,"
+        " stored_at = now()",
+        [*(place.relation, place.row_id, place.column), key_of(sealed), value_hash, keyed_hash(hash_key, sealed.hex())],
+    )
+
+
+def forget(connection: Connection, rowtype: RowType, row_id: str, column: str | None = None) -> None:
+    """Drops what is remembered of a row's encrypted values, or of one of them."""
+    if "encrypted" in rowtype.columns.values():
+        connection.execute(
+            "DELETE FROM tenantplan.credentials WHERE relation = %s AND row_id = %s AND coalesce(column_name = %s, true)",
+            [rowtype.table, row_id, column],
+        )
+
+
+def _bcrypt(run: Run, column: str, reference: str, password: str) -> dict[str, str]:
+    """The bcrypt hash of a password, and the keyed hashes by which a later plan knows both."""
+    _refuse(reference, "password", bcrypt_weakness(password))
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
+    marks = f"{keyed_hash(run.hash_key, password)}:{keyed_hash(run.hash_key, hashed)}"
+    return {column: hashed, "password_fingerprint": marks}
+
+
+def _refuse(reference: str, what: str, reason: str | None) -> None:
+    if reason:
+        raise SettingsError(f"the {what} in {reference} {reason}", hint="choose a longer, random one")

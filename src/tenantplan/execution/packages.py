@@ -1,0 +1,49 @@
+"""Update packages: the file into its store first, then the fact that it is there, in the main database."""
+
+from __future__ import annotations
+
+from tenantplan.errors import SettingsError
+from tenantplan.execution.context import Run
+from tenantplan.execution.failpoint import reach
+from tenantplan.execution.values import Stale
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Package
+from tenantplan.postgres.connect import Connection
+from tenantplan.stores import Stored, upload
+
+
+def carry(run: Run, main: Connection, operation: Operation) -> None:
+    """Stores or deletes the file, outside any transaction. Doing it again after a crash is harmless."""
+    before, after = operation.before, operation.after
+    if isinstance(after, Package):
+        if after.source is None:
+            raise SettingsError(f"version {after.version} has no file", hint="make a fresh plan")
+        upload(run.open_store(main), after.key, run.root / after.source, Stored(after.size, after.sha256))
+        reach("package-stored")
+    elif isinstance(before, Package) and not operation.retire:
+        run.open_store(main).delete(before.key)
+        reach("package-deleted")
+
+
+def write(run: Run, connection: Connection, operation: Operation) -> None:
+    """Records what became of a package, in the current transaction; Stale when somebody else did in between."""
+    before, after = operation.before, operation.after
+    if isinstance(after, Package):
+        parameters = [after.version, after.holder, after.store, after.key, after.size, after.sha256, run.fleet]
+        done = connection.execute(
+            "INSERT INTO tenantplan.packages (version, holder, store, key, size, sha256, managed_by)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (version) DO UPDATE SET holder = excluded.holder,"
+            " store = excluded.store, key = excluded.key, retired_at = NULL"
+            " WHERE packages.managed_by = excluded.managed_by AND packages.sha256 = excluded.sha256",
+            parameters,
+        )
+    else:
+        assert isinstance(before, Package)
+        statement = (
+            "UPDATE tenantplan.packages SET retired_at = now() WHERE version = %s AND managed_by = %s"
+            if operation.retire
+            else "DELETE FROM tenantplan.packages WHERE version = %s AND managed_by = %s"
+        )
+        done = connection.execute(statement, [before.version, run.fleet])
+    if done.rowcount != 1:
+        raise Stale("the package changed after the plan was made")

@@ -1,0 +1,96 @@
+"""Files of releases: what the ones at hand are, where they are stored, and the store itself."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from tenantplan.errors import SettingsError, TenantplanError
+from tenantplan.model.desired import Desired
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Package, Row, State
+from tenantplan.postgres.connect import Connection
+from tenantplan.secrets.references import resolve
+from tenantplan.settings import Settings
+from tenantplan.stores import Store, Stored, location_problem, masked_url, measure, open_store
+
+
+def location(settings: Settings) -> str:
+    """The URL of the fleet's store; SettingsError when it cannot be used."""
+    spec = settings.spec.packages
+    if spec.url is not None:
+        return resolve(spec.url.text, settings.root)
+    problem = location_problem(spec.location)
+    if problem:
+        raise SettingsError(
+            f"packages.location {masked_url(spec.location)} cannot be used: {problem}",
+            where="tenantplan.yaml",
+            hint="main:, file:FOLDER, or a URL such as s3://bucket/updates",
+        )
+    return spec.location
+
+
+def fleet_store(settings: Settings, connection: Connection) -> Store:
+    """The store of a fleet's packages; `connection` is a session on the main database."""
+    return open_store(location(settings), settings.root, lambda: nullcontext(connection))
+
+
+def with_packages(desired: Desired, live: State, settings: Settings) -> tuple[State, list[Finding]]:
+    """The desired state with size, checksum and place of every release's file, and a finding for each that cannot be read.
+
+    A file that is not at hand is no mistake when its package is stored already: what is live says what it was.
+    """
+    state = dict(desired.state)
+    findings: list[Finding] = []
+    packages = {a: r for a, r in desired.state.items() if isinstance(r, Package)}
+    if not packages:
+        return state, []
+    place = masked_url(location(settings))
+    for address, package in packages.items():
+        try:
+            known = _filled(package, live.get(address), place, settings.root)
+        except TenantplanError as error:
+            findings.append(Finding(address, "package", f"{error.message}: {error.hint}"))
+            known = package
+        state[address] = known
+        row = state.get(known.holder or "")
+        if isinstance(row, Row):
+            values = {"file_size": known.size, "file_reference": known.key, "checksum": known.sha256}
+            state[str(known.holder)] = replace(row, values={**row.values, **values})
+    return state, findings
+
+
+def _filled(package: Package, live: object, place: str, root: Path) -> Package:
+    assert package.source is not None
+    stored = live if isinstance(live, Package) and live.managed else None
+    path = _inside(root, package.source)
+    if not path.is_file():
+        if stored is None:
+            raise SettingsError(
+                f"the file {package.source} of version {package.version} is not there",
+                hint="its path starts at the folder of tenantplan.yaml",
+            )
+        return replace(package, store=stored.store, key=stored.key, size=stored.size, sha256=stored.sha256)
+    found = measure(path)
+    if package.sha256 and package.sha256 != found.sha256:
+        raise SettingsError(
+            f"the file {package.source} has SHA-256 {found.sha256}, not the {package.sha256} that the YAML says",
+            hint="restore the file, or give it a version of its own",
+        )
+    key = stored.key if stored is not None and stored.sha256 == found.sha256 else _key(package, path, found)
+    return replace(package, store=place, key=key, size=found.size, sha256=found.sha256)
+
+
+def _key(package: Package, path: Path, found: Stored) -> str:
+    return f"{package.version}/{found.sha256[:16]}/{path.name}"
+
+
+def _inside(root: Path, source: str) -> Path:
+    """The file, which has to be in the fleet's folder: what a pull request names must not be any file of the machine."""
+    path = (root / source).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise SettingsError(
+            f"the file {source} is outside the fleet's folder", hint="copy it into the folder of tenantplan.yaml"
+        )
+    return path

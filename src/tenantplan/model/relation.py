@@ -1,0 +1,25 @@
+"""A table as the database describes it: what a kind that the fleet declares itself is checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A column: its type as PostgreSQL writes it, whether every row has to be given a value, whether none can be."""
+
+    type: str
+    needed: bool = False
+    generated: bool = False
+    primary: bool = False
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table: its columns, and whether this role may read and write its rows."""
+
+    attributes: Mapping[str, Attribute]
+    writable: bool = True

@@ -1,0 +1,120 @@
+"""Credentials under a new key: each value is decrypted with the key it has and encrypted with the current one.
+
+Every value is a transaction of its own with its audit entry, so that an interrupted run leaves each value under one key
+or the other, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from tenantplan.errors import Locked, NotFound
+from tenantplan.execution import record
+from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.credentials import keep, the_vault
+from tenantplan.fleet.act import act
+from tenantplan.fleet.servers import fleet_servers
+from tenantplan.live.main import read_main
+from tenantplan.live.rows import Wanted
+from tenantplan.model.rowtype import RowType
+from tenantplan.postgres import lock
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.secrets.box import Place, Refused, Vault, key_of
+from tenantplan.secrets.keyed import keyed_hash
+from tenantplan.settings import Settings
+from tenantplan.tables import BUILTIN
+
+
+@dataclass(frozen=True)
+class Rekeyed:
+    """How many values were encrypted anew; why others do not open, by address; how many are left under each key's id."""
+
+    done: int
+    refused: Mapping[str, str]
+    keys: Mapping[str, int]
+
+
+def rekey(settings: Settings) -> Rekeyed:
+    """Encrypts every credential under the current key. Locked while an apply is at work; SettingsError without a key."""
+    connector = Connector(fleet_servers(settings).usable, settings.spec.max_connections)
+    with connector.connect(MAIN, settings.spec.main.database) as control:
+        vault = the_vault(act(settings, connector).vault)
+        lock.acquire(control)
+        facts = read_main(control, Wanted(settings.fleet, BUILTIN, {}))
+        if facts.hash_key is None:
+            raise NotFound("nothing was applied yet: there are no credentials", hint="tenantplan apply makes them")
+        run = act(settings, connector, hash_key=facts.hash_key)
+        lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())
+        names = {row_id: address for address, row_id in facts.ids.items()}
+        done, refused = 0, {}
+        for relation, row_id, column in _places(control):
+            address = names.get(row_id, f"{relation}/{row_id}")
+            place = Place(relation, row_id, column)
+            try:
+                done += _renew(run, control, vault, facts.tables[relation], place, address)
+            except Refused as error:
+                refused[f"{address} {column}"] = error.message
+                with control.transaction():
+                    record.audit(run, control, [_fact(address, place, "refused", error.message)])
+        return Rekeyed(done, refused, keys(control))
+
+
+def keys(connection: Connection) -> dict[str, int]:
+    """How many values are encrypted under each key, by its id."""
+    rows = connection.execute("SELECT key_id, count(*) FROM tenantplan.credentials GROUP BY 1 ORDER BY 1").fetchall()
+    return {str(key_id): int(count) for key_id, count in rows}
+
+
+def _places(connection: Connection) -> list[tuple[str, str, str]]:
+    """Where encrypted values are; what is remembered of rows that went with another one is dropped on the way."""
+    rows = connection.execute("SELECT relation, row_id::text, column_name FROM tenantplan.credentials ORDER BY 1, 2, 3")
+    return [(relation, row_id, column) for relation, row_id, column in rows.fetchall()]
+
+
+def _renew(run: Run, control: Connection, vault: Vault, rowtype: RowType, place: Place, address: str) -> int:
+    table, column, identifier = (
+        sql.Identifier(*rowtype.relation),
+        sql.Identifier(place.column),
+        sql.Identifier(rowtype.id),
+    )
+    with control.transaction():
+        if control.execute("SELECT FROM tenantplan.lease WHERE run_id = %s FOR SHARE", [run.id]).fetchone() is None:
+            raise Locked("another run took over this fleet", hint="see who: tenantplan status")
+        row = control.execute(
+            sql.SQL("SELECT {} FROM {} WHERE {} = %s FOR UPDATE").format(column, table, identifier), [place.row_id]
+        ).fetchone()
+        known = control.execute(
+            "SELECT value_hash, stored_hash FROM tenantplan.credentials"
+            " WHERE relation = %s AND row_id = %s AND column_name = %s",
+            [place.relation, place.row_id, place.column],
+        ).fetchone()
+        if row is None or row[0] is None or known is None:
+            control.execute(
+                "DELETE FROM tenantplan.credentials WHERE relation = %s AND row_id = %s AND column_name = %s",
+                [place.relation, place.row_id, place.column],
+            )
+            return 0
+        stored = bytes(row[0])
+        if keyed_hash(run.hash_key, stored.hex()) != known[1]:
+            raise Refused("what is stored is not what tenantplan stored: it was changed, moved or put back by hand")
+        value = vault.open(place, stored)
+        if key_of(stored) == vault.key_id:
+            return 0
+        sealed = vault.seal(place, value)
+        control.execute(
+            sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s").format(table, column, identifier), [sealed, place.row_id]
+        )
+        keep(control, place, known[0], sealed, run.hash_key)
+        detail = f"key {key_of(stored)} -> {vault.key_id}"
+        record.audit(run, control, [_fact(address, place, "done", detail)])
+        return 1
+
+
+def _fact(address: str, place: Place, result: str, detail: str) -> record.Fact:
+    held = "/".join(address.split("/", 2)[:2])
+    organization = held if held.startswith(("organization/", "tenant/")) else None
+    return record.Fact(address, "rekey", result, organization=organization, detail=f"{place.column}: {detail}")
