@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from tenantplan.postgres.connect import Connection
 
 
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+
+
 @click.group("audit")
 def command() -> None:
     """Read and verify the audit log: who changed what, when, and by which plan."""
@@ -27,26 +31,37 @@ def command() -> None:
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most this many.")
 @click.option("--organization", metavar="NAME", help="Only entries of this organization.")
 @click.option("--address", metavar="ADDRESS", help="Only entries of this address and what is nested in it.")
+@click.option("--team", metavar="NAME", help="Only entries about this team.")
+@click.option("--project", metavar="NAME", help="Only entries about this project and what is nested in it.")
+@click.option(
+    "--user", metavar="TEXT", help="Only entries by somebody with this in name or address, or about that user."
+)
+@click.option(
+    "--since", type=_TIME, metavar="TIME", help="Only entries since then: 2026-11-20 or 2026-11-20T12:00:00, UTC."
+)
+@click.option("--until", type=_TIME, metavar="TIME", help="Only entries before then.")
 @click.option("--action", metavar="ACTION", help="Only this action: create, update, delete, migrate, …")
 @click.option("--run", metavar="ID", help="Only entries of this run; the beginning of its id will do.")
 @json_option
-def list_entries(
-    limit: int, organization: str | None, address: str | None, action: str | None, run: str | None, as_json: bool
-) -> None:
+def list_entries(limit: int, team: str | None, project: str | None, as_json: bool, **chosen: Any) -> None:
     """The newest entries, newest first."""
-    from tenantplan.live.audit import find_entries
+    from tenantplan.live.audit import Conditions, find_entries
 
+    if team and project:
+        raise UsageError("--team and --project exclude each other", hint="an entry is about one of them")
+    about = f"team/{team}" if team else f"project/{project}" if project else None
+    times = {name: chosen.pop(name) for name in ("since", "until")}
+    moments = {name: at.replace(tzinfo=UTC) if at else None for name, at in times.items()}
+    conditions = Conditions(document=about, **moments, **chosen)
     with _main() as connection:
-        found = find_entries(
-            connection, limit=limit, organization=organization, address=address, action=action, run=run
-        )
+        found = find_entries(connection, conditions, limit)
     if as_json:
         print_json([_document(link) for link in found])
         return
     from tenantplan.rendering.text import table
 
     if not found:
-        click.echo("No entry fits." if any((organization, address, action, run)) else "The audit log is empty.")
+        click.echo("The audit log is empty." if conditions == Conditions() else "No entry fits.")
         return
     headers = ("SEQUENCE", "TIME", "ACTOR", "ACTION", "ADDRESS", "RESULT", "RUN")
     lines = [
@@ -61,10 +76,10 @@ def list_entries(
 @json_option
 def show(sequence: int, as_json: bool) -> None:
     """One entry whole: what was before and after, by whom, and its hash."""
-    from tenantplan.live.audit import find_entries
+    from tenantplan.live.audit import Conditions, find_entries
 
     with _main() as connection:
-        found = find_entries(connection, limit=1, sequence=sequence)
+        found = find_entries(connection, Conditions(sequence=sequence))
     if not found:
         raise NotFound(f"there is no audit entry {sequence}", hint="see them: tenantplan audit list")
     if as_json:

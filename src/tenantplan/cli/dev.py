@@ -57,6 +57,8 @@ def psql(arguments: tuple[str, ...]) -> None:
     # By environment: a database name given as an argument would be read as a connection string.
     place = {"PGHOST": params["host"], "PGPORT": params["port"], "PGUSER": params["user"], "PGDATABASE": database}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    # The role is called as the schema of the journal is, and "$user" comes first by default.
+    place.setdefault("PGOPTIONS", "-c search_path=public")
     os.execve(program, [str(program), *arguments[1 if named else 0 :]], {**kept, **place})  # noqa: S606
 
 

@@ -22,9 +22,14 @@ COMMANDS = {
     "status": ("status", "Show every organization, its database and revision."),
     "audit": ("audit", "Read and verify the audit log."),
     "db": ("db", "Show or test the connection of an organization."),
+    "credentials": ("credentials", "Make the encryption key, or change it."),
     "migrations": ("migrations", "Show revisions, and the SQL between them."),
     "schema": ("schema", "Export the JSON Schema of the YAML."),
     "dev": ("dev", "Start, stop or enter the embedded PostgreSQL."),
+    "report": ("report", "Answer questions about tenants, licenses, metrics and databases."),
+    "maintain": ("maintain", "VACUUM and ANALYZE every database."),
+    "seed": ("seed", "Fill a development fleet with demo rows."),
+    "selftest": ("selftest", "Try a live server: create, read, cascade, log in, clean up."),
     "unlock": ("unlock", "End an apply that hangs."),
 }
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tenantplan.errors import UsageError
+from tenantplan.cli.common import settings
+from tenantplan.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @click.group("schema")
@@ -24,7 +30,10 @@ def command() -> None:
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the files there are not current.")
 def export(out: Path, check: bool) -> int:
-    """Write tenantplan.schema.json, for every kind, and one schema for each kind. Needs no fleet and no database."""
+    """Write tenantplan.schema.json, for every kind, and one schema for each kind.
+
+    In a fleet, the kinds that it declares itself are among them. Needs no database, and no fleet either.
+    """
     wanted = contents()
     stale = [name for name, text in wanted.items() if not _same(out / name, text)]
     if check:
@@ -44,11 +53,24 @@ def export(out: Path, check: bool) -> int:
 
 
 def contents() -> dict[str, str]:
-    """File name -> content of every schema, the fleet file's among them."""
+    """File name -> content of every schema: of the kinds, those that this fleet declares, and the fleet file."""
     from tenantplan.manifest.jsonschema import files
+    from tenantplan.manifest.kinds import SPECS
     from tenantplan.settings import FleetSpec
 
-    return files({"Fleet": FleetSpec})
+    return files({**SPECS, **_declared(), "Fleet": FleetSpec})
+
+
+def _declared() -> Mapping[str, type[BaseModel]]:
+    """Models of the kinds that the fleet here declares, if there is a fleet."""
+    from tenantplan.fleet.expected import load_documents
+    from tenantplan.manifest.definitions import specs_of
+
+    try:
+        fleet = settings()
+    except SettingsError:
+        return {}
+    return specs_of([d for d in load_documents(fleet) if d.kind == "ResourceKind"])[0]
 
 
 def _same(path: Path, text: str) -> bool:

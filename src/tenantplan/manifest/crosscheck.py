@@ -7,18 +7,11 @@ from typing import Any
 
 from tenantplan.documents import Document, Problem
 from tenantplan.documents.suggest import did_you_mean, listing
+from tenantplan.manifest.cycles import cycles
 from tenantplan.manifest.facts import FleetFacts
-from tenantplan.manifest.kinds.organization import OrganizationSpec
-from tenantplan.manifest.kinds.tenant import TenantSpec
+from tenantplan.manifest.kinds.marks import Marked, Names, Path, Refers, marked
 
-Path = tuple[str | int, ...]
 Index = Mapping[tuple[str, str], Document]
-# A field that names another document: kind -> (attributes in the spec, path in the YAML, kind that is named).
-_REFERENCES: tuple[tuple[str, str, str], ...] = (
-    ("Organization", "tier", "Tier"),
-    ("User", "organization", "Organization"),
-    ("Tenant", "organization", "Organization"),
-)
 _SERVERS: Mapping[str, tuple[str, ...]] = {
     "Tier": ("defaults", "database", "server"),
     "Organization": ("database", "server"),
@@ -42,11 +35,22 @@ def crosscheck(documents: Sequence[Document], index: Index, facts: FleetFacts) -
         names.setdefault(kind, []).append(name)
     yield from _duplicates(documents)
     yield from _renames(documents, index)
+    uses: dict[tuple[str, str], list[tuple[Document, Marked]]] = {}
     for document in documents:
-        yield from _references(document, index, names)
-        yield from _members(document, index, names)
-        yield from _licenses(document)
+        found = list(marked(document.spec))
+        yield from _twice(document, found)
         yield from _server(document, facts)
+        if not is_deleted(document):
+            for item in found:
+                if isinstance(item.mark, Refers) and item.value == document.name and item.mark.kind == document.kind:
+                    yield document.problem(f"{document.kind} `{document.name}` refers to itself", *item.path)
+                    continue
+                yield from _reference(document, item, index, names)
+                # What is nested is a row of its own, made after both.
+                if isinstance(item.mark, Refers) and not item.mark.late and not item.listed:
+                    uses.setdefault((document.kind, document.name), []).append((document, item))
+    yield from _versions(documents)
+    yield from cycles(uses)
 
 
 def is_deleted(document: Document) -> bool:
@@ -85,57 +89,62 @@ def _renames(documents: Sequence[Document], index: Index) -> Iterator[Problem]:
             yield document.problem(f"`{old}` is renamed twice; first at {first.at(*path)}", *path)
 
 
-def _references(document: Document, index: Index, names: Mapping[str, list[str]]) -> Iterator[Problem]:
-    if is_deleted(document):
+def _reference(document: Document, item: Marked, index: Index, names: Mapping[str, list[str]]) -> Iterator[Problem]:
+    if not isinstance(item.mark, Refers):
         return
-    for kind, attribute, target in _REFERENCES:
-        name = getattr(document.spec, attribute) if document.kind == kind else None
-        if name is not None:
-            yield from _reference(document, ("spec", attribute), target, name, index, names)
-
-
-def _reference(
-    document: Document, path: Path, target: str, name: str, index: Index, names: Mapping[str, list[str]]
-) -> Iterator[Problem]:
+    target, name = item.mark.kind, item.value
     found = index.get((target, name))
     if found is None:
         known = names.get(target, [])
         hint = did_you_mean(name, known) or (
             f"declared: {listing(sorted(known))}" if known else f"no {target} is declared"
         )
-        yield document.problem(f"{target} `{name}` is not declared", *path, hint=hint)
+        yield document.problem(f"{target} `{name}` is not declared", *item.path, hint=hint)
     elif is_deleted(found):
         message = f"{target} `{name}` is declared `state: deleted` at {found.at('spec', 'state')}"
-        yield document.problem(
-            message, *path, hint=f"delete this {document.kind} as well, or let it name another {target}"
-        )
+        hint = f"delete this {document.kind} as well, or let it name another {target}"
+        yield document.problem(message, *item.path, hint=hint)
+    elif item.mark.same_organization:
+        yield from _same_organization(document, item, found, index)
 
 
-def _members(document: Document, index: Index, names: Mapping[str, list[str]]) -> Iterator[Problem]:
-    if not isinstance(document.spec, OrganizationSpec) or is_deleted(document):
-        return
-    paths: Sequence[Path] = [("spec", "members", number, "user") for number in range(len(document.spec.members))]
-    users = [member.user for member in document.spec.members]
-    yield from _twice(document, "member", users, paths)
-    for member, path in zip(document.spec.members, paths, strict=True):
-        if member.state == "active":
-            yield from _reference(document, path, "User", member.user, index, names)
+def _same_organization(document: Document, item: Marked, found: Document, index: Index) -> Iterator[Problem]:
+    mine, theirs = _organization(document, index), _organization(found, index)
+    if mine is not None and theirs is not None and mine != theirs:
+        message = f"{found.kind} `{found.name}` belongs to organization `{theirs}`, this {document.kind} to `{mine}`"
+        where = found.at("spec", "organization" if hasattr(found.spec, "organization") else "owner")
+        yield document.problem(f"{message}; see {where}", *item.path, hint="name one of the same organization")
 
 
-def _licenses(document: Document) -> Iterator[Problem]:
-    if isinstance(document.spec, TenantSpec):
-        licenses = [item.name for item in document.spec.licenses]
-        yield from _twice(
-            document, "licence", licenses, [("spec", "licenses", n, "name") for n in range(len(licenses))]
-        )
+def _organization(document: Document, index: Index) -> str | None:
+    """The organization that a document belongs to, itself or through the team that owns it."""
+    own = getattr(document.spec, "organization", None)
+    if own is not None:
+        return str(own)
+    team = index.get(("Team", getattr(document.spec, "owner", "")))
+    return _organization(team, index) if team is not None and document.kind != "Team" else None
 
 
-def _twice(document: Document, what: str, names: Sequence[str], paths: Sequence[Path]) -> Iterator[Problem]:
-    seen: dict[str, Path] = {}
-    for name, path in zip(names, paths, strict=True):
-        first = seen.setdefault(name.casefold(), path)
-        if first is not path:
-            yield document.problem(f"{what} `{name}` is listed twice; first at {document.at(*first)}", *path)
+def _twice(document: Document, found: Sequence[Marked]) -> Iterator[Problem]:
+    seen: dict[tuple[Path, str], Path] = {}
+    for item in found:
+        if isinstance(item.mark, Names):
+            first = seen.setdefault((item.listed, item.value.casefold()), item.path)
+            if first is not item.path:
+                message = f"{item.mark.what} `{item.value}` is listed twice; first at {document.at(*first)}"
+                yield document.problem(message, *item.path)
+
+
+def _versions(documents: Sequence[Document]) -> Iterator[Problem]:
+    """Two releases of one version: they would be one package."""
+    seen: dict[str, Document] = {}
+    for document in documents:
+        if document.kind == "Release":
+            version = str(getattr(document.spec, "version", ""))
+            first = seen.setdefault(version, document)
+            if first is not document:
+                path = ("spec", "version")
+                yield document.problem(f"version `{version}` is released twice; first at {first.at(*path)}", *path)
 
 
 def _server(document: Document, facts: FleetFacts) -> Iterator[Problem]:

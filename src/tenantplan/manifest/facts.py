@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FleetFacts:
-    """Names that derived resources depend on; `dedicated` False puts every organization into the shared tables."""
+    """Names that derived resources depend on; `dedicated` False puts every organization into the shared tables.
+
+    `encrypts`: there is a key, so that connection strings can be stored.
+    """
 
     fleet: str
     main_database: str
@@ -17,3 +20,4 @@ class FleetFacts:
     dedicated: bool = True
     group_rw: str = "tenantplan_rw"
     group_ro: str = "tenantplan_ro"
+    encrypts: bool = False

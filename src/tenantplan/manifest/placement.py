@@ -9,6 +9,7 @@ from tenantplan.documents import Document, Problem
 from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds import address
 from tenantplan.manifest.kinds.organization import OrganizationSpec
+from tenantplan.manifest.kinds.parts import milliseconds
 from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.names import derive
 from tenantplan.model import address as addresses
@@ -31,6 +32,7 @@ class Home:
     open: bool = True
     deleted: bool = False
     connection_limit: int = -1
+    statement_timeout: int = 0
     password: str | None = None
     was: str | None = None
 
@@ -80,6 +82,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         open=spec.state == "active",
         deleted=deleted,
         connection_limit=settings.connection_limit,
+        statement_timeout=milliseconds(settings.statement_timeout) or 0,
         password=settings.password.text if settings.password else None,
         was=_before(document, settings.name, facts),
     )
@@ -99,6 +102,7 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
         own=True,
         open=getattr(parent.document.spec, "state", "active") == "active",
         deleted=deleted,
+        statement_timeout=parent.statement_timeout,
         was=_before(document, settings.name, facts),
     )
 
@@ -124,13 +128,14 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
     server, name = home.made
     owner, app, reader = roles(name)
     password = Secret(home.password) if home.password else None
+    timeout = home.statement_timeout
     limit, connect = home.connection_limit, tuple(sorted((app, reader))) if home.open else ()
     yield addresses.role(server, owner), Role(server, owner, holder=holder)
     yield (
         addresses.role(server, app),
-        Role(server, app, home.open, limit, (facts.group_rw,), password, holder),
+        Role(server, app, home.open, limit, (facts.group_rw,), password, holder, timeout),
     )
-    yield addresses.role(server, reader), Role(server, reader, home.open, -1, (facts.group_ro,), None, holder)
+    yield addresses.role(server, reader), Role(server, reader, home.open, -1, (facts.group_ro,), None, holder, timeout)
     yield addresses.database(server, name), Database(server, name, owner, limit, connect=connect, holder=holder)
     yield addresses.schema(server, name), Schema(server, name, "tenant", holder=holder)
 

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from tenantplan.documents import Document
-from tenantplan.manifest.kinds import address
-from tenantplan.manifest.kinds.organization import OrganizationSpec
+from tenantplan.manifest.kinds import Kinds
 from tenantplan.manifest.placement import Home, roles
 from tenantplan.model import address as addresses
-from tenantplan.tables import control
+from tenantplan.model.resource import Row, State
+from tenantplan.tables import BUILTIN
 
 
-def renames(documents: Iterable[Document], found: Mapping[str, Home]) -> dict[str, str]:
-    """The renames of documents, of the databases and roles named after them, and of memberships of renamed users."""
-    documents = list(documents)
+def renames(documents: Iterable[Document], found: Mapping[str, Home], kinds: Kinds, state: State) -> dict[str, str]:
+    """The renames of documents, of the databases and roles named after them, and of rows that are named after renamed ones."""
     result = {
-        address(document.kind, document.renamed_from): address(document.kind, document.name)
+        kinds[document.kind].address(document.renamed_from): kinds[document.kind].address(document.name)
         for document in documents
         if document.renamed_from is not None
     }
+    if not result:
+        return result
     before = {new: old for old, new in result.items()}
     for home in found.values():
         result.update(_objects(home, before))
-    for document in documents:
-        if isinstance(document.spec, OrganizationSpec):
-            result.update(_members(document, document.spec, before))
+    for row in state.values():
+        if isinstance(row, Row):
+            result.update(_named_after(row, before))
     return result
 
 
@@ -42,11 +43,12 @@ def _objects(home: Home, before: Mapping[str, str]) -> Iterator[tuple[str, str]]
         yield addresses.role(server, old), addresses.role(server, new)
 
 
-def _members(document: Document, spec: OrganizationSpec, before: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    organization = address("Organization", document.name)
-    for member in spec.members:
-        user = before.get(address("User", member.user))
-        if user:
-            new = control.MEMBER.address(member.user, organization)
-            for home in {organization, before.get(organization, organization)}:  # its own rename may be done already
-                yield control.MEMBER.address(user, home), new
+def _named_after(row: Row, before: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A nested row that is named after a renamed one, such as a membership after its user."""
+    rowtype = BUILTIN.get(row.table)
+    if rowtype is None or rowtype.parent is None or rowtype.name not in rowtype.refs:
+        return
+    named, parent = row.values[rowtype.name].address, row.values[rowtype.parent].address
+    if named in before:
+        for above in {parent, before.get(parent, parent)}:  # the parent's own rename may be done already
+            yield rowtype.address(before[named], above), rowtype.address(named, parent)

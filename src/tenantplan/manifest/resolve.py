@@ -8,15 +8,17 @@ from tenantplan.documents import Document
 from tenantplan.documents.source import Problems
 from tenantplan.errors import ManifestError
 from tenantplan.manifest.crosscheck import Index, crosscheck, index_of
+from tenantplan.manifest.definitions import kinds_of
 from tenantplan.manifest.effective import effective
 from tenantplan.manifest.facts import FleetFacts
-from tenantplan.manifest.kinds import KINDS, address
+from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.model.desired import Desired
+from tenantplan.tables import BUILTIN
 
 __all__ = ["FleetFacts", "resolve"]
 
@@ -27,6 +29,8 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     The revision of each Schema is None: the pipeline knows the head. Raises ManifestError with every duplicate,
     undeclared reference, impossible rename and colliding name.
     """
+    kinds = kinds_of(documents)
+    documents = [document for document in documents if document.kind != DEFINITIONS]
     index = index_of(documents)
     problems = Problems()
     for problem in crosscheck(documents, index, facts):
@@ -38,16 +42,18 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         problems.add(problem)
     if problems:
         raise ManifestError(problems.texts())
-    draft = _rows(unique, organizations, found)
+    draft = _rows(unique, organizations, found, kinds, facts)
     _objects(draft, found, facts)
     return Desired(
         state=dict(sorted(draft.state.items())),
         deleted=frozenset(draft.deleted),
-        renames=renames(unique, found),
-        labels=_labels(unique),
+        renames=renames(unique, found, kinds, draft.state),
+        labels=_labels(unique, kinds),
         origins=draft.origins,
         placements={key: home.placement for key, home in found.items() if not home.deleted},
-        protected=frozenset(address(d.kind, d.name) for d in unique if getattr(d.spec, "protect", False)),
+        protected=frozenset(kinds[d.kind].address(d.name) for d in unique if getattr(d.spec, "protect", False)),
+        adopted=frozenset(kinds[d.kind].address(d.name) for d in unique if d.adopt),
+        tables={**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}},
     )
 
 
@@ -63,13 +69,17 @@ def _effective(documents: Iterable[Document], index: Index) -> dict[str, Organiz
 
 
 def _rows(
-    documents: Iterable[Document], organizations: Mapping[str, OrganizationSpec], found: Mapping[str, Home]
+    documents: Iterable[Document],
+    organizations: Mapping[str, OrganizationSpec],
+    found: Mapping[str, Home],
+    kinds: Kinds,
+    facts: FleetFacts,
 ) -> Draft:
-    draft = Draft()
+    draft = Draft(facts.encrypts)
     placements = {key: home.placement for key, home in found.items()}
     for document in documents:
         spec = organizations[document.name] if document.kind == "Organization" else document.spec
-        KINDS[document.kind].translate(draft, document, spec, placements)
+        kinds[document.kind].translate(draft, document, spec, placements)
     return draft
 
 
@@ -85,16 +95,16 @@ def _objects(draft: Draft, found: Mapping[str, Home], facts: FleetFacts) -> None
     draft.state.update(groups(found.values(), facts))
 
 
-def _labels(documents: Iterable[Document]) -> dict[str, dict[str, str]]:
+def _labels(documents: Iterable[Document], kinds: Kinds) -> dict[str, dict[str, str]]:
     """Labels by address; an organization has its tier as one, a tenant its organization's, unless it says otherwise."""
-    labels = {address(d.kind, d.name): dict(d.labels) for d in documents}
+    labels = {kinds[d.kind].address(d.name): dict(d.labels) for d in documents}
     for document in documents:
         tier = getattr(document.spec, "tier", None)
-        if tier:
-            labels[address(document.kind, document.name)].setdefault("tier", tier)
+        if tier and document.kind == "Organization":
+            labels[address("Organization", document.name)].setdefault("tier", tier)
     for document in documents:
         if document.kind == "Tenant":
             above = labels.get(address("Organization", getattr(document.spec, "organization", "")), {})
-            key = address(document.kind, document.name)
+            key = address("Tenant", document.name)
             labels[key] = above | labels[key]
     return labels

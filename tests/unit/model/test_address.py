@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantplan.model import address, stamp
-from tenantplan.model.resource import Database, Role, Row
+from tenantplan.model.resource import Database, Package, Role, Row
 
 
 def test_owners_and_scopes() -> None:
@@ -18,6 +18,9 @@ def test_owners_and_scopes() -> None:
     assert address.owner("database/primary/d", held) == address.scope("database/primary/d", held) == "organization/msf"
     assert address.scope("role/primary/tenantplan_rw", Role("primary", "tenantplan_rw")) == "fleet"
     assert address.scope("user/anna@x.org", Row("users", {})) == "fleet"
+    assert address.package("2.4.0") == "package/2.4.0"
+    package = Package("2.4.0", "main:", "k", 1, "aa", holder="release/node")
+    assert address.owner("package/2.4.0", package) == "release/node"
 
 
 def test_renamed() -> None:

@@ -7,9 +7,11 @@ from dataclasses import fields, replace
 import pytest
 
 from tenantplan.errors import PlanRefused
+from tenantplan.model.encode import canonical
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan, parse
-from tenantplan.model.resource import Ref, Role, Row, Secret
+from tenantplan.model.resource import Package, Ref, Role, Row, Secret
+from tenantplan.model.rowtype import RowType
 
 
 def an_operation(identifier: str = "ab12", **changes: object) -> Operation:
@@ -17,6 +19,25 @@ def an_operation(identifier: str = "ab12", **changes: object) -> Operation:
     made = Operation(
         identifier, "organization/acme", "update", "safe", "organization/acme", True, "update row acme", row, row, "f"
     )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def a_kind(**changes: object) -> RowType:
+    """The table of a kind that the fleet declares itself, with something in every field."""
+    columns = {
+        "name": "text",
+        "url": "text",
+        "events": "list",
+        "team_id": "ref",
+        "next_id": "ref",
+        "secret": "encrypted",
+    }
+    made = RowType(
+        kind="webhook", table="crm.webhooks", name="name", columns=columns, parent="team_id",
+        refs={"team_id": "teams", "next_id": "crm.webhooks"}, enums={"url": "crm.kind"}, key=("team_id", "name"), home="team_id",
+        uses=("next_id",), late=("next_id",), once=("url",), observed=("url",), stamps={"secret": "changed_at"},
+        retired={"url": ("gone", None), "name": ("x", "y")}, id="webhook_id", serial=True, owner="fleet", touched=None,
+    )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -38,6 +59,39 @@ def test_there_and_back() -> None:
     assert plan.to_bytes().endswith(b"}\n") and plan.to_bytes().count(b"\n") == 1
 
 
+def test_a_plan_with_kinds_of_the_fleets_own() -> None:
+    """Apply needs nothing but the plan: it describes the tables of such kinds."""
+    row = Row("crm.webhooks", {"name": "x", "events": ["a", "b"]}, initial={"url": "https://x"})
+    package = Package("1", "main:", "1/k", 3, "aa", source="a.zip", holder="release/a")
+    operations = (
+        an_operation(before=None, after=row),
+        an_operation("cd34", before=row, after=row, adopt=True),
+        an_operation("ef56", before=None, after=package),
+    )
+    plan = a_plan(operations=operations, kinds=(a_kind(), a_kind(table="plain", touched="updated_at")))
+    again = parse(plan.to_bytes(), "plan.json")
+    assert again == plan and again.to_bytes() == plan.to_bytes() and again.digest == plan.digest
+    made, adopted, carried = again.operations
+    assert isinstance(made.after, Row) and made.after.initial == row.initial
+    assert (made.adopt, adopted.adopt) == (False, True)
+    assert isinstance(carried.after, Package) and carried.after.source == "a.zip"
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(RowType)])
+def test_every_field_of_a_kind_counts(name: str) -> None:
+    """A plan whose tables were described otherwise is another plan."""
+    other: object = {"columns": {}, "refs": {}, "enums": {}, "stamps": {}, "retired": {}, "key": (), "uses": (), "late": (),
+                     "once": (), "observed": (), "serial": False}.get(name, "x")  # fmt: skip
+    assert a_plan(kinds=(a_kind(**{name: other}),)).digest != a_plan(kinds=(a_kind(),)).digest
+
+
+@pytest.mark.parametrize("kinds", ["x", [1], [{}], [{"kind": "x"}], None, [None]])
+def test_kinds_that_are_none(kinds: object) -> None:
+    document = a_plan().document() | {"kinds": kinds}
+    with pytest.raises(PlanRefused):
+        parse(canonical(document) + b"\n", "plan.json")
+
+
 def test_secrets_stand_in_it_as_references() -> None:
     role = Role("primary", "r", True, password=Secret("env:X", "abc"))
     document = an_operation(before=None, after=role).document()
@@ -53,7 +107,13 @@ def test_when_it_was_made_is_no_part_of_its_identity() -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Plan) if f.name != "created_at"])
 def test_everything_else_is(name: str) -> None:
-    other = {"operations": (an_operation(),), "selection": {}, "base": {"commit": None}, "target": {}}
+    other = {
+        "operations": (an_operation(),),
+        "selection": {},
+        "base": {"commit": None},
+        "target": {},
+        "kinds": (a_kind(),),
+    }
     findings = (Finding("a", "r", "m"),)
     changed = a_plan(
         **{name: other.get(name, findings if name in ("blockers", "orphans", "unreachable", "notes") else "x")}

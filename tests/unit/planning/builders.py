@@ -10,10 +10,11 @@ from typing import Any
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.planning.diff import Difference, diff
-from tenantplan.planning.lower import Migration, lower
+from tenantplan.planning.lower import Context, Migration, lower
 from tenantplan.planning.order import order
+from tenantplan.tables import BUILTIN
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 GRACE = timedelta(days=30)
@@ -71,6 +72,38 @@ def a_user(name: str = "anna@x.org", **values: Any) -> State:
     return {f"user/{name}": Row("users", {"email": name, "role": "CLIENT_EDITOR", "organization_id": None} | values)}
 
 
+def a_team(name: str = "web", organization: str = "msf", **values: Any) -> State:
+    """A team of an organization."""
+    plain = {"declared_as": name, "organization_id": Ref(f"organization/{organization}"), "slug": name}
+    return {f"team/{name}": Row("teams", plain | values, home=f"organization/{organization}")}
+
+
+def a_template(name: str = "theme", **values: Any) -> State:
+    """A template that projects are made from."""
+    return {f"template/{name}": Row("templates", {"name": name, "active": True} | values)}
+
+
+def a_project(name: str = "site", organization: str = "msf", **values: Any) -> State:
+    """A project of an organization, made from no template."""
+    plain = {"declared_as": name, "organization_id": Ref(f"organization/{organization}"), "slug": name}
+    plain |= {"team_id": None, "template_id": None, "bucket_id": None}
+    return {f"project/{name}": Row("projects", plain | values, home=f"organization/{organization}")}
+
+
+def a_release(version: str = "2.4.0", **changes: Any) -> State:
+    """A release with its package."""
+    holder = f"release/node-{version}"
+    row = Row("updates_metadata", {"declared_as": f"node-{version}", "version": version, "active": True})
+    package = Package(version, "main:", f"{version}/key", 3, "aa" * 32, source="node.zip", holder=holder)
+    return {holder: row, f"package/{version}": replace(package, **changes)}
+
+
+def made_by(manager: str | None, *states: State) -> State:
+    """The same rows, made by the application (None) or managed by another fleet."""
+    found = live(*states)
+    return {a: replace(r, managed=False, manager=manager) if isinstance(r, Row) else r for a, r in found.items()}
+
+
 def a_main(revision: str | None = "m1") -> State:
     """The main database with its schemas."""
     where = f"schema/primary/{MAIN}"
@@ -83,7 +116,7 @@ def a_main(revision: str | None = "m1") -> State:
 
 def wanted(*states: State, **facts: Any) -> Desired:
     """What a manifest of these states asks for."""
-    return Desired(state={a: r for state in states for a, r in state.items()}, **facts)
+    return Desired(**{"state": {a: r for state in states for a, r in state.items()}, "tables": BUILTIN, **facts})
 
 
 def live(*states: State) -> State:
@@ -104,11 +137,11 @@ def difference(desired: Desired, state: State, grace: timedelta = GRACE) -> Diff
 
 def planned(desired: Desired, state: State, grace: timedelta = GRACE) -> tuple[Operation, ...]:
     """The ordered operations from `state` to `desired`."""
-    return order(lowered(difference(desired, state, grace).changes))
+    return order(lowered(difference(desired, state, grace).changes, desired, state))
 
 
-def lowered(changes: Sequence[Change]) -> list[Operation]:
-    """Operations for changes; every migration is one statement."""
+def lowered(changes: Sequence[Change], desired: Desired, state: State) -> list[Operation]:
+    """Operations for changes between two states; every migration is one statement."""
     found: dict[str, Migration] = {}
     for change in changes:
         after = change.after
@@ -116,7 +149,7 @@ def lowered(changes: Sequence[Change]) -> list[Operation]:
             found[change.address] = Migration((str(after.revision),), (f"-- to {after.revision}",))
             if change.before is None:
                 found[f"database/{after.server}/{after.database}"] = found[change.address]
-    return lower(changes, found, main_database=MAIN)
+    return lower(changes, Context(found, desired.state, state, desired.tables, MAIN))
 
 
 def carried_out(operations: Sequence[Operation], state: State) -> State:
@@ -153,6 +186,9 @@ def _carry_out(operation: Operation, state: State) -> None:
         state.pop(operation.address.replace("database/", "schema/", 1), None)
         return
     have = state.get(operation.address)
+    if isinstance(after, Row):
+        missing = [v.address for v in after.values.values() if isinstance(v, Ref) and v.address not in state]
+        assert not missing, f"{operation.address} is written before {missing}"
     if isinstance(after, Row) and isinstance(have, Row):
         state[operation.address] = replace(after, values={**have.values, **after.values}, id=have.id)
         return

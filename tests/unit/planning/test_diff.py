@@ -10,6 +10,8 @@ from unit.planning.builders import (
     a_database,
     a_dedicated,
     a_member,
+    a_project,
+    a_release,
     a_user,
     an_organization,
     difference,
@@ -66,15 +68,6 @@ def test_a_database_that_is_gone_speaks_for_its_roles() -> None:
     assert addresses(found.orphans) == ["database/primary/o_msf"]
 
 
-def test_unmanaged_rows_are_conflicts() -> None:
-    ((address, row),) = an_organization().items()
-    unmanaged = {address: replace(row, managed=False)}  # type: ignore[type-var]
-    found = difference(wanted(an_organization(display_name="X")), unmanaged)
-    assert found.changes == () and [(c.address, c.rule) for c in found.conflicts] == [(address, "unmanaged")]
-    assert difference(wanted(), unmanaged).orphans == ()
-    assert difference(wanted(deleted=frozenset({address})), unmanaged).changes == ()
-
-
 def test_a_declared_deletion_retires_the_organization_with_its_objects() -> None:
     """P16"""
     state = live(a_dedicated())
@@ -114,6 +107,49 @@ def test_a_tombstone_that_is_declared_again_is_an_update() -> None:
     assert set(changes) >= {"organization/msf", "database/primary/o_msf"}
     back = changes["database/primary/o_msf"].after
     assert isinstance(back, Database) and back.name == "o_msf"
+
+
+def test_what_comes_back_with_equal_values_is_a_change_all_the_same() -> None:
+    """N6: its values may never have changed, since those that its deletion set need not be declared ones."""
+    state = live(an_organization(), retired(live(a_project(), a_release()), 3))
+    found = difference(wanted(an_organization(), a_project(), a_release()), state).changes
+    assert set(addresses(found)) == {"project/site", "release/node-2.4.0", "package/2.4.0"}
+    assert all(c.before is not None and c.before == c.after and not c.retire for c in found)
+
+
+def test_what_is_kept_by_a_retired_row_waits_for_it() -> None:
+    """A project in its grace period is not purged with the team it belongs to, nor is its organization."""
+    state = retired(live(an_organization()), 99) | retired(live(a_project()), 3)
+    assert difference(wanted(), state).changes == ()
+    gone = difference(wanted(), retired(live(an_organization(), a_project()), 99)).changes
+    assert set(addresses(gone)) == {"organization/msf", "project/site"}
+
+
+class TestPackages:
+    """D5: what has a version never changes."""
+
+    def test_another_file_under_a_published_version(self) -> None:
+        published = live(a_release())
+        found = difference(wanted(a_release(sha256="bb" * 32)), published)
+        assert found.changes == ()
+        (conflict,) = found.conflicts
+        assert (conflict.address, conflict.rule) == ("package/2.4.0", "changed-package")
+        assert "aaaaaaaaaaaa…" in conflict.message and "bbbbbbbbbbbb…" in conflict.message
+
+    def test_the_same_file_elsewhere(self) -> None:
+        (change,) = difference(wanted(a_release(store="s3://b")), live(a_release())).changes
+        assert change.address == "package/2.4.0"
+        assert difference(wanted(a_release(source="renamed.zip")), live(a_release())).changes == ()
+
+    def test_it_is_deleted_with_its_release_and_purged_after_the_grace_period(self) -> None:
+        gone = wanted(deleted=frozenset({"release/node-2.4.0", "package/2.4.0"}))
+        first = difference(gone, live(a_release())).changes
+        assert {c.address: c.retire for c in first} == {"release/node-2.4.0": True, "package/2.4.0": True}
+        assert difference(gone, retired(a_release(), 29)).changes == ()
+        assert {c.address: c.retire for c in difference(gone, retired(a_release(), 30)).changes} == {
+            "release/node-2.4.0": False,
+            "package/2.4.0": False,
+        }
 
 
 class TestRenames:

@@ -13,9 +13,7 @@ from unit.planning.builders import (
     a_member,
     a_user,
     an_organization,
-    difference,
     live,
-    lowered,
     planned,
     retired,
     wanted,
@@ -114,12 +112,10 @@ def test_a_rename_says_from_what() -> None:
 
 def test_an_id_is_of_what_is_done() -> None:
     """P1: the same change has the same id; another has another."""
-    first, again = (lowered(difference(wanted(a_dedicated()), {}).changes) for _ in range(2))
+    first, again = (planned(wanted(a_dedicated()), {}) for _ in range(2))
     assert [o.id for o in first] == [o.id for o in again]
-    other = lowered(difference(wanted(a_dedicated(display_name="X")), {}).changes)
-    assert {o.id for o in other} ^ {o.id for o in first} == {
-        one(tuple(x), "organization/msf").id for x in (first, other)
-    }
+    other = planned(wanted(a_dedicated(display_name="X")), {})
+    assert {o.id for o in other} ^ {o.id for o in first} == {one(x, "organization/msf").id for x in (first, other)}
     elsewhere = live(an_organization())
     moved = {a: replace(r, id="another") for a, r in elsewhere.items()}  # type: ignore[type-var]
     ids = [planned(wanted(an_organization(display_name="X")), s)[0].id for s in (elsewhere, moved)]

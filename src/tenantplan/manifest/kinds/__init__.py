@@ -1,6 +1,7 @@
 """The kinds of a manifest: one module each, a model of the YAML and a translator into rows.
 
-The engine knows none of them: whoever adds a kind adds a module and a line here.
+The engine knows none of them: whoever adds a kind adds a module and a line here. ResourceKind documents add more
+(definitions.py).
 """
 
 from __future__ import annotations
@@ -11,10 +12,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tenantplan.manifest.kinds import adminuser, organization, tenant, tier, user
+from tenantplan.manifest.kinds import (
+    adminuser,
+    bucket,
+    custom,
+    organization,
+    project,
+    release,
+    team,
+    template,
+    tenant,
+    tier,
+    user,
+)
 from tenantplan.manifest.names import email_problem, name_problem
-from tenantplan.tables import control
-from tenantplan.tables.rowtype import RowType
+from tenantplan.model.rowtype import RowType
+from tenantplan.tables import control, projects, storage
+
+NameRule = Callable[[str], str | None]
+DEFINITIONS = "ResourceKind"
 
 
 @dataclass(frozen=True)
@@ -23,7 +39,7 @@ class Kind:
 
     spec: type[BaseModel]
     rowtype: RowType
-    name_problem: Callable[[str], str | None]
+    name_problem: NameRule
     translate: Callable[..., None]
     description: str
 
@@ -32,21 +48,36 @@ class Kind:
         return self.rowtype.address(name)
 
 
-def _kind(module: Any, spec: type[BaseModel], rowtype: RowType, rule: Callable[[str], str | None]) -> Kind:
+Kinds = Mapping[str, Kind]
+
+
+def made(module: Any, spec: type[BaseModel], rowtype: RowType, rule: NameRule = name_problem) -> Kind:
+    """The Kind of a module or object that has a `translate`."""
     return Kind(spec, rowtype, rule, module.translate, (spec.__doc__ or "").strip())
 
 
-KINDS: Mapping[str, Kind] = {
-    "Tier": _kind(tier, tier.TierSpec, control.TIER, name_problem),
-    "Organization": _kind(organization, organization.OrganizationSpec, control.ORGANIZATION, name_problem),
-    "Tenant": _kind(tenant, tenant.TenantSpec, control.TENANT, name_problem),
-    "User": _kind(user, user.UserSpec, control.USER, email_problem),
-    "AdminUser": _kind(adminuser, adminuser.AdminUserSpec, control.ADMIN_USER, email_problem),
+KINDS: Kinds = {
+    "Tier": made(tier, tier.TierSpec, control.TIER),
+    "Organization": made(organization, organization.OrganizationSpec, control.ORGANIZATION),
+    "Tenant": made(tenant, tenant.TenantSpec, control.TENANT),
+    "User": made(user, user.UserSpec, control.USER, email_problem),
+    "AdminUser": made(adminuser, adminuser.AdminUserSpec, control.ADMIN_USER, email_problem),
+    "Team": made(team, team.TeamSpec, projects.TEAM),
+    "Template": made(template, template.TemplateSpec, projects.TEMPLATE),
+    "Project": made(project, project.ProjectSpec, projects.PROJECT),
+    "Bucket": made(bucket, bucket.BucketSpec, storage.BUCKET),
+    "Release": made(release, release.ReleaseSpec, storage.RELEASE),
 }
-SPECS: Mapping[str, type[BaseModel]] = {name: kind.spec for name, kind in KINDS.items()}
-NAME_RULES: Mapping[str, Callable[[str], str | None]] = {name: kind.name_problem for name, kind in KINDS.items()}
+SPECS: Mapping[str, type[BaseModel]] = {
+    **{name: kind.spec for name, kind in KINDS.items()},
+    DEFINITIONS: custom.ResourceKindSpec,
+}
+NAME_RULES: Mapping[str, NameRule] = {
+    **{name: kind.name_problem for name, kind in KINDS.items()},
+    DEFINITIONS: custom.name_problem,
+}
 
 
 def address(kind: str, name: str) -> str:
-    """The address of a document, such as `organization/msf`."""
+    """The address of a document of a built-in kind, such as `organization/msf`."""
     return KINDS[kind].address(name)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from tenantplan.documents import Document
-from tenantplan.model.resource import Row, State
-from tenantplan.tables.rowtype import RowType
+from tenantplan.model.resource import Ref, Resource, Row, State
+from tenantplan.model.rowtype import RowType
 
 
 class Draft:
-    """Resources, deletions and origins so far."""
+    """Resources, deletions and origins so far. `encrypts`: there is a key to store connection strings with."""
 
-    def __init__(self) -> None:
+    def __init__(self, encrypts: bool = False) -> None:
+        self.encrypts = encrypts
         self.state: State = {}
         self.deleted: set[str] = set()
         self.origins: dict[str, str] = {}
@@ -21,12 +24,43 @@ class Draft:
     def row(
         self, address: str, rowtype: RowType, values: Mapping[str, Any], document: Document, *path: str | int
     ) -> None:
-        """Want a row; declared columns that `values` leaves out are NULL."""
+        """Want a row; declared columns that `values` leaves out are NULL, but encrypted ones: those are not compared then."""
         unknown = values.keys() - rowtype.columns.keys()
         if unknown:
             raise KeyError(f"{rowtype.table} has no declared columns {sorted(unknown)}")
-        self.state[address] = Row(rowtype.table, {column: values.get(column) for column in rowtype.columns})
+        compared = [
+            name
+            for name, kind in rowtype.columns.items()
+            if name not in rowtype.once and (kind != "encrypted" or name in values)
+        ]
+        home = values.get(rowtype.home or rowtype.parent or "")
+        self.state[address] = Row(
+            rowtype.table,
+            {column: values.get(column) for column in compared},
+            initial={column: values[column] for column in rowtype.once if values.get(column) is not None},
+            home=home.address if isinstance(home, Ref) else None,
+        )
         self.origin(address, document, *path)
+
+    def resource(self, address: str, resource: Resource, document: Document, *path: str | int) -> None:
+        """Want something that is not a row."""
+        self.state[address] = resource
+        self.origin(address, document, *path)
+
+    def item(
+        self,
+        address: str,
+        rowtype: RowType,
+        item: BaseModel,
+        values: Mapping[str, Any],
+        document: Document,
+        *path: str | int,
+    ) -> None:
+        """Want the row of an item that is nested in a document, or, when it says `state: deleted`, want it gone."""
+        if getattr(item, "state", "active") == "deleted":
+            self.delete(address, document, *path)
+        else:
+            self.row(address, rowtype, values, document, *path)
 
     def delete(self, address: str, document: Document, *path: str | int) -> None:
         """Want something gone."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tenantplan.documents import Document, Reference, Spec
 from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.kinds.marks import Names, Refers
 from tenantplan.manifest.kinds.parts import (
     Branding,
     Contact,
@@ -17,12 +18,14 @@ from tenantplan.manifest.kinds.parts import (
     Email,
     FeatureFlags,
     Line,
+    ModuleName,
     Modules,
     Presence,
     UserRole,
+    milliseconds,
 )
 from tenantplan.model.desired import Placement
-from tenantplan.model.resource import Ref
+from tenantplan.model.resource import Ref, Secret
 from tenantplan.tables import control
 
 
@@ -51,9 +54,21 @@ class OrganizationDatabase(DatabaseSettings):
 class Member(Spec):
     """A user who works for the organization."""
 
-    user: Email = Field(description="The user's e-mail address: the name of a User document.")
+    user: Annotated[Email, Refers("User"), Names("member")] = Field(
+        description="The user's e-mail address: the name of a User document."
+    )
     role: UserRole = Field(description="What the user may do here.")
     state: Presence = Field(default="active", description="`deleted` removes the membership.")
+
+
+class OrganizationSecret(Spec):
+    """A secret that the organization's application uses, kept encrypted in the main database."""
+
+    value: Reference = Field(description="Where its value is found.")
+    rotate_every_days: int = Field(
+        default=90, ge=1, le=3650, description="Days after which the plan says that it is due to get a new value."
+    )
+    state: Presence = Field(default="active", description="`deleted` removes it.")
 
 
 class OrganizationSpec(Spec):
@@ -65,12 +80,20 @@ class OrganizationSpec(Spec):
         description="`suspended` closes logins and connections; `deleted` removes it after its protection was lifted.",
     )
     protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
-    tier: Line | None = Field(default=None, description="The Tier that gives defaults for everything below.")
+    tier: Annotated[Line, Refers("Tier")] | None = Field(
+        default=None, description="The Tier that gives defaults for everything below."
+    )
+    owner: Annotated[Email, Refers("User", late=True)] | None = Field(
+        default=None, description="The user who answers for it: the name of a User document."
+    )
     contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
     branding: Branding = Field(default_factory=Branding, description="White-label settings.")
     feature_flags: FeatureFlags = Field(default_factory=dict, description="Feature flags, such as MAGIC_WAND: true.")
     modules: Modules = Field(default_factory=dict, description="Modules by name.")
     members: list[Member] = Field(default_factory=list, description="Users of the organization, each with a role.")
+    secrets: dict[ModuleName, OrganizationSecret] = Field(
+        default_factory=dict, description="Secrets of its application by name, such as session and jwt."
+    )
     database: OrganizationDatabase = Field(default_factory=OrganizationDatabase, description="Where its data lives.")
 
 
@@ -80,18 +103,21 @@ def translate(draft: Draft, document: Document, spec: OrganizationSpec, placemen
     if spec.state == "deleted":
         draft.delete(address, document)
         return
-    draft.row(address, control.ORGANIZATION, _values(document, spec, placements[address]), document)
+    draft.row(address, control.ORGANIZATION, _values(draft, document, spec, placements[address]), document)
     _modules(draft, document, spec, address)
     _members(draft, document, spec, address)
+    _secrets(draft, document, spec, address)
 
 
-def _values(document: Document, spec: OrganizationSpec, placement: Placement) -> dict[str, object]:
+def _values(draft: Draft, document: Document, spec: OrganizationSpec, placement: Placement) -> dict[str, object]:
+    connection = {"database_connection": Secret(placement.url) if placement.url else None}
     return {
         "slug": document.name,
         "display_name": spec.display_name,
         "state": spec.state,
         "protect": spec.protect,
         "tier_id": Ref(control.TIER.address(spec.tier)) if spec.tier else None,
+        "owner_id": Ref(control.USER.address(spec.owner)) if spec.owner else None,
         "contact_email": spec.contact.email,
         "company_name": spec.contact.company,
         "phone": spec.contact.phone,
@@ -104,29 +130,35 @@ def _values(document: Document, spec: OrganizationSpec, placement: Placement) ->
         "database_name": placement.database,
         "database_url": placement.url,
         "connection_limit": spec.database.connection_limit,
+        "statement_timeout": milliseconds(spec.database.statement_timeout),
         "pool_size": spec.database.pool.size,
         "pool_max_overflow": spec.database.pool.max_overflow,
+        **(connection if draft.encrypts or placement.url is None else {}),
     }
 
 
 def _modules(draft: Draft, document: Document, spec: OrganizationSpec, parent: str) -> None:
     for name, module in spec.modules.items():
-        address = control.MODULE.address(name, parent)
-        path = ("spec", "modules", name)
-        if module.state == "deleted":
-            draft.delete(address, document, *path)
-            continue
         values = {"name": name, "enabled": module.enabled, "settings": module.settings, "organization_id": Ref(parent)}
-        draft.row(address, control.MODULE, values, document, *path)
+        address = control.MODULE.address(name, parent)
+        draft.item(address, control.MODULE, module, values, document, "spec", "modules", name)
 
 
 def _members(draft: Draft, document: Document, spec: OrganizationSpec, parent: str) -> None:
     for index, member in enumerate(spec.members):
-        address = control.MEMBER.address(member.user, parent)
-        path = ("spec", "members", index)
-        if member.state == "deleted":
-            draft.delete(address, document, *path)
-            continue
         user = Ref(control.USER.address(member.user))
         values = {"organization_id": Ref(parent), "user_id": user, "role": member.role}
-        draft.row(address, control.MEMBER, values, document, *path)
+        address = control.MEMBER.address(member.user, parent)
+        draft.item(address, control.MEMBER, member, values, document, "spec", "members", index)
+
+
+def _secrets(draft: Draft, document: Document, spec: OrganizationSpec, parent: str) -> None:
+    for name, secret in spec.secrets.items():
+        values = {
+            "organization_id": Ref(parent),
+            "name": name,
+            "value": Secret(secret.value.text),
+            "rotate_every_days": secret.rotate_every_days,
+        }
+        address = control.ORGANIZATION_SECRET.address(name, parent)
+        draft.item(address, control.ORGANIZATION_SECRET, secret, values, document, "spec", "secrets", name)

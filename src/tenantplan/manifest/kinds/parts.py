@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from tenantplan.documents import Spec
-from tenantplan.manifest.names import DATABASE, EMAIL, database_problem, email_problem
+from tenantplan.manifest.names import DATABASE, EMAIL, NAME, database_problem, email_problem, name_problem
 
 Presence = Literal["active", "deleted"]
 Mode = Literal["shared", "dedicated"]
@@ -45,10 +46,51 @@ def _schema(pattern: str) -> Any:
     return Field(json_schema_extra={"pattern": f"^{pattern}$"})
 
 
+_WHEN = r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2}))?"
+_DURATION = r"([1-9][0-9]{0,8})(ms|s|min|h)"
+_UNITS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+
+
+def _when(text: str) -> str:
+    """A date (midnight UTC) or a date and time with its offset, as `YYYY-MM-DDTHH:MM:SSZ`."""
+    if not re.fullmatch(_WHEN, text):
+        raise ValueError("expected a date (2027-01-31), or a date and time with an offset (2027-01-31T12:00:00+01:00)")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"there is no such date: {error}") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _duration(text: str) -> str:
+    if not re.fullmatch(_DURATION, text):
+        raise ValueError("expected a number and ms, s, min or h, such as 30s")
+    if (milliseconds(text) or 0) > _LONGEST:
+        raise ValueError("the longest duration PostgreSQL takes is 596h")
+    return text
+
+
+_LONGEST = 2_147_483_647
+
+
+def milliseconds(duration: str | None) -> int | None:
+    """A duration such as 30s in ms; None for none."""
+    if duration is None:
+        return None
+    found = re.fullmatch(_DURATION, duration)
+    assert found is not None
+    return int(found[1]) * _UNITS[found[2]]
+
+
 _FLAG = "[A-Z][A-Z0-9_]{0,62}"
 _MODULE = "[a-z][a-z0-9_-]{0,62}"
 Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, Field(max_length=10_000)]
+When = Annotated[str, AfterValidator(_when), _schema(_WHEN)]
+Duration = Annotated[str, AfterValidator(_duration), _schema(_DURATION)]
+Name = Annotated[str, AfterValidator(_rule(name_problem)), _schema(NAME)]
 Email = Annotated[str, AfterValidator(_rule(email_problem)), _schema(EMAIL)]
 DatabaseName = Annotated[str, AfterValidator(_rule(database_problem)), _schema(DATABASE)]
 FlagName = Annotated[
@@ -112,6 +154,9 @@ class DatabaseSettings(Spec):
     )
     connection_limit: int = Field(
         default=-1, ge=-1, le=262_143, description="Most connections of its login role; -1: no limit."
+    )
+    statement_timeout: Duration | None = Field(
+        default=None, description="Longest statement of its login roles, such as 30s; none: no limit."
     )
     pool: Pool = Field(default_factory=Pool, description="Pool settings for the application.")
 

@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from tenantplan.documents import Document, Spec
 from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.parts import Contact, DatabaseName, Line, Presence, Text, UnsignedInt
-from tenantplan.manifest.names import NAME, name_problem
+from tenantplan.manifest.kinds.marks import Names, Refers
+from tenantplan.manifest.kinds.parts import Contact, DatabaseName, Line, Name, Presence, Text, UnsignedInt, When
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref
 from tenantplan.tables import control
-
-_WHEN = r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2}))?"
-
-
-def _when(text: str) -> str:
-    """A date (midnight UTC) or a date and time with its offset, as `YYYY-MM-DDTHH:MM:SSZ`."""
-    if not re.fullmatch(_WHEN, text):
-        raise ValueError("expected a date (2027-01-31), or a date and time with an offset (2027-01-31T12:00:00+01:00)")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"there is no such date: {error}") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _name(text: str) -> str:
-    wrong = name_problem(text)
-    if wrong:
-        raise ValueError(wrong)
-    return text
-
-
-When = Annotated[str, AfterValidator(_when), Field(json_schema_extra={"pattern": f"^{_WHEN}$"})]
-LicenseName = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{NAME}$"})]
 
 
 class TenantDatabase(Spec):
@@ -63,7 +35,7 @@ class TenantDatabase(Spec):
 class License(Spec):
     """A licence. Its key and its usage count belong to the database."""
 
-    name: LicenseName = Field(description="Name of the licence, unique in the tenant.")
+    name: Annotated[Name, Names("licence")] = Field(description="Name of the licence, unique in the tenant.")
     expires_at: When | None = Field(
         default=None, description="Date (midnight UTC) or date and time with offset; none: never."
     )
@@ -76,7 +48,7 @@ class License(Spec):
 class TenantSpec(Spec):
     """A tenant of an organization: a node, a site, a sub-client."""
 
-    organization: Line = Field(description="The organization it belongs to.")
+    organization: Annotated[Line, Refers("Organization")] = Field(description="The organization it belongs to.")
     display_name: Line = Field(description="Name that people read.")
     state: Presence = Field(default="active", description="`deleted` removes it after its protection was lifted.")
     protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
@@ -117,10 +89,6 @@ def _values(document: Document, spec: TenantSpec, placement: Placement) -> dict[
 
 
 def _license(draft: Draft, document: Document, item: License, parent: str, path: tuple[str | int, ...]) -> None:
-    address = control.LICENSE.address(item.name, parent)
-    if item.state == "deleted":
-        draft.delete(address, document, *path)
-        return
     values = {
         "tenant_id": Ref(parent),
         "name": item.name,
@@ -129,4 +97,4 @@ def _license(draft: Draft, document: Document, item: License, parent: str, path:
         "max_usage_count": item.max_usage,
         "notes": item.notes,
     }
-    draft.row(address, control.LICENSE, values, document, *path)
+    draft.item(control.LICENSE.address(item.name, parent), control.LICENSE, item, values, document, *path)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tenantplan.documents import Document, Spec
 from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.parts import Branding, Contact, DatabaseSettings, FeatureFlags, Line, Modules
+from tenantplan.manifest.kinds.parts import Branding, Contact, DatabaseSettings, FeatureFlags, Line, Modules, Presence
 from tenantplan.model.desired import Placement
 from tenantplan.tables import control
 
@@ -31,11 +31,15 @@ class TierSpec(Spec):
     """A service level: defaults for everything below it."""
 
     display_name: Line = Field(description="Name that people read.")
+    state: Presence = Field(default="active", description="`deleted` removes it, once nobody names it.")
     defaults: TierDefaults = Field(default_factory=TierDefaults, description="Defaults of its organizations.")
 
 
 def translate(draft: Draft, document: Document, spec: TierSpec, placements: Mapping[str, Placement]) -> None:
     """One row of tiers; `defaults` is kept as written, so that people can look it up."""
+    if spec.state == "deleted":
+        draft.delete(control.TIER.address(document.name), document)
+        return
     values = {
         "name": document.name,
         "display_name": spec.display_name,

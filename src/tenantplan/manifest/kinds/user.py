@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field
 
 from tenantplan.documents import Document, Spec
 from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.kinds.marks import Refers
 from tenantplan.manifest.kinds.parts import Line, Presence, UserRole
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref
@@ -20,7 +22,9 @@ class UserSpec(Spec):
     display_name: Line = Field(description="Name that people read.")
     role: UserRole = Field(description="What the user may do.")
     active: bool = Field(default=True, description="Whether the user may log in.")
-    organization: Line | None = Field(default=None, description="The organization the user belongs to, if one.")
+    organization: Annotated[Line, Refers("Organization")] | None = Field(
+        default=None, description="The organization the user belongs to, if one."
+    )
     state: Presence = Field(default="active", description="`deleted` removes the user.")
 
 
