@@ -24,6 +24,7 @@ ROW_TYPES: tuple[RowType, ...] = (
     projects.API_KEY,
     projects.TRANSFORM,
     projects.PROJECT_TENANT,
+    projects.INVITATION,
     storage.RELEASE,
 )
 BUILTIN = {rowtype.table: rowtype for rowtype in ROW_TYPES}

@@ -1,4 +1,4 @@
-"""Teams, projects and templates (requirements.md A3, A5, E1, E5 to E7)."""
+"""Teams, projects, templates and invitations (requirements.md A3, A5, E1, E2, E5 to E7)."""
 
 from __future__ import annotations
 
@@ -111,4 +111,26 @@ PROJECT_TENANT = RowType(
     parent="project_id",
     columns={"project_id": "ref", "name": "text", "display_name": "text", "active": "bool", "settings": "json"},
     refs={"project_id": "projects"},
+)
+INVITATION = RowType(
+    kind="invitation",
+    table="invitations",
+    name="declared_as",
+    columns={
+        "declared_as": "text",
+        "organization_id": "ref",
+        "team_id": "ref",
+        "invited_by_id": "ref",
+        "email": "text",
+        "role": "text",
+        "status": "text",
+        "expires_at": "timestamp",
+    },
+    refs={"organization_id": "organizations", "team_id": "teams", "invited_by_id": "users"},
+    enums={"role": "user_role", "status": "invitation_status"},
+    key=("organization_id", "email"),
+    home="organization_id",
+    uses=("invited_by_id",),
+    once=("status",),
+    observed=("status",),
 )

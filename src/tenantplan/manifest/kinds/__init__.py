@@ -16,6 +16,7 @@ from tenantplan.manifest.kinds import (
     adminuser,
     bucket,
     custom,
+    invitation,
     organization,
     project,
     release,
@@ -66,6 +67,7 @@ KINDS: Kinds = {
     "Template": made(template, template.TemplateSpec, projects.TEMPLATE),
     "Project": made(project, project.ProjectSpec, projects.PROJECT),
     "Bucket": made(bucket, bucket.BucketSpec, storage.BUCKET),
+    "Invitation": made(invitation, invitation.InvitationSpec, projects.INVITATION),
     "Release": made(release, release.ReleaseSpec, storage.RELEASE),
 }
 SPECS: Mapping[str, type[BaseModel]] = {
