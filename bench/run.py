@@ -21,8 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "src")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests"), str(HERE.parent / "src")]
 
+import mixed  # noqa: E402
 from acceptance.harness import Fleet  # noqa: E402
 from psycopg import sql  # noqa: E402
 from servers import TestServer, open_root, stop_all  # noqa: E402
@@ -31,6 +32,7 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", 
 SHARED, DEDICATED, NEW = 1000, 50, 50
 PARALLELISM = (4, 8)
 ROUNDS = 3
+MIXED = (5_000, 10_000, 20_000)
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def measure(folder: Path, server: TestServer) -> list[Figure]:
     each = connect_to_each(fleet)
     imports = median(lambda: timed([sys.executable, "-c", IMPORTS], environment, fleet.root), 5)
     rounds = creations(folder, server)
+    large = mixed_fleets(folder, server)
     applied, plain, parallelism = sorted(rounds, key=lambda r: r[0].seconds / r[1])[len(rounds) // 2]
     return [
         Figure(
@@ -203,6 +206,7 @@ def measure(folder: Path, server: TestServer) -> list[Figure]:
             f" (best of {', '.join(map(str, PARALLELISM))}): {plain:.2f} s; {len(rounds)} rounds in turn",
             f"{applied.seconds / plain:.2f} (median; all: {', '.join(f'{a.seconds / p:.2f}' for a, p, _ in rounds)})",
         ),
+        *large,
         Figure(
             f"first apply: main database, {SHARED} organizations and users, 1 dedicated",
             f"{first.seconds:.2f} s, {first.megabytes:.0f} MB",
@@ -230,6 +234,31 @@ def creations(folder: Path, server: TestServer) -> list[tuple[Timed, float, int]
     return found
 
 
+def mixed_fleets(folder: Path, server: TestServer) -> list[Figure]:
+    """Plans without changes of fleets of mixed kinds, each beside PyYAML's C loader reading the same files."""
+    figures = []
+    for wanted in MIXED:
+        say(f"plan of {wanted} resources of mixed kinds")
+        fleet = Fleet(folder / f"mixed-{wanted}", server)
+        resources = mixed.declare(fleet, wanted)
+        environment = {**fleet.environment(), "PYTHONPATH": str(HERE.parent / "src")}
+        tenantplan = [sys.executable, "-m", "tenantplan"]
+        timed([*tenantplan, "apply", "--auto-approve"], environment, fleet.root)
+        planned = median(lambda: timed([*tenantplan, "plan"], environment, fleet.root), 3)  # noqa: B023  # called at once
+        parsed = median(lambda: timed([sys.executable, "-c", PARSE], environment, fleet.root), 3)  # noqa: B023
+        target = "3 s, 400 MB" if wanted == MIXED[-1] else f"a share of the {MIXED[-1]}'s: {wanted / MIXED[-1]:.2f}"
+        beside = f"yaml.CSafeLoader reading the same files: {parsed.seconds:.2f} s, {parsed.megabytes:.0f} MB"
+        value = f"{planned.seconds:.2f} s, {planned.megabytes:.0f} MB; {planned.seconds / resources * 1e6:.0f} µs a resource"
+        ratio = f"{planned.seconds / parsed.seconds:.2f}"
+        figures.append(Figure(f"plan, no changes, {resources} resources of mixed kinds", value, target, beside, ratio))
+    return figures
+
+
+PARSE = (
+    "import yaml, pathlib\n"
+    "for path in sorted(pathlib.Path('tenants').glob('*.yaml')):\n"
+    "    list(yaml.load_all(path.read_text(), yaml.CSafeLoader))"
+)
 IMPORTS = "import pydantic, yaml, psycopg, click"
 
 

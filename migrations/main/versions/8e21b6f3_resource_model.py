@@ -317,6 +317,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(
+        "SELECT lo_unlink(m.oid) FROM tenantplan.stored_files f JOIN pg_largeobject_metadata m ON m.oid = f.object"
+    )
     op.execute("DROP INDEX tenantplan.audit_log_document_idx")
     for name in ("credentials", "resource_kinds", "packages", "stored_files"):
         op.drop_table(name, schema="tenantplan")
