@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import bcrypt
 
 from tenantplan.errors import SettingsError
 from tenantplan.execution.context import Run
-from tenantplan.model.resource import Secret
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Role, Row, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place, Vault, key_of
@@ -79,6 +81,29 @@ def forget(connection: Connection, rowtype: RowType, row_id: str, column: str | 
             "DELETE FROM tenantplan.credentials WHERE relation = %s AND row_id = %s AND coalesce(column_name = %s, true)",
             [rowtype.table, row_id, column],
         )
+
+
+def marked(run: Run, operation: Operation) -> Operation:
+    """The operation with the keyed hashes of its secrets: those of a first plan have none, since there was no key yet."""
+    after = operation.after
+    if isinstance(after, Row):
+        rowtype = run.tables[after.table]
+        found = {c: _mark(run, rowtype.columns[c], v) for c, v in after.values.items() if _unmarked(v)}
+        return replace(operation, after=replace(after, values={**after.values, **found})) if found else operation
+    if isinstance(after, Role) and _unmarked(after.password):
+        assert after.password is not None
+        return replace(operation, after=replace(after, password=_mark(run, "password", after.password)))
+    return operation
+
+
+def _unmarked(value: Any) -> bool:
+    return isinstance(value, Secret) and value.keyed is None and value.reference is not None
+
+
+def _mark(run: Run, kind: str, secret: Secret) -> Secret:
+    value = resolve(str(secret.reference), run.root)
+    hashed = hashlib.sha256(value.encode()).hexdigest() if kind == "sha256" else value
+    return Secret(secret.reference, keyed_hash(run.hash_key, hashed))
 
 
 def _bcrypt(run: Run, column: str, reference: str, password: str) -> dict[str, str]:

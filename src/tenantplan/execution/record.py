@@ -66,6 +66,14 @@ def journal_row(operation: Operation) -> tuple[str, str, str, bool, str | None, 
     return (operation.id, operation.address, operation.action, operation.retire, operation.renamed_from, before, after)
 
 
+def rewrite(run: Run, connection: Connection, operations: Iterable[Operation]) -> None:
+    """Journals anew what operations that are not begun are to bring about."""
+    rows = [(text(to_json(operation.after)), run.id, operation.id) for operation in operations]
+    with connection.transaction(), connection.cursor() as cursor:
+        check_epoch(connection, run.epoch)
+        cursor.executemany("UPDATE tenantplan.operations SET after = %s WHERE run_id = %s AND op_id = %s", rows)
+
+
 def close_run(run: Run, connection: Connection, status: str, applied: bool, kinds: Iterable[RowType] = ()) -> None:
     """Ends the journal of a run; `applied` consumes its plan, so that the same file is not applied twice.
 

@@ -15,6 +15,8 @@ from tenantplan.secrets.references import resolve
 from tenantplan.settings import Settings
 from tenantplan.stores import Store, Stored, location_problem, masked_url, measure, open_store
 
+NEAR = ("main:", "file:")  # stores that are asked in no time, so that every plan does
+
 
 def location(settings: Settings) -> str:
     """The URL of the fleet's store; SettingsError when it cannot be used."""

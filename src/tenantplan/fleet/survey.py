@@ -10,6 +10,7 @@ import psycopg
 from tenantplan.errors import ConnectError, PrivilegeError, SettingsError, TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.execution.migrate import current_revision
+from tenantplan.fleet.packages import NEAR, fleet_store, location
 from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.live.main import MainFacts, read_main
 from tenantplan.live.rows import Wanted
@@ -17,7 +18,7 @@ from tenantplan.live.server import ServerFacts, Whose, read_server
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.keyed import fleet_id
@@ -82,6 +83,7 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
                 raise
             trouble[alias] = f"{error.where}: {error.message}"
     _refuse_second_names(facts)
+    main = replace(main, state=_still_stored(settings, connector, main.state))
     state: State = {}
     for known in facts.values():
         state |= known.state
@@ -91,6 +93,17 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
     state |= found
     held_out, unreachable = _held_out(state, facts, trouble, problems)
     return Survey(state, main, facts, held_out, unreachable)
+
+
+def _still_stored(settings: Settings, connector: Connector, state: State) -> State:
+    """Without packages whose file is gone from a store that is near; one that is far is asked by drift only."""
+    packages = {a: r for a, r in state.items() if isinstance(r, Package) and r.managed}
+    if not packages or not location(settings).startswith(NEAR):
+        return state
+    with connector.connect(MAIN, settings.spec.main.database, read_only=True) as connection:
+        store = fleet_store(settings, connection)
+        lost = {a for a, p in packages.items() if p.store == store.url and store.size(p.key) != p.size}
+    return {address: resource for address, resource in state.items() if address not in lost}
 
 
 def _refuse_second_names(facts: Mapping[str, ServerFacts]) -> None:

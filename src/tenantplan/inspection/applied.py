@@ -9,7 +9,7 @@ from typing import Any
 from tenantplan.live.rows import CHANGED_OUTSIDE
 from tenantplan.model.audit import parsed
 from tenantplan.model.encode import from_json
-from tenantplan.model.resource import Database, Resource, Role, Row, Schema, Secret, State
+from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema, Secret, State
 from tenantplan.planning.diff import comparable, under_new_names
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -17,7 +17,7 @@ from tenantplan.rendering.values import changes
 from tenantplan.rendering.view import DriftItem
 
 KEPT = "deleted, kept for its grace period"
-_NOUNS = {Row: "row", Role: "role", Database: "database", Schema: "schema"}
+_NOUNS = {Row: "row", Role: "role", Database: "database", Schema: "schema", Package: "package"}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tenantplan.errors import NotFound
 from tenantplan.inspection.applied import Applied, differences, read_applied
+from tenantplan.inspection.packages import package_drift
 from tenantplan.inspection.scene import Scene, look, main_session
 from tenantplan.inspection.schema import schema_drift
 from tenantplan.model import address as addresses
@@ -40,7 +41,7 @@ def drift(settings: Settings) -> Drift:
     skipped = {f"schema/{holder}" for holder in scene.live.held_out}
     items = differences(applied, scene.live.state, readable, skipped)
     inside, lost = schema_drift(scene)
-    items += [*_server_items(scene, applied), *inside]
+    items += [*_server_items(scene, applied), *inside, *package_drift(scene)]
     unreachable = {f.address: f for f in (*scene.live.unreachable, *lost)}
     return Drift(
         tuple(sorted(items, key=lambda item: (item.address, item.name))),

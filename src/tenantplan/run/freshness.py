@@ -77,8 +77,7 @@ def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
     stale = sorted(
         o.address
         for o in operations
-        if fingerprint(_seen(o, state)) != o.fingerprint
-        or getattr(state.get(o.address), "managed", not o.adopt) == o.adopt
+        if fingerprint(_seen(o, state)) != o.fingerprint or not _whose(o, state.get(o.address))
     )
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
@@ -91,6 +90,13 @@ def check_secrets(work: Work, done: set[str], live: Survey) -> None:
     replaced = expected.replaced_secrets(operations, live.main.hash_key, work.settings.root, work.tables)
     if replaced:
         raise PlanRefused(f"changed after the plan was made: the value of {', '.join(replaced)}", hint=STALE)
+
+
+def _whose(operation: Operation, have: Resource | None) -> bool:
+    """Whether what is there is still the fleet's, or, where it is to be adopted, nobody's."""
+    if operation.adopt:
+        return isinstance(have, Row) and not have.managed and have.manager is None
+    return bool(getattr(have, "managed", True))
 
 
 def _seen(operation: Operation, state: State) -> Resource | None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tenantplan.errors import ConnectError, PlanRefused
-from tenantplan.execution import record, recover
+from tenantplan.execution import credentials, record, recover
 from tenantplan.execution.bootstrap import bootstrap
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
@@ -54,6 +54,8 @@ def take(work: Work, stack: ExitStack) -> Taken:
     recovered = _settle(work, run, control, live, dead) if dead else 0
     if newborn:
         control.execute("UPDATE tenantplan.runs SET epoch = %s WHERE id = %s", [epoch, run.id])
+        hashed = [(o, credentials.marked(run, o)) for o in work.plan.operations]
+        record.rewrite(run, control, [new for old, new in hashed if new is not old])
     else:
         record.open_run(run, control, [o for o in work.plan.operations if o.id not in done])
     reach("run-opened")

@@ -19,6 +19,10 @@ Connection = psycopg.Connection[Any]
 _READ, _WRITE = 0x40000, 0x20000  # INV_READ and INV_WRITE of libpq-fs.h
 _INSERT = "INSERT INTO tenantplan.stored_files (key, object, size, sha256) VALUES (%s, %s::oid, %s, %s)"
 # An object that somebody unlinked by hand must not keep its row from being replaced.
+_SIZE = (
+    "SELECT f.size FROM tenantplan.stored_files f JOIN pg_catalog.pg_largeobject_metadata m ON m.oid = f.object"
+    " WHERE f.key = %s"
+)
 _DELETE = """
     WITH gone AS (DELETE FROM tenantplan.stored_files WHERE key = %s RETURNING object)
     SELECT pg_catalog.lo_unlink(m.oid) FROM gone JOIN pg_catalog.pg_largeobject_metadata m ON m.oid = gone.object
@@ -53,10 +57,10 @@ class LargeObjectStore:
                 yield chunk
 
     def size(self, key: str) -> int | None:
-        """The file's size in bytes; None when there is none."""
+        """The file's size in bytes; None when there is none, or its object was unlinked."""
         checked_key(key)
         with told(f"{key} cannot be looked up", self.url), self.main() as connection:
-            size = _value(connection, "SELECT size FROM tenantplan.stored_files WHERE key = %s", key)
+            size = _value(connection, _SIZE, key)
             return None if size is None else int(size)
 
     def delete(self, key: str) -> None:
