@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tenantplan.cli.common import settings
-from tenantplan.errors import SettingsError, UsageError
+from tenantplan.errors import ManifestError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -68,9 +68,14 @@ def _declared() -> Mapping[str, type[BaseModel]]:
 
     try:
         fleet = settings()
+        return specs_of([d for d in load_documents(fleet) if d.kind == "ResourceKind"])[0]
     except SettingsError:
         return {}
-    return specs_of([d for d in load_documents(fleet) if d.kind == "ResourceKind"])[0]
+    except ManifestError:  # whoever writes the first file, or mends one, needs the schema for it
+        click.echo(
+            "the manifest has mistakes, see tenantplan validate: kinds of the fleet's own are left out", err=True
+        )
+        return {}
 
 
 def _same(path: Path, text: str) -> bool:

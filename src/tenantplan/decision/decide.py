@@ -67,7 +67,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     blockers = [*difference.conflicts, *unfit, *stuck.values(), *([] if behind else _misfits(made, live))]
     blockers += expected.edited(comparison.trees, live.main.recorded)
     blockers += _guarded(comparison, made, desired, known)
-    blockers += losses(connector, guard.relocations(operations, known), live)
+    blockers += losses(settings, connector, guard.relocations(operations, known), live)
     return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
 
 
@@ -95,7 +95,7 @@ def _plan(
     return Plan(
         fleet=settings.fleet,
         tool_version=__version__,
-        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         base=provenance.base(settings.root),
         target=_target(comparison),
         config_digest=expected.config_digest(settings, comparison.trees),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
+from tenantplan.fleet.servers import brought_server
 from tenantplan.fleet.survey import Survey
 from tenantplan.live import occupancy
 from tenantplan.model.operation import Operation
@@ -13,14 +14,15 @@ from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Ref, Row
 from tenantplan.planning import guard
 from tenantplan.postgres.connect import Connector
+from tenantplan.settings import Settings
 
 
-def losses(connector: Connector, moving: Sequence[Operation], live: Survey) -> list[Finding]:
+def losses(settings: Settings, connector: Connector, moving: Sequence[Operation], live: Survey) -> list[Finding]:
     """A blocker for each organization whose data would be left behind by a change of where it lives."""
     found = []
     for operation in moving:
         try:
-            rows = _occupancy(connector, operation, live)
+            rows = _occupancy(settings, connector, operation, live)
         except TenantplanError as error:
             found.append(Finding(operation.address, "occupied", f"cannot tell whether it has rows: {error.message}"))
             continue
@@ -30,7 +32,7 @@ def losses(connector: Connector, moving: Sequence[Operation], live: Survey) -> l
     return found
 
 
-def _occupancy(connector: Connector, operation: Operation, live: Survey) -> dict[str, int]:
+def _occupancy(settings: Settings, connector: Connector, operation: Operation, live: Survey) -> dict[str, int]:
     before = operation.before
     assert isinstance(before, Row)
     owner = before.values.get("organization_id")
@@ -40,9 +42,17 @@ def _occupancy(connector: Connector, operation: Operation, live: Survey) -> dict
         organization = home if isinstance(home, Row) else before
         with connector.connect(MAIN, str(_main(live)), read_only=True) as connection:
             return occupancy.shared_rows(connection, str(organization.id))
-    alias = place.get("database_server") or f"url:{operation.address.split('/', 1)[1]}"
+    alias = place.get("database_server") or _left(settings, connector, str(place["database_url"]))
     with connector.connect(alias, place.get("database_name"), read_only=True) as connection:
         return occupancy.database_rows(connection)
+
+
+def _left(settings: Settings, connector: Connector, reference: str) -> str:
+    """The alias of a database that an organization brought and is to leave; the one it goes to may have another URL."""
+    alias = f"left:{reference}"
+    if alias not in connector.servers:
+        connector.add(brought_server(alias, reference, settings))
+    return alias
 
 
 def _main(live: Survey) -> str:

@@ -190,6 +190,8 @@ def _row(row: Row) -> str:
         if values.get(column) is not None and parent != column:
             value = values[column]
             parts.append(word + (value if isinstance(value, str) else show(value)))
+    if values.get("rotate_every_days"):
+        parts.append(f"to be rotated every {counted(values['rotate_every_days'], 'day')}")
     if values.get("expires_at"):
         parts.append(f"expires {str(values['expires_at'])[:10]}")
     if flags := values.get("feature_flags"):

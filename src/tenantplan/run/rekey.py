@@ -20,7 +20,7 @@ from tenantplan.fleet.act import act
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
-from tenantplan.model.rowtype import RowType
+from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import Place, Refused, Vault, key_of
@@ -39,28 +39,45 @@ class Rekeyed:
 
 
 def rekey(settings: Settings) -> Rekeyed:
-    """Encrypts every credential under the current key. Locked while an apply is at work; SettingsError without a key."""
+    """Encrypts every credential of the fleet under the current key.
+
+    Locked while an apply is at work; NotFound before the first; SettingsError without a key.
+    """
     connector = Connector(fleet_servers(settings).usable, settings.spec.max_connections)
+    vault = the_vault(act(settings, connector).vault)
+    _refuse_nothing(connector, settings.spec.main.database)
     with connector.connect(MAIN, settings.spec.main.database) as control:
-        vault = the_vault(act(settings, connector).vault)
         lock.acquire(control)
         facts = read_main(control, Wanted(settings.fleet, BUILTIN, {}))
-        if facts.hash_key is None:
-            raise NotFound("nothing was applied yet: there are no credentials", hint="tenantplan apply makes them")
-        run = act(settings, connector, hash_key=facts.hash_key)
+        run = act(settings, connector, hash_key=facts.hash_key or "")
         lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())
         names = {row_id: address for address, row_id in facts.ids.items()}
+        _forget_gone(control, facts.tables)
         done, refused = 0, {}
         for relation, row_id, column in _places(control):
-            address = names.get(row_id, f"{relation}/{row_id}")
+            rowtype = facts.tables.get(relation)
+            address = names.get(row_id)
+            if rowtype is None or address is None:
+                continue  # another fleet's
             place = Place(relation, row_id, column)
             try:
-                done += _renew(run, control, vault, facts.tables[relation], place, address)
+                done += _renew(run, control, vault, rowtype, place, address)
             except Refused as error:
                 refused[f"{address} {column}"] = error.message
                 with control.transaction():
                     record.audit(run, control, [_fact(address, place, "refused", error.message)])
         return Rekeyed(done, refused, keys(control))
+
+
+def _refuse_nothing(connector: Connector, name: str) -> None:
+    nothing = NotFound("nothing was applied yet: there are no credentials", hint="tenantplan apply makes them")
+    with connector.connect(MAIN, read_only=True) as gate:
+        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            raise nothing
+    with connector.connect(MAIN, name, read_only=True) as connection:
+        found = connection.execute("SELECT to_regclass('tenantplan.credentials') IS NOT NULL").fetchone()
+        if found is None or not found[0]:
+            raise nothing
 
 
 def keys(connection: Connection) -> dict[str, int]:
@@ -69,13 +86,25 @@ def keys(connection: Connection) -> dict[str, int]:
     return {str(key_id): int(count) for key_id, count in rows}
 
 
+def _forget_gone(connection: Connection, tables: Tables) -> None:
+    """Drops what is remembered of rows that went along with others, so that nothing seems to be left under a key."""
+    for rowtype in tables.values():
+        if "encrypted" in rowtype.columns.values():
+            statement = sql.SQL(
+                "DELETE FROM tenantplan.credentials c WHERE relation = %s AND NOT EXISTS (SELECT FROM {} WHERE {} = c.row_id)"
+            )
+            table, identifier = sql.Identifier(*rowtype.relation), sql.Identifier(rowtype.id)
+            connection.execute(statement.format(table, identifier), [rowtype.table])
+
+
 def _places(connection: Connection) -> list[tuple[str, str, str]]:
-    """Where encrypted values are; what is remembered of rows that went with another one is dropped on the way."""
+    """Where encrypted values are."""
     rows = connection.execute("SELECT relation, row_id::text, column_name FROM tenantplan.credentials ORDER BY 1, 2, 3")
     return [(relation, row_id, column) for relation, row_id, column in rows.fetchall()]
 
 
 def _renew(run: Run, control: Connection, vault: Vault, rowtype: RowType, place: Place, address: str) -> int:
+    """1 when the value was encrypted anew, 0 when it has the current key already; Refused when it does not open."""
     table, column, identifier = (
         sql.Identifier(*rowtype.relation),
         sql.Identifier(place.column),
@@ -87,31 +116,33 @@ def _renew(run: Run, control: Connection, vault: Vault, rowtype: RowType, place:
         row = control.execute(
             sql.SQL("SELECT {} FROM {} WHERE {} = %s FOR UPDATE").format(column, table, identifier), [place.row_id]
         ).fetchone()
-        known = control.execute(
-            "SELECT value_hash, stored_hash FROM tenantplan.credentials"
-            " WHERE relation = %s AND row_id = %s AND column_name = %s",
-            [place.relation, place.row_id, place.column],
-        ).fetchone()
-        if row is None or row[0] is None or known is None:
-            control.execute(
-                "DELETE FROM tenantplan.credentials WHERE relation = %s AND row_id = %s AND column_name = %s",
-                [place.relation, place.row_id, place.column],
-            )
-            return 0
+        if row is None or row[0] is None:
+            raise Refused("it is gone from its row, and not by tenantplan")
         stored = bytes(row[0])
-        if keyed_hash(run.hash_key, stored.hex()) != known[1]:
-            raise Refused("what is stored is not what tenantplan stored: it was changed, moved or put back by hand")
+        value_hash = _checked(run, control, place, stored)
         value = vault.open(place, stored)
         if key_of(stored) == vault.key_id:
             return 0
         sealed = vault.seal(place, value)
-        control.execute(
-            sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s").format(table, column, identifier), [sealed, place.row_id]
-        )
-        keep(control, place, known[0], sealed, run.hash_key)
-        detail = f"key {key_of(stored)} -> {vault.key_id}"
-        record.audit(run, control, [_fact(address, place, "done", detail)])
+        statement = sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s AND {} = %s")
+        owned = statement.format(table, column, identifier, sql.Identifier(rowtype.owner))
+        if control.execute(owned, [sealed, place.row_id, run.fleet]).rowcount != 1:
+            raise Refused("its row is not this fleet's any more")
+        keep(control, place, value_hash, sealed, run.hash_key)
+        record.audit(run, control, [_fact(address, place, "done", f"key {key_of(stored)} -> {vault.key_id}")])
         return 1
+
+
+def _checked(run: Run, control: Connection, place: Place, stored: bytes) -> str:
+    """The keyed hash of the value; Refused when what is stored is not what tenantplan stored last."""
+    row = control.execute(
+        "SELECT value_hash, stored_hash FROM tenantplan.credentials"
+        " WHERE relation = %s AND row_id = %s AND column_name = %s",
+        [place.relation, place.row_id, place.column],
+    ).fetchone()
+    if row is None or keyed_hash(run.hash_key, stored.hex()) != row[1]:
+        raise Refused("what is stored is not what tenantplan stored: it was changed, moved or put back by hand")
+    return str(row[0])
 
 
 def _fact(address: str, place: Place, result: str, detail: str) -> record.Fact:
