@@ -28,6 +28,8 @@ POINTS = (
     "tenant-migrated",
     "tenant-committed",
     "database-dropped",
+    "package-stored",
+    "package-deleted",
     "run-closed",
 )
 

@@ -75,6 +75,9 @@ def _altered_role(before: Role, after: Role) -> Statements:
         found.append(_f("GRANT {group} TO {name}", group=sql.Identifier(group), name=name))
     for group in sorted(set(before.member_of) - set(after.member_of)):
         found.append(_f("REVOKE {group} FROM {name}", group=sql.Identifier(group), name=name))
+    for database in sorted(set(before.overridden_in) - set(after.overridden_in)):
+        reset = "ALTER ROLE {name} IN DATABASE {database} RESET statement_timeout"
+        found.append(_f(reset, name=name, database=sql.Identifier(database)))
     return found + _timeout(name, before.statement_timeout, after.statement_timeout)
 
 

@@ -101,7 +101,7 @@ def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose
 
 
 def _add_role(state: State, alias: str, whose: Whose, row: tuple) -> None:  # type: ignore[type-arg]
-    name, login, limit, comment, groups, timeout = row
+    name, login, limit, comment, groups, timeout, overridden = row
     facts = stamp.decode(comment)
     mine = whose.owns(facts)
     shared = facts.get("kind") == "group"
@@ -116,6 +116,7 @@ def _add_role(state: State, alias: str, whose: Whose, row: tuple) -> None:  # ty
         password=Secret(None, facts["password"]) if mine and "password" in facts else None,
         holder=facts.get("holder") if mine else None,
         statement_timeout=timeout,
+        overridden_in=tuple(overridden),
         managed=mine or shared,
         retired_at=facts.get("retired") if mine else None,
     )

@@ -32,7 +32,7 @@ def from_json(document: Mapping[str, Any] | None) -> Resource | None:
     if document is None:
         return None
     values = {name: _rich(value) for name, value in document.items() if name != "type"}
-    for name in ("member_of", "connect"):
+    for name in ("member_of", "connect", "overridden_in"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
     resource: Resource = TYPES[document["type"]](**values)

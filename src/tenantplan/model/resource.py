@@ -56,7 +56,7 @@ class Row:
 class Role:
     """A role of one server. `connection_limit` -1 is unlimited, `statement_timeout` is in ms, 0: none.
 
-    `holder` is the address it belongs to.
+    `overridden_in` are databases where it has another one. `holder` is the address it belongs to.
     """
 
     server: str
@@ -67,6 +67,7 @@ class Role:
     password: Secret | None = None
     holder: str | None = None
     statement_timeout: int = 0
+    overridden_in: tuple[str, ...] = ()
     managed: bool = field(default=True, compare=False)
     retired_at: str | None = field(default=None, compare=False)
 

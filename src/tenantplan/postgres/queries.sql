@@ -33,11 +33,13 @@ SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.comment,
               WHERE m.member = r.oid ORDER BY 1),
        -- Whatever unit it was set in, in ms; a value that PostgreSQL would not take is -1.
        coalesce((SELECT CASE WHEN t.parts IS NULL THEN -1
-                             ELSE t.parts[1]::bigint * CASE t.parts[2] WHEN 'us' THEN 0 WHEN 's' THEN 1000 WHEN 'min' THEN 60000
-                                                       WHEN 'h' THEN 3600000 WHEN 'd' THEN 86400000 ELSE 1 END END
+                             ELSE ceil(t.parts[1]::numeric * CASE t.parts[2] WHEN 'us' THEN 0.001 WHEN 's' THEN 1000
+                                       WHEN 'min' THEN 60000 WHEN 'h' THEN 3600000 WHEN 'd' THEN 86400000 ELSE 1 END) END
                    FROM pg_db_role_setting s, unnest(s.setconfig) c,
                         LATERAL (SELECT regexp_match(substr(c, 19), '^([0-9]{1,12}) *(us|ms|s|min|h|d)?$') AS parts) t
-                  WHERE s.setrole = r.oid AND s.setdatabase = 0 AND c LIKE 'statement_timeout=%%'), 0)::bigint
+                  WHERE s.setrole = r.oid AND s.setdatabase = 0 AND c LIKE 'statement_timeout=%%'), 0)::bigint,
+       ARRAY(SELECT d.datname::text FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
+              WHERE s.setrole = r.oid AND c LIKE 'statement_timeout=%%' ORDER BY 1)
   FROM pg_roles r
   LEFT JOIN LATERAL (SELECT shobj_description(r.oid, 'pg_authid') AS comment) s ON true
  WHERE s.comment LIKE 'tenantplan %%' OR r.rolname = ANY(%(names)s)
