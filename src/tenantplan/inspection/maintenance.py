@@ -17,10 +17,10 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import TenantplanError
-from tenantplan.inspection.blocks import blocks
 from tenantplan.inspection.databases import Place
 from tenantplan.inspection.scene import PARALLEL, Scene, each
 from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.queries import blocks
 
 AT_ONCE = "200ms"
 PATIENCE = "10s"  # the longest that one table's lock is waited for
@@ -63,7 +63,7 @@ def _one(scene: Scene, place: Place, statement: LiteralString) -> Maintained | T
 
 def _database(connection: Connection, statement: LiteralString) -> Maintained:
     started = time.monotonic()
-    tables = connection.execute(blocks("reports.sql")["maintained_tables"]).fetchall()
+    tables = connection.execute(blocks("tenantplan.inspection", "reports.sql")["maintained_tables"]).fetchall()
     waited: list[str] = []
     failed: list[str] = []
     mine = [(schema, name) for schema, name, own in tables if own]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.inspection import scene as inspection
-from tenantplan.inspection.blocks import blocks
 from tenantplan.inspection.databases import Place, newest_tables, places
 from tenantplan.model.plan import Finding
 from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.queries import blocks
 from tenantplan.settings import Settings
 
 Cell = str | int | float | None
@@ -74,7 +74,7 @@ def answer(settings: Settings, name: str, *, limit: int | None = None, days: int
 
 
 def _read(connection: Connection, block: str, parameters: dict[str, int | None] | None = None) -> Answer:
-    cursor = connection.execute(blocks("reports.sql")[block], parameters)
+    cursor = connection.execute(blocks("tenantplan.inspection", "reports.sql")[block], parameters)
     return Answer(tuple(column.name for column in cursor.description or ()), tuple(cursor.fetchall()))
 
 

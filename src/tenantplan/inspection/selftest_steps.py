@@ -14,11 +14,10 @@ from tenantplan.errors import ConnectError, PrivilegeError, SchemaMismatch, Tena
 from tenantplan.execution.context import tag
 from tenantplan.execution.migrate import run_statements
 from tenantplan.execution.recover import end_sessions
-from tenantplan.inspection.blocks import blocks
 from tenantplan.migration.compile import compile_path
 from tenantplan.migration.graph import Graph
 from tenantplan.postgres.connect import Connection, Connector, is_pooled
-from tenantplan.postgres.queries import query
+from tenantplan.postgres.queries import blocks, query
 from tenantplan.postgres.url import Server
 
 SPECIAL = "p@s:/?%#'\"\\!"
@@ -139,7 +138,7 @@ def _create(bench: Bench) -> str:
 
 def _read(bench: Bench) -> str:
     with bench.inside() as connection:
-        found = connection.execute(blocks("selftest.sql")["read"]).fetchall()
+        found = connection.execute(blocks("tenantplan.inspection", "selftest.sql")["read"]).fetchall()
     expected = [(slug, 2, 2, 4, 1, "theme") for slug in ("leaving", "staying")]
     if found != expected:
         raise SchemaMismatch(f"reading with relations gave {found}, not {expected}")
@@ -161,12 +160,12 @@ def _cascade_organization(bench: Bench) -> str:
 
 def _statement(bench: Bench, block: str) -> None:
     with bench.inside() as connection:
-        connection.execute(blocks("selftest.sql")[block])
+        connection.execute(blocks("tenantplan.inspection", "selftest.sql")[block])
 
 
 def _expect(bench: Bench, expected: Mapping[str, int]) -> None:
     with bench.inside() as connection:
-        found = dict(connection.execute(blocks("selftest.sql")["counts"]).fetchall())
+        found = dict(connection.execute(blocks("tenantplan.inspection", "selftest.sql")["counts"]).fetchall())
     wrong = [f"{table}: {found[table]} rows, not {count}" for table, count in expected.items() if found[table] != count]
     if wrong:
         raise SchemaMismatch("; ".join(wrong))
@@ -186,7 +185,9 @@ def clean_up(bench: Bench) -> str:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
         if bench.createrole:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
-        left = connection.execute(blocks("selftest.sql")["left_behind"], {"name": bench.name}).fetchall()
+        left = connection.execute(
+            blocks("tenantplan.inspection", "selftest.sql")["left_behind"], {"name": bench.name}
+        ).fetchall()
     if left:
         raise TenantplanError(f"still there: {', '.join(kind for (kind,) in left)} {bench.name}")
     return "nothing is left behind"

@@ -1,4 +1,4 @@
-"""The catalog SQL, kept in named blocks of queries.sql so that it can be read and run by hand."""
+"""SQL that stands in named blocks of .sql files, so that it can be read and run by hand."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from importlib.resources import files
 
 
 @cache
-def _blocks() -> dict[str, str]:
-    text = files("tenantplan.postgres").joinpath("queries.sql").read_text(encoding="utf-8")
+def blocks(package: str, file: str) -> dict[str, bytes]:
+    """The statements of a package's .sql file, by the name after `-- name:`."""
+    text = files(package).joinpath(file).read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)$", text, flags=re.M)[1:]
-    return dict(zip(parts[::2], (part.strip().rstrip(";") for part in parts[1::2]), strict=True))
+    return {name: part.strip().rstrip(";").encode() for name, part in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def query(name: str) -> bytes:
-    """The statement called `name` in queries.sql."""
-    return _blocks()[name].encode()
+    """The catalog statement called `name`, of queries.sql beside this module."""
+    return blocks("tenantplan.postgres", "queries.sql")[name]
