@@ -14,6 +14,7 @@ from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected, provenance
 from tenantplan.fleet.expected import Trees
 from tenantplan.fleet.packages import with_packages
+from tenantplan.fleet.secrets import with_secrets
 from tenantplan.fleet.survey import Survey
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
@@ -73,7 +74,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
 
 def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, list[Finding]]:
     """The desired state with what only the environment and files know: keyed hashes of secrets, sizes of packages."""
-    state, weak = expected.with_secrets(desired, live.main.hash_key, settings)
+    state, weak = with_secrets(desired, live.main.hash_key, settings)
     state, missing = with_packages(replace(desired, state=state), known, settings)
     return replace(desired, state=state), weak + missing
 

@@ -16,9 +16,9 @@ from tenantplan.model.resource import Role, Row, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place, Vault, key_of
+from tenantplan.secrets.judge import judge
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
-from tenantplan.secrets.strength import bcrypt_weakness, key_weakness
 
 TYPES = ("bcrypt", "sha256", "encrypted")
 
@@ -29,10 +29,13 @@ def stored(run: Run, rowtype: RowType, row_id: str | None, column: str, secret: 
     if secret is None or secret.reference is None:
         return {column: None, "password_fingerprint": None} if kind == "bcrypt" else {column: None}
     value = resolve(secret.reference, run.root)
+    how = judge(kind)
+    reason = how.weakness(value)
+    if reason:
+        raise SettingsError(f"the {how.what} in {secret.reference} {reason}", hint="choose a longer, random one")
     if kind == "bcrypt":
-        return _bcrypt(run, column, secret.reference, value)
+        return _bcrypt(run, column, value)
     if kind == "sha256":
-        _refuse(secret.reference, "key", key_weakness(value))
         return {column: hashlib.sha256(value.encode()).hexdigest()}
     assert row_id is not None
     sealed = the_vault(run.vault).seal(Place(rowtype.table, row_id, column), value)
@@ -101,19 +104,11 @@ def _unmarked(value: Any) -> bool:
 
 
 def _mark(run: Run, kind: str, secret: Secret) -> Secret:
-    value = resolve(str(secret.reference), run.root)
-    hashed = hashlib.sha256(value.encode()).hexdigest() if kind == "sha256" else value
-    return Secret(secret.reference, keyed_hash(run.hash_key, hashed))
+    return Secret(secret.reference, judge(kind).mark(run.hash_key, resolve(str(secret.reference), run.root)))
 
 
-def _bcrypt(run: Run, column: str, reference: str, password: str) -> dict[str, str]:
+def _bcrypt(run: Run, column: str, password: str) -> dict[str, str]:
     """The bcrypt hash of a password, and the keyed hashes by which a later plan knows both."""
-    _refuse(reference, "password", bcrypt_weakness(password))
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
     marks = f"{keyed_hash(run.hash_key, password)}:{keyed_hash(run.hash_key, hashed)}"
     return {column: hashed, "password_fingerprint": marks}
-
-
-def _refuse(reference: str, what: str, reason: str | None) -> None:
-    if reason:
-        raise SettingsError(f"the {what} in {reference} {reason}", hint="choose a longer, random one")

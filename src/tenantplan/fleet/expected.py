@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
 from tenantplan.documents import Document
-from tenantplan.errors import MigrationError, TenantplanError
+from tenantplan.errors import MigrationError
 from tenantplan.execution.context import MAIN
 from tenantplan.migration import graph as graphs
 from tenantplan.migration.compile import compile_path
@@ -17,16 +14,10 @@ from tenantplan.migration.graph import Graph
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import digest
-from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Resource, Role, Row, Schema, Secret, State
-from tenantplan.model.rowtype import Tables
+from tenantplan.model.resource import Database, Schema, State
 from tenantplan.planning.lower import Migration
-from tenantplan.secrets.development import make_up
-from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.keys import fleet_vault
-from tenantplan.secrets.references import resolve as resolve_secret
-from tenantplan.secrets.strength import bcrypt_weakness, key_weakness, weakness
 from tenantplan.settings import Settings
 
 GROUPS = ("tenantplan_rw", "tenantplan_ro")
@@ -99,103 +90,6 @@ def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
     state[where] = Schema(MAIN, name, "main", trees.main.head)
     state[f"{where}/shared"] = Schema(MAIN, name, "shared", trees.tenant.head)
     return replace(desired, state=state)
-
-
-def with_secrets(desired: Desired, key: str | None, settings: Settings) -> tuple[State, list[Finding]]:
-    """The desired state with keyed hashes of its secrets, and a finding for each that is missing, too weak, or to be
-    encrypted while there is no key."""
-    result = dict(desired.state)
-    findings: list[Finding] = []
-    vault = fleet_vault(settings)
-    make_up(settings, (str(s.reference) for r in desired.state.values() for s in _secrets(r).values()))
-    for address, resource in desired.state.items():
-        found = _secrets(resource)
-        if not found:
-            continue
-        known: dict[str, Secret] = {}
-        for name, secret in found.items():
-            judge = _judge(resource, name, desired.tables)
-            known[name], why = _known(secret, key, settings.root, judge)
-            if judge.encrypted and vault is None:
-                why = _NO_KEY
-            findings += [Finding(address, "secret", why)] if why else []
-        if isinstance(resource, Role):
-            result[address] = replace(resource, password=known["password"])
-        elif isinstance(resource, Row):
-            result[address] = replace(resource, values={**resource.values, **known})
-    return result, findings
-
-
-_NO_KEY = (
-    "is to be stored encrypted, and there is no key: make one (tenantplan credentials key)"
-    " and set CREDENTIALS_ENCRYPTION_KEY to it"
-)
-
-
-@dataclass(frozen=True)
-class _Judge:
-    """How a secret is stored: what makes it unfit, and what its keyed hash is made of."""
-
-    what: str
-    weakness: Callable[[str], str | None]
-    digested: bool = False
-    encrypted: bool = False
-
-    def mark(self, key: str, value: str) -> str:
-        """The keyed hash by which a later plan knows the value, from what is stored alone."""
-        return keyed_hash(key, hashlib.sha256(value.encode()).hexdigest() if self.digested else value)
-
-
-def _judge(resource: Resource, name: str, tables: Tables) -> _Judge:
-    if isinstance(resource, Role):
-        return _Judge("password", partial(weakness, user=resource.name))
-    assert isinstance(resource, Row)
-    kind = tables[resource.table].columns[name]
-    if kind == "bcrypt":
-        return _Judge("password", bcrypt_weakness)
-    if kind == "sha256":
-        return _Judge("key", key_weakness, digested=True)
-    return _Judge("secret", _unusable, encrypted=True)
-
-
-def _unusable(value: str) -> str | None:
-    """Why a secret that is kept encrypted cannot be used: what it opens is judged by its owner, not here."""
-    return None if value else "is empty"
-
-
-def _known(secret: Secret, key: str | None, root: Path, judge: _Judge) -> tuple[Secret, str | None]:
-    """The secret with its keyed hash, or why it cannot be used."""
-    assert secret.reference is not None
-    try:
-        value = resolve_secret(secret.reference, root)
-    except TenantplanError as error:
-        return secret, f"{error.message}: {error.hint}"
-    reason = judge.weakness(value)
-    if reason:
-        return secret, f"the {judge.what} in {secret.reference} {reason}: choose a longer, random one"
-    return Secret(secret.reference, judge.mark(key, value) if key else None), None
-
-
-def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Path, tables: Tables) -> list[str]:
-    """The references that an operation is to set and that do not hold the value the plan was made with; SettingsError
-    when one holds none. A plan made before the main database existed knows no values, so it accepts any."""
-    found = []
-    for operation in operations:
-        had = _secrets(operation.before)
-        for name, secret in _secrets(operation.after).items():
-            if key is None or secret.keyed is None or secret.reference is None or had.get(name) == secret:
-                continue
-            assert operation.after is not None
-            mark = _judge(operation.after, name, tables).mark(key, resolve_secret(secret.reference, root))
-            if mark != secret.keyed:
-                found.append(secret.reference)
-    return sorted(set(found))
-
-
-def _secrets(resource: Resource | None) -> dict[str, Secret]:
-    if isinstance(resource, Row):
-        return {column: value for column, value in resource.values.items() if isinstance(value, Secret)}
-    return {"password": resource.password} if isinstance(resource, Role) and resource.password is not None else {}
 
 
 def migrations_for(desired: State, live: State, trees: Trees) -> tuple[dict[str, Migration], dict[str, Finding]]:

@@ -8,6 +8,7 @@ from tenantplan.errors import PlanRefused
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected
 from tenantplan.fleet.expected import Trees
+from tenantplan.fleet.secrets import replaced_secrets
 from tenantplan.fleet.survey import Survey
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
@@ -87,7 +88,7 @@ def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
 def check_secrets(work: Work, done: set[str], live: Survey) -> None:
     """PlanRefused when a secret to be set is not the one that the plan was made with."""
     operations = [o for o in work.plan.operations if o.id not in done]
-    replaced = expected.replaced_secrets(operations, live.main.hash_key, work.settings.root, work.tables)
+    replaced = replaced_secrets(operations, live.main.hash_key, work.settings.root, work.tables)
     if replaced:
         raise PlanRefused(f"changed after the plan was made: the value of {', '.join(replaced)}", hint=STALE)
 

@@ -1,0 +1,92 @@
+"""Secrets of the desired state: their keyed hashes, and what is wrong with those that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from tenantplan.errors import TenantplanError
+from tenantplan.model.desired import Desired
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Resource, Role, Row, Secret, State
+from tenantplan.model.rowtype import Tables
+from tenantplan.secrets.development import make_up
+from tenantplan.secrets.judge import Judge, judge
+from tenantplan.secrets.keys import fleet_vault
+from tenantplan.secrets.references import resolve
+from tenantplan.settings import Settings
+
+
+def with_secrets(desired: Desired, key: str | None, settings: Settings) -> tuple[State, list[Finding]]:
+    """The desired state with keyed hashes of its secrets, and a finding for each that is missing, too weak, or to be
+    encrypted while there is no key."""
+    result = dict(desired.state)
+    findings: list[Finding] = []
+    vault = fleet_vault(settings)
+    make_up(settings, (str(s.reference) for r in desired.state.values() for s in _secrets(r).values()))
+    for address, resource in desired.state.items():
+        found = _secrets(resource)
+        if not found:
+            continue
+        known: dict[str, Secret] = {}
+        for name, secret in found.items():
+            how = _judge(resource, name, desired.tables)
+            known[name], why = _known(secret, key, settings.root, how)
+            if how.encrypted and vault is None:
+                why = _NO_KEY
+            findings += [Finding(address, "secret", why)] if why else []
+        if isinstance(resource, Role):
+            result[address] = replace(resource, password=known["password"])
+        elif isinstance(resource, Row):
+            result[address] = replace(resource, values={**resource.values, **known})
+    return result, findings
+
+
+_NO_KEY = (
+    "is to be stored encrypted, and there is no key: make one (tenantplan credentials key)"
+    " and set CREDENTIALS_ENCRYPTION_KEY to it"
+)
+
+
+def _judge(resource: Resource, name: str, tables: Tables) -> Judge:
+    if isinstance(resource, Role):
+        return judge("password", resource.name)
+    assert isinstance(resource, Row)
+    return judge(tables[resource.table].columns[name])
+
+
+def _known(secret: Secret, key: str | None, root: Path, how: Judge) -> tuple[Secret, str | None]:
+    """The secret with its keyed hash, or why it cannot be used."""
+    assert secret.reference is not None
+    try:
+        value = resolve(secret.reference, root)
+    except TenantplanError as error:
+        return secret, f"{error.message}: {error.hint}"
+    reason = how.weakness(value)
+    if reason:
+        return secret, f"the {how.what} in {secret.reference} {reason}: choose a longer, random one"
+    return Secret(secret.reference, how.mark(key, value) if key else None), None
+
+
+def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Path, tables: Tables) -> list[str]:
+    """The references that an operation is to set and that do not hold the value the plan was made with; SettingsError
+    when one holds none. A plan made before the main database existed knows no values, so it accepts any."""
+    found = []
+    for operation in operations:
+        had = _secrets(operation.before)
+        for name, secret in _secrets(operation.after).items():
+            if key is None or secret.keyed is None or secret.reference is None or had.get(name) == secret:
+                continue
+            assert operation.after is not None
+            mark = _judge(operation.after, name, tables).mark(key, resolve(secret.reference, root))
+            if mark != secret.keyed:
+                found.append(secret.reference)
+    return sorted(set(found))
+
+
+def _secrets(resource: Resource | None) -> dict[str, Secret]:
+    if isinstance(resource, Row):
+        return {column: value for column, value in resource.values.items() if isinstance(value, Secret)}
+    return {"password": resource.password} if isinstance(resource, Role) and resource.password is not None else {}
