@@ -41,6 +41,7 @@ _ORGANIZATIONS = """
 """
 
 # Reconciled tables, parents before children. Every one also gets id, managed_by, created_at and updated_at.
+# DEFERRABLE: two rows may exchange what is unique in one transaction.
 _TABLES = {
     "templates": """
         name text NOT NULL UNIQUE,
@@ -57,7 +58,7 @@ _TABLES = {
         slug text NOT NULL,
         display_name text,
         description text,
-        UNIQUE (organization_id, slug)
+        UNIQUE (organization_id, slug) DEFERRABLE
     """,
     "team_members": """
         team_id uuid NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
@@ -74,7 +75,7 @@ _TABLES = {
         endpoint text,
         access_key bytea, -- both encrypted
         secret_key bytea,
-        UNIQUE (owner_id, name, provider)
+        UNIQUE (owner_id, name, provider) DEFERRABLE
     """,
     "bucket_team_access": """
         bucket_id uuid NOT NULL REFERENCES buckets (id) ON DELETE CASCADE,
@@ -96,13 +97,13 @@ _TABLES = {
         settings jsonb NOT NULL DEFAULT '{}',
         labels jsonb NOT NULL DEFAULT '{}',
         deleted_at timestamptz,
-        UNIQUE (organization_id, slug)
+        UNIQUE (organization_id, slug) DEFERRABLE
     """,
     "api_keys": """
         project_id uuid NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
         user_id uuid REFERENCES users (id) ON DELETE SET NULL,
         name text NOT NULL,
-        key_hash text NOT NULL UNIQUE CHECK (key_hash ~ '^[0-9a-f]{64}$'), -- SHA-256; the key itself is nowhere
+        key_hash text NOT NULL UNIQUE DEFERRABLE CHECK (key_hash ~ '^[0-9a-f]{64}$'), -- SHA-256; the key itself is nowhere
         permissions api_permission[] NOT NULL DEFAULT '{}',
         active boolean NOT NULL DEFAULT true,
         expires_at timestamptz,
@@ -130,7 +131,7 @@ _TABLES = {
     """,
     "updates_metadata": """
         declared_as text UNIQUE,
-        version text NOT NULL UNIQUE,
+        version text NOT NULL UNIQUE DEFERRABLE,
         changelog text,
         filename text NOT NULL,
         file_size bigint NOT NULL CHECK (file_size >= 0), -- bytes

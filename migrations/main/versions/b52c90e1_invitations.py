@@ -26,7 +26,7 @@ def upgrade() -> None:
         managed_by text,
         created_at timestamptz NOT NULL DEFAULT now(),
         updated_at timestamptz NOT NULL DEFAULT now(),
-        UNIQUE (organization_id, email)
+        UNIQUE (organization_id, email) DEFERRABLE
     )"""
     )
     for column in ("managed_by", "organization_id", "team_id", "invited_by_id", "email"):

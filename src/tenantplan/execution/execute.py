@@ -103,17 +103,30 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     elif place == MAIN:
         with _without_leftovers(main, segment):
             _create_databases(run, main, segment)
-            _retrying(lambda: _commit_together(run, main, segment))
+            _retrying(lambda: _commit(run, main, segment))
     else:
         _commit_apart(run, main, place, segment)
 
 
-def _commit_together(run: Run, main: Connection, segment: list[Operation]) -> None:
-    """One transaction of the main database: effects, journal and audit."""
+def _commit(run: Run, main: Connection, segment: list[Operation]) -> None:
+    """One transaction of the main database. Where rows exchange what is unique, that is checked at its end only."""
+    try:
+        _commit_together(run, main, segment)
+    except psycopg.errors.UniqueViolation as error:
+        try:
+            _commit_together(run, main, segment, deferred=True)
+        except psycopg.errors.UniqueViolation:
+            raise error from None  # which names the row at fault
+
+
+def _commit_together(run: Run, main: Connection, segment: list[Operation], deferred: bool = False) -> None:
+    """Effects, journal and audit. `deferred`: unique keys that can be are checked at the commit."""
     known = dict(run.ids)
     try:
         with _catalog(run, MAIN, segment), main.transaction():
             record.check_epoch(main, run.epoch)
+            if deferred:
+                main.execute("SET CONSTRAINTS ALL DEFERRED")
             _effects(run, main, segment)
             reach("effects-made")
             record.done(run, main, segment)

@@ -68,6 +68,8 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
         known = want or have
         if isinstance(known, (Role, Database)) and known.server not in readable:
             continue
+        if isinstance(known, Schema) and known.server.startswith("url:") and not _brings(applied, known.holder):
+            continue  # the organization has left the database that it brought: that is its own again
         if isinstance(known, Schema) and known.server not in readable and not known.server.startswith("url:"):
             continue
         if want is not None:
@@ -77,6 +79,11 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
         elif have is not None and _stranger(have):
             items.append(DriftItem(address, _NOUNS[type(have)], "", "made by hand, with this fleet's mark"))
     return items
+
+
+def _brings(applied: Applied, holder: str | None) -> bool:
+    row = applied.state.get(holder or "")
+    return isinstance(row, Row) and bool(row.values.get("database_url"))
 
 
 def _changed(address: str, want: Resource, have: Resource | None) -> Iterator[DriftItem]:

@@ -17,6 +17,7 @@ from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
+from tenantplan.manifest.same_rows import same_rows
 from tenantplan.model.desired import Desired
 from tenantplan.tables import BUILTIN
 
@@ -43,6 +44,11 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     if problems:
         raise ManifestError(problems.texts())
     draft = _rows(unique, organizations, found, kinds, facts)
+    tables = {**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}}
+    for problem in same_rows(draft, tables):
+        problems.add(problem)
+    if problems:
+        raise ManifestError(problems.texts())
     _objects(draft, found, facts)
     return Desired(
         state=dict(sorted(draft.state.items())),
@@ -53,7 +59,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         placements={key: home.placement for key, home in found.items() if not home.deleted},
         protected=frozenset(kinds[d.kind].address(d.name) for d in unique if getattr(d.spec, "protect", False)),
         adopted=frozenset(kinds[d.kind].address(d.name) for d in unique if d.adopt),
-        tables={**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}},
+        tables=tables,
     )
 
 

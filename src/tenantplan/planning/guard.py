@@ -49,7 +49,7 @@ def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> 
     becoming = {o.address: o.after for o in listed if isinstance(o.after, Row)}
     found = []
     for address, row in live.items():
-        if not isinstance(row, Row) or not row.managed or row.retired_at is not None or address in deleted:
+        if not isinstance(row, Row) or not row.managed or _goes(address, live, deleted):
             continue
         rowtype = tables[row.table]
         for column, value in becoming.get(address, row).values.items():
@@ -62,6 +62,14 @@ def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> 
                     continue
                 found.append(Finding(value.address, "dependents", message))
     return found
+
+
+def _goes(address: str, live: State, deleted: Set[str]) -> bool:
+    """Whether a row, or what it is nested in, is deleted already or by this plan."""
+    above = live.get(addresses.document(address))
+    row = live[address]
+    retired = [r for r in (row, above) if isinstance(r, Row) and r.retired_at is not None]
+    return bool(retired) or bool({address, addresses.document(address)} & deleted)
 
 
 def lost(operations: Iterable[Operation], live: State, targets: Iterable[str]) -> list[Finding]:

@@ -20,6 +20,7 @@ class Draft:
         self.state: State = {}
         self.deleted: set[str] = set()
         self.origins: dict[str, str] = {}
+        self.places: dict[str, tuple[Document, tuple[str | int, ...]]] = {}
 
     def row(
         self, address: str, rowtype: RowType, values: Mapping[str, Any], document: Document, *path: str | int
@@ -71,3 +72,4 @@ class Draft:
         """Remember where an address was declared."""
         source = document.at(*path) if path else document.source
         self.origins[address] = f"{source.path}:{source.line}"
+        self.places[address] = document, path
