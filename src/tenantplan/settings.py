@@ -115,6 +115,10 @@ class FleetSpec(Spec):
     rollout: RolloutSpec = RolloutSpec()
     packages: PackagesSpec = PackagesSpec()
     credentials: CredentialsSpec = CredentialsSpec()
+    resource_tables: list[Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*\.)?([a-z_][a-z0-9_]*|\*)$")]] = Field(
+        default_factory=list,
+        description="Tables that ResourceKind documents may stand for: webhooks, crm.contacts, or crm.* for a schema.",
+    )
     development: bool = Field(False, description="A fleet that may be filled with demo data: `seed --demo`.")
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tenantplan import __version__
 from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
+from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
@@ -62,6 +63,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         made,
         notes=difference.aside + notes(desired.state, known, datetime.now(UTC)),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
+        beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
     )
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
@@ -121,9 +123,16 @@ def _target(comparison: Comparison) -> dict[str, object]:
 
 
 def _misfits(plan: Plan, live: Survey) -> list[Finding]:
-    """Kinds that the plan has rows of, whose tables are not as declared."""
+    """Kinds that the plan has rows of, whose tables are not as declared, and kinds that left rows in another table."""
+    left = [
+        Finding(f"kind/{kind}", "kind", f"stood for table {table}, where {count} rows are still managed: {_FREE}")
+        for (kind, table), count in ((name.split(" ", 1), count) for name, count in live.main.left.items())
+    ]
     used = {r.table for o in plan.operations if isinstance(r := o.after or o.before, Row)}
-    return misfits([kind for kind in plan.kinds if kind.table in used], live.main.relations)
+    return left + misfits([kind for kind in plan.kinds if kind.table in used], live.main.relations)
+
+
+_FREE = "delete them under a kind of another name, or set their ownership column to NULL"
 
 
 def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State) -> list[Finding]:

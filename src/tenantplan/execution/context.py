@@ -34,7 +34,7 @@ class Run:
     `ids` maps addresses of rows to their ids and grows as rows are made. `versions` are server_version_num by server.
     `template` returns the name of the template database to clone on a server. `tables` are the tables it may write to,
     `vault` encrypts credentials (None: no key is set), `open_store` opens the store of update packages by a session on
-    the main database. `sealed` holds what was encrypted and is not yet recorded.
+    the main database, or the one they were in before, by its URL. `sealed` holds what was encrypted and is not yet recorded.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Run:
     versions: Mapping[str, int]
     template: Callable[[str], str]
     tables: Tables
-    open_store: Callable[[Connection], Store]
+    open_store: Callable[[Connection, str | None], Store]
     vault: Vault | None = None
     sealed: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -227,6 +227,7 @@ def _carry(run: Run, main: Connection, operation: Operation) -> None:
         packages.write(run, main, operation)
         record.done(run, main, [operation])
     reach("committed")
+    packages.leave(run, main, operation)
 
 
 def _drop(run: Run, main: Connection, operation: Operation) -> None:
@@ -257,8 +258,15 @@ def _failure(
 ) -> list[Outcome]:
     """Records that an operation failed and that the others of its track, rolled back or not begun, were skipped."""
     status = "stale" if isinstance(error, (rows.Stale, SchemaMismatch)) else "failed"
-    message = describe(error) if isinstance(error, psycopg.Error) else str(error)
+    message = describe(error) if isinstance(error, psycopg.Error) else _told(error)
     unreachable = isinstance(error, ConnectError)
     record.failed(run, main, guilty, status, message, connected=not unreachable)
     record.skipped(run, main, [o for o in remaining if o is not guilty])
     return [Outcome(o, status, message, unreachable) if o is guilty else Outcome(o, "skipped") for o in remaining]
+
+
+def _told(error: Exception) -> str:
+    """An error in one line: what happened, and what to do."""
+    if not isinstance(error, TenantplanError):
+        return str(error)
+    return ": ".join(part for part in (error.where, error.message, error.hint) if part)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tenantplan.errors import SettingsError
+from contextlib import suppress
+
+from tenantplan.errors import SettingsError, TenantplanError
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.values import Stale
@@ -18,11 +20,19 @@ def carry(run: Run, main: Connection, operation: Operation) -> None:
     if isinstance(after, Package):
         if after.source is None:
             raise SettingsError(f"version {after.version} has no file", hint="make a fresh plan")
-        upload(run.open_store(main), after.key, run.root / after.source, Stored(after.size, after.sha256))
+        upload(run.open_store(main, None), after.key, run.root / after.source, Stored(after.size, after.sha256))
         reach("package-stored")
     elif isinstance(before, Package) and not operation.retire:
-        run.open_store(main).delete(before.key)
+        run.open_store(main, before.store).delete(before.key)
         reach("package-deleted")
+
+
+def leave(run: Run, main: Connection, operation: Operation) -> None:
+    """Removes the copy in the store that a package has left, once the new place is recorded. One that is out of reach stays."""
+    before, after = operation.before, operation.after
+    if isinstance(before, Package) and isinstance(after, Package) and before.store != after.store:
+        with suppress(TenantplanError):
+            run.open_store(main, before.store).delete(before.key)
 
 
 def write(run: Run, connection: Connection, operation: Operation) -> None:

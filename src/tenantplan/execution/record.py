@@ -100,6 +100,11 @@ def close_run(run: Run, connection: Connection, status: str, applied: bool, kind
                 " ON CONFLICT (relation) DO UPDATE SET definition = excluded.definition",
                 [(rowtype.table, run.fleet, Json(rowtype.document())) for rowtype in kinds],
             )
+            cursor.executemany(
+                "DELETE FROM tenantplan.resource_kinds"
+                " WHERE managed_by = %s AND definition ->> 'kind' = %s AND relation <> %s",
+                [(run.fleet, rowtype.kind, rowtype.table) for rowtype in kinds],
+            )
 
 
 def intend(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
@@ -150,7 +155,7 @@ def fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
     held = operation.scope
     return Fact(
         address=operation.address,
-        action="retire" if operation.retire else operation.action,
+        action="retire" if operation.retire else "adopt" if operation.adopt else operation.action,
         result=result,
         organization=held if held.startswith(("organization/", "tenant/")) else None,
         before=text(to_json(operation.before)),

@@ -121,8 +121,8 @@ def _next(progress: _Progress, limits: Limits, shared: int) -> Iterator[Batch]:
     room = limits.parallelism - len(progress.running)
     gathered: Batch = []
     for scope in list(progress.waiting):
-        if room == 0:
-            return
+        if room <= 0:
+            break  # what was gathered already waits in the pool, whose workers are the bound
         if scope in busy or (progress.failures > limits.max_failures and scope not in progress.started):
             continue
         operations = _ready(progress, scope, wave)

@@ -63,6 +63,8 @@ def _insert(run: Run, connection: Connection, operation: Operation, after: Row) 
 
 
 def _update(run: Run, connection: Connection, operation: Operation, before: Row, after: Row) -> None:
+    if before.table != after.table:
+        raise Stale(f"it is a row of {before.table}, not of {after.table}")
     rowtype = run.tables[after.table]
     identifier = _id(run, operation)
     changed = {name: value for name, value in after.values.items() if before.values.get(name) != value}

@@ -75,6 +75,7 @@ def declared(settings: Settings, documents: list[Document] | None = None) -> Des
         group_rw=GROUPS[0],
         group_ro=GROUPS[1],
         encrypts=fleet_vault(settings) is not None,
+        tables=frozenset(settings.spec.resource_tables),
     )
     return resolve(load_documents(settings) if documents is None else documents, facts)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from tenantplan.errors import SettingsError, TenantplanError
+from tenantplan.fleet.secrets import secrets_of
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Package, Row, State
@@ -33,9 +35,13 @@ def location(settings: Settings) -> str:
     return spec.location
 
 
-def fleet_store(settings: Settings, connection: Connection) -> Store:
-    """The store of a fleet's packages; `connection` is a session on the main database."""
-    return open_store(location(settings), settings.root, lambda: nullcontext(connection))
+def fleet_store(settings: Settings, connection: Connection, at: str | None = None) -> Store:
+    """The store of a fleet's packages, or the one it had before (`at`, as it is shown: without a password).
+
+    `connection` is a session on the main database.
+    """
+    url = location(settings)
+    return open_store(url if at in (None, masked_url(url)) else at, settings.root, lambda: nullcontext(connection))
 
 
 def with_packages(desired: Desired, live: State, settings: Settings) -> tuple[State, list[Finding]]:
@@ -49,8 +55,11 @@ def with_packages(desired: Desired, live: State, settings: Settings) -> tuple[St
     if not packages:
         return state, []
     place = masked_url(location(settings))
+    secret = _secret_files(desired, settings)
     for address, package in packages.items():
         try:
+            if _inside(settings.root, str(package.source)) in secret:
+                raise SettingsError(f"the file {package.source} holds a secret", hint="name another file")
             known = _filled(package, live.get(address), place, settings.root)
         except TenantplanError as error:
             findings.append(Finding(address, "package", f"{error.message}: {error.hint}"))
@@ -61,6 +70,17 @@ def with_packages(desired: Desired, live: State, settings: Settings) -> tuple[St
             values = {"file_size": known.size, "file_reference": known.key, "checksum": known.sha256}
             state[str(known.holder)] = replace(row, values={**row.values, **values})
     return state, findings
+
+
+def _secret_files(desired: Desired, settings: Settings) -> set[Path]:
+    """The files that hold the fleet's secrets: none of them is a package."""
+    spec = settings.spec
+    references = [spec.main.url, spec.packages.url, spec.credentials.key, *spec.credentials.former_keys]
+    references += [server.url for server in spec.servers.values()]
+    named = {reference.text for reference in references if reference}
+    named |= {str(secret.reference) for resource in desired.state.values() for secret in secrets_of(resource).values()}
+    files = (name.removeprefix("file:") for name in named if name.startswith("file:"))
+    return {Path(os.path.realpath(settings.root / file)) for file in files}
 
 
 def _filled(package: Package, live: object, place: str, root: Path) -> Package:
@@ -89,10 +109,13 @@ def _key(package: Package, path: Path, found: Stored) -> str:
 
 
 def _inside(root: Path, source: str) -> Path:
-    """The file, which has to be in the fleet's folder: what a pull request names must not be any file of the machine."""
-    path = (root / source).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise SettingsError(
-            f"the file {source} is outside the fleet's folder", hint="copy it into the folder of tenantplan.yaml"
-        )
+    """The file, which has to be in the fleet's folder and not hidden: a pull request must not publish whatever it names."""
+    try:
+        path = (root / source).resolve()
+    except (OSError, RuntimeError):  # a link to itself
+        raise SettingsError(f"the file {source} cannot be read", hint="it is a link that leads nowhere") from None
+    inside = path.relative_to(root.resolve()).parts if path.is_relative_to(root.resolve()) else None
+    if inside is None or any(part.startswith(".") for part in inside):
+        where = "outside the fleet's folder" if inside is None else "hidden"
+        raise SettingsError(f"the file {source} is {where}", hint="copy it into the folder of tenantplan.yaml")
     return path

@@ -25,9 +25,9 @@ def with_secrets(desired: Desired, key: str | None, settings: Settings) -> tuple
     result = dict(desired.state)
     findings: list[Finding] = []
     vault = fleet_vault(settings)
-    make_up(settings, (str(s.reference) for r in desired.state.values() for s in _secrets(r).values()))
+    make_up(settings, (str(s.reference) for r in desired.state.values() for s in secrets_of(r).values()))
     for address, resource in desired.state.items():
-        found = _secrets(resource)
+        found = secrets_of(resource)
         if not found:
             continue
         known: dict[str, Secret] = {}
@@ -75,8 +75,8 @@ def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Pat
     when one holds none. A plan made before the main database existed knows no values, so it accepts any."""
     found = []
     for operation in operations:
-        had = _secrets(operation.before)
-        for name, secret in _secrets(operation.after).items():
+        had = secrets_of(operation.before)
+        for name, secret in secrets_of(operation.after).items():
             if key is None or secret.keyed is None or secret.reference is None or had.get(name) == secret:
                 continue
             assert operation.after is not None
@@ -86,7 +86,8 @@ def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Pat
     return sorted(set(found))
 
 
-def _secrets(resource: Resource | None) -> dict[str, Secret]:
+def secrets_of(resource: Resource | None) -> dict[str, Secret]:
+    """The secrets of a resource, by column or as its `password`."""
     if isinstance(resource, Row):
         return {column: value for column, value in resource.values.items() if isinstance(value, Secret)}
     return {"password": resource.password} if isinstance(resource, Role) and resource.password is not None else {}

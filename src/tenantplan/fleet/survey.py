@@ -42,12 +42,14 @@ class Survey:
 class Question:
     """What to look for besides what carries the fleet's stamp: addresses that were declared or planned, rows that are
     to be found by their keys, and databases that organizations brought (address of the organization -> reference).
-    `follow`: databases that live organizations brought are looked into as well."""
+    `follow`: databases that live organizations brought are looked into as well. `packages` are those that are to be
+    there, so that their files are looked for; None: all."""
 
     addresses: Collection[str]
     rows: State = field(default_factory=dict)
     brought: Mapping[str, str] = field(default_factory=dict)
     follow: bool = False
+    packages: Collection[str] | None = None
     tables: Tables = field(default_factory=lambda: BUILTIN)
 
     def names(self, alias: str) -> set[str]:
@@ -62,6 +64,7 @@ def question(desired: Desired) -> Question:
         addresses=[*desired.state, *desired.deleted, *desired.renames],
         rows={a: r for a, r in desired.state.items() if isinstance(r, Row)},
         brought={a: p.url for a, p in desired.placements.items() if p.url and a.startswith("organization/")},
+        packages={a for a, r in desired.state.items() if isinstance(r, Package)},
         tables=desired.tables,
     )
 
@@ -83,7 +86,7 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
                 raise
             trouble[alias] = f"{error.where}: {error.message}"
     _refuse_second_names(facts)
-    main = replace(main, state=_still_stored(settings, connector, main.state))
+    main = replace(main, state=_still_stored(settings, connector, main.state, question.packages))
     state: State = {}
     for known in facts.values():
         state |= known.state
@@ -95,9 +98,14 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
     return Survey(state, main, facts, held_out, unreachable)
 
 
-def _still_stored(settings: Settings, connector: Connector, state: State) -> State:
-    """Without packages whose file is gone from a store that is near; one that is far is asked by drift only."""
-    packages = {a: r for a, r in state.items() if isinstance(r, Package) and r.managed}
+def _still_stored(settings: Settings, connector: Connector, state: State, wanted: Collection[str] | None) -> State:
+    """Without packages that are to be there and whose file is gone from a store that is near; a far one is asked by drift."""
+    packages = {
+        address: resource
+        for address, resource in state.items()
+        if isinstance(resource, Package) and resource.managed and resource.retired_at is None
+        if wanted is None or address in wanted
+    }
     if not packages or not location(settings).startswith(NEAR):
         return state
     with connector.connect(MAIN, settings.spec.main.database, read_only=True) as connection:

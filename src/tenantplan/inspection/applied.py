@@ -15,6 +15,7 @@ from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.rendering.values import changes
 from tenantplan.rendering.view import DriftItem
+from tenantplan.tables import BUILTIN
 
 KEPT = "deleted, kept for its grace period"
 _NOUNS = {Row: "row", Role: "role", Database: "database", Schema: "schema", Package: "package"}
@@ -46,6 +47,7 @@ def read_applied(connection: Connection) -> Applied:
     for _, step, address, what in sorted([*entries, *renames], key=lambda event: event[:2]):
         if step == 0:
             state, _ = under_new_names(state, {address: what})
+            state = {_named(known, resource): resource for known, resource in state.items()}
             continue
         retire, after = what
         document = parsed(after)
@@ -58,6 +60,14 @@ def read_applied(connection: Connection) -> Applied:
             state.pop(address, None)
             gone[address] = retire
     return Applied(state, gone)
+
+
+def _named(address: str, resource: Resource) -> str:
+    """The address of a row that is named after another one, such as a membership after its user: it follows its renames."""
+    rowtype = BUILTIN.get(resource.table) if isinstance(resource, Row) else None
+    if rowtype is None or rowtype.parent is None or rowtype.name not in rowtype.refs or not isinstance(resource, Row):
+        return address
+    return rowtype.address(resource.values[rowtype.name].address, resource.values[rowtype.parent].address)
 
 
 def differences(applied: Applied, live: State, readable: set[str], skipped: set[str]) -> list[DriftItem]:

@@ -27,7 +27,8 @@ class MainFacts:
     applied revision. `recorded` maps (tree, revision) to the digest of the file it was applied from. `hash_key` is the key
     of keyed hashes.
     `unfinished`: the newest run that neither finished nor was cleaned up. `tables`: those whose rows were read;
-    `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table.
+    `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table. `left`: how
+    many rows are still managed in a table that a kind stood for before, by "kind table".
     """
 
     state: State = field(default_factory=dict)
@@ -39,6 +40,7 @@ class MainFacts:
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
     relations: Mapping[str, Relation] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
@@ -47,7 +49,8 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         columns = {table: frozenset(names) for table, names in connection.execute(query("columns")).fetchall()}
         key = _scalar(connection, columns, "tenantplan.keys", "SELECT value FROM tenantplan.keys WHERE name = 'hash'")
-        tables = {**_recorded_kinds(connection, columns, wanted.fleet), **wanted.tables}
+        recorded = _recorded_kinds(connection, columns, wanted.fleet)
+        tables, former = _present(recorded, wanted.tables)
         relations = _relations(connection, [t for name, t in tables.items() if name not in BUILTIN])
         tables = with_ids(tables, relations)
         unfit = {t.table for name, t in tables.items() if name not in BUILTIN and misfits([t], relations)}
@@ -67,6 +70,7 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
             columns=columns,
             tables=tables,
             relations=relations,
+            left=_left(connection, former, columns, wanted.fleet),
         )
 
 
@@ -98,12 +102,32 @@ def _relations(connection: Connection, kinds: Sequence[RowType]) -> dict[str, Re
     if not kinds:
         return {}
     found: dict[str, dict[str, Attribute]] = {}
-    writable: dict[str, bool] = {}
+    whole: dict[str, tuple[bool, bool, bool]] = {}
     names = [".".join(rowtype.relation) for rowtype in kinds]
-    for table, column, *facts, may_write in connection.execute(query("relations"), {"tables": names}).fetchall():
-        found.setdefault(table, {})[column] = Attribute(*facts)
-        writable[table] = may_write
-    return {table: Relation(attributes, writable[table]) for table, attributes in found.items()}
+    for table, column, *facts in connection.execute(query("relations"), {"tables": names}).fetchall():
+        found.setdefault(table, {})[column] = Attribute(*facts[:-3])
+        whole[table] = (facts[-3], facts[-2], facts[-1])
+    return {table: Relation(attributes, *whole[table]) for table, attributes in found.items()}
+
+
+def _present(recorded: Tables, wanted: Tables) -> tuple[dict[str, RowType], list[RowType]]:
+    """The tables to read, and those that kinds stood for before they were given another table."""
+    kinds = {rowtype.kind for rowtype in wanted.values()}
+    former = [rowtype for name, rowtype in recorded.items() if name not in wanted and rowtype.kind in kinds]
+    kept = {name: rowtype for name, rowtype in recorded.items() if rowtype not in former}
+    return {**kept, **wanted}, former
+
+
+def _left(connection: Connection, former: Sequence[RowType], columns: Mapping[str, Any], fleet: str) -> dict[str, int]:
+    found = {}
+    for rowtype in former:
+        if rowtype.owner in columns.get(".".join(rowtype.relation), ()):
+            statement = sql.SQL("SELECT count(*) FROM {} WHERE {} = %s").format(
+                sql.Identifier(*rowtype.relation), sql.Identifier(rowtype.owner)
+            )
+            row = connection.execute(statement, [fleet]).fetchone()
+            found[f"{rowtype.kind} {rowtype.table}"] = row[0] if row else 0
+    return {name: count for name, count in found.items() if count}
 
 
 def _recorded(connection: Connection, columns: Mapping[str, Any]) -> dict[tuple[str, str], str]:

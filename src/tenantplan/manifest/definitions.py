@@ -32,6 +32,18 @@ def kinds_of(documents: Sequence[Document]) -> Kinds:
     return {**KINDS, **{name: made(kind, model(name, kind.spec), kind.rowtype) for name, kind in found.items()}}
 
 
+def not_allowed(documents: Sequence[Document], tables: frozenset[str]) -> Iterator[Problem]:
+    """A problem for each kind whose table the fleet file does not name: a plan shows what is in it."""
+    for document in documents:
+        if isinstance(document.spec, ResourceKindSpec):
+            table = table_of(document.spec)
+            schema = table.rpartition(".")[0] or "public"
+            if not {table, f"public.{table}", f"{schema}.*"} & tables:
+                message = f"the fleet file does not name the table `{table}` among those that kinds may stand for"
+                hint = f"in tenantplan.yaml: resourceTables: [{table}]"
+                yield document.problem(message, "spec", "table", hint=hint)
+
+
 def specs_of(definitions: Sequence[Document]) -> tuple[Mapping[str, type[BaseModel]], Mapping[str, NameRule]]:
     """Models and name rules of the kinds that documents define, as the loader takes them."""
     kinds = {name: kind for name, kind in kinds_of(definitions).items() if name not in KINDS}
@@ -64,4 +76,4 @@ def _references(
                 yield document.problem(f"there is no kind `{item.kind}` to refer to", *path, hint=hint)
 
 
-__all__ = ["DEFINITIONS", "kinds_of", "specs_of"]
+__all__ = ["DEFINITIONS", "kinds_of", "not_allowed", "specs_of"]

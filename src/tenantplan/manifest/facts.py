@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class FleetFacts:
     """Names that derived resources depend on; `dedicated` False puts every organization into the shared tables.
 
-    `encrypts`: there is a key, so that connection strings can be stored.
+    `tables`: those that ResourceKind documents may stand for ("crm.*": all of a schema). `encrypts`: there is a key, so
+    that connection strings can be stored.
     """
 
     fleet: str
@@ -21,3 +22,4 @@ class FleetFacts:
     group_rw: str = "tenantplan_rw"
     group_ro: str = "tenantplan_ro"
     encrypts: bool = False
+    tables: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from tenantplan.documents import Document
 from tenantplan.documents.source import Problems
 from tenantplan.errors import ManifestError
 from tenantplan.manifest.crosscheck import Index, crosscheck, index_of
-from tenantplan.manifest.definitions import kinds_of
+from tenantplan.manifest.definitions import kinds_of, not_allowed
 from tenantplan.manifest.effective import effective
 from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
@@ -31,10 +31,11 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     undeclared reference, impossible rename and colliding name.
     """
     kinds = kinds_of(documents)
+    refused = list(not_allowed(documents, facts.tables))
     documents = [document for document in documents if document.kind != DEFINITIONS]
     index = index_of(documents)
     problems = Problems()
-    for problem in crosscheck(documents, index, facts):
+    for problem in (*refused, *crosscheck(documents, index, facts)):
         problems.add(problem)
     unique = list(index.values())
     organizations = _effective(unique, index)

@@ -15,9 +15,9 @@ from typing import Any
 
 from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
-from tenantplan.model.encode import canonical, digest
+from tenantplan.model.encode import canonical, digest, from_json, to_json
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref
+from tenantplan.model.resource import Ref, Row
 from tenantplan.model.rowtype import RowType
 
 FORMAT_VERSION = "1.0"
@@ -47,7 +47,8 @@ class Plan:
 
     `unreachable` names what could not be read and is not planned. `unfinished` is the id of an interrupted run
     whose records the next apply completes. `notes` are facts a reviewer should see that change nothing. `kinds` describes
-    the tables of kinds that the fleet itself declares, so that apply needs nothing but the plan.
+    the tables of kinds that the fleet itself declares, and `beside` the keys of rows of the application that are left alone
+    and that operations refer to, so that apply needs nothing but the plan.
     """
 
     fleet: str
@@ -64,6 +65,7 @@ class Plan:
     unfinished: str | None = None
     selection: Mapping[str, Any] = field(default_factory=dict)
     kinds: tuple[RowType, ...] = ()
+    beside: Mapping[str, Row] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -139,6 +141,7 @@ class Plan:
             "unfinished": self.unfinished,
             "selection": dict(self.selection),
             "kinds": [rowtype.document() for rowtype in self.kinds],
+            "beside": {address: to_json(row) for address, row in self.beside.items()},
             "summary": self.summary,
         }
 
@@ -190,5 +193,6 @@ def _from_document(document: dict[str, Any]) -> Plan:
         unfinished=document["unfinished"],
         selection=document["selection"],
         kinds=tuple(RowType.parse(item) for item in document["kinds"]),
+        beside={a: row for a, item in document["beside"].items() if isinstance(row := from_json(item), Row)},
         **findings,
     )

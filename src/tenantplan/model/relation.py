@@ -19,7 +19,9 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table: its columns, and whether this role may read and write its rows."""
+    """A table: its columns, whether this role may read and write its rows, and whether rules or row security get between."""
 
     attributes: Mapping[str, Attribute]
     writable: bool = True
+    rules: bool = False
+    filtered: bool = False

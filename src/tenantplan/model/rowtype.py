@@ -28,10 +28,10 @@ class RowType:
     column that leads to whose the row is. `uses`: ref columns to what a row only uses; along the others it is
     deleted together with what it refers to. `late`: ref columns that may be filled in after the row was made, since
     what they name may need the row first. `once`: columns that are written when the row is made, and the
-    application's from then on. `observed`: columns that are read to be shown, never compared or written.
-    `stamps`: column -> timestamp column that is set when it changes. `retired`: column -> its value in a row that was
-    deleted, and, unless it is declared, in one that is brought back; such a row has `deleted_at` and is
-    purged later. Empty: a deletion removes the row at once.
+    application's from then on. `observed`: columns that are read to be shown, never compared or written. `fixed`: columns
+    that never change once they were written. `stamps`: column -> timestamp column that is set when it changes.
+    `retired`: column -> its value in a row that was deleted, and, unless it is declared, in one that is brought back; such
+    a row has `deleted_at` and is purged later. Empty: a deletion removes the row at once.
 
     `id` is the primary key, a uuid that tenantplan gives or (`serial`) a value that the database gives; `owner` the
     text column with the name of the fleet that manages the row; `touched` a timestamp of its last change.
@@ -50,6 +50,7 @@ class RowType:
     late: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     observed: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     stamps: Mapping[str, str] = field(default_factory=dict)
     retired: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     id: str = "id"
@@ -81,7 +82,7 @@ class RowType:
     def parse(document: Mapping[str, Any]) -> RowType:
         """The type that `document` wrote."""
         values = dict(document)
-        for name in ("key", "uses", "late", "once", "observed"):
+        for name in ("key", "uses", "late", "once", "observed", "fixed"):
             values[name] = tuple(values[name])
         values["retired"] = {column: tuple(pair) for column, pair in values["retired"].items()}
         return RowType(**values)

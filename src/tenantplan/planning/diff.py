@@ -12,6 +12,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
+from tenantplan.tables import BUILTIN
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,23 @@ def _conflict(address: str, have: Resource | None, want: Resource, desired: Desi
         return _unmanaged(address, have) if not isinstance(have, Row) or have.manager is not None else None
     if _elses(have, want, desired.renames):
         return _taken(address, have)
+    if isinstance(have, Row) and isinstance(want, Row):
+        return _fixed(address, have, want, desired.tables)
     if isinstance(have, Package) and isinstance(want, Package) and have.sha256 != want.sha256:
         message = (
             f"was published with another file (SHA-256 {have.sha256[:12]}…, now {want.sha256[:12]}…):"
             " what has a version never changes. Give the changed file a version of its own"
         )
         return Finding(address, "changed-package", message)
+    return None
+
+
+def _fixed(address: str, have: Row, want: Row, tables: Tables) -> Finding | None:
+    for column in tables[want.table].fixed:
+        if have.values.get(column) != want.values.get(column):
+            had, wanted = have.values.get(column), want.values.get(column)
+            message = f"has {column} {had} for good and cannot get {wanted}: give that a document of its own"
+            return Finding(address, "fixed", message)
     return None
 
 
@@ -154,7 +166,9 @@ def _manages(resource: Resource) -> bool:
 
 
 def _unmanaged(address: str, have: Resource) -> Finding:
-    owner = f"by this fleet, but by {have.manager}" if isinstance(have, Row) else "by this fleet"
+    # Of a table that is not ours, what stands in the column may be anything.
+    known = isinstance(have, Row) and have.table in BUILTIN
+    owner = f"by this fleet, but by {have.manager}" if known and isinstance(have, Row) else "by this fleet"
     return Finding(
         address,
         "unmanaged",

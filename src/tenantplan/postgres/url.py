@@ -58,7 +58,7 @@ def parse(url: str, name: str) -> dict[str, str]:
         after_place = "".join(re.split(r"[/?]", rest, maxsplit=1)[1:])
         if rest.count("@") > 1 or "@" in after_place or not re.fullmatch(r"[\d,]*", params.get("port", "")):
             raise ProgrammingError  # a password with an unencoded @, / or ?, of which libpq makes host, port and database
-    except ProgrammingError:
+    except (ProgrammingError, UnicodeDecodeError):  # percent-encoded bytes that are no text
         raise SettingsError(
             f"the connection string in {name} cannot be read",
             hint=f"{_EXPECTED}; special characters in the password are percent-encoded: @ is %40, / is %2F, : is %3A",

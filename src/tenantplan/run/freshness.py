@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tenantplan.errors import PlanRefused
+from tenantplan.errors import PlanRefused, TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected
 from tenantplan.fleet.expected import Trees
@@ -18,6 +18,7 @@ from tenantplan.planning.diff import comparable, under_new_names
 from tenantplan.postgres.connect import Connection
 from tenantplan.run.work import Work
 from tenantplan.settings import Settings
+from tenantplan.stores import Stored, measure
 
 STALE = "make a fresh plan: tenantplan plan --out plan.json"
 
@@ -91,6 +92,21 @@ def check_secrets(work: Work, done: set[str], live: Survey) -> None:
     replaced = replaced_secrets(operations, live.main.hash_key, work.settings.root, work.tables)
     if replaced:
         raise PlanRefused(f"changed after the plan was made: the value of {', '.join(replaced)}", hint=STALE)
+
+
+def check_packages(work: Work, done: set[str]) -> None:
+    """PlanRefused when a file to be stored is not the one that the plan was made with."""
+    wanted = [o.after for o in work.plan.operations if o.id not in done and isinstance(o.after, Package)]
+    changed = sorted(str(p.source) for p in wanted if p.source and _measured(work, p) != Stored(p.size, p.sha256))
+    if changed:
+        raise PlanRefused(f"changed after the plan was made: the file {', '.join(changed)}", hint=STALE)
+
+
+def _measured(work: Work, package: Package) -> Stored | None:
+    try:
+        return measure(work.settings.root / str(package.source))
+    except (TenantplanError, OSError):
+        return None
 
 
 def _whose(operation: Operation, have: Resource | None) -> bool:

@@ -12,7 +12,7 @@ from tenantplan.execution.bootstrap import bootstrap
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.fleet.survey import Survey
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Package, Row
 from tenantplan.planning.diff import comparable
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
@@ -49,6 +49,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     if not newborn:
         freshness.check_fresh(work.plan, done, live)
         freshness.check_secrets(work, done, live)
+        freshness.check_packages(work, done)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = work.run(live, epoch)
     recovered = _settle(work, run, control, live, dead) if dead else 0
@@ -98,6 +99,7 @@ def _locked_main(work: Work, stack: ExitStack) -> Connection:
 def _bear(work: Work, live: Survey, gate: Connection) -> None:
     """Makes the main database by the plan's own operations."""
     freshness.check_fresh(work.plan, set(), live)
+    freshness.check_packages(work, set())
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE]
     if not first:
         raise PlanRefused("the main database does not exist, and the plan does not make it", hint=freshness.STALE)
@@ -117,6 +119,6 @@ def _happened(item: recover.Open, live: Survey) -> bool:
         return have is not None and not isinstance(have, Row) and getattr(have, "retired_at", None) is not None
     if item.after is None or have is None:
         return item.after is None and have is None
-    if isinstance(have, Row) and not (have.managed and have.retired_at is None):
+    if isinstance(have, (Row, Package)) and not (have.managed and have.retired_at is None):
         return False
     return as_planned(item.after, comparable(have, item.after))

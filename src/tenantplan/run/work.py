@@ -18,7 +18,7 @@ from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Package, Row, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
@@ -55,7 +55,9 @@ class Work:
         names |= {a for o in opened for a in (o.address, o.renamed_from) if a}
         rows = {o.address: o.after for o in self.plan.operations if isinstance(o.after, Row)}
         brought = {a: str(r.values["database_url"]) for a, r in rows.items() if r.values.get("database_url")}
-        question = Question(names, dict(rows), brought, follow=True, tables=self.tables)
+        stored = {o.address for o in self.plan.operations if isinstance(o.after, Package)}
+        asked: State = {**self.plan.beside, **rows}
+        question = Question(names, asked, brought, follow=True, packages=stored, tables=self.tables)
         return survey(self.settings, self.servers, self.connector, question)
 
     @cached_property

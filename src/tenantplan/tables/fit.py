@@ -47,6 +47,10 @@ def _problems(rowtype: RowType, relation: Relation | None) -> Iterator[str]:
         return
     if not relation.writable:
         yield "tenantplan's role may not SELECT, INSERT, UPDATE and DELETE there; its owner grants that"
+    if relation.rules:
+        yield "has rules (CREATE RULE), which write something else than is said"
+    if relation.filtered:
+        yield "has row security that tenantplan's role is subject to: its rows would be hidden"
     named = {*rowtype.columns, rowtype.id, rowtype.owner}
     for name in sorted(named - relation.attributes.keys()):
         yield f"has no column {name}{_made(rowtype, name)}"

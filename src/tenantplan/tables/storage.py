@@ -47,5 +47,6 @@ RELEASE = RowType(
         "metadata": "json",
     },
     key=("version",),
+    fixed=("version",),
     retired={"active": ("false", None)},
 )

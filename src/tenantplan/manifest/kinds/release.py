@@ -35,8 +35,8 @@ def _digest(text: str) -> str:
 
 def _relative(text: str) -> str:
     path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or not path.name:
-        raise ValueError("the path starts at the folder of tenantplan.yaml and stays in it")
+    if path.is_absolute() or not path.name or any(part.startswith(".") for part in path.parts):
+        raise ValueError("the path starts at the folder of tenantplan.yaml, stays in it, and nothing on it is hidden")
     return text
 
 
