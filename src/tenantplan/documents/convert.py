@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -101,7 +102,7 @@ class Converter:
                 return _FLAGS[text]
             if shape.whole and _WHOLE.fullmatch(text):
                 return int(text)
-            if shape.real and _REAL.fullmatch(text) and math.isfinite(float(text)):
+            if shape.real and _REAL.fullmatch(text) and _exact(text):
                 return float(text)
             if shape.anything and (_UNUSABLE.fullmatch(text) or _REAL.fullmatch(text)):
                 return self.report(node, "this number cannot be kept exactly", "write it in quotes to keep it as text")
@@ -157,6 +158,14 @@ def _message(error: Any) -> str:
         return str(cause)
     text: str = error["msg"].removeprefix("Input ").removeprefix("Value ")
     return text[0].lower() + text[1:] if text.startswith(("String", "List", "Dict")) else f"the value {text}"
+
+
+def _exact(text: str) -> bool:
+    """Whether a number comes back as it was written, from Python and from jsonb, which gives large ones back as integers."""
+    number = float(text)
+    if not math.isfinite(number) or Decimal(text) != Decimal(repr(number)):
+        return False
+    return not number.is_integer() or abs(number) < 2**53
 
 
 def _found(node: Scalar) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -12,8 +12,9 @@ from tenantplan.execution import credentials
 from tenantplan.execution.context import Run
 from tenantplan.execution.values import Stale, bound, placeholder
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Ref, Row
 from tenantplan.model.rowtype import RowType
+from tenantplan.postgres.columns import normal, selected
 from tenantplan.postgres.connect import Connection
 
 __all__ = ["Stale", "row_id", "write"]
@@ -68,9 +69,8 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
     rowtype = run.tables[after.table]
     identifier = _id(run, operation)
     changed = {name: value for name, value in after.values.items() if before.values.get(name) != value}
+    _check(run, connection, operation, rowtype, {name: before.values.get(name) for name in changed})
     columns, values = _columns(run, rowtype, identifier, changed)
-    expected = {n: before.values.get(n) for n in changed if rowtype.columns[n] not in credentials.TYPES}
-    names, olds = _columns(run, rowtype, identifier, expected)
     sets = [sql.SQL("{} = {}").format(sql.Identifier(name), placeholder(rowtype, name)) for name in columns]
     sets += [
         sql.SQL("{} = now()").format(sql.Identifier(column))
@@ -78,15 +78,25 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
         if column
     ]
     sets += _brought_back(rowtype, after)
-    checks = [sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(n), placeholder(rowtype, n)) for n in names]
     if operation.adopt:
         sets.append(sql.SQL("{} = {}").format(sql.Identifier(rowtype.owner), sql.Literal(run.fleet)))
-    _one(connection, _statement("UPDATE {table} SET {what} WHERE {which}", rowtype, run, operation, sets, checks), [
-        *values,
-        identifier,
-        *olds,
-    ])  # fmt: skip
+    statement = _statement("UPDATE {table} SET {what} WHERE {which}", rowtype, run, operation, sets)
+    _one(connection, statement, [*values, identifier])
     credentials.remember(run, connection, rowtype, identifier, changed)
+
+
+def _check(run: Run, connection: Connection, operation: Operation, rowtype: RowType, seen: Mapping[str, Any]) -> None:
+    """Locks the row and compares it with what the plan saw, by the same reading; secrets were compared before the first write."""
+    names = [name for name in seen if rowtype.columns[name] not in credentials.TYPES]
+    what = [selected(rowtype, name) for name in names] or [sql.SQL("1")]
+    statement = _statement("SELECT {what} FROM {table} WHERE {which} FOR UPDATE", rowtype, run, operation, what)
+    row = connection.execute(statement, [_id(run, operation)]).fetchone()
+    if row is None:
+        raise Stale("the row changed after the plan was made")
+    for name, value in zip(names, row, strict=False):
+        want = seen[name]
+        if normal(rowtype, name, value) != (run.ids.get(want.address, want.address) if isinstance(want, Ref) else want):
+            raise Stale(f"{name} changed after the plan was made")
 
 
 def _brought_back(rowtype: RowType, after: Row) -> list[sql.Composed]:
@@ -114,7 +124,7 @@ def _delete(run: Run, connection: Connection, operation: Operation, before: Row)
         ]
         sets += [sql.SQL("{} = now()").format(sql.Identifier(c)) for c in ("deleted_at", rowtype.touched) if c]
     text = "UPDATE {table} SET {what} WHERE {which}" if operation.retire else "DELETE FROM {table} WHERE {which}"
-    _one(connection, _statement(text, rowtype, run, operation, sets, []), [identifier])
+    _one(connection, _statement(text, rowtype, run, operation, sets), [identifier])
     if not operation.retire:
         credentials.forget(connection, rowtype, identifier)
 
@@ -124,18 +134,17 @@ def _statement(
     rowtype: RowType,
     run: Run,
     operation: Operation,
-    sets: list[sql.Composed],
-    checks: list[sql.Composed],
+    what: Sequence[sql.Composable],
 ) -> sql.Composed:
     """A statement about one row, by its id, that does nothing unless the row is the fleet's (or, to be adopted, nobody's)."""
     owner = sql.Identifier(rowtype.owner)
     mine = sql.SQL("{} = {}").format(owner, sql.Literal(run.fleet))
     whose = sql.SQL("{} IS NULL").format(owner) if operation.adopt else mine
-    which = [sql.SQL("{}::text = %s").format(sql.Identifier(rowtype.id)), whose, *checks]
+    which = [sql.SQL("{}::text = %s").format(sql.Identifier(rowtype.id)), whose]
     if not rowtype.serial:
         which[0] = sql.SQL("{} = %s").format(sql.Identifier(rowtype.id))
     return sql.SQL(text).format(
-        table=sql.Identifier(*rowtype.relation), what=sql.SQL(", ").join(sets), which=sql.SQL(" AND ").join(which)
+        table=sql.Identifier(*rowtype.relation), what=sql.SQL(", ").join(what), which=sql.SQL(" AND ").join(which)
     )
 
 

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from tenantplan.model.resource import Ref, Row, Secret, State
 from tenantplan.model.rowtype import RowType, Tables
+from tenantplan.postgres.columns import normal, selected, timestamp
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.keyed import keyed_hash
 
@@ -120,33 +121,15 @@ def _select(rowtype: RowType, columns: Mapping[str, frozenset[str]]) -> tuple[sq
     fixed = [
         sql.SQL("{}::text").format(sql.Identifier(rowtype.id)),
         sql.Identifier(rowtype.owner),
-        _timestamp("deleted_at") if rowtype.retired else sql.NULL,
+        timestamp("deleted_at") if rowtype.retired else sql.NULL,
     ]
-    return sql.SQL(", ").join([*fixed, *(_expression(rowtype, name) for name in names)]), names
+    return sql.SQL(", ").join([*fixed, *(selected(rowtype, name) for name in names)]), names
 
 
 def _raw(rowtype: RowType, names: Sequence[str], row: Sequence[Any]) -> _Raw:
     row_id, owner, deleted_at, *fields = row
-    return _Raw(rowtype, row_id, owner, deleted_at, dict(zip(names, fields, strict=True)))
-
-
-def _expression(rowtype: RowType, name: str) -> sql.Composable:
-    kind = rowtype.columns.get(name, "timestamp")
-    column = sql.Identifier(name)
-    if kind == "timestamp":
-        return _timestamp(name)
-    if kind == "bcrypt":
-        return sql.SQL("ARRAY[{}, password_fingerprint]").format(column)
-    if kind == "list":
-        return sql.SQL("{}::text[]").format(column)
-    if kind == "ref" or name in rowtype.enums:
-        return sql.SQL("{}::text").format(column)
-    return column
-
-
-def _timestamp(name: str) -> sql.Composable:
-    pattern = sql.Literal('YYYY-MM-DD"T"HH24:MI:SS"Z"')
-    return sql.SQL("to_char({} AT TIME ZONE 'UTC', {})").format(sql.Identifier(name), pattern)
+    values = {name: normal(rowtype, name, value) for name, value in zip(names, fields, strict=True)}
+    return _Raw(rowtype, row_id, owner, deleted_at, values)
 
 
 def _addresses(raws: Mapping[_Key, _Raw]) -> dict[_Key, str]:
@@ -177,8 +160,6 @@ def _row(raw: _Raw, names: Mapping[_Key, str], fleet: str, key: str | None, cred
         value = raw.values.get(name)
         if column_type == "ref" and value:
             value = Ref(names.get((rowtype.refs[name], value), value))
-        elif column_type == "list" and value is not None:
-            value = sorted(value)
         elif column_type in _SECRETS:
             value = _secret(raw, name, column_type, key, credentials)
         if name in raw.values and name not in rowtype.once:
