@@ -148,6 +148,14 @@ class Settings:
             return spec.url.text
         return self.spec.main.url.text if self.spec.main.url else DEFAULT_URL
 
+    @property
+    def own_references(self) -> frozenset[str]:
+        """References of the fleet's own secrets: connection strings of servers, encryption keys, the package store."""
+        spec = self.spec
+        found = [spec.packages.url, spec.credentials.key, *spec.credentials.former_keys]
+        found += [server.url for server in spec.servers.values()]
+        return frozenset({self.url_reference("primary"), *(reference.text for reference in found if reference)})
+
     def migrations(self, tree: str) -> Path:
         """The folder of an Alembic tree, "main" or "tenant"."""
         configured = self.spec.migrations.main if tree == "main" else self.spec.migrations.tenant

@@ -72,6 +72,8 @@ class Fleet:
         self.spec = spec or self.spec
         tenant = migrations or str(ROOT / "migrations" / "tenant")
         more = textwrap.indent(textwrap.dedent(self.spec), "  ")
+        if "resourceTables" not in more:
+            more = f"  resourceTables: [public.*]\n{more}"
         self.write(
             "tenantplan.yaml",
             f"apiVersion: tenantplan/v1\nkind: Fleet\nmetadata: {{ name: {self.name} }}\nspec:\n"
@@ -86,11 +88,11 @@ class Fleet:
         target.write_text(textwrap.dedent(text), encoding="utf-8")
         return target
 
-    def organization(self, name: str, body: str = "", **metadata: str) -> Path:
+    def organization(self, name: str, body: str = "", **metadata: object) -> Path:
         """Declares an organization in a file of its own; `body` is YAML for its spec."""
         return self.document("Organization", name, f"displayName: {name.title()}\n{textwrap.dedent(body)}", **metadata)
 
-    def document(self, kind: str, name: str, body: str, **metadata: str) -> Path:
+    def document(self, kind: str, name: str, body: str, **metadata: object) -> Path:
         """Declares a document in a file of its own."""
         meta = {"name": name, **metadata}
         text = f"apiVersion: tenantplan/v1\nkind: {kind}\nmetadata: {json.dumps(meta)}\nspec:\n"

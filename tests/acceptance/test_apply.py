@@ -206,7 +206,7 @@ def test_modules_and_members(fleet: Fleet) -> None:
 
 
 def test_rows_of_the_application_are_nobodys_business(fleet: Fleet) -> None:
-    """managed_by NULL: neither changed, nor deleted, nor reported; a declared key among them is a blocker."""
+    """managed_by NULL: neither changed, nor deleted, nor reported; one with a declared key is noted, and the rest goes on."""
     fleet.organization("msf")
     fleet.apply()
     fleet.execute("INSERT INTO organizations (slug, display_name) VALUES ('signed-up', 'Hers')")
@@ -216,13 +216,58 @@ def test_rows_of_the_application_are_nobodys_business(fleet: Fleet) -> None:
     fleet.organization("signed-up")
     fleet.organization("new")
     plan = fleet.plan()
+    assert plan["blockers"] == []
+    assert [(n["address"], n["rule"]) for n in plan["notes"]] == [("organization/signed-up", "unmanaged")]
+    assert [(o["action"], o["address"]) for o in plan["operations"]] == [("create", "organization/new")]
+    assert "left alone" in fleet.run("plan").out
+    fleet.apply()
+    theirs = ("signed-up", "Hers", None)
+    rows = "SELECT slug, display_name, managed_by FROM organizations ORDER BY 1"
+    assert fleet.rows(rows) == [("msf", "Msf", fleet.name), ("new", "New", fleet.name), theirs]
+    assert [n["address"] for n in fleet.plan()["notes"]] == ["organization/signed-up"]  # it stays to be said
+    fleet.organization("signed-up", "protect: false\nstate: deleted")
+    assert fleet.operations() == []
+    fleet.converged()
+    assert theirs in fleet.rows(rows)
+
+
+def test_a_row_of_the_application_is_adopted_on_request(fleet: Fleet) -> None:
+    """P21: with its id and what is not declared; another fleet's is in the way whatever the document says."""
+    fleet.organization("msf")
+    fleet.apply()
+    fleet.execute("INSERT INTO organizations (slug, display_name) VALUES ('signed-up', 'Hers')")
+    ((identifier,),) = fleet.rows("SELECT id FROM organizations WHERE slug = 'signed-up'")
+    fleet.organization("signed-up", "modules: { donors: {} }", adopt=True)
+    (adoption,) = [o for o in fleet.plan()["operations"] if o["address"] == "organization/signed-up"]
+    assert (adoption["action"], adoption["adopt"], adoption["class"]) == ("update", True, "risky")
+    assert adoption["before"]["values"]["display_name"] == "Hers"
+    row = "SELECT id, display_name, managed_by FROM organizations WHERE slug = 'signed-up'"
+    fleet.execute("UPDATE organizations SET managed_by = 'their-fleet' WHERE slug = 'signed-up'")
+    plan = fleet.plan()
     assert [(b["address"], b["rule"]) for b in plan["blockers"]] == [("organization/signed-up", "unmanaged")]
-    assert "organization/signed-up" not in {o["address"] for o in plan["operations"]}
-    fleet.apply(code=3)
-    assert fleet.rows("SELECT slug, display_name, managed_by FROM organizations ORDER BY 1") == [
-        ("msf", "Msf", fleet.name),
-        ("signed-up", "Hers", None),
-    ]
+    assert "their-fleet" in fleet.apply(code=3).err
+    assert fleet.rows(row) == [(identifier, "Hers", "their-fleet")]
+    fleet.execute("UPDATE organizations SET managed_by = NULL WHERE slug = 'signed-up'")
+    fleet.apply()
+    assert fleet.rows(row) == [(identifier, "Signed-Up", fleet.name)]
+    assert fleet.rows("SELECT name, managed_by FROM organization_modules") == [("donors", fleet.name)]
+    fleet.converged()
+
+
+def test_a_row_that_somebody_else_took_after_the_plan_is_not_adopted(fleet: Fleet) -> None:
+    """P2: the plan saw a row of the application, with a name."""
+    fleet.organization("msf")
+    fleet.apply()
+    fleet.organization("signed-up", adopt=True)
+    for change in ("managed_by = 'their-fleet'", "display_name = 'Else'", f"managed_by = '{fleet.name}'"):
+        fleet.execute("DELETE FROM organizations WHERE slug = 'signed-up'")
+        fleet.execute("INSERT INTO organizations (slug, display_name) VALUES ('signed-up', 'Hers')")
+        fleet.run("plan", "--out", "plan.json")
+        fleet.execute(f"UPDATE organizations SET {change} WHERE slug = 'signed-up'")
+        row = fleet.rows("SELECT * FROM organizations WHERE slug = 'signed-up'")
+        refused = fleet.apply("plan.json", code=4)
+        assert "changed after the plan was made" in refused.out + refused.err
+        assert fleet.rows("SELECT * FROM organizations WHERE slug = 'signed-up'") == row
 
 
 def test_exit_codes_of_plan(fleet: Fleet) -> None:

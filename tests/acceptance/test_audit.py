@@ -127,10 +127,10 @@ def test_a_long_log_is_read_in_batches(applied: Fleet) -> None:
     """20,000 entries more, chained as apply does; the memory for it stays far below what they would take at once."""
     from dataclasses import astuple, replace
 
-    from tenantplan.live.audit import find_entries
+    from tenantplan.live.audit import Conditions, find_entries
 
     with applied.connect() as connection:
-        newest = find_entries(connection, limit=1)[0]
+        newest = find_entries(connection, Conditions(), limit=1)[0]
         previous, rows = newest.hash, []
         for step in range(1, 20_001):
             entry = replace(newest.entry, sequence=newest.entry.sequence + step, detail="x" * 200)

@@ -23,11 +23,13 @@ from psycopg import sql
 from servers import TestServer
 
 from tenantplan.execution import failpoint
+from tenantplan.secrets.box import new_key
 
 QUICK = (
     ("birth", "bootstrap-renamed"),
     ("birth", "database-created"),
     ("birth", "audit-written"),
+    ("birth", "package-stored"),
     ("later", "remote-committed"),
 )
 REVISION = """
@@ -42,6 +44,8 @@ def downgrade():
     op.execute("ALTER TABLE donors DROP COLUMN nickname")
 """
 SPEC = "guard: {{ maxChangedPercent: 100, graceDays: {} }}\nservers: {{ {} }}"
+KEY = new_key()
+SEALED = ("value", "access_key", "secret_key", "database_connection")  # columns that are never the same bytes twice
 EU = "eu: { url: { env: TENANTPLAN_EU_URL } }"
 
 
@@ -59,29 +63,40 @@ class World:
 
 
 def birth(world: World) -> None:
-    """A first apply: main database, shared and dedicated organizations, people, a tenant with a licence."""
+    """A first apply: main database, shared and dedicated organizations, people, a tenant with a licence, a team and a
+    project, secrets, a release with its package. The owner of acme belongs to acme."""
     fleet = world.fleet
     shutil.copytree(
         ROOT / "migrations" / "tenant", fleet.root / "migrations", ignore=shutil.ignore_patterns("__pycache__")
     )
-    fleet.env["TENANTPLAN_EU_URL"] = world.second.url()
+    fleet.env |= {"TENANTPLAN_EU_URL": world.second.url(), "CREDENTIALS_ENCRYPTION_KEY": KEY}
+    fleet.env |= {"JWT": "a-secret-of-acme", "SITE_KEY": "k7Jd93-xQ0z_Lm2vRt8e"}
     fleet.settings(SPEC.format(30, ""), migrations="migrations")
-    fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN }")
+    fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN, organization: acme }")
     member = "members: [ { user: anna@x.example, role: AGENCY_ADMIN } ]\n"
-    fleet.organization("acme", member)
+    fleet.organization("acme", member + "owner: anna@x.example\nsecrets: { jwt: { value: { env: JWT } } }")
     fleet.organization("msf", member + "database: { mode: dedicated }\nmodules: { donors: { enabled: true } }")
     fleet.organization("unicef", "database: { mode: dedicated }\nprotect: false")
     licence = "licenses: [ { name: main, expiresAt: 2027-01-31, maxUsage: 5, status: ACTIVE } ]"
     fleet.document("Tenant", "paris", f"organization: msf\ndisplayName: Paris\n{licence}")
+    fleet.document("Team", "web", "{ organization: acme, displayName: Web, members: [ { user: anna@x.example } ] }")
+    site = "organization: acme\ndisplayName: Site\nteam: web\nprotect: false\nstatus: RUNNING\n"
+    fleet.document(
+        "Project", "site", f"{site}apiKeys: [ {{ name: ci, key: {{ env: SITE_KEY }}, permissions: [FILE_READ] }} ]"
+    )
+    fleet.write("node.zip", "a package")
+    fleet.document("Release", "node", "{ version: 1.0.0, file: node.zip }")
 
 
 def later(world: World) -> None:
-    """A migration of every database, a deletion, and an organization on a server that was not there."""
+    """A migration of every database, deletions, and an organization on a server that was not there."""
     fleet = world.fleet
     fleet.settings(SPEC.format(30, EU), migrations="migrations")
     fleet.write("migrations/versions/a0000001_nickname.py", REVISION)
     fleet.organization("unicef", "database: { mode: dedicated }\nprotect: false\nstate: deleted")
     fleet.organization("oxfam", "database: { mode: dedicated, server: eu }")
+    fleet.document("Project", "site", "{ organization: acme, displayName: Site, protect: false, state: deleted }")
+    fleet.document("Release", "node", "{ version: 1.0.0, file: node.zip, state: deleted }")
 
 
 def purge(world: World) -> None:
@@ -100,6 +115,7 @@ REACHED_IN = dict.fromkeys(failpoint.POINTS, "birth") | {
     "tenant-migrated": "later",
     "tenant-committed": "later",
     "database-dropped": "purge",
+    "package-deleted": "purge",
 }
 
 
@@ -186,6 +202,10 @@ def picture(world: World) -> dict[str, Counter[str]]:
         "rows": _rows(fleet),
         "audit": audited,
         "revisions": fleet.rows("SELECT tree, revision FROM tenantplan.revisions"),
+        "credentials": fleet.rows("SELECT relation, column_name FROM tenantplan.credentials"),
+        "packages": fleet.rows("SELECT version, key, sha256, retired_at IS NULL FROM tenantplan.packages"),
+        "files": fleet.rows("SELECT key, size, sha256 FROM tenantplan.stored_files"),
+        "objects": fleet.rows("SELECT count(*) FROM pg_largeobject_metadata"),
         "open": fleet.rows("SELECT address FROM tenantplan.operations WHERE status IN ('pending', 'running')"),
         "running": fleet.rows("SELECT id FROM tenantplan.runs WHERE status = 'running'"),
     }
@@ -204,6 +224,7 @@ def _neutral(fleet: Fleet, text: str) -> str:
     text = re.sub(r"tp_deleted_\w+", "tp_deleted_X", text)
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
     text = re.sub(r'"id":"[0-9a-f]{12}"', '"id":"FLEET"', text)
+    text = re.sub(r'"keyed":(null|"[0-9a-f]{24}")', '"keyed":"HASH"', text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "WHEN", text)
 
 
@@ -263,7 +284,7 @@ def _lasting(row: dict[str, Any]) -> dict[str, Any]:
     def kept(name: str, value: object) -> object:
         if name.endswith("_at") and name != "expires_at":
             return value is not None
-        return name if name in ("id", "key") or name.endswith("_id") else value
+        return name if name in ("id", "key") or name.endswith("_id") or (name in SEALED and value) else value
 
     return {name: kept(name, value) for name, value in sorted(row.items())}
 

@@ -22,7 +22,9 @@ def a_fleet(fleet: Fleet) -> None:
 def test_an_invitation_is_made_and_follows_the_yaml(fleet: Fleet) -> None:
     a_fleet(fleet)
     assert fleet.rows(_FACTS) == [("nora@x.example", "CLIENT_EDITOR", "PENDING", "2027-01-31")]
-    names = "SELECT t.slug, u.email FROM invitations i JOIN teams t ON t.id = team_id JOIN users u ON u.id = invited_by_id"
+    names = (
+        "SELECT t.slug, u.email FROM invitations i JOIN teams t ON t.id = team_id JOIN users u ON u.id = invited_by_id"
+    )
     assert fleet.rows(names) == [("field", "anna@x.example")]
     fleet.converged()
     invite(fleet, "role: AGENCY_DEVELOPER")

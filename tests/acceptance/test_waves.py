@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from acceptance.harness import Fleet
+from acceptance.tenant_tree import tenant_tree
 
 
 def _audited(fleet: Fleet) -> list[str]:
@@ -20,7 +22,7 @@ def test_the_canary_goes_first_and_batches_follow(fleet: Fleet) -> None:
     for state in ("active", "suspended"):
         for name in names:
             labels = {"labels": {"ring": "early"}} if name == "z" else {}
-            fleet.organization(name, f"state: {state}", **labels)  # type: ignore[arg-type]
+            fleet.organization(name, f"state: {state}", **labels)
         plan = fleet.plan()
         fleet.apply()
     waves = {o["address"]: o["wave"] for o in plan["operations"]}
@@ -41,12 +43,12 @@ def test_a_failed_canary_stops_the_rollout(fleet: Fleet) -> None:
     fleet.settings("guard: { maxChangedPercent: 100 }\nrollout: { canary: { ring: early }, batch: 2 }\n")
     for name in ("a", "b", "z"):
         labels = {"labels": {"ring": "early"}} if name == "z" else {}
-        fleet.organization(name, **labels)  # type: ignore[arg-type]
+        fleet.organization(name, **labels)
     fleet.apply()
     fleet.execute("ALTER TABLE organizations ADD CONSTRAINT no_z CHECK (slug <> 'z' OR state <> 'suspended')")
     for name in ("a", "b", "z"):
         labels = {"labels": {"ring": "early"}} if name == "z" else {}
-        fleet.organization(name, "state: suspended", **labels)  # type: ignore[arg-type]
+        fleet.organization(name, "state: suspended", **labels)
     result = fleet.apply(code=5)
     assert "no_z" in result.out
     assert fleet.rows("SELECT slug, state::text FROM organizations ORDER BY 1") == [
@@ -54,3 +56,19 @@ def test_a_failed_canary_stops_the_rollout(fleet: Fleet) -> None:
         ("b", "active"),
         ("z", "active"),
     ]
+
+
+@pytest.mark.parametrize("parallelism", ["1", "2"])
+def test_tracks_that_share_a_transaction_run_beside_one_that_cannot(fleet: Fleet, parallelism: str) -> None:
+    """Tracks are gathered to share a transaction while a migration takes the last room: none is forgotten."""
+    tree = tenant_tree(fleet)
+    fleet.settings("guard: { maxChangedPercent: 100 }", migrations="migrations/tenant")
+    names = ["a", "b", "c", "d", "e", "f", "g", "h"]
+    for name in names:
+        fleet.organization(name, "database: { mode: dedicated }" if name in "bd" else "")
+    fleet.apply()
+    tree.add("a0000001", 'op.execute("ALTER TABLE donors ADD COLUMN nickname text")')
+    for name in sorted({*names} - {"b", "d"}):
+        fleet.organization(name, "featureFlags: { A: true }")
+    fleet.apply("--parallelism", parallelism)
+    fleet.converged()

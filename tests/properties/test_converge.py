@@ -16,14 +16,21 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from servers import TestServer
 
+from tenantplan.secrets.box import new_key
+
 SPEC = "guard: { maxChangedPercent: 100 }"
 NAMES = [f"org-{n}" for n in range(5)]
 USERS = [f"u{n}@x.example" for n in range(3)]
 TENANTS = [f"node-{n}" for n in range(3)]
+TEAMS = [f"team-{n}" for n in range(3)]
+PROJECTS = [f"site-{n}" for n in range(3)]
+THEMES = ["plain", "dark"]
 MODULES = ["donors", "forms", "campaigns"]
 ROLES = ["SUPER_ADMIN", "AGENCY_ADMIN", "AGENCY_DEVELOPER", "CLIENT_EDITOR"]
 TIERS = ["basic", "pro"]
 PASSWORD = "correct-horse-9-battery"
+KEY = new_key()
+HOMES = ("Tenant", "Team", "Project")  # kinds whose documents belong to an organization, and go with it
 
 
 @dataclass
@@ -46,8 +53,24 @@ class Manifest:
         names = self.of(kind)
         return self.chance.choice(names) if names else None
 
+    def tidy(self) -> None:
+        """No document refers to one that is not there, or to a team of another organization."""
+        for (kind, _), spec in self.documents.items():
+            team = self.documents.get(("Team", spec.get("team", "")), {})
+            if kind == "Project" and (
+                team.get("state") == "deleted" or team.get("organization") != spec["organization"]
+            ):
+                spec.pop("team", None)
+            if spec.get("template") not in self.of("Template"):
+                spec.pop("template", None)
+            if spec.get("owner") not in self.of("User"):
+                spec.pop("owner", None)
+            if "members" in spec:
+                spec["members"] = [m for m in spec["members"] if m["user"] in self.of("User")]
+
     def write(self, fleet: Fleet) -> None:
         """The whole manifest, into an empty folder."""
+        self.tidy()
         shutil.rmtree(fleet.root / "tenants", ignore_errors=True)
         for (kind, name), spec in self.documents.items():
             metadata = {"name": name, **({"renamedFrom": old} if (old := self.renames.get((kind, name))) else {})}
@@ -71,6 +94,34 @@ def an_organization(m: Manifest) -> dict[str, Any]:
         n: {"enabled": c.random() < 0.5, "settings": {"n": c.randint(0, 3)}} for n in MODULES if c.random() < 0.4
     }
     spec["members"] = [{"user": u, "role": c.choice(ROLES)} for u in m.of("User") if c.random() < 0.4]
+    if c.random() < 0.5 and m.of("User"):
+        spec["owner"] = m.any("User")
+    if c.random() < 0.3:
+        secret = {"value": {"env": c.choice(["SECRET_A", "SECRET_B"])}, "rotateEveryDays": c.randint(1, 90)}
+        spec["secrets"] = {"jwt": secret | ({"state": "deleted"} if c.random() < 0.3 else {})}
+    return spec
+
+
+def a_team(m: Manifest) -> dict[str, Any] | None:
+    c, home = m.chance, m.any("Organization")
+    if home is None:
+        return None
+    members = [{"user": u, "role": c.choice(["OWNER", "MEMBER"])} for u in m.of("User") if c.random() < 0.4]
+    return {"organization": home, "displayName": c.choice(["A", "B"]), "members": members}
+
+
+def a_project(m: Manifest) -> dict[str, Any] | None:
+    c, home = m.chance, m.any("Organization")
+    if home is None:
+        return None
+    spec: dict[str, Any] = {"organization": home, "displayName": c.choice(["A", "B"]), "protect": False}
+    if c.random() < 0.5:
+        spec["template"] = c.choice(THEMES)
+    teams = [t for t in m.of("Team") if m.documents["Team", t]["organization"] == home]
+    if teams:
+        spec["team"] = c.choice(teams)
+    spec["status"] = c.choice(["RUNNING", "STOPPED"])
+    spec["transforms"] = [{"name": n, "width": c.randint(1, 3)} for n in ("thumb", "big") if c.random() < 0.5]
     return spec
 
 
@@ -95,20 +146,28 @@ def a_user(m: Manifest) -> dict[str, Any]:
     return {"displayName": "U", "role": m.chance.choice(ROLES), **({"organization": home} if home else {})}
 
 
-MAKERS = {"Organization": (an_organization, NAMES), "Tenant": (a_tenant, TENANTS), "User": (a_user, USERS)}
+MAKERS = {
+    "Organization": (an_organization, NAMES),
+    "Tenant": (a_tenant, TENANTS),
+    "User": (a_user, USERS),
+    "Team": (a_team, TEAMS),
+    "Project": (a_project, PROJECTS),
+}
 
 
 def a_fleet(seed: int) -> Manifest:
-    """Tiers, users, an administrator, organizations and tenants."""
+    """Tiers, templates, users, an administrator, organizations, and what belongs to those."""
     m = Manifest(random.Random(seed))
     for name in TIERS:
         defaults = {"featureFlags": {"TIER": name == "pro"}, "modules": {"donors": {"enabled": True}}}
         if name == "pro":
             defaults["database"] = {"pool": {"size": 4}}
         m.documents["Tier", name] = {"displayName": name, "defaults": defaults}
+    for name in THEMES:
+        m.documents["Template", name] = {"displayName": name}
     admin = {"displayName": "Root", "role": "SUPERADMIN", "password": {"env": "ADMIN_PASSWORD"}}
     m.documents["AdminUser", "root@x.example"] = admin
-    for kind in ("User", "Organization", "Tenant"):
+    for kind in ("User", "Organization", "Tenant", "Team", "Project"):
         for _ in range(m.chance.randint(1, 3)):
             set_anew(m, kind)
     return m
@@ -122,7 +181,8 @@ def set_anew(m: Manifest, kind: str) -> None:
     if kind == "Tenant" and (kind, name) in m.gone:
         return
     if spec is not None:
-        if (kind, name) in m.gone:  # a tombstone comes back where it was: with another mode its data would stay behind
+        # A tombstone comes back where it was: with another mode its data would stay behind.
+        if (kind, name) in m.gone and kind == "Organization":
             spec["database"] = m.gone[kind, name]
         m.documents[kind, name] = spec
         m.renames = {key: old for key, old in m.renames.items() if (key[0], old) != (kind, name)}
@@ -141,6 +201,9 @@ def rename(m: Manifest, kind: str) -> None:
     for spec in m.documents.values():
         if kind == "Organization" and spec.get("organization") == old:
             spec["organization"] = new
+        for named, target in (("team", "Team"), ("owner", "User")):
+            if kind == target and spec.get(named) == old:
+                spec[named] = new
         for member in spec.get("members", []):
             if kind == "User" and member["user"] == old:
                 member["user"] = new
@@ -149,13 +212,11 @@ def rename(m: Manifest, kind: str) -> None:
 def _let_go(m: Manifest, kind: str, name: str) -> None:
     """Whatever refers to a document refers to it no more."""
     for (other, which), spec in list(m.documents.items()):
-        if kind == "Organization" and other == "Tenant" and spec["organization"] == name:
+        if kind == "Organization" and other in HOMES and spec["organization"] == name:
             spec["state"] = "deleted"
             m.gone[other, which] = dict(spec.get("database", {}))
         if kind == "Organization" and other == "User":
             m.documents[other, which] = {k: v for k, v in spec.items() if k != "organization" or v != name}
-        if kind == "User" and other == "Organization":
-            spec["members"] = [x for x in spec["members"] if x["user"] != name]
 
 
 def delete(m: Manifest, kind: str) -> None:
@@ -171,7 +232,7 @@ def delete(m: Manifest, kind: str) -> None:
 def undelete(m: Manifest, kind: str) -> None:
     """Brings back what was deleted."""
     gone = [n for n in m.of(kind, alive=False) if n not in m.of(kind)]
-    if gone and kind != "Tenant":
+    if gone and kind not in HOMES:
         m.documents[kind, m.chance.choice(gone)]["state"] = "active"
 
 
@@ -181,7 +242,7 @@ def remove(m: Manifest, kind: str) -> None:
     if name is None:
         return
     for (other, which), spec in list(m.documents.items()):
-        if kind == "Organization" and other == "Tenant" and spec["organization"] == name:
+        if kind == "Organization" and other in HOMES and spec["organization"] == name:
             del m.documents[other, which]
             m.renames.pop((other, which), None)
     _let_go(m, kind, name)
@@ -197,7 +258,7 @@ def converge(server: TestServer, seed: int, edits: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="converge-"))
     fleet = Fleet(folder / "fleet", server)
     fleet.settings(SPEC)
-    fleet.env["ADMIN_PASSWORD"] = PASSWORD
+    fleet.env |= {"ADMIN_PASSWORD": PASSWORD, "SECRET_A": "a", "SECRET_B": "b", "CREDENTIALS_ENCRYPTION_KEY": KEY}
     manifest = a_fleet(seed)
     try:
         for step in range(edits + 1):

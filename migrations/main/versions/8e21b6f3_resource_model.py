@@ -327,7 +327,9 @@ def downgrade() -> None:
     for name in (*reversed(_RUNTIME), *reversed(_TABLES)):
         op.drop_table(name)
     op.drop_constraint("organizations_tier_id_fkey", "organizations")
-    op.create_foreign_key("organizations_tier_id_fkey", "organizations", "tiers", ["tier_id"], ["id"], ondelete="RESTRICT")
+    op.create_foreign_key(
+        "organizations_tier_id_fkey", "organizations", "tiers", ["tier_id"], ["id"], ondelete="RESTRICT"
+    )
     for column in ("owner_id", "statement_timeout", "database_connection"):
         op.drop_column("organizations", column)
     for name in _ENUMS:

@@ -46,17 +46,24 @@ def rekey(as_json: bool) -> int:
 
 @command.command("status")
 @json_option
-def status(as_json: bool) -> None:
-    """Show how many credentials are encrypted under each key."""
+def status(as_json: bool) -> int:
+    """Show how many credentials are encrypted under each key. Exit 1 when one of the keys is not at hand."""
     from tenantplan.inspection.scene import main_session
     from tenantplan.run.rekey import keys
+    from tenantplan.secrets.keys import fleet_vault
 
-    with main_session(settings()) as connection:
+    fleet = settings()
+    vault = fleet_vault(fleet)
+    with main_session(fleet) as connection:
         found = keys(connection)
+    unknown = sorted(found.keys() - (vault.key_ids if vault else frozenset()))
     if as_json:
-        print_json({"keys": found})
+        print_json({"keys": found, "current": vault.key_id if vault else None, "unknown": unknown})
     else:
         _keys(found)
+    for key_id in unknown:
+        click.echo(f"key {key_id} is not at hand: name it in credentials.formerKeys, or apply to store anew", err=True)
+    return 1 if unknown else 0
 
 
 def _keys(found: object) -> None:

@@ -57,7 +57,8 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     migrations, stuck = expected.migrations_for(desired.state, known, comparison.trees)
     changes = [c for c in difference.changes if c.address not in stuck]
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
-    operations = _chosen(comparison, desired, order(lower(changes, context)))
+    ordered, circles = order(lower(changes, context))
+    operations = _chosen(comparison, desired, ordered)
     made = _plan(comparison, difference, operations, live.unreachable + not_planned(wanted, desired, live))
     made = replace(
         made,
@@ -67,7 +68,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     )
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
-    blockers = [*difference.conflicts, *unfit, *stuck.values(), *([] if behind else _misfits(made, live))]
+    blockers = [*difference.conflicts, *unfit, *circles, *stuck.values(), *([] if behind else _misfits(made, live))]
     blockers += expected.edited(comparison.trees, live.main.recorded)
     blockers += _guarded(comparison, made, desired, known)
     blockers += losses(settings, connector, guard.relocations(operations, known), live)

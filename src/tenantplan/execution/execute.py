@@ -124,6 +124,7 @@ def _commit_together(run: Run, main: Connection, segment: list[Operation], defer
     known = dict(run.ids)
     try:
         with _catalog(run, MAIN, segment), main.transaction():
+            main.execute("SET LOCAL lock_timeout = '10s'")  # a session of the application may hold a row for ever
             record.check_epoch(main, run.epoch)
             if deferred:
                 main.execute("SET CONSTRAINTS ALL DEFERRED")
@@ -248,7 +249,12 @@ def _retrying(act: Callable[[], None]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return act()
-        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_):
+        except (
+            psycopg.errors.SerializationFailure,
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.InternalError_,
+            psycopg.errors.LockNotAvailable,
+        ):
             if attempt == ATTEMPTS:
                 raise
 

@@ -76,6 +76,7 @@ def declared(settings: Settings, documents: list[Document] | None = None) -> Des
         group_ro=GROUPS[1],
         encrypts=fleet_vault(settings) is not None,
         tables=frozenset(settings.spec.resource_tables),
+        reserved=settings.own_references,
     )
     return resolve(load_documents(settings) if documents is None else documents, facts)
 

@@ -74,10 +74,7 @@ def with_packages(desired: Desired, live: State, settings: Settings) -> tuple[St
 
 def _secret_files(desired: Desired, settings: Settings) -> set[Path]:
     """The files that hold the fleet's secrets: none of them is a package."""
-    spec = settings.spec
-    references = [spec.main.url, spec.packages.url, spec.credentials.key, *spec.credentials.former_keys]
-    references += [server.url for server in spec.servers.values()]
-    named = {reference.text for reference in references if reference}
+    named = set(settings.own_references)
     named |= {str(secret.reference) for resource in desired.state.values() for secret in secrets_of(resource).values()}
     files = (name.removeprefix("file:") for name in named if name.startswith("file:"))
     return {Path(os.path.realpath(settings.root / file)) for file in files}

@@ -22,6 +22,7 @@ from tenantplan.model.resource import Database, Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.keyed import fleet_id
+from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
 
@@ -86,6 +87,7 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
                 raise
             trouble[alias] = f"{error.where}: {error.message}"
     _refuse_second_names(facts)
+    _refuse_second_fleets(settings, facts[MAIN])
     main = replace(main, state=_still_stored(settings, connector, main.state, question.packages))
     state: State = {}
     for known in facts.values():
@@ -98,6 +100,16 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
     return Survey(state, main, facts, held_out, unreachable)
 
 
+def _refuse_second_fleets(settings: Settings, main: ServerFacts) -> None:
+    """A main database has one journal, and so one fleet: SettingsError for another."""
+    if main.main_fleet not in (None, settings.fleet):
+        raise SettingsError(
+            f"the main database {settings.spec.main.database} is that of fleet {main.main_fleet}, this is {settings.fleet}",
+            where="tenantplan.yaml",
+            hint="give this fleet a main database of its own (main.database); the name of a fleet stays what it was",
+        )
+
+
 def _still_stored(settings: Settings, connector: Connector, state: State, wanted: Collection[str] | None) -> State:
     """Without packages that are to be there and whose file is gone from a store that is near; a far one is asked by drift."""
     packages = {
@@ -106,7 +118,7 @@ def _still_stored(settings: Settings, connector: Connector, state: State, wanted
         if isinstance(resource, Package) and resource.managed and resource.retired_at is None
         if wanted is None or address in wanted
     }
-    if not packages or not location(settings).startswith(NEAR):
+    if not packages or settings.spec.packages.url is not None or not location(settings).startswith(NEAR):
         return state
     with connector.connect(MAIN, settings.spec.main.database, read_only=True) as connection:
         store = fleet_store(settings, connection)
@@ -144,7 +156,9 @@ def _read_main(settings: Settings, connector: Connector, question: Question) -> 
         if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
             return MainFacts()
     with connector.connect(MAIN, name, read_only=True) as connection:
-        return read_main(connection, Wanted(settings.fleet, question.tables, question.rows))
+        vault = fleet_vault(settings)
+        keys = vault.key_ids if vault else None
+        return read_main(connection, Wanted(settings.fleet, question.tables, question.rows, keys))
 
 
 def _place_main(state: State, main: MainFacts, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tenantplan.live.rows import CHANGED_OUTSIDE
 from tenantplan.model.audit import parsed
 from tenantplan.model.encode import from_json
-from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema, Secret, State
+from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, Secret, State
 from tenantplan.planning.diff import comparable, under_new_names
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -27,6 +27,18 @@ class Applied:
 
     state: State
     gone: Mapping[str, bool]
+
+    @property
+    def beside(self) -> State:
+        """Rows of the application that applied ones refer to, as far as their addresses say how to find them: by their names."""
+        named = {t.kind: t for t in BUILTIN.values() if not t.parent and t.identity == (t.name,)}
+        found: State = {}
+        for resource in self.state.values():
+            for value in resource.values.values() if isinstance(resource, Row) else ():
+                kind, _, name = value.address.partition("/") if isinstance(value, Ref) else ("", "", "")
+                if kind in named and value.address not in self.state and "/" not in name:
+                    found[value.address] = Row(named[kind].table, {named[kind].name: name})
+        return found
 
     @property
     def addresses(self) -> list[str]:

@@ -34,7 +34,7 @@ def drift(settings: Settings) -> Drift:
     """Compares catalogs, rows and the inside of every database. NotFound while nothing was applied."""
     with main_session(settings) as connection:
         applied = read_applied(connection)
-    scene = look(settings, applied.addresses, applied.state)
+    scene = look(settings, applied.addresses, {**applied.beside, **applied.state})
     if not scene.applied:
         raise NotFound("nothing was applied yet", hint="tenantplan apply makes the main database")
     readable = set(scene.live.servers)

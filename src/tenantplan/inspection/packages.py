@@ -15,7 +15,8 @@ from tenantplan.stores import Store
 def package_drift(scene: Scene) -> list[DriftItem]:
     """What differs between packages as applied and what their store holds. TenantplanError when it cannot be asked."""
     packages = {a: r for a, r in scene.live.state.items() if isinstance(r, Package) and r.managed}
-    if not packages or location(scene.settings).startswith(NEAR):
+    near = scene.settings.spec.packages.url is None and location(scene.settings).startswith(NEAR)
+    if not packages or near:
         return []
     with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
         store = fleet_store(scene.settings, connection)

@@ -12,6 +12,7 @@ from tenantplan.model.resource import Ref, Row, Secret, State
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres.columns import normal, selected, timestamp
 from tenantplan.postgres.connect import Connection
+from tenantplan.secrets.box import key_of
 from tenantplan.secrets.keyed import keyed_hash
 
 CHANGED_OUTSIDE = "changed outside tenantplan"
@@ -23,11 +24,15 @@ Credentials = Mapping[tuple[str, str, str], tuple[str, str]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to read: rows of `fleet`, and rows with the keys of those that are `declared`, whoever made them."""
+    """What to read: rows of `fleet`, and rows with the keys of those that are `declared`, whoever made them.
+
+    `keys` are the ids of the encryption keys at hand: what is encrypted under another is as good as changed. None: not asked.
+    """
 
     fleet: str
     tables: Tables
     declared: State
+    keys: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class _Raw:
         """Table and id: ids alone are unique in one table."""
         return self.rowtype.table, self.id
 
+    @property
+    def parent_key(self) -> _Key | None:
+        """The same of the row that it is nested in."""
+        parent = self.rowtype.parent
+        return (self.rowtype.refs[parent], self.values[parent]) if parent else None
+
 
 def read_rows(
     connection: Connection, wanted: Wanted, columns: Mapping[str, frozenset[str]], key: str | None
@@ -50,14 +61,17 @@ def read_rows(
     """Rows by address, and the ids of rows by address. A table that is not there yet, or lacks a column, is read as it is."""
     present = [t for t in wanted.tables.values() if ".".join(t.relation) in columns]
     raws = {raw.key: raw for t in present for raw in _managed(connection, t, columns, wanted.fleet)}
-    names = _addresses(raws)
-    ids = {address: row_id for (_, row_id), address in names.items()}
+    ids = {address: row_id for (_, row_id), address in _addresses(raws, {}).items()}
+    ours = frozenset(raws)
+    found: dict[_Key, str] = {}
     for rowtype, rows in _by_type(wanted, present):
         for raw, address in list(_same_keys(connection, rowtype, columns, rows, ids)):
-            if raw.key not in raws:
-                raws[raw.key], names[raw.key], ids[address] = raw, address, raw.id
+            if raw.key not in ours or not (raw.parent_key is None or raw.parent_key in ours):
+                raws[raw.key], found[raw.key], ids[address] = raw, address, raw.id
+    names = _addresses(raws, found)
+    ids = {address: row_id for (_, row_id), address in names.items()}
     credentials = _credentials(connection) if "tenantplan.credentials" in columns else {}
-    return {names[at]: _row(raw, names, wanted.fleet, key, credentials) for at, raw in raws.items()}, ids
+    return {names[at]: _row(raw, names, wanted, key, credentials) for at, raw in raws.items()}, ids
 
 
 def _by_type(wanted: Wanted, present: Sequence[RowType]) -> Iterator[tuple[RowType, list[tuple[str, Row]]]]:
@@ -132,9 +146,9 @@ def _raw(rowtype: RowType, names: Sequence[str], row: Sequence[Any]) -> _Raw:
     return _Raw(rowtype, row_id, owner, deleted_at, values)
 
 
-def _addresses(raws: Mapping[_Key, _Raw]) -> dict[_Key, str]:
-    """Addresses of rows; one whose parent or name is not the fleet's is named by their ids."""
-    names: dict[_Key, str] = {}
+def _addresses(raws: Mapping[_Key, _Raw], found: Mapping[_Key, str]) -> dict[_Key, str]:
+    """Addresses of rows; one whose parent or name is not known is named by their ids. `found` are those told by keys."""
+    names: dict[_Key, str] = dict(found)
 
     def address(key: _Key) -> str:
         if key not in raws:
@@ -153,7 +167,7 @@ def _addresses(raws: Mapping[_Key, _Raw]) -> dict[_Key, str]:
     return names
 
 
-def _row(raw: _Raw, names: Mapping[_Key, str], fleet: str, key: str | None, credentials: Credentials) -> Row:
+def _row(raw: _Raw, names: Mapping[_Key, str], wanted: Wanted, key: str | None, credentials: Credentials) -> Row:
     rowtype = raw.rowtype
     values: dict[str, Any] = {}
     for name, column_type in rowtype.columns.items():
@@ -161,11 +175,11 @@ def _row(raw: _Raw, names: Mapping[_Key, str], fleet: str, key: str | None, cred
         if column_type == "ref" and value:
             value = Ref(names.get((rowtype.refs[name], value), value))
         elif column_type in _SECRETS:
-            value = _secret(raw, name, column_type, key, credentials)
+            value = _secret(raw, name, key, credentials, wanted.keys)
         if name in raw.values and name not in rowtype.once:
             values[name] = value
     home = values.get(rowtype.home or rowtype.parent or "")
-    managed = raw.owner == fleet
+    managed = raw.owner == wanted.fleet
     return Row(
         rowtype.table,
         values,
@@ -178,18 +192,21 @@ def _row(raw: _Raw, names: Mapping[_Key, str], fleet: str, key: str | None, cred
     )
 
 
-def _secret(raw: _Raw, name: str, column_type: str, key: str | None, credentials: Credentials) -> Secret | None:
-    """A stored secret: known by its keyed hash, unless somebody else wrote what is stored."""
-    stored = raw.values.get(name)
-    if column_type == "bcrypt":
+def _secret(
+    raw: _Raw, name: str, key: str | None, credentials: Credentials, keys: frozenset[str] | None
+) -> Secret | None:
+    """A stored secret: known by its keyed hash, unless somebody else wrote what is stored, or nobody can open it."""
+    stored, kind = raw.values.get(name), raw.rowtype.columns[name]
+    if kind == "bcrypt":
         return _bcrypt(key, stored)
     if stored is None:
         return None
-    if column_type == "sha256":
+    if kind == "sha256":
         return Secret(None, keyed_hash(key, stored) if key else CHANGED_OUTSIDE)
     value_hash, stored_hash = credentials.get((raw.rowtype.table, raw.id, name), ("", ""))
     unchanged = key is not None and keyed_hash(key, bytes(stored).hex()) == stored_hash
-    return Secret(None, value_hash if unchanged else CHANGED_OUTSIDE)
+    opens = keys is None or key_of(bytes(stored)) in keys
+    return Secret(None, value_hash if unchanged and opens else CHANGED_OUTSIDE)
 
 
 def _credentials(connection: Connection) -> Credentials:

@@ -16,7 +16,8 @@ class ServerFacts:
     """What one server holds: its identity, and the resources a plan compares.
 
     `state` has databases, roles and schemas by address; `broken` maps the addresses of databases that nobody can use to
-    the reason; `names` are all database names seen, `version` and `version_num` are PostgreSQL's.
+    the reason; `names` are all database names seen, `version` and `version_num` are PostgreSQL's. `main_fleet` is the fleet
+    that the stamp of the main database names.
     """
 
     system_identifier: str
@@ -28,6 +29,7 @@ class ServerFacts:
     state: State = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
+    main_fleet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def read_server(connection: Connection, alias: str, whose: Whose) -> ServerFacts
         state=state,
         broken=broken,
         names=frozenset(row[0] for row in seen),
+        main_fleet=next((stamp.decode(row[4]).get("fleet") for row in seen if row[0] == whose.main_database), None),
     )
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class FleetFacts:
     """Names that derived resources depend on; `dedicated` False puts every organization into the shared tables.
 
-    `tables`: those that ResourceKind documents may stand for ("crm.*": all of a schema). `encrypts`: there is a key, so
-    that connection strings can be stored.
+    `reserved`: references of the fleet's own secrets. `tables`: those that ResourceKind documents may stand for ("crm.*":
+    all of a schema). `encrypts`: there is a key, so that connection strings can be stored.
     """
 
     fleet: str
@@ -23,3 +23,4 @@ class FleetFacts:
     group_ro: str = "tenantplan_ro"
     encrypts: bool = False
     tables: frozenset[str] = frozenset()
+    reserved: frozenset[str] = frozenset()

@@ -15,6 +15,7 @@ from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
+from tenantplan.manifest.own_secrets import own_secrets
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_rows import same_rows
@@ -46,7 +47,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         raise ManifestError(problems.texts())
     draft = _rows(unique, organizations, found, kinds, facts)
     tables = {**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}}
-    for problem in same_rows(draft, tables):
+    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts.reserved)):
         problems.add(problem)
     if problems:
         raise ManifestError(problems.texts())

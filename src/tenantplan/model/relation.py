@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Attribute:
-    """A column: its type as PostgreSQL writes it, whether every row has to be given a value, whether none can be."""
+    """A column: its type as PostgreSQL writes it, whether every row has to be given a value, whether none can be; whether
+    it can be the primary key, is unique alone, and is never NULL."""
 
     type: str
     needed: bool = False
     generated: bool = False
     primary: bool = False
     unique: bool = False
+    mandatory: bool = False
 
 
 @dataclass(frozen=True)

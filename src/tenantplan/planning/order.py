@@ -5,14 +5,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from tenantplan.errors import TenantplanError
 from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
 
 _KIND = {"main": 0, "fleet": 1}
 
 
-def order(operations: Iterable[Operation]) -> tuple[Operation, ...]:
-    """The operations so that each comes after all it depends on; ties by scope, then address. Ids name them."""
+def order(operations: Iterable[Operation]) -> tuple[tuple[Operation, ...], list[Finding]]:
+    """The operations so that each comes after all it depends on, ties by scope, then address; and a blocker for each that
+    cannot, since live rows refer to each other in a circle."""
     by_id = {operation.id: operation for operation in operations}
     waiting = {i: {d for d in operation.depends_on if d in by_id} for i, operation in by_id.items()}
     followers: dict[str, list[str]] = {}
@@ -29,12 +30,9 @@ def order(operations: Iterable[Operation]) -> tuple[Operation, ...]:
             waiting[follower].discard(identifier)
             if not waiting[follower]:
                 heapq.heappush(ready, _key(by_id[follower]))
-    if len(result) != len(by_id):
-        stuck = sorted(by_id[i].address for i, needed in waiting.items() if needed)
-        raise TenantplanError(
-            f"operations wait for each other: {', '.join(stuck[:5])}", hint="this is a bug; please report it"
-        )
-    return tuple(result)
+    stuck = sorted(by_id[i].address for i, needed in waiting.items() if needed)
+    message = f"waits for itself, through rows that refer to each other: {', '.join(stuck[:5])}. Set one reference to NULL by hand"
+    return tuple(result), [Finding(address, "circle", message) for address in stuck]
 
 
 def _key(operation: Operation) -> tuple[int, str, str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tenantplan.errors import UsageError
+from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
 
 
@@ -89,7 +90,7 @@ def _with_followers(operations: Sequence[Operation], dropped: set[str]) -> set[s
 def _chosen(operation: Operation, selection: Selection, labels: Mapping[str, Mapping[str, str]]) -> bool:
     if selection.targets and not _named(operation, selection.targets):
         return False
-    mine = labels.get(operation.scope, {})
+    mine = {**labels.get(operation.scope, {}), **labels.get(addresses.document(operation.address), {})}
     return all(mine.get(key) == value for key, value in selection.labels.items())
 
 

@@ -227,6 +227,8 @@ def _operation_fields(operation: Operation, wording: Wording) -> list[Field]:
             described = f"at {operation.revisions[-1]}" if operation.revisions else ""
         return [Field("+", part or operation.address, None, mask_url(described))]
     found: list[Field] = []
+    if operation.adopt:
+        found.append(Field("~", f"{part} managed by".strip(), "the application", "this fleet"))
     if operation.renamed_from and (after is None or isinstance(after, Row)):
         found.append(Field("~", f"{part} renamed".strip(), operation.renamed_from, operation.address))
     if isinstance(before, Row) and isinstance(after, Row):

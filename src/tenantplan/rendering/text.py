@@ -154,6 +154,8 @@ def _nothing(view: View, color: bool) -> str:
         return _paint("No changes in what could be read; the rest was not planned.", "!", color)
     if view.blockers:
         return "No changes besides what is blocked."
+    if view.selection:
+        return _paint("Nothing of the selection changes.", "+", color)
     return _paint("No changes. The live fleet is what the YAML asks for.", "+", color)
 
 

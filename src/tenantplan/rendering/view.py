@@ -144,6 +144,7 @@ def _base(base: Mapping[str, object]) -> str:
 def _selection(selection: Mapping[str, object]) -> str:
     shown = []
     for name, value in sorted(selection.items()):
-        values = value if isinstance(value, (list, tuple)) else [value]
+        pairs = [f"{k}={v}" for k, v in sorted(value.items())] if isinstance(value, Mapping) else None
+        values = pairs if pairs is not None else value if isinstance(value, (list, tuple)) else [value]
         shown += [f"{name} {item}" for item in values if item not in (None, "", {})]
     return clipped(", ".join(shown), _MESSAGE)

@@ -96,17 +96,21 @@ def check_secrets(work: Work, done: set[str], live: Survey) -> None:
 
 def check_packages(work: Work, done: set[str]) -> None:
     """PlanRefused when a file to be stored is not the one that the plan was made with."""
-    wanted = [o.after for o in work.plan.operations if o.id not in done and isinstance(o.after, Package)]
-    changed = sorted(str(p.source) for p in wanted if p.source and _measured(work, p) != Stored(p.size, p.sha256))
+    wanted = [(o.before, o.after) for o in work.plan.operations if o.id not in done and isinstance(o.after, Package)]
+    changed = sorted(str(p.source) for before, p in wanted if p.source and not _same_file(work, before, p))
     if changed:
         raise PlanRefused(f"changed after the plan was made: the file {', '.join(changed)}", hint=STALE)
 
 
-def _measured(work: Work, package: Package) -> Stored | None:
+def _same_file(work: Work, before: Resource | None, package: Package) -> bool:
+    """Whether the file is what the plan saw; one that is stored already need not be there."""
+    path = work.settings.root / str(package.source)
+    if not path.is_file():
+        return isinstance(before, Package) and before.sha256 == package.sha256 and before.store == package.store
     try:
-        return measure(work.settings.root / str(package.source))
+        return measure(path) == Stored(package.size, package.sha256)
     except (TenantplanError, OSError):
-        return None
+        return False
 
 
 def _whose(operation: Operation, have: Resource | None) -> bool:

@@ -51,6 +51,11 @@ class Vault:
         """The id of the current key, 16 hex digits: it says nothing about the key."""
         return _identifier(self.current).hex()
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of every key at hand."""
+        return frozenset(_identifier(key).hex() for key in (self.current, *self.former))
+
     def seal(self, place: Place, value: str) -> bytes:
         """The value as it is stored; never the same bytes twice."""
         from nacl.secret import SecretBox

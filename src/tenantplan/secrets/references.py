@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from tenantplan.errors import SettingsError
+
+LONGEST = 65_536  # bytes
 
 
 def resolve(reference: str, root: Path) -> str:
@@ -20,7 +23,7 @@ def resolve(reference: str, root: Path) -> str:
             raise SettingsError(f"the environment variable {name} is not set", hint=f"set it: export {name}=…")
         return value
     try:
-        return (root / name).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        return _read(root / name, name).decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
         raise SettingsError(
             f"the secret file {name} cannot be read: {error.strerror}",
@@ -28,3 +31,16 @@ def resolve(reference: str, root: Path) -> str:
         ) from None
     except UnicodeDecodeError:
         raise SettingsError(f"the secret file {name} is not UTF-8 text", hint="store the secret as text") from None
+
+
+def _read(path: Path, name: str) -> bytes:
+    """A regular file's bytes: a device or a pipe has no end, and what the kernel shows of processes is no secret of ours."""
+    with open(path, "rb", opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as file:
+        facts = os.fstat(file.fileno())
+        real = os.path.realpath(path)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > LONGEST or real.startswith(("/proc/", "/sys/")):
+            raise SettingsError(
+                f"the secret file {name} cannot be a secret",
+                hint=f"name a regular file of at most {LONGEST} bytes",
+            )
+        return file.read(LONGEST + 1)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tenantplan.model.plan import Finding
 from tenantplan.model.relation import Relation
 from tenantplan.model.rowtype import RowType, Tables
+from tenantplan.tables import BUILTIN
 
 # Type of a RowType's column -> PostgreSQL's types that it can be read from and written to
 _FITS: Mapping[str, tuple[str, ...]] = {
@@ -37,11 +38,11 @@ def misfits(kinds: Iterable[RowType], relations: Mapping[str, Relation]) -> list
     return [
         Finding(f"kind/{rowtype.kind}", "kind", f"table {rowtype.table}: {problem}")
         for rowtype in kinds
-        for problem in _problems(rowtype, relations.get(".".join(rowtype.relation)))
+        for problem in _problems(rowtype, relations.get(".".join(rowtype.relation)), relations)
     ]
 
 
-def _problems(rowtype: RowType, relation: Relation | None) -> Iterator[str]:
+def _problems(rowtype: RowType, relation: Relation | None, relations: Mapping[str, Relation]) -> Iterator[str]:
     if relation is None:
         yield "does not exist in the main database; make it first, in a migration of your own"
         return
@@ -60,7 +61,7 @@ def _problems(rowtype: RowType, relation: Relation | None) -> Iterator[str]:
         if attribute.needed and name not in named
     )
     for name, attribute in relation.attributes.items():
-        expected = _expected(rowtype, name)
+        expected = _expected(rowtype, name, relations)
         if name in rowtype.columns and attribute.generated:
             yield f"column {name} is generated, so that nothing can be written to it"
         elif expected and attribute.type not in expected:
@@ -72,12 +73,22 @@ def _made(rowtype: RowType, name: str) -> str:
     return f" (ALTER TABLE {rowtype.table} ADD COLUMN {name} text)" if name == rowtype.owner else ""
 
 
-def _expected(rowtype: RowType, name: str) -> tuple[str, ...]:
+def _expected(rowtype: RowType, name: str, relations: Mapping[str, Relation]) -> tuple[str, ...]:
     if name == rowtype.owner:
         return _FITS["text"]
     if name == rowtype.id:
         return ("uuid", *_SERIAL)
+    if name in rowtype.refs:
+        return _identity(rowtype.refs[name], relations)
     return _FITS.get(rowtype.columns.get(name, ""), ())
+
+
+def _identity(table: str, relations: Mapping[str, Relation]) -> tuple[str, ...]:
+    """The type of what a reference to a table holds: the type of its primary key, or () where that is not known."""
+    if table in BUILTIN:
+        return ("uuid",)
+    relation = relations.get(table if "." in table else f"public.{table}")
+    return tuple(a.type for a in relation.attributes.values() if a.primary) if relation else ()
 
 
 def _keys(rowtype: RowType, relation: Relation) -> Iterator[str]:
@@ -89,5 +100,5 @@ def _keys(rowtype: RowType, relation: Relation) -> Iterator[str]:
     if identity and identity.type in _SERIAL and "encrypted" in rowtype.columns.values():
         yield f"encrypted columns need rows with a uuid as {rowtype.id}"
     owner = relation.attributes.get(rowtype.owner)
-    if owner and owner.needed:
+    if owner and owner.mandatory:
         yield f"column {rowtype.owner} must be able to be NULL: that is what rows of the application have"

@@ -14,7 +14,8 @@ from tenantplan.manifest.resolve import FleetFacts, resolve
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row
 
-FACTS = FleetFacts("demo", "tp_main", "tp_", frozenset({"primary", "eu-1"}))
+TABLES = frozenset({"public.*", "crm.*"})
+FACTS = FleetFacts("demo", "tp_main", "tp_", frozenset({"primary", "eu-1"}), tables=TABLES)
 
 
 def a_document(kind: str, name: str, spec: str = "", metadata: str = "") -> str:

@@ -11,7 +11,7 @@ from tenantplan.errors import ManifestError
 from tenantplan.manifest.kinds import NAME_RULES, SPECS
 from tenantplan.manifest.resolve import FleetFacts, resolve
 
-FACTS = FleetFacts("demo", "tp_main", "tp_", frozenset({"primary", "eu-1"}))
+FACTS = FleetFacts("demo", "tp_main", "tp_", frozenset({"primary", "eu-1"}), tables=frozenset({"public.*", "crm.*"}))
 
 
 def a_document(kind: str, name: str, spec: str, metadata: str = "") -> str:

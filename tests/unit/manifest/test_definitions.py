@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.manifest.documents import a_document, a_kind, a_user, an_organization, desired, firsts, problems, row
+from unit.manifest.documents import FACTS, a_document, a_kind, a_user, an_organization, desired, firsts, problems, row
 
+from tenantplan.errors import ManifestError
 from tenantplan.manifest.definitions import kinds_of
 from tenantplan.manifest.kinds import KINDS
 from tenantplan.model.resource import Ref, Secret
@@ -204,6 +206,33 @@ def test_a_column_called_state(tmp_path: Path) -> None:
 def test_a_column_that_starts_with_an_underscore(tmp_path: Path) -> None:
     kind = a_kind("Thing", "_url: { type: text, field: url }")
     assert row(desired(tmp_path, kind, a_document("Thing", "one", "url: x")), "thing/one").values["_url"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("table", "allowed"),
+    [
+        ("pages", {"pages"}),
+        ("pages", {"public.pages"}),
+        ("public.pages", {"pages"}),
+        ("pages", {"public.*"}),
+        ("crm.pages", {"other", "crm.pages"}),
+        ("crm.pages", {"crm.*"}),
+    ],
+)
+def test_tables_that_the_fleet_file_names(tmp_path: Path, table: str, allowed: set[str]) -> None:
+    facts = replace(FACTS, tables=frozenset(allowed))
+    assert len(desired(tmp_path, a_kind("Page", table=table), a_document("Page", "one"), facts=facts).state) == 1
+
+
+@pytest.mark.parametrize("allowed", [set(), {"page"}, {"pagess"}, {"crm.pages"}, {"crm.*"}, {"other.*"}])
+def test_tables_that_it_does_not(tmp_path: Path, allowed: set[str]) -> None:
+    """A plan shows what is in a table, so that a pull request cannot just name any."""
+    facts = replace(FACTS, tables=frozenset(allowed))
+    with pytest.raises(ManifestError) as caught:
+        desired(tmp_path, a_kind("Page", table="pages"), a_document("Page", "one"), facts=facts)
+    (found,) = caught.value.problems
+    assert found.startswith("a.yaml:5:16: the fleet file does not name the table `pages`")
+    assert "resourceTables: [pages]" in found
 
 
 def test_a_wrong_definition_speaks_for_its_documents(tmp_path: Path) -> None:

@@ -157,10 +157,12 @@ class TestReleases:
         found = problems(tmp_path, a=one, b=two, c=a_document("Release", "three", "version: 1.0.1, file: one.zip"))
         assert firsts(found) == ["b.yaml:5:18: version `1.0.0` is released twice; first at a.yaml:5:18"]
 
-    @pytest.mark.parametrize("file", ["/etc/passwd", "../node.zip", "a/../../b.zip", "."])
-    def test_files_of_another_folder(self, tmp_path: Path, file: str) -> None:
+    @pytest.mark.parametrize(
+        "file", ["/etc/passwd", "../node.zip", "a/../../b.zip", ".", ".env", ".tenantplan/secrets/key", "a/.git/config"]
+    )
+    def test_files_of_another_folder_and_hidden_ones(self, tmp_path: Path, file: str) -> None:
         (found,) = problems(tmp_path, a_document("Release", "node", f"version: 1.0.0, file: {file}"))
-        assert "the path starts at the folder of tenantplan.yaml and stays in it" in found
+        assert "the path starts at the folder of tenantplan.yaml, stays in it, and nothing on it is hidden" in found
 
     @pytest.mark.parametrize("version", ["a/b", '".."', "-1", "x" * 65, '"1 0"', '""'])
     def test_versions_that_are_refused(self, tmp_path: Path, version: str) -> None:

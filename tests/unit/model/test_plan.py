@@ -35,7 +35,7 @@ def a_kind(**changes: object) -> RowType:
     made = RowType(
         kind="webhook", table="crm.webhooks", name="name", columns=columns, parent="team_id",
         refs={"team_id": "teams", "next_id": "crm.webhooks"}, enums={"url": "crm.kind"}, key=("team_id", "name"), home="team_id",
-        uses=("next_id",), late=("next_id",), once=("url",), observed=("url",), stamps={"secret": "changed_at"},
+        uses=("next_id",), late=("next_id",), once=("url",), observed=("url",), fixed=("name",), stamps={"secret": "changed_at"},
         retired={"url": ("gone", None), "name": ("x", "y")}, id="webhook_id", serial=True, owner="fleet", touched=None,
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -81,8 +81,20 @@ def test_a_plan_with_kinds_of_the_fleets_own() -> None:
 def test_every_field_of_a_kind_counts(name: str) -> None:
     """A plan whose tables were described otherwise is another plan."""
     other: object = {"columns": {}, "refs": {}, "enums": {}, "stamps": {}, "retired": {}, "key": (), "uses": (), "late": (),
-                     "once": (), "observed": (), "serial": False}.get(name, "x")  # fmt: skip
+                     "once": (), "observed": (), "fixed": (), "serial": False}.get(name, "x")  # fmt: skip
     assert a_plan(kinds=(a_kind(**{name: other}),)).digest != a_plan(kinds=(a_kind(),)).digest
+
+
+def test_rows_of_the_application_that_a_plan_refers_to() -> None:
+    beside = {"organization/x": Row("organizations", {"slug": "x"}), "team/y": Row("teams", {"slug": Ref("a")})}
+    again = parse(a_plan(beside=beside).to_bytes(), "plan.json")
+    assert again.beside == beside
+
+
+@pytest.mark.parametrize("beside", ["x", [1], {"a": {"type": "x"}}, {"a": 1}, None])
+def test_what_is_no_such_row(beside: object) -> None:
+    with pytest.raises(PlanRefused):
+        parse(canonical(a_plan().document() | {"beside": beside}) + b"\n", "plan.json")
 
 
 @pytest.mark.parametrize("kinds", ["x", [1], [{}], [{"kind": "x"}], None, [None]])
@@ -113,6 +125,7 @@ def test_everything_else_is(name: str) -> None:
         "base": {"commit": None},
         "target": {},
         "kinds": (a_kind(),),
+        "beside": {"organization/x": Row("organizations", {"slug": "x"})},
     }
     findings = (Finding("a", "r", "m"),)
     changed = a_plan(

@@ -54,7 +54,7 @@ def test_every_table_is_described_consistently(rowtype: RowType) -> None:
     assert {c for c, kind in columns.items() if kind == "ref"} == rowtype.refs.keys()
     assert set(rowtype.refs.values()) <= BUILTIN.keys()
     assert rowtype.enums.keys() <= columns.keys() and rowtype.stamps.keys() <= columns.keys()
-    assert {*rowtype.identity, *rowtype.once, *rowtype.retired} <= columns.keys()
+    assert {*rowtype.identity, *rowtype.once, *rowtype.fixed, *rowtype.retired} <= columns.keys()
     assert {*rowtype.uses, *rowtype.late} <= rowtype.refs.keys() and set(rowtype.late) <= set(rowtype.uses)
     assert {rowtype.home or rowtype.parent or next(iter(columns))} <= columns.keys()
 

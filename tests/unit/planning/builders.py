@@ -137,7 +137,7 @@ def difference(desired: Desired, state: State, grace: timedelta = GRACE) -> Diff
 
 def planned(desired: Desired, state: State, grace: timedelta = GRACE) -> tuple[Operation, ...]:
     """The ordered operations from `state` to `desired`."""
-    return order(lowered(difference(desired, state, grace).changes, desired, state))
+    return order(lowered(difference(desired, state, grace).changes, desired, state))[0]
 
 
 def lowered(changes: Sequence[Change], desired: Desired, state: State) -> list[Operation]:

@@ -136,6 +136,15 @@ class TestPackages:
         assert (conflict.address, conflict.rule) == ("package/2.4.0", "changed-package")
         assert "aaaaaaaaaaaa…" in conflict.message and "bbbbbbbbbbbb…" in conflict.message
 
+    def test_a_release_keeps_its_version(self) -> None:
+        """Nodes have installed it under that number."""
+        other = {"release/node-2.4.0": a_release("9.9.9")["release/node-9.9.9"]}
+        found = difference(wanted(other), live(a_release()))
+        assert [(c.address, c.rule) for c in found.conflicts] == [("release/node-2.4.0", "fixed")]
+        assert "version 2.4.0" in found.conflicts[0].message and "9.9.9" in found.conflicts[0].message
+        assert "release/node-2.4.0" not in addresses(found.changes)
+        assert difference(wanted(other), {}).conflicts == ()
+
     def test_the_same_file_elsewhere(self) -> None:
         (change,) = difference(wanted(a_release(store="s3://b")), live(a_release())).changes
         assert change.address == "package/2.4.0"

@@ -86,7 +86,9 @@ class TestLate:
     def test_both_go_at_once(self) -> None:
         gone = wanted(deleted=frozenset({MSF, ANNA}))
         state = live(an_owned(ANNA), inside())
-        assert set(steps(planned(gone, state))) == {("delete", MSF), ("delete", ANNA)}
+        operations = planned(gone, state)
+        assert set(steps(operations)) == {("delete", MSF), ("delete", ANNA)}
+        assert [o.depends_on for o in operations if o.retire] == [()]  # its row stays: nothing has to go before it
 
     def test_a_purge_takes_the_owner_along(self) -> None:
         state = retired(an_owned(ANNA), 99) | inside()
@@ -140,9 +142,21 @@ class TestDependents:
         assert found == {MSF: "still has project/site: say state: deleted there, too"}
         assert self.blocked(wanted(deleted=frozenset({MSF, "project/site"})), state) == {}
 
-    def test_a_row_of_the_application_is_not_asked(self) -> None:
-        state = {**self.USED, **made_by(None, {"project/site": self.USED["project/site"]})}
-        assert self.blocked(wanted(an_organization(), deleted=self.GONE), state) == {}
+    def test_what_only_uses_it_does_not_go_along(self) -> None:
+        """With a team goes what is the team's, and not the projects that it works on."""
+        media = {"bucket/media": Row("buckets", {"owner_id": Ref("team/web"), "name": "media"}, home="team/web")}
+        state = live(an_organization(), a_team(), media, a_project(team_id=Ref("team/web")))
+        gone = difference(wanted(an_organization(), deleted=frozenset({"team/web"})), state).changes
+        assert {c.address for c in gone} == {"team/web", "bucket/media"}
+        key = {"project/site/apikey/ci": Row("api_keys", {"project_id": Ref("project/site"), "user_id": Ref(ANNA)})}
+        state = live(an_organization(), a_project(), a_user(), key)
+        gone = difference(wanted(an_organization(), a_project(), deleted=frozenset({ANNA})), state).changes
+        assert [c.address for c in gone] == [ANNA]  # the key is the project's, whoever it was given to
+
+    def test_a_row_of_the_application_is_not_asked_nor_one_in_its_grace_period(self) -> None:
+        project = {"project/site": self.USED["project/site"]}
+        for changed in (made_by(None, project), retired(project, 3)):
+            assert self.blocked(wanted(an_organization(), deleted=self.GONE), {**self.USED, **changed}) == {}
 
 
 class TestScope:

@@ -33,7 +33,7 @@ def test_what_asyncpg_calls_ssl() -> None:
                                  "postgresql://h/d?hostaddr=1.1.1.1,2.2.2.2", "postgresql://h/d?options=-crole%3Dx",
                                  "postgresql://h/d?service=x", "postgresql://h/d?passfile=x", "postgresql://h/d?target_session_attrs=any",
                                  "postgresql://h/d?application_name=tp:x", "postgresql://h/d?nonsense=1", "postgresql://h/%zz",
-                                 "postgresql://h/a%00b", "postgresql://[::1/d"])  # fmt: skip
+                                 "postgresql://h/a%00b", "postgresql://[::1/d", "postgresql://u:%ff@h/d"])  # fmt: skip
 def test_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="env:X"):
         parse(url, "env:X")
@@ -55,6 +55,7 @@ def _said(url: str) -> str:
 @example("?dbname=")
 @example("#")
 @example("@")
+@example("000%")
 def test_what_is_shown_never_repeats_a_password_that_nobody_encoded(text: str) -> None:
     assert "4711" not in _said(f"postgresql://u:4711{text}@h.example/d")
     assert "canary" not in _said(f"postgresql://u:{text}canary@h.example/d")

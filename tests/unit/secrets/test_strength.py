@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenantplan.secrets.strength import bcrypt_weakness, default_password, weakness
+from tenantplan.secrets.strength import bcrypt_weakness, default_password, key_weakness, weakness
 
 GOOD = [
     r"p@s:/?%#'\" and",
@@ -28,6 +28,25 @@ def test_bad_ones(password: str) -> None:
     reason = weakness(password)
     assert reason and reason == bcrypt_weakness(password)
     assert not password or password not in reason
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("", "is shorter than 20 characters"),
+        ("k7Jd93-xQ0z_Lm2vRt8", "is shorter than 20 characters"),  # 19
+        ("k7Jd93-xQ0z_Lm2vRt8e", None),
+        ("a" * 64, "is not random enough"),
+        ("abcdefghi" * 8, "is not random enough"),  # nine different ones
+        ("SCRAM-SHA-256$4096:c2FsdA==$bm90:YQ==", "is a password hash"),
+        ("k7Jd93-xQ0z_Lm2vRt8e\0", "holds a NUL character"),
+    ],
+)
+def test_api_keys(key: str, reason: str | None) -> None:
+    """Their hash has no salt and is fast: only what is random is safe behind it."""
+    found = key_weakness(key)
+    assert found is None if reason is None else found and found.startswith(reason)
+    assert not key or key not in (found or "")
 
 
 def test_the_users_name_is_no_password() -> None:

@@ -1,0 +1,35 @@
+"""References to the fleet's own secrets in documents: who may write those must not hand them to an application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tenantplan.documents import Document, Problem
+from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.kinds.organization import OrganizationSpec
+from tenantplan.model.resource import Row, Secret
+
+
+def own_secrets(draft: Draft, documents: Iterable[Document], reserved: frozenset[str]) -> Iterator[Problem]:
+    """A problem for each reference of a document that the fleet file uses, such as that of the main connection string."""
+    for address, row in draft.state.items():
+        if isinstance(row, Row):
+            for column, value in row.values.items():
+                if column == "database_connection":
+                    continue  # told below, at its place
+                reference = value.reference if isinstance(value, Secret) else None
+                if reference in reserved:
+                    document, path = draft.places[address]
+                    yield _problem(document, path, str(reference))
+    for document in documents:
+        spec = document.spec
+        if isinstance(spec, OrganizationSpec):
+            for name in ("url", "password"):
+                named = getattr(spec.database, name)
+                if named is not None and named.text in reserved:
+                    yield _problem(document, ("spec", "database", name), named.text)
+
+
+def _problem(document: Document, path: tuple[str | int, ...], reference: str) -> Problem:
+    hint = "give it a variable or file of its own"
+    return document.problem(f"{reference} is a secret of the fleet itself", *path, hint=hint)
