@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from tenantplan.decision.decide import Comparison, decide
 from tenantplan.errors import Blocked
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected
 from tenantplan.fleet.servers import fleet_servers
-from tenantplan.fleet.survey import check_rights, question, survey
+from tenantplan.fleet.survey import question, survey
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.planning import guard
@@ -29,7 +28,6 @@ def plan(settings: Settings, selection: Selection = EVERYTHING) -> Plan:
     servers = fleet_servers(settings)
     connector = Connector(servers.usable, settings.spec.max_connections)
     live = survey(settings, servers, connector, question(desired))
-    check_rights(live.servers[MAIN], servers.usable[MAIN].place)
     return decide(Comparison(settings, trees, desired, live, selection), connector)
 
 

@@ -10,6 +10,8 @@ from acceptance.test_projects import blockers, counts
 
 from tenantplan.secrets.box import Place, new_key, vault
 
+pytestmark = pytest.mark.once
+
 KEY = new_key()
 USER = "{ displayName: Eve, role: AGENCY_ADMIN, organization: acme }"
 TEAM = "organization: acme\ndisplayName: Core\nmembers: [ { user: eve@x.example, role: ADMIN } ]"

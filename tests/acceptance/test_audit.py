@@ -8,6 +8,8 @@ import pytest
 from acceptance.harness import Fleet
 from psycopg import sql
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def applied(fleet: Fleet) -> Fleet:

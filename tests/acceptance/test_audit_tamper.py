@@ -14,6 +14,8 @@ from acceptance.harness import Fleet
 from tenantplan.live.audit import read_chain
 from tenantplan.model.audit import GENESIS, Link
 
+pytestmark = pytest.mark.once
+
 ANOTHER = "f" * 64
 
 

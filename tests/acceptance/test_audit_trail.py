@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from acceptance.harness import Fleet
 
+pytestmark = pytest.mark.once
+
 SEEN = "SELECT address, action, result FROM tenantplan.audit_log ORDER BY sequence"
 
 

@@ -8,6 +8,8 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
 
+pytestmark = pytest.mark.once
+
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'tp_admin' AND backend_type = 'client backend'"
 
 

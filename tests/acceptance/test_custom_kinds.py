@@ -13,6 +13,8 @@ from acceptance.test_projects import blockers, counts, refused
 
 from tenantplan.secrets.box import Place, new_key, vault
 
+pytestmark = pytest.mark.once
+
 KEY = new_key()
 IDS = {"uuid": "uuid PRIMARY KEY", "default": "uuid PRIMARY KEY DEFAULT gen_random_uuid()"}
 IDS |= {"bigint": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "serial": "serial PRIMARY KEY"}

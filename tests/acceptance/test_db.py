@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from acceptance.harness import Fleet, Result
 
+pytestmark = pytest.mark.once
+
 
 def _checks(result: Result) -> dict[tuple[str, str], dict[str, Any]]:
     return {(c["subject"], c["name"]): c for c in result.json["checks"]}

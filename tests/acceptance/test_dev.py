@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from acceptance.harness import Fleet
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def local(fleet: Fleet) -> Iterator[Fleet]:

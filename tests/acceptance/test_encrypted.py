@@ -16,6 +16,8 @@ from conftest import FreshServer
 
 from tenantplan.secrets.box import Place, new_key, vault
 
+pytestmark = pytest.mark.once
+
 OLD, NEW = new_key(), new_key()
 ORGANIZATIONS = ("acme", "msf")
 

@@ -7,6 +7,8 @@ import json
 import pytest
 from acceptance.harness import Fleet
 
+pytestmark = pytest.mark.once
+
 NAMES = ("аcme", "ａcme", "acme\n", "a\u202ecme", 'a";DROP DATABASE x;--', "a\0b", "host=evil", "-Fc", "--help", "pg_x",
          "template1", "postgres", "Acme", "a_b", "a/b", "../a", "a b", "", "a" * 64, "$(id)", "a'b", "%s", "{a}")  # fmt: skip
 

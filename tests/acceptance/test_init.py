@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from acceptance.harness import ROOT, Fleet
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def empty(fleet: Fleet) -> Fleet:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
 from acceptance.harness import ROOT, Fleet
+
+pytestmark = pytest.mark.once
 
 BASE, HEAD = "3f2a7c10", "9c1b04aa"
 

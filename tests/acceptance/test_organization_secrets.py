@@ -10,6 +10,8 @@ from acceptance.test_projects import blockers, everything, refused
 
 from tenantplan.secrets.box import Place, new_key, vault
 
+pytestmark = pytest.mark.once
+
 KEY = new_key()
 BODY = "secrets: {{ session: {{ value: {{ env: SESSION }}{} }}, jwt: {{ value: {{ env: JWT }} }} }}"
 ADDRESS = "organization/acme/secret/session"

@@ -19,6 +19,8 @@ from psycopg import sql
 from servers import TestServer
 from unit.rendering.builders import HOSTILE
 
+pytestmark = pytest.mark.once
+
 LOGGING = {"log_statement": "all", "log_min_error_statement": "debug5", "log_min_messages": "info", "log_connections": "on",
            "log_parameter_max_length_on_error": "-1", "log_error_verbosity": "verbose"}  # fmt: skip
 # Each secret has a core that quoting leaves as it is, and characters around it that quoting changes.

@@ -25,6 +25,8 @@ from tenantplan.model.plan import Plan, parse
 from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.url import Server
 
+pytestmark = pytest.mark.once
+
 
 def dump(server: TestServer) -> str:
     """The whole cluster as SQL: roles with their passwords, databases with their rows, comments and rights."""

@@ -10,6 +10,8 @@ import pytest
 from acceptance.harness import Fleet
 from psycopg import sql
 
+pytestmark = pytest.mark.once
+
 WEBSITE, IMPORTER = "website: 7f3a9c2e51b84d06", "importer: 51b84d067f3a9c2e"
 NESTED = """
 apiKeys:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from acceptance.harness import ROOT, Fleet
 
+pytestmark = pytest.mark.once
+
 # A document that refers to another, by kind: its body, with {} where the name stands, and the kind that it refers to.
 USER = "displayName: U\nrole: CLIENT_EDITOR\n"
 REFERENCES = {

@@ -10,6 +10,8 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.test_projects import blockers, refused
 
+pytestmark = pytest.mark.once
+
 STORES = ("main:", "file:store")
 CONTENT = b"PK\x03\x04 a package, not a text: \x00\xff\xfe " + bytes(range(256)) * 20
 OTHER = CONTENT.replace(b"package", b"PACKAGE")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from acceptance.harness import ROOT, Fleet
+
+pytestmark = pytest.mark.once
 
 
 def test_the_repositorys_schemas_are_current(fleet: Fleet) -> None:

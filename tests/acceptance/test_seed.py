@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from acceptance.harness import Fleet
 
+pytestmark = pytest.mark.once
+
 TABLES = ("tenant_metrics", "error_logs", "deployments", "uploads", "files")
 DEVELOPMENT = "development: true"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from acceptance.harness import Fleet
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def declared(fleet: Fleet) -> Fleet:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 from acceptance.harness import Fleet
+
+pytestmark = pytest.mark.once
 
 
 def _fleet(fleet: Fleet) -> None:

@@ -11,6 +11,8 @@ from acceptance.test_projects import blockers, counts, everything, refused
 
 from tenantplan.secrets.box import Place, Vault, new_key, vault
 
+pytestmark = pytest.mark.once
+
 KEY = new_key()
 ACCESS, SECRET = "AKIA7F3A9C2E51B84D06", "s3cret/+7f3a9c2e51b84d06"
 BODY = """

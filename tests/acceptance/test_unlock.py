@@ -7,9 +7,12 @@ import signal
 import time
 
 import psycopg
+import pytest
 from acceptance.harness import Fleet
 
 from tenantplan.postgres.lock import KEY, gate_key
+
+pytestmark = pytest.mark.once
 
 
 def _wait(fleet: Fleet) -> None:

@@ -6,6 +6,8 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
 
+pytestmark = pytest.mark.once
+
 
 def _audited(fleet: Fleet) -> list[str]:
     rows = fleet.rows(

@@ -10,17 +10,18 @@ from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
 from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
+from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected, provenance
 from tenantplan.fleet.expected import Trees
 from tenantplan.fleet.packages import with_packages
-from tenantplan.fleet.secrets import with_secrets
-from tenantplan.fleet.survey import Survey
+from tenantplan.fleet.secrets import Findings, with_secrets
+from tenantplan.fleet.survey import Survey, missing_rights
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Row, Schema, State
+from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.planning import guard
 from tenantplan.planning.diff import Difference, diff
 from tenantplan.planning.lower import Context, lower
@@ -62,24 +63,31 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     made = _plan(comparison, difference, operations, live.unreachable + not_planned(wanted, desired, live))
     made = replace(
         made,
-        notes=difference.aside + notes(desired.state, known, datetime.now(UTC)),
+        notes=difference.aside + tuple(unfit.notes) + notes(desired.state, known, datetime.now(UTC)),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
     )
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
-    blockers = [*difference.conflicts, *unfit, *circles, *stuck.values(), *([] if behind else _misfits(made, live))]
+    blockers = [
+        *difference.conflicts,
+        *unfit.blockers,
+        *circles,
+        *stuck.values(),
+        *([] if behind else _misfits(made, live)),
+    ]
+    blockers += _rights(made, live)
     blockers += expected.edited(comparison.trees, live.main.recorded)
     blockers += _guarded(comparison, made, desired, known)
     blockers += losses(settings, connector, guard.relocations(operations, known), live)
     return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
 
 
-def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, list[Finding]]:
+def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, Findings]:
     """The desired state with what only the environment and files know: keyed hashes of secrets, sizes of packages."""
-    state, weak = with_secrets(desired, live.main.hash_key, settings)
+    state, found = with_secrets(desired, known, live.main.hash_key, settings)
     state, missing = with_packages(replace(desired, state=state), known, settings)
-    return replace(desired, state=state), weak + missing
+    return replace(desired, state=state), replace(found, blockers=found.blockers + missing)
 
 
 def _chosen(comparison: Comparison, desired: Desired, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
@@ -121,6 +129,18 @@ def _target(comparison: Comparison) -> dict[str, object]:
         "server_version": main.version,
         "servers": {alias: facts.system_identifier for alias, facts in comparison.live.servers.items()},
     }
+
+
+def _rights(plan: Plan, live: Survey) -> list[Finding]:
+    """A blocker for each server on which the plan makes something that the role may not make. Reading takes no such right.
+
+    PrivilegeError before the first apply, when there is nothing to read either.
+    """
+    made = {r.server for o in plan.operations if isinstance(r := o.after or o.before, (Role, Database))}
+    lacking = {alias: missing_rights(facts) for alias, facts in live.servers.items() if alias in made}
+    if lacking.get(MAIN) and not live.main.columns:
+        raise PrivilegeError(str(lacking[MAIN]))
+    return [Finding(f"server/{alias}", "rights", why) for alias, why in lacking.items() if why]
 
 
 def _misfits(plan: Plan, live: Survey) -> list[Finding]:

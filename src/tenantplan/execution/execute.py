@@ -228,7 +228,6 @@ def _carry(run: Run, main: Connection, operation: Operation) -> None:
         packages.write(run, main, operation)
         record.done(run, main, [operation])
     reach("committed")
-    packages.leave(run, main, operation)
 
 
 def _drop(run: Run, main: Connection, operation: Operation) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from tenantplan.errors import SettingsError, TenantplanError
+from tenantplan.errors import SettingsError
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.values import Stale
@@ -25,14 +23,6 @@ def carry(run: Run, main: Connection, operation: Operation) -> None:
     elif isinstance(before, Package) and not operation.retire:
         run.open_store(main, before.store).delete(before.key)
         reach("package-deleted")
-
-
-def leave(run: Run, main: Connection, operation: Operation) -> None:
-    """Removes the copy in the store that a package has left, once the new place is recorded. One that is out of reach stays."""
-    before, after = operation.before, operation.after
-    if isinstance(before, Package) and isinstance(after, Package) and before.store != after.store:
-        with suppress(TenantplanError):
-            run.open_store(main, before.store).delete(before.key)
 
 
 def write(run: Run, connection: Connection, operation: Operation) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tenantplan.errors import TenantplanError
+from tenantplan.live.rows import CHANGED_OUTSIDE
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
@@ -19,27 +20,43 @@ from tenantplan.secrets.references import resolve
 from tenantplan.settings import Settings
 
 
-def with_secrets(desired: Desired, key: str | None, settings: Settings) -> tuple[State, list[Finding]]:
-    """The desired state with keyed hashes of its secrets, and a finding for each that is missing, too weak, or to be
-    encrypted while there is no key."""
+@dataclass(frozen=True)
+class Findings:
+    """What there is to say of secrets: what keeps a plan from being applied, and what could not be looked at."""
+
+    blockers: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+
+
+def with_secrets(desired: Desired, live: State, key: str | None, settings: Settings) -> tuple[State, Findings]:
+    """The desired state with keyed hashes of its secrets.
+
+    One that is missing, too weak, or to be encrypted while there is no key, is a blocker. But whoever only reviews a plan
+    need not hold the secrets: one that is stored already and not at hand is not compared, which a note says.
+    """
     result = dict(desired.state)
-    findings: list[Finding] = []
+    findings = Findings()
     vault = fleet_vault(settings)
     make_up(settings, (str(s.reference) for r in desired.state.values() for s in secrets_of(r).values()))
     for address, resource in desired.state.items():
-        found = secrets_of(resource)
-        if not found:
-            continue
+        stored = secrets_of(live.get(address))
         known: dict[str, Secret] = {}
-        for name, secret in found.items():
+        for name, secret in secrets_of(resource).items():
             how = _judge(resource, name, desired.tables)
-            known[name], why = _known(secret, key, settings.root, how)
-            if how.encrypted and vault is None:
-                why = _NO_KEY
-            findings += [Finding(address, "secret", why)] if why else []
-        if isinstance(resource, Role):
+            known[name], missing, unfit = _known(secret, key, settings.root, how)
+            if how.encrypted and vault is None and not unfit:
+                missing = _NO_KEY
+            had = stored.get(name)
+            if missing and not unfit and had is not None and had.keyed not in (None, CHANGED_OUTSIDE):
+                known[name] = Secret(secret.reference, had.keyed)
+                findings.notes.append(
+                    Finding(address, "secret-unseen", f"{name} is as stored; not compared: {missing}")
+                )
+            elif unfit or missing:
+                findings.blockers.append(Finding(address, "secret", unfit or missing))
+        if isinstance(resource, Role) and known:
             result[address] = replace(resource, password=known["password"])
-        elif isinstance(resource, Row):
+        elif isinstance(resource, Row) and known:
             result[address] = replace(resource, values={**resource.values, **known})
     return result, findings
 
@@ -57,17 +74,17 @@ def _judge(resource: Resource, name: str, tables: Tables) -> Judge:
     return judge(tables[resource.table].columns[name])
 
 
-def _known(secret: Secret, key: str | None, root: Path, how: Judge) -> tuple[Secret, str | None]:
-    """The secret with its keyed hash, or why it cannot be used."""
+def _known(secret: Secret, key: str | None, root: Path, how: Judge) -> tuple[Secret, str, str]:
+    """The secret with its keyed hash, or why it is missing, or why it cannot be used."""
     assert secret.reference is not None
     try:
         value = resolve(secret.reference, root)
     except TenantplanError as error:
-        return secret, f"{error.message}: {error.hint}"
+        return secret, f"{error.message}: {error.hint}", ""
     reason = how.weakness(value)
     if reason:
-        return secret, f"the {how.what} in {secret.reference} {reason}: choose a longer, random one"
-    return Secret(secret.reference, how.mark(key, value) if key else None), None
+        return secret, "", f"the {how.what} in {secret.reference} {reason}: choose a longer, random one"
+    return Secret(secret.reference, how.mark(key, value) if key else None), "", ""
 
 
 def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Path, tables: Tables) -> list[str]:

@@ -139,15 +139,13 @@ def _refuse_second_names(facts: Mapping[str, ServerFacts]) -> None:
             )
 
 
-def check_rights(facts: ServerFacts, place: str) -> None:
-    """PrivilegeError when the role may not create databases or roles: apply would stop halfway."""
+def missing_rights(facts: ServerFacts) -> str | None:
+    """What the role lacks to create databases and roles, and how it gets that: apply would stop halfway. None: nothing."""
     missing = [name for name, has in (("CREATEDB", facts.createdb), ("CREATEROLE", facts.createrole)) if not has]
-    if missing:
-        raise PrivilegeError(
-            f"the role {facts.role} lacks {' and '.join(missing)}",
-            where=place,
-            hint=f"a superuser grants it: ALTER ROLE {facts.role} {' '.join(missing)}",
-        )
+    if not missing:
+        return None
+    granted = f"ALTER ROLE {facts.role} {' '.join(missing)}"
+    return f"the role {facts.role} lacks {' and '.join(missing)}; a superuser grants it: {granted}"
 
 
 def _read_main(settings: Settings, connector: Connector, question: Question) -> MainFacts:

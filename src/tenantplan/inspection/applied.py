@@ -95,12 +95,25 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
         if isinstance(known, Schema) and known.server not in readable and not known.server.startswith("url:"):
             continue
         if want is not None:
-            items += _changed(address, want, have)
+            items += _changed(address, _seen_alike(want, have, applied.state), have)
         elif address in applied.gone:
             items += _returned(address, have, kept=applied.gone[address])
         elif have is not None and _stranger(have):
             items.append(DriftItem(address, _NOUNS[type(have)], "", "made by hand, with this fleet's mark"))
     return items
+
+
+def _seen_alike(want: Resource, have: Resource | None, known: State) -> Resource:
+    """A row as applied, with what it refers to and the application made as the reader names it now: by an id, if at all."""
+    if not isinstance(want, Row) or not isinstance(have, Row):
+        return want
+    ids = {
+        column: live
+        for column, value in want.values.items()
+        if isinstance(value, Ref) and value.address not in known
+        if isinstance(live := have.values.get(column), Ref) and "/" not in live.address
+    }
+    return replace(want, values={**want.values, **ids}) if ids else want
 
 
 def _brings(applied: Applied, holder: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
 
 from tenantplan.documents import Document, Problem
@@ -12,13 +13,14 @@ from tenantplan.model.resource import Row, Secret
 
 def own_secrets(draft: Draft, documents: Iterable[Document], reserved: frozenset[str]) -> Iterator[Problem]:
     """A problem for each reference of a document that the fleet file uses, such as that of the main connection string."""
+    taken = {_plain(reference) for reference in reserved}
     for address, row in draft.state.items():
         if isinstance(row, Row):
             for column, value in row.values.items():
                 if column == "database_connection":
                     continue  # told below, at its place
                 reference = value.reference if isinstance(value, Secret) else None
-                if reference in reserved:
+                if _plain(reference) in taken:
                     document, path = draft.places[address]
                     yield _problem(document, path, str(reference))
     for document in documents:
@@ -26,8 +28,14 @@ def own_secrets(draft: Draft, documents: Iterable[Document], reserved: frozenset
         if isinstance(spec, OrganizationSpec):
             for name in ("url", "password"):
                 named = getattr(spec.database, name)
-                if named is not None and named.text in reserved:
+                if named is not None and _plain(named.text) in taken:
                     yield _problem(document, ("spec", "database", name), named.text)
+
+
+def _plain(reference: str | None) -> str | None:
+    """A reference with its path written in one way: file:./key is file:key."""
+    kind, _, name = (reference or "").partition(":")
+    return f"file:{posixpath.normpath(name)}" if kind == "file" else reference
 
 
 def _problem(document: Document, path: tuple[str | int, ...], reference: str) -> Problem:

@@ -171,7 +171,9 @@ def _summary(change: Change, action: str, migration: Migration) -> str:
         count = len(migration.revisions)
         return f"migrate {start or 'empty'} -> {resource.revision}: {count} revision{'s' if count != 1 else ''}"
     if isinstance(resource, Package) and action != "delete":
-        return f"store package {resource.version}, {resource.size} bytes, in {resource.store}"
+        had = change.before.store if isinstance(change.before, Package) else resource.store
+        left = f"; its copy in {had} stays there" if had != resource.store else ""
+        return f"store package {resource.version}, {resource.size} bytes, in {resource.store}{left}"
     what = {Row: "row", Role: "role", Database: "database", Package: "package"}[type(resource)]
     if change.adopt:
         return f"adopt row {_name(change)}: the application made it, from now on this fleet manages it"
