@@ -63,7 +63,7 @@ def question(desired: Desired) -> Question:
     """What a plan has to know of the live side: everything declared, and everything that carries the fleet's mark."""
     return Question(
         addresses=[*desired.state, *desired.deleted, *desired.renames],
-        rows={a: r for a, r in desired.state.items() if isinstance(r, Row)},
+        rows={**desired.gone, **{a: r for a, r in desired.state.items() if isinstance(r, Row)}},
         brought={a: p.url for a, p in desired.placements.items() if p.url and a.startswith("organization/")},
         packages={a for a, r in desired.state.items() if isinstance(r, Package)},
         tables=desired.tables,

@@ -20,6 +20,7 @@ from tenantplan.manifest.placement import Home, collisions, groups, homes, serve
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_rows import same_rows
 from tenantplan.model.desired import Desired
+from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
 
 __all__ = ["FleetFacts", "resolve"]
@@ -55,6 +56,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     return Desired(
         state=dict(sorted(draft.state.items())),
         deleted=frozenset(draft.deleted),
+        gone={**draft.gone, **_named(unique, kinds)},
         renames=renames(unique, found, kinds, draft.state),
         labels=_labels(unique, kinds),
         origins=draft.origins,
@@ -101,6 +103,16 @@ def _objects(draft: Draft, found: Mapping[str, Home], facts: FleetFacts) -> None
             elif not key.startswith("schema/"):
                 draft.delete(key, home.document)
     draft.state.update(groups(found.values(), facts))
+
+
+def _named(documents: Iterable[Document], kinds: Kinds) -> State:
+    """Rows of documents that are declared as deleted, as far as their names say which those are."""
+    found: State = {}
+    for document in documents:
+        rowtype = kinds[document.kind].rowtype
+        if getattr(document.spec, "state", "active") == "deleted" and rowtype.identity == (rowtype.name,):
+            found[rowtype.address(document.name)] = Row(rowtype.table, {rowtype.name: document.name})
+    return found
 
 
 def _labels(documents: Iterable[Document], kinds: Kinds) -> dict[str, dict[str, str]]:

@@ -28,13 +28,15 @@ class Placement:
 class Desired:
     """Desired resources by address.
 
-    `deleted`: addresses that were declared `state: deleted`. `renames`: old address -> new address, for every resource that
-    a `renamedFrom` touches. `labels`: address of a document -> its labels. `origins`: address -> "file:line".
-    `tables`: every table that rows may be of. `adopted`: addresses of documents that take over what the application made.
+    `deleted`: addresses that were declared `state: deleted`; `gone`: such rows, as far as their keys are known. `renames`: old
+    address -> new address, for every resource that a `renamedFrom` touches. `labels`: address of a document -> its labels.
+    `origins`: address -> "file:line". `tables`: every table that rows may be of. `adopted`: addresses of documents that take
+    over what the application made.
     """
 
     state: State = field(default_factory=dict)
     deleted: frozenset[str] = frozenset()
+    gone: State = field(default_factory=dict)
     renames: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)

@@ -58,6 +58,12 @@ def _aside(desired: Desired, live: State) -> dict[str, Finding]:
         alone = isinstance(have, Row) and have.manager is None and not have.managed and address in desired.state
         if alone and addresses.document(address) not in desired.adopted:
             found[address] = Finding(address, "unmanaged", _LEFT_ALONE)
+    for address in desired.gone:
+        row = live.get(address)
+        if isinstance(row, Row) and row.manager is None and not row.managed:
+            found[address] = Finding(
+                address, "unmanaged", "is declared as deleted, but the application made it: left alone"
+            )
     for address in desired.state:
         above = addresses.document(address)
         if above != address and above in found:

@@ -13,12 +13,16 @@ from tenantplan.model.rowtype import RowType
 
 
 class Draft:
-    """Resources, deletions and origins so far. `encrypts`: there is a key to store connection strings with."""
+    """Resources, deletions and origins so far; `gone` are rows that are declared as deleted.
+
+    `encrypts`: there is a key to store connection strings with.
+    """
 
     def __init__(self, encrypts: bool = False) -> None:
         self.encrypts = encrypts
         self.state: State = {}
         self.deleted: set[str] = set()
+        self.gone: State = {}
         self.origins: dict[str, str] = {}
         self.places: dict[str, tuple[Document, tuple[str | int, ...]]] = {}
 
@@ -60,6 +64,7 @@ class Draft:
         """Want the row of an item that is nested in a document, or, when it says `state: deleted`, want it gone."""
         if getattr(item, "state", "active") == "deleted":
             self.delete(address, document, *path)
+            self.gone[address] = Row(rowtype.table, dict(values))
         else:
             self.row(address, rowtype, values, document, *path)
 
