@@ -163,6 +163,7 @@ def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State)
         *guard.protection(plan.operations),
         *guard.lifted_first(desired, known),
         *guard.dependents(plan.operations, known, desired.tables),
+        *guard.held_keys(plan.operations, known, desired.tables),
         *guard.lost(plan.operations, known, comparison.selection.targets),
         *guard.brakes(plan.operations, plan.summary["delete"], guard.live_organizations(known), brakes),
     ]

@@ -64,6 +64,31 @@ def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> 
     return found
 
 
+def held_keys(operations: Iterable[Operation], live: State, tables: Tables) -> list[Finding]:
+    """A blocker for each row that is to get a key, such as a slug, which a row has that the plan does not change: one that
+    is deleted and kept for its grace period, or left out by --target."""
+    listed = list(operations)
+    changing = {o.address for o in listed} | {o.renamed_from for o in listed}
+    holders = {
+        _identity(row, tables): (address, row)
+        for address, row in live.items()
+        if isinstance(row, Row) and address not in changing and tables[row.table].key
+    }
+    found = []
+    for operation in listed:
+        after = operation.after
+        if isinstance(after, Row) and tables[after.table].key and _identity(after, tables) in holders:
+            address, row = holders[_identity(after, tables)]
+            why = "is deleted and kept until its grace period ends" if row.retired_at else "the plan does not change"
+            key = ", ".join(tables[after.table].key)
+            found.append(Finding(operation.address, "key", f"has the {key} of {address}, which {why}"))
+    return found
+
+
+def _identity(row: Row, tables: Tables) -> tuple[object, ...]:
+    return (row.table, *(row.values.get(column) for column in tables[row.table].identity))
+
+
 def _goes(address: str, live: State, deleted: Set[str]) -> bool:
     """Whether a row, or what it is nested in, is deleted already or by this plan."""
     above = live.get(addresses.document(address))

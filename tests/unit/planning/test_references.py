@@ -201,3 +201,44 @@ class TestScope:
         assert scopes == {MSF: MSF, "team/web": MSF, "project/site": MSF, "template/theme": "fleet"}
         gone = planned(wanted(an_organization(), deleted=frozenset({"team/web"})), live(an_organization(), a_team()))
         assert [o.scope for o in gone] == [MSF]
+
+
+class TestHeldKeys:
+    """What is unique is not given to a row while another one keeps it."""
+
+    @staticmethod
+    def found(retired_at: str | None) -> list[tuple[str, str]]:
+        row = Row("projects", {"organization_id": Ref("organization/msf"), "slug": "site"}, retired_at=retired_at)
+        made = Operation("1", "project/new", "create", "safe", "organization/msf", True, "", None, row, "")
+        found = guard.held_keys([made], {"project/old": row}, BUILTIN)
+        return [(f.address, f.rule) for f in found if "project/old" in f.message and "slug" in f.message]
+
+    def test_by_a_deleted_row_in_its_grace_period(self) -> None:
+        assert self.found("2026-01-01T00:00:00Z") == [("project/new", "key")]
+
+    def test_by_a_row_that_the_plan_leaves_alone(self) -> None:
+        assert self.found(None) == [("project/new", "key")]
+
+    def test_but_not_where_the_other_row_changes_too(self) -> None:
+        row = Row("projects", {"organization_id": Ref("organization/msf"), "slug": "site"})
+        other = Row("projects", {"organization_id": Ref("organization/msf"), "slug": "else"})
+        made = Operation("1", "project/new", "create", "safe", "organization/msf", True, "", None, row, "")
+        moved = Operation("2", "project/old", "update", "safe", "organization/msf", True, "", row, other, "")
+        assert guard.held_keys([made, moved], {"project/old": row}, BUILTIN) == []
+
+    def test_nor_where_it_is_the_row_itself_under_another_name(self) -> None:
+        row = Row("projects", {"organization_id": Ref("organization/msf"), "slug": "site"})
+        renamed = Operation(
+            "1",
+            "project/new",
+            "update",
+            "risky",
+            "organization/msf",
+            True,
+            "",
+            row,
+            row,
+            "",
+            renamed_from="project/old",
+        )
+        assert guard.held_keys([renamed], {"project/old": row}, BUILTIN) == []
