@@ -82,6 +82,26 @@ def test_a_database_that_refuses_connections_and_one_behind_are_named(fleet: Fle
     assert "feedbeef" in late["reason"]
 
 
+def test_the_gate_names_what_is_further_behind_than_allowed(fleet: Fleet) -> None:
+    """N9: what cannot be asked does not pass either; a deleted organization is nobody's concern."""
+    _fleet(fleet)
+    for name in ("late", "gone"):
+        fleet.organization(name, "database: { mode: dedicated }\nprotect: false")
+    fleet.apply()
+    assert fleet.run("status", "--max-skew", "0").err == ""
+    fleet.execute("UPDATE alembic_version SET version_num = '3f2a7c10'", database=fleet.database("late"))
+    assert "Databases by revision: 9c1b04aa: 3, 3f2a7c10: 1." in fleet.run("status").out
+    assert fleet.run("status", "--max-skew", "3").err == ""
+    late = fleet.run("status", "--max-skew", "2", code=3).err
+    assert late == "organization/late: 3 revisions behind; --max-skew allows 2\n"
+    fleet.run("status", "late", "--max-skew", "2", code=3)
+    fleet.run("status", "msf", "--max-skew", "0")
+    with fleet.server.superuser_connect() as connection:
+        connection.execute(f"ALTER DATABASE {fleet.database('gone')} ALLOW_CONNECTIONS false".encode())
+    gone = fleet.run("status", "--max-skew", "9", code=3).err
+    assert gone.startswith("organization/gone: cannot be reached:") and gone.count("\n") == 1
+
+
 def test_who_holds_the_lock_and_what_was_interrupted(fleet: Fleet) -> None:
     fleet.organization("acme")
     fleet.apply()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,14 @@ _NEXT = "tenantplan plan shows what would be made, tenantplan apply makes it"
 
 @click.command("status")
 @click.argument("organization", required=False)
+@click.option(
+    "--max-skew",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Exit 3 when a database is more than N revisions behind, or cannot be asked: a gate for a release.",
+)
 @json_option
-def command(organization: str | None, as_json: bool) -> None:
+def command(organization: str | None, max_skew: int | None, as_json: bool) -> int:
     """Show every organization and tenant, its database, revision and whether it can be reached; or ORGANIZATION alone.
 
     A tenant alone: tenant/NAME.
@@ -30,8 +37,7 @@ def command(organization: str | None, as_json: bool) -> None:
 
     scene = inspection.look(settings())
     if organization is None:
-        _all(scene, as_json)
-        return
+        return _gate(_all(scene, as_json), max_skew)
     if not scene.applied:
         raise NotFound(
             f"Organization not found: {organization}", where=scene.main_url, hint=f"nothing was applied yet: {_NEXT}"
@@ -41,9 +47,24 @@ def command(organization: str | None, as_json: bool) -> None:
         print_json(found.document())
     else:
         _one(found)
+    return _gate([found], max_skew)
 
 
-def _all(scene: Scene, as_json: bool) -> None:
+def _gate(found: list[Home], max_skew: int | None) -> int:
+    """3 when something is further behind than allowed; each is named on stderr."""
+    from tenantplan.rendering.safe import terminal
+
+    if max_skew is None:
+        return 0
+    late = [item for item in found if item.reachable is not None and (item.behind is None or item.behind > max_skew)]
+    for item in late:
+        behind = "its revision is not known" if item.behind is None else f"{item.behind} revisions behind"
+        why = f"cannot be reached: {item.reason}" if not item.reachable else behind
+        click.echo(terminal(f"{item.kind}/{item.name}: {why}; --max-skew allows {max_skew}"), err=True)
+    return 3 if late else 0
+
+
+def _all(scene: Scene, as_json: bool) -> list[Home]:
     from tenantplan.inspection import homes
     from tenantplan.inspection import scene as inspection
 
@@ -51,7 +72,7 @@ def _all(scene: Scene, as_json: bool) -> None:
     now = inspection.activity(scene)
     if as_json:
         print_json(_document(scene, found, now))
-        return
+        return found
     from tenantplan.rendering.safe import terminal
     from tenantplan.rendering.text import table
 
@@ -60,14 +81,25 @@ def _all(scene: Scene, as_json: bool) -> None:
     if not scene.applied:
         click.echo(f"\nNothing applied yet: {_NEXT}.")
         _activity(now)
-        return
+        return found
     click.echo()
     headers = ("NAME", "STATE", "MODE", "DATABASE", "REVISION", "BEHIND", "REACHABLE")
     lines = [_line(item) for item in found]
     click.echo(table(headers, lines, color=color()), nl=False)
     _servers(scene)
     click.echo()
+    _revisions(found)
     _activity(now)
+    return found
+
+
+def _revisions(found: list[Home]) -> None:
+    """How many databases are at each revision; those in shared mode count as one."""
+    places = {(item.server, item.database): str(item.revision) for item in found if item.reachable}
+    counts = Counter(places.values())
+    if counts:
+        listed = ", ".join(f"{revision}: {count}" for revision, count in counts.most_common())
+        click.echo(f"Databases by revision: {listed}.")
 
 
 def _line(item: Home) -> tuple[object, ...]:
