@@ -139,6 +139,7 @@ def test_what_the_application_made_is_not_deleted(lived_in: Fleet, adopt: bool) 
     )
     lived_in.document("Webhook", "hook", WEBHOOK[:-1] + ", state: deleted }", adopt=adopt)
     assert lived_in.operations() == []
+    assert notes(lived_in) == {"user/eve@x.example", "project/shop", "webhook/hook"}
     lived_in.apply()
     assert theirs(lived_in) == before
 

@@ -77,3 +77,32 @@ def test_sql_of_a_part_and_of_the_other_trees(fleet: Fleet) -> None:
     assert "CREATE SCHEMA tenantplan" in fleet.run("migrations", "sql", "--tree", "main").out
     assert "nothing to do" in fleet.run("migrations", "sql", "--from", "head").out
     assert "has no revision 12345" in fleet.run("migrations", "sql", "--to", "12345", code=1).err
+
+
+def test_a_new_revision_follows_the_head(fleet: Fleet) -> None:
+    """D8: it is empty, applies as it is, and what is filled in reaches every database."""
+    _own_tree(fleet)
+    fleet.organization("msf", "database: { mode: dedicated }")
+    fleet.apply()
+    said = fleet.run("migrations", "new", "donors get a nickname: 'x'").out
+    (made,) = (fleet.root / "mig" / "versions").glob("*donors_get_a_nickname*.py")
+    assert str(made) in said and f"after {HEAD}" in said
+    assert f"down_revision = '{HEAD}'" in made.read_text()
+    text = made.read_text().replace("    pass", "    op.execute('ALTER TABLE donors ADD COLUMN nickname text')", 1)
+    made.write_text(text.replace("    pass", "    op.execute('ALTER TABLE donors DROP COLUMN nickname')", 1))
+    assert "ADD COLUMN nickname text" in fleet.run("migrations", "sql", "--from", HEAD).out
+    fleet.apply()
+    assert fleet.rows("SELECT nickname FROM donors", database=fleet.database("msf")) == []
+    fleet.converged()
+
+
+@pytest.mark.parametrize("message", ["", "two\nlines", 'the end """', "back \\", "x" * 201])
+def test_what_is_no_message_is_refused(fleet: Fleet, message: str) -> None:
+    _own_tree(fleet)
+    before = sorted((fleet.root / "mig" / "versions").iterdir())
+    assert "that is no message" in fleet.run("migrations", "new", message, code=1).err
+    assert sorted((fleet.root / "mig" / "versions").iterdir()) == before
+
+
+def test_the_main_tree_of_the_package_gets_no_revision(fleet: Fleet) -> None:
+    assert "tenantplan's own" in fleet.run("migrations", "new", "more", "--tree", "main", code=1).err

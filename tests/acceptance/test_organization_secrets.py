@@ -190,12 +190,19 @@ def test_a_saved_plan_is_for_the_value_it_was_made_with(applied: Fleet) -> None:
     assert opened(applied)["acme", "session"] == "session-7f3a9c2e51b8"
 
 
-@pytest.mark.parametrize(("value", "said"), [(None, "SESSION is not set"), ("", "is empty")])
-def test_a_missing_or_empty_value_is_a_blocker(applied: Fleet, value: str | None, said: str) -> None:
+def test_a_value_that_is_not_at_hand(applied: Fleet) -> None:
+    """What is stored stays as it is; what is not has to be there, and what is there cannot be empty."""
+    before = opened(applied)
     del applied.env["SESSION"]
-    applied.env |= {} if value is None else {"SESSION": value}
-    assert set(blockers(applied)) == {ADDRESS}
-    assert said in blockers(applied)[ADDRESS]
+    applied.converged()
+    assert opened(applied) == before
+    declare(applied, name="other")
+    assert set(blockers(applied)) == {"organization/other/secret/session"}
+    assert "SESSION is not set" in blockers(applied)["organization/other/secret/session"]
+    applied.apply(code=3)
+    applied.remove("Organization", "other")
+    applied.env["SESSION"] = ""
+    assert set(blockers(applied)) == {ADDRESS} and "is empty" in blockers(applied)[ADDRESS]
     applied.apply(code=3)
 
 

@@ -1,4 +1,4 @@
-"""`tenantplan migrations status|sql`."""
+"""`tenantplan migrations status|sql|new`."""
 
 from __future__ import annotations
 
@@ -54,6 +54,28 @@ def _show(tree: TreeStatus) -> None:
     for edit in tree.edited:
         click.echo(f"  ! {terminal(edit)}")
     click.echo()
+
+
+@command.command("new")
+@click.argument("message")
+@click.option("--tree", type=click.Choice(TREES[:2]), default="tenant", show_default=True, help="Which tree.")
+def new(message: str, tree: str) -> None:
+    """Write an empty revision after the head, ready to be filled in. Needs no database."""
+    from tenantplan.errors import UsageError
+    from tenantplan.fleet.expected import load_trees
+    from tenantplan.migration.new import new_revision
+
+    fleet = settings()
+    if tree == "main" and fleet.spec.migrations.main is None:
+        raise UsageError(
+            "the main tree is tenantplan's own",
+            hint="copy it and name the copy under migrations.main, if it is to grow",
+        )
+    graph = load_trees(fleet).of(tree)
+    path = new_revision(graph, message)
+    click.echo(
+        f"{path} after {graph.head or 'base'}. Fill it in, then: tenantplan migrations sql --from {graph.head or 'base'}"
+    )
 
 
 @command.command("sql")
