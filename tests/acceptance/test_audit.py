@@ -154,3 +154,34 @@ def test_a_long_log_is_read_in_batches(applied: Fleet) -> None:
     assert found["entries"] == newest.entry.sequence + 20_000
     assert peak < 30_000_000
     assert time.monotonic() - started < 60
+
+
+def test_the_log_is_searched_by_whom_it_is_about_and_when(fleet: Fleet) -> None:
+    """E8: user, organization, team, project, action and time."""
+    fleet.organization("msf")
+    fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN }")
+    fleet.document("Team", "field", "{ organization: msf, displayName: F, members: [ { user: anna@x.example } ] }")
+    site = "{ organization: msf, displayName: Site, team: field, transforms: [ { name: small, width: 1 } ] }"
+    fleet.document("Project", "site", site)
+    fleet.document("Project", "site-two", "{ organization: msf, displayName: Two }")
+    fleet.apply()
+    everything = fleet.run("audit", "list", "--limit", "1000", "--json").json
+
+    def found(*arguments: str) -> set[str]:
+        return {entry["address"] for entry in fleet.run("audit", "list", *arguments, "--json").json}
+
+    assert found("--team", "field") == {"team/field", "team/field/member/anna@x.example"}
+    assert found("--project", "site") == {"project/site", "project/site/transform/small"}
+    assert found("--user", "anna@x.example") == {"user/anna@x.example"}
+    actor = everything[0]["actor"]
+    assert len(fleet.run("audit", "list", "--limit", "1000", "--user", actor.upper()[:9], "--json").json) == len(
+        everything
+    )
+    assert {"team/field", "project/site", "organization/msf"} <= found("--organization", "msf", "--limit", "100")
+    assert "user/anna@x.example" not in found("--organization", "msf", "--limit", "100")
+    middle = sorted(entry["at"] for entry in everything)[len(everything) // 2][:19]
+    since, until = (found("--limit", "1000", name, middle) for name in ("--since", "--until"))
+    assert since | until == {entry["address"] for entry in everything}
+    assert found("--until", "2026-01-01") == found("--since", "2099-01-01") == set()
+    assert "exclude each other" in fleet.run("audit", "list", "--team", "a", "--project", "b", code=1).err
+    assert "No entry fits." in fleet.run("audit", "list", "--project", "sit").out
