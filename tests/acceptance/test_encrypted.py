@@ -365,6 +365,21 @@ def test_a_missing_key_is_one_clear_blocker(sealed: Fleet) -> None:  # C6
     assert "tenantplan credentials key" in rekeyed.err
 
 
+def test_without_the_key_only_a_new_value_is_in_the_way(sealed: Fleet) -> None:  # C6
+    """Whoever reviews a plan need not hold the key, nor the values: what is stored is as good as unchanged then."""
+    del sealed.env["CREDENTIALS_ENCRYPTION_KEY"]
+    assert [b for b in sealed.plan()["blockers"] if b["rule"] == "secret"] == []
+    values_of = dict(sealed.env)
+    sealed.env["ACME_KEY"] += " and newer"
+    blocked = {b["message"].partition(":")[0] for b in sealed.plan()["blockers"] if b["rule"] == "secret"}
+    assert blocked == {"is to be stored encrypted, and there is no key"}
+    sealed.env.clear()
+    sealed.env.update({name: value for name, value in values_of.items() if name != "ACME_KEY"})
+    plan = sealed.plan()
+    assert plan["operations"] == [] and [b for b in plan["blockers"] if b["rule"] == "secret"] == []
+    assert any(n["rule"] == "secret-unseen" and "ACME_KEY is not set" in n["message"] for n in plan["notes"])
+
+
 def _key(data: bytes) -> str:
     return "base64:" + base64.b64encode(data).decode()
 

@@ -44,9 +44,9 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
         for name, secret in secrets_of(resource).items():
             how = _judge(resource, name, desired.tables)
             known[name], missing, unfit = _known(secret, key, settings.root, how)
-            if how.encrypted and vault is None and not unfit:
-                missing = _NO_KEY
             had = stored.get(name)
+            if how.encrypted and vault is None and not (unfit or missing) and known[name] != had:
+                unfit = _NO_KEY  # a new value, and nothing to encrypt it with
             if missing and not unfit and had is not None and had.keyed not in (None, CHANGED_OUTSIDE):
                 known[name] = Secret(secret.reference, had.keyed)
                 findings.notes.append(
