@@ -147,7 +147,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--json", type=Path)
     chosen = options.parse_args()
-    root = open_root()
+    root = open_root(Path(tempfile.gettempdir()))  # a disk: what durability costs is part of the figures
     try:
         server = TestServer(18, DURABLE)
         with tempfile.TemporaryDirectory() as folder:

@@ -205,9 +205,12 @@ def _base() -> Path:
     return memory if roomy else Path(tempfile.gettempdir())
 
 
-def open_root() -> str:
-    """Make the folder that this run's servers live in, name it to the workers, and end what dead runs have left."""
-    base = _base()
+def open_root(base: Path | None = None) -> str:
+    """Make the folder that this run's servers live in, name it to the workers, and end what dead runs have left.
+
+    `base` is where it is made: for the tests in memory, if there is room.
+    """
+    base = base or _base()
     for old in base.glob("tenantplan-test-*-*"):
         pid = old.name.split("-")[2]
         if pid.isdigit() and not _alive(int(pid)) and old.stat().st_uid == os.geteuid():
