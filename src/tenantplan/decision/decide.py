@@ -53,8 +53,8 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     wanted = replace(comparison.desired, tables=tables)
     desired, known = without_held_out(wanted, live)
     desired, unfit = _filled_in(desired, known, live, settings)
-    grace = timedelta(days=settings.spec.guard.grace_days)
-    difference = diff(desired, known, now=datetime.now(UTC), grace=grace)
+    now, grace = datetime.now(UTC), timedelta(days=settings.spec.guard.grace_days)
+    difference = diff(desired, known, now=now, grace=grace)
     migrations, stuck = expected.migrations_for(desired.state, known, comparison.trees)
     changes = [c for c in difference.changes if c.address not in stuck]
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
@@ -63,7 +63,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     made = _plan(comparison, difference, operations, live.unreachable + not_planned(wanted, desired, live))
     made = replace(
         made,
-        notes=difference.aside + tuple(unfit.notes) + notes(desired.state, known, datetime.now(UTC)),
+        notes=difference.aside + tuple(unfit.notes) + notes(desired.state, known, now),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
     )

@@ -8,7 +8,7 @@ from tenantplan.fleet.survey import Survey
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Package, Ref, Resource, Row, State
+from tenantplan.model.resource import Package, Resource, Row, State
 from tenantplan.model.rowtype import Tables
 
 
@@ -24,9 +24,8 @@ def without_held_out(desired: Desired, live: Survey) -> tuple[Desired, State]:
     def kept(address: str, resource: Resource) -> bool:
         if isinstance(resource, Row):
             return not {address, addresses.document(address)} & held
-        if isinstance(resource, Package):
-            return resource.holder not in held
-        return addresses.owner(address, resource) not in held and resource.server not in lost_servers
+        lost = not isinstance(resource, Package) and resource.server in lost_servers
+        return addresses.owner(address, resource) not in held and not lost
 
     state = {a: r for a, r in desired.state.items() if kept(a, r)}
     deleted = frozenset(a for a in desired.deleted if addresses.document(a) not in held)
@@ -44,9 +43,10 @@ def _along(state: State, tables: Tables, held: set[str]) -> set[str]:
     """Rows that belong to what is held out, at any distance."""
     belonging: dict[str, list[str]] = {}
     for address, row in state.items():
-        for column, value in row.values.items() if isinstance(row, Row) else ():
-            if isinstance(value, Ref) and isinstance(row, Row) and column not in tables[row.table].uses:
-                belonging.setdefault(value.address, []).append(address)
+        if isinstance(row, Row):
+            for column, referred in row.references.items():
+                if column not in tables[row.table].uses:
+                    belonging.setdefault(referred, []).append(address)
     found: set[str] = set()
     stack = list(held)
     while stack:

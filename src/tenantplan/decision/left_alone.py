@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Row
+from tenantplan.model.resource import Resource, Row
 
 
 def left_alone(aside: Collection[str], operations: Iterable[Operation], desired: Desired) -> dict[str, Row]:
@@ -25,7 +25,7 @@ def left_alone(aside: Collection[str], operations: Iterable[Operation], desired:
     return dict(sorted(found.items()))
 
 
-def _needs(address: str, resource: object) -> Iterable[str]:
-    values = resource.values.values() if isinstance(resource, Row) else ()
+def _needs(address: str, resource: Resource | None) -> Iterable[str]:
     above = addresses.document(address)
-    return [*([above] if above != address else []), *(value.address for value in values if isinstance(value, Ref))]
+    referred = resource.references.values() if isinstance(resource, Row) else ()
+    return [*([above] if above != address else []), *referred]

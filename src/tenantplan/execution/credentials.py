@@ -20,8 +20,6 @@ from tenantplan.secrets.judge import judge
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
 
-TYPES = ("bcrypt", "sha256", "encrypted")
-
 
 def stored(run: Run, rowtype: RowType, row_id: str | None, column: str, secret: Secret | None) -> dict[str, Any]:
     """Column -> what is stored for a secret. SettingsError when its value is missing or unfit, or there is no key to encrypt it."""

@@ -13,7 +13,7 @@ from tenantplan.execution.context import Run
 from tenantplan.execution.values import Stale, bound, placeholder
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Ref, Row
-from tenantplan.model.rowtype import RowType
+from tenantplan.model.rowtype import SECRET_TYPES, RowType
 from tenantplan.postgres.columns import normal, selected
 from tenantplan.postgres.connect import Connection
 
@@ -87,7 +87,7 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
 
 def _check(run: Run, connection: Connection, operation: Operation, rowtype: RowType, seen: Mapping[str, Any]) -> None:
     """Locks the row and compares it with what the plan saw, by the same reading; secrets were compared before the first write."""
-    names = [name for name in seen if rowtype.columns[name] not in credentials.TYPES]
+    names = [name for name in seen if rowtype.columns[name] not in SECRET_TYPES]
     what = [selected(rowtype, name) for name in names] or [sql.SQL("1")]
     statement = _statement("SELECT {what} FROM {table} WHERE {which} FOR UPDATE", rowtype, run, operation, what)
     row = connection.execute(statement, [_id(run, operation)]).fetchone()
@@ -167,7 +167,7 @@ def _columns(
     columns: list[str] = []
     listed: list[Any] = []
     for name, value in values.items():
-        if rowtype.columns[name] in credentials.TYPES:
+        if rowtype.columns[name] in SECRET_TYPES:
             for column, stored in credentials.stored(run, rowtype, identifier, name, value).items():
                 columns.append(column)
                 listed.append(stored)

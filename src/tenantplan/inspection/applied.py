@@ -34,10 +34,10 @@ class Applied:
         named = {t.kind: t for t in BUILTIN.values() if not t.parent and t.identity == (t.name,)}
         found: State = {}
         for resource in self.state.values():
-            for value in resource.values.values() if isinstance(resource, Row) else ():
-                kind, _, name = value.address.partition("/") if isinstance(value, Ref) else ("", "", "")
-                if kind in named and value.address not in self.state and "/" not in name:
-                    found[value.address] = Row(named[kind].table, {named[kind].name: name})
+            for referred in resource.references.values() if isinstance(resource, Row) else ():
+                kind, _, name = referred.partition("/")
+                if kind in named and referred not in self.state and "/" not in name:
+                    found[referred] = Row(named[kind].table, {named[kind].name: name})
         return found
 
     @property

@@ -9,16 +9,15 @@ from typing import Any
 from psycopg import sql
 
 from tenantplan.model.resource import Ref, Row, Secret, State
-from tenantplan.model.rowtype import RowType, Tables
+from tenantplan.model.rowtype import SECRET_TYPES, RowType, Tables
 from tenantplan.postgres.columns import normal, selected, timestamp
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import key_of
 from tenantplan.secrets.keyed import keyed_hash
 
 CHANGED_OUTSIDE = "changed outside tenantplan"
-_SECRETS = ("bcrypt", "sha256", "encrypted")
+_Key = tuple[str, str]  # table and row id
 # (relation, row id, column) -> keyed hashes of the value and of what is stored
-_Key = tuple[str, str]
 Credentials = Mapping[tuple[str, str, str], tuple[str, str]]
 
 
@@ -61,15 +60,17 @@ def read_rows(
     """Rows by address, and the ids of rows by address. A table that is not there yet, or lacks a column, is read as it is."""
     present = [t for t in wanted.tables.values() if ".".join(t.relation) in columns]
     raws = {raw.key: raw for t in present for raw in _managed(connection, t, columns, wanted.fleet)}
-    ids = {address: row_id for (_, row_id), address in _addresses(raws, {}).items()}
+    names = _addresses(raws, {})
+    ids = {address: row_id for (_, row_id), address in names.items()}
     ours = frozenset(raws)
     found: dict[_Key, str] = {}
     for rowtype, rows in _by_type(wanted, present):
         for raw, address in list(_same_keys(connection, rowtype, columns, rows, ids)):
             if raw.key not in ours or not (raw.parent_key is None or raw.parent_key in ours):
                 raws[raw.key], found[raw.key], ids[address] = raw, address, raw.id
-    names = _addresses(raws, found)
-    ids = {address: row_id for (_, row_id), address in names.items()}
+    if found:  # what is nested in them is named by them now
+        names = _addresses(raws, found)
+        ids = {address: row_id for (_, row_id), address in names.items()}
     credentials = _credentials(connection) if "tenantplan.credentials" in columns else {}
     return {names[at]: _row(raw, names, wanted, key, credentials) for at, raw in raws.items()}, ids
 
@@ -174,7 +175,7 @@ def _row(raw: _Raw, names: Mapping[_Key, str], wanted: Wanted, key: str | None, 
         value = raw.values.get(name)
         if column_type == "ref" and value:
             value = Ref(names.get((rowtype.refs[name], value), value))
-        elif column_type in _SECRETS:
+        elif column_type in SECRET_TYPES:
             value = _secret(raw, name, key, credentials, wanted.keys)
         if name in raw.values and name not in rowtype.once:
             values[name] = value

@@ -17,7 +17,7 @@ from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
 from tenantplan.model.encode import canonical, digest, from_json, to_json
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Row
+from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import RowType
 
 FORMAT_VERSION = "1.0"
@@ -148,8 +148,8 @@ class Plan:
 
 def _goes_along(operation: Operation, deleted: set[str]) -> bool:
     """Whether what is deleted is nested in, or about, something that is deleted as well."""
-    values = getattr(operation.before, "values", {}).values()
-    return any(isinstance(value, Ref) and value.address in deleted for value in values)
+    before = operation.before
+    return isinstance(before, Row) and not deleted.isdisjoint(before.references.values())
 
 
 def parse(data: bytes, where: str) -> Plan:

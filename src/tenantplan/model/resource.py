@@ -51,6 +51,11 @@ class Row:
     manager: str | None = field(default=None, compare=False)
     retired_at: str | None = field(default=None, compare=False)
 
+    @property
+    def references(self) -> dict[str, str]:
+        """Column -> address of the row it refers to."""
+        return {column: value.address for column, value in self.values.items() if isinstance(value, Ref)}
+
 
 @dataclass(frozen=True, slots=True)
 class Role:

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+SECRET_TYPES = ("bcrypt", "sha256", "encrypted")
 # text, bool, int, json (jsonb), timestamp (timestamptz, ISO 8601 in UTC), ref (another row's id), list (array of text
 # or of an enum, sorted), and secrets by reference: bcrypt (text hash, with a column `password_fingerprint`), sha256
 # (hex digest, for keys that are random themselves), encrypted (bytea, see secrets/box.py)
-COLUMN_TYPES = ("text", "bool", "int", "json", "timestamp", "ref", "list", "bcrypt", "sha256", "encrypted")
+COLUMN_TYPES = ("text", "bool", "int", "json", "timestamp", "ref", "list", *SECRET_TYPES)
 
 
 @dataclass(frozen=True)

@@ -228,9 +228,9 @@ def _referring(live: State, tables: Tables) -> dict[str, list[tuple[str, Row]]]:
     found: dict[str, list[tuple[str, Row]]] = {}
     for address, resource in live.items():
         if isinstance(resource, Row) and resource.managed:
-            for column, value in resource.values.items():
-                if isinstance(value, Ref) and column not in tables[resource.table].uses:
-                    found.setdefault(value.address, []).append((address, resource))
+            for column, referred in resource.references.items():
+                if column not in tables[resource.table].uses:
+                    found.setdefault(referred, []).append((address, resource))
     return found
 
 

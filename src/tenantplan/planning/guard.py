@@ -9,7 +9,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Database, Ref, Row, State
+from tenantplan.model.resource import Database, Row, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.lower import moves
 
@@ -52,15 +52,15 @@ def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> 
         if not isinstance(row, Row) or not row.managed or _goes(address, live, deleted):
             continue
         rowtype = tables[row.table]
-        for column, value in becoming.get(address, row).values.items():
-            if isinstance(value, Ref) and value.address in deleted:
+        for column, referred in becoming.get(address, row).references.items():
+            if referred in deleted:
                 if column in rowtype.uses:
                     message = f"is still used by {address}: let that name another, or delete it too"
                 elif rowtype.retired:
                     message = f"still has {address}: say state: deleted there, too"
                 else:
                     continue
-                found.append(Finding(value.address, "dependents", message))
+                found.append(Finding(referred, "dependents", message))
     return found
 
 

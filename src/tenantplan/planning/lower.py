@@ -282,5 +282,6 @@ def _needs_before_delete(
 
 def _references(resource: Resource | None, without: Iterable[str] = ()) -> list[str]:
     """Addresses of the rows that a row refers to, by other columns than those."""
-    values = resource.values.items() if isinstance(resource, Row) else ()
-    return [value.address for column, value in values if isinstance(value, Ref) and column not in without]
+    if not isinstance(resource, Row):
+        return []
+    return [address for column, address in resource.references.items() if column not in without]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tenantplan.model.resource import Ref, Row, Secret
+from tenantplan.model.rowtype import SECRET_TYPES
 from tenantplan.rendering.parts import Field, clipped
 from tenantplan.rendering.safe import mask_url
 from tenantplan.tables import BUILTIN
@@ -119,7 +120,7 @@ def _path(keys: list[Any]) -> str:
 
 
 def _secret(table: str, column: str) -> bool:
-    return table in BUILTIN and BUILTIN[table].columns.get(column) in ("bcrypt", "sha256", "encrypted")
+    return table in BUILTIN and BUILTIN[table].columns.get(column) in SECRET_TYPES
 
 
 def _reference(reference: str | None) -> str:

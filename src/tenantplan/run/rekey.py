@@ -25,6 +25,7 @@ from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import Place, Refused, Vault, key_of
 from tenantplan.secrets.keyed import keyed_hash
+from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
 
@@ -44,7 +45,7 @@ def rekey(settings: Settings) -> Rekeyed:
     Locked while an apply is at work; NotFound before the first; SettingsError without a key.
     """
     connector = Connector(fleet_servers(settings).usable, settings.spec.max_connections)
-    vault = the_vault(act(settings, connector).vault)
+    vault = the_vault(fleet_vault(settings))
     _refuse_nothing(connector, settings.spec.main.database)
     with connector.connect(MAIN, settings.spec.main.database) as control:
         lock.acquire(control)
