@@ -1,11 +1,45 @@
-"""A fleet of mixed kinds, as many resources as asked for: what the plan of a large control plane is measured with."""
+"""Fleets of mixed kinds, as many resources as asked for: what the plan of a large control plane is measured with."""
 
 from __future__ import annotations
 
+import sys
+
 from acceptance.harness import Fleet
+from ground import Ground
+from measure import median, say, timed
+from report import Beside, Figure
 
 _UNIT = 21  # resources of one unit below
 _PER_FILE = 50
+_LARGEST = 20_000  # resources; the limits below are for as many
+_SECONDS, _MEMORY = 3.0, 400  # MB
+_RUNS = 3
+_PARSE = (
+    "import yaml, pathlib\n"
+    "for path in sorted(pathlib.Path('tenants').glob('*.yaml')):\n"
+    "    list(yaml.load_all(path.read_text(), yaml.CSafeLoader))"
+)
+
+
+def measure(ground: Ground) -> list[Figure]:
+    """Plans without changes, each beside PyYAML's C loader reading the same files."""
+    return [_planned(ground, wanted) for wanted in ground.sizes.mixed]
+
+
+def _planned(ground: Ground, wanted: int) -> Figure:
+    say(f"plan of {wanted} resources of mixed kinds")
+    fleet = Fleet(ground.folder / f"mixed-{wanted}", ground.server)
+    resources = declare(fleet, wanted)
+    ground.command(fleet, "apply", "--auto-approve")
+    runs = min(_RUNS, ground.sizes.runs)
+    took = median(lambda: ground.command(fleet, "plan", "--detailed-exitcode"), runs)
+    parse = [sys.executable, "-c", _PARSE]
+    parsed = median(lambda: timed(parse, ground.environment(fleet), fleet.root), runs)
+    beside = Beside(f"yaml.CSafeLoader reading the same files, {parsed.megabytes:.0f} MB", parsed.seconds)
+    note = f"{took.seconds / resources * 1e6:.0f} µs a resource"
+    work = f"plan without changes, {resources} resources of mixed kinds"
+    limit = _SECONDS if wanted == _LARGEST else None
+    return Figure(work, took, (beside,), seconds=limit, megabytes=_MEMORY, note=note)
 
 
 def declare(fleet: Fleet, resources: int) -> int:

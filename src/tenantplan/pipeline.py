@@ -7,8 +7,10 @@ from collections.abc import Callable
 from tenantplan.decision.decide import Comparison, decide
 from tenantplan.errors import Blocked
 from tenantplan.fleet import expected
+from tenantplan.fleet.placed import placed
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.fleet.survey import question, survey
+from tenantplan.fleet.trees import load_trees
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.planning import guard
@@ -23,11 +25,12 @@ def plan(settings: Settings, selection: Selection = EVERYTHING) -> Plan:
 
     Raises ManifestError, MigrationError or ConnectError; what stands in the way of applying is in the Plan.
     """
-    trees = expected.load_trees(settings)
-    desired = expected.complete(expected.declared(settings), settings, trees)
+    trees = load_trees(settings)
+    documents = expected.load_documents(settings)
+    desired = expected.complete(expected.declared(settings, documents, placed(settings, documents)), settings, trees)
     servers = fleet_servers(settings)
     connector = Connector(servers.usable, settings.spec.max_connections)
-    live = survey(settings, servers, connector, question(desired))
+    live = survey(settings, servers, connector, question(desired), trees.versions)
     return decide(Comparison(settings, trees, desired, live, selection), connector)
 
 

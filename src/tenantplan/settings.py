@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.documents.reference import Reference
 from tenantplan.documents.spec import Spec
+from tenantplan.documents.window import FreezeSpec, WindowSpec
 from tenantplan.errors import ManifestError, SettingsError
+from tenantplan.model.window import Rules
 
 FLEET_FILE = "tenantplan.yaml"
 DEFAULT_URL = "env:TENANTPLAN_MAIN_URL"
@@ -41,6 +44,10 @@ class ServerSpec(Spec):
     max_connections: int = Field(16, ge=3, le=1000, description="Most connections tenantplan opens to it at once.")
     sslmode: SslMode | None = Field(None, description="Overrides the connection string's sslmode.")
     sslrootcert: str | None = Field(None, description="CA file, relative to the fleet file.")
+    weight: int = Field(1, ge=0, description="Share of new databases that name no server; 0: it keeps those it has.")
+    tags: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict, description="What databases can ask for: `server: { tags: { region: eu } }`."
+    )
 
 
 class NamingSpec(Spec):
@@ -77,6 +84,23 @@ class RolloutSpec(Spec):
     batch: int = Field(50, ge=1, description="Organizations in a wave after the canary.")
     parallelism: int = Field(8, ge=1, le=64, description="Organizations worked on at once.")
     max_failures: int = Field(0, ge=0, description="Failed organizations after which no new one is started.")
+    on_failure: Literal["stop", "continue", "rollback"] = Field(
+        "stop",
+        description="After maxFailures failed: stop, go on with all others, or take back the migrations of this run.",
+    )
+    pause_seconds: int = Field(0, ge=0, le=86400, description="Pause between two waves.")
+    health: str | None = Field(
+        None,
+        max_length=10000,
+        description="SQL that must return no row, asked of each database that a wave migrated, after the pause.",
+    )
+    lock_timeout_seconds: float = Field(
+        2, gt=0, le=600, description="How long a migration waits for a table lock before it steps back and tries again."
+    )
+    statement_timeout_seconds: int = Field(900, ge=1, le=86400, description="The longest that one statement may take.")
+    windows: list[WindowSpec] = Field(
+        default_factory=list, description="When risky and destructive changes may be made; none: always."
+    )
 
 
 class PackagesSpec(Spec):
@@ -113,6 +137,7 @@ class FleetSpec(Spec):
     manifests: list[str] = Field(default_factory=lambda: ["tenants"], min_length=1, description="Files and folders.")
     guard: GuardSpec = GuardSpec()
     rollout: RolloutSpec = RolloutSpec()
+    freeze: FreezeSpec | None = Field(None, description="A time in which nothing changes.")
     packages: PackagesSpec = PackagesSpec()
     credentials: CredentialsSpec = CredentialsSpec()
     resource_tables: list[Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*\.)?([a-z_][a-z0-9_]*|\*)$")]] = Field(
@@ -140,6 +165,12 @@ class Settings:
     def state_folder(self) -> Path:
         """Where the embedded server keeps its data."""
         return self.root / ".tenantplan"
+
+    @property
+    def rules(self) -> Rules:
+        """When the fleet may be changed."""
+        windows = tuple(spec.window for spec in self.spec.rollout.windows)
+        return Rules(windows, self.spec.freeze.freeze if self.spec.freeze else None)
 
     def url_reference(self, server: str) -> str:
         """The reference of a server's connection string; a server without one is the main database's."""
@@ -203,6 +234,9 @@ def load(path: Path) -> Settings:
         raise ManifestError(
             [f"{place}: servers.primary has a url; primary is the main server: set spec.main.url instead"]
         )
+    if "auto" in spec.servers:
+        place = documents[0].at("spec", "servers", "auto")
+        raise ManifestError([f"{place}: a server cannot be called auto: `server: auto` means any of them"])
     prefix = spec.naming.database_prefix or os.environ.get("ORG_DB_PREFIX") or DEFAULT_PREFIX
     return Settings(fleet=documents[0].name, root=path.parent, spec=spec, prefix=_checked_prefix(prefix))
 

@@ -19,14 +19,16 @@ class TenantTree:
     folder: Path
     head: str
 
-    def add(self, revision: str, body: str, *, down: str | None = None) -> Path:
-        """A revision after the head, or after `down`; `body` is that of upgrade()."""
+    def add(
+        self, revision: str, body: str, *, down: str | None = None, back: str = "raise NotImplementedError"
+    ) -> Path:
+        """A revision after the head, or after `down`; `body` is that of upgrade(), `back` that of downgrade()."""
         path = self.folder / "versions" / f"{revision}.py"
         path.write_text(
             f'"""step {revision}"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
             f"revision = {revision!r}\ndown_revision = {down or self.head!r}\n\n\n"
             f"def upgrade():\n{textwrap.indent(textwrap.dedent(body).strip(), '    ')}\n\n\n"
-            "def downgrade():\n    raise NotImplementedError\n\n\n_used = sa, op\n",
+            f"def downgrade():\n{textwrap.indent(textwrap.dedent(back).strip(), '    ')}\n\n\n_used = sa, op\n",
             encoding="utf-8",
         )
         if down is None:

@@ -192,7 +192,7 @@ def test_a_schema_changed_by_hand_is_named_object_by_object_even_alone(applied: 
     assert "table public.extra" in names
     assert "table public.analytics_events" in names
     assert any("PUBLIC" in name for name in names)
-    assert found[f"schema/primary/{database}", "table public.analytics_events"] == ("as the migrations make it", "")
+    assert found[f"schema/primary/{database}", "table public.analytics_events"] == ("there", "")
 
 
 def test_the_odd_one_among_databases_at_one_revision_without_a_template(applied: Fleet) -> None:

@@ -343,16 +343,17 @@ def test_defaults(db: Connection) -> None:  # A3, A4, A8, E2, E5, E6
 def test_back_and_forth_with_rows_in_older_tables(scratch: Connection, revision: Revision) -> None:  # D8
     """A revision's downgrade leaves what its predecessor made; its upgrade makes what it made the first time."""
     assert revision.down
-    run(scratch, compile_path(MAIN, None, revision.down))
+    (down,) = revision.down
+    run(scratch, compile_path(MAIN, None, down))
     before = objects(scratch)
     organization = insert(scratch, "organizations", slug="acme")
     insert(scratch, "users", email="a@x.example", role="CLIENT_EDITOR", organization_id=organization)
-    run(scratch, compile_path(MAIN, revision.down, revision.id))
+    run(scratch, compile_path(MAIN, down, revision.id))
     upgraded = objects(scratch)
     assert differences(before, upgraded) != []
-    run(scratch, downgrade_path(MAIN, revision.id, revision.down))
+    run(scratch, downgrade_path(MAIN, revision.id, down))
     assert differences(before, objects(scratch)) == []
-    run(scratch, compile_path(MAIN, revision.down, revision.id))
+    run(scratch, compile_path(MAIN, down, revision.id))
     assert differences(upgraded, objects(scratch)) == []
     assert scratch.execute("SELECT slug FROM organizations").fetchall() == [("acme",)]
     assert scratch.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision.id,)]

@@ -117,7 +117,7 @@ def _show(chosen: Plan, report: Report) -> None:
 
 
 def _exit_code(chosen: Plan, report: Report) -> int:
-    if report.count("failed", "skipped"):
+    if report.stopped or report.count("failed", "skipped"):
         return AppliedInPart.exit_code
     if report.count("stale"):
         return 4

@@ -10,7 +10,7 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 
 if TYPE_CHECKING:
     from tenantplan.inspection.revisions import TreeStatus
-    from tenantplan.migration.graph import Graph, Revision
+    from tenantplan.migration.graph import Graph
 
 TREES = ("main", "tenant", "shared")
 
@@ -62,7 +62,7 @@ def _show(tree: TreeStatus) -> None:
 def new(message: str, tree: str) -> None:
     """Write an empty revision after the head, ready to be filled in. Needs no database."""
     from tenantplan.errors import UsageError
-    from tenantplan.fleet.expected import load_trees
+    from tenantplan.fleet.trees import load_trees
     from tenantplan.migration.new import new_revision
 
     fleet = settings()
@@ -98,7 +98,7 @@ def new(message: str, tree: str) -> None:
 @json_option
 def sql(tree: str, start: str, end: str, as_json: bool) -> None:
     """Print the SQL between two revisions, as apply runs it: one transaction. Needs no database."""
-    from tenantplan.fleet.expected import load_trees
+    from tenantplan.fleet.trees import load_trees
 
     graph = load_trees(settings()).of(tree)
     first, last = _revision(graph, start), _revision(graph, end)
@@ -112,12 +112,19 @@ def sql(tree: str, start: str, end: str, as_json: bool) -> None:
     if not steps:
         click.echo("-- nothing to do")
         return
-    click.echo("BEGIN;\nSET LOCAL search_path = public, pg_temp;")
     for step in steps:
         click.echo(f"\n-- {step['direction']} {step['revision']}: {terminal(step['message'])}")
-        for statement in step["statements"]:
-            click.echo(statement + ("\n;" if "--" in statement.rsplit("\n", 1)[-1] else ";"))
-    click.echo("\nCOMMIT;")
+        for part in step["steps"]:
+            _print(part)
+
+
+def _print(part: dict[str, Any]) -> None:
+    """One step, as it runs: in a transaction, or without one."""
+    together = part["kind"] != "outside"
+    click.echo("BEGIN;\nSET LOCAL search_path = public, pg_temp;" if together else "SET search_path = public, pg_temp;")
+    for statement in part["statements"]:
+        click.echo(statement + ("\n;" if "--" in statement.rsplit("\n", 1)[-1] else ";"))
+    click.echo("COMMIT;" if together else "RESET search_path;")
 
 
 def _revision(graph: Graph, named: str) -> str | None:
@@ -134,26 +141,34 @@ def _revision(graph: Graph, named: str) -> str | None:
 
 
 def _steps(graph: Graph, tree: str, start: str | None, end: str | None) -> list[dict[str, Any]]:
-    """One step for each revision on the way, oldest first, or newest first on the way back."""
-    order = [None, *(revision.id for revision in graph.revisions)]
-    if order.index(end) >= order.index(start):
-        return [_step(graph, tree, revision, "upgrade") for revision in graph.path(start, end)] if end else []
-    back = graph.path(end, start)[::-1] if start else ()
-    return [_step(graph, tree, revision, "downgrade") for revision in back]
+    """One item for each revision on the way, oldest first, or newest first on the way back."""
+    from tenantplan.migration.compile import downgrade, upgrade
+
+    back = end is None or (start is not None and _is_behind(graph, end, start))
+    at = start
+    found = []
+    for revision in graph.path(end, start)[::-1] if back else graph.path(start, end):
+        after = graph.before(at, revision) if back else graph.after(at, revision)
+        compiled = (downgrade if back else upgrade)(graph, at, after, shared=tree == "shared")
+        found.append(
+            {
+                "revision": revision.id,
+                "direction": "downgrade" if back else "upgrade",
+                "message": revision.message,
+                "statements": [statement for part in compiled for statement in part.statements],
+                "steps": [part.document() for part in compiled],
+            }
+        )
+        at = after
+    return found
 
 
-def _step(graph: Graph, tree: str, revision: Revision, direction: str) -> dict[str, Any]:
-    from tenantplan.migration.compile import SHARED_VERSION_TABLE, compile_path, downgrade_path
+def _is_behind(graph: Graph, first: str, second: str) -> bool:
+    """Whether `first` is on the way from the base to `second`."""
+    from tenantplan.errors import MigrationError
 
-    shared = tree == "shared"
-    table = SHARED_VERSION_TABLE if shared else "alembic_version"
-    if direction == "upgrade":
-        statements = compile_path(graph, revision.down, revision.id, shared=shared, version_table=table)
-    else:
-        statements = downgrade_path(graph, revision.id, revision.down, shared=shared, version_table=table)
-    return {
-        "revision": revision.id,
-        "direction": direction,
-        "message": revision.message,
-        "statements": list(statements),
-    }
+    try:
+        graph.path(first, second)
+    except MigrationError:
+        return False
+    return True

@@ -52,7 +52,7 @@ def command(
         click.echo(text.plan(made, color=color(), verbose=verbose, grace_days=grace), nl=False, color=color())
         if out is not None:
             click.echo(f"Saved; apply exactly this: tenantplan apply {out}", err=True)
-    return 2 if detailed_exitcode and (made.unreachable or made.blockers or not made.empty) else 0
+    return 2 if detailed_exitcode and (made.unreachable or made.blockers or made.deferred or not made.empty) else 0
 
 
 def _write(path: Path, data: bytes) -> None:

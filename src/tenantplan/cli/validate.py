@@ -14,13 +14,15 @@ from tenantplan.cli.common import json_option, print_json, settings
 def command(as_json: bool) -> None:
     """Check the fleet file, every document and the migrations. Needs no database and no secret."""
     from tenantplan.fleet import expected
+    from tenantplan.fleet.trees import load_trees
 
     fleet = settings()
     documents = expected.load_documents(fleet)
     desired = expected.declared(fleet, documents)
-    trees = expected.load_trees(fleet)
-    trees.statements("tenant", None)
-    trees.statements("shared", None)
+    trees = load_trees(fleet)
+    trees.upgrade("tenant", None)
+    if trees.shares:
+        trees.upgrade("shared", None)
     kinds = Counter(document.kind for document in documents)
     if as_json:
         heads = {"main": trees.main.head, "tenant": trees.tenant.head}

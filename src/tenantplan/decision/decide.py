@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from tenantplan import __version__
+from tenantplan.decision.halfway import halfway
 from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
 from tenantplan.decision.left_alone import left_alone
@@ -14,10 +15,11 @@ from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected, provenance
-from tenantplan.fleet.expected import Trees
 from tenantplan.fleet.packages import with_packages
 from tenantplan.fleet.secrets import Findings, with_secrets
 from tenantplan.fleet.survey import Survey, missing_rights
+from tenantplan.fleet.trees import Trees, edited, migrations_for
+from tenantplan.model.deferral import Deferral
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
@@ -28,7 +30,8 @@ from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.notes import notes
 from tenantplan.planning.order import order
 from tenantplan.planning.select import Selection, select
-from tenantplan.planning.waves import assign_waves
+from tenantplan.planning.waves import Labels, assign_waves
+from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
@@ -55,17 +58,21 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     desired, unfit = _filled_in(desired, known, live, settings)
     now, grace = datetime.now(UTC), timedelta(days=settings.spec.guard.grace_days)
     difference = diff(desired, known, now=now, grace=grace)
-    migrations, stuck = expected.migrations_for(desired.state, known, comparison.trees)
+    migrations, stuck = migrations_for(
+        desired.state, known, comparison.trees, undo=settings.spec.rollout.on_failure == "rollback"
+    )
     changes = [c for c in difference.changes if c.address not in stuck]
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
     ordered, circles = order(lower(changes, context))
-    operations = _chosen(comparison, desired, ordered)
+    operations, deferred, asked = _chosen(comparison, desired, ordered, now)
     made = _plan(comparison, difference, operations, live.unreachable + not_planned(wanted, desired, live))
     made = replace(
         made,
-        notes=difference.aside + tuple(unfit.notes) + notes(desired.state, known, now),
+        notes=difference.aside + tuple(unfit.notes) + desired.notes + notes(desired.state, known, now),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
+        deferred=deferred,
+        labels=asked,
     )
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
@@ -77,8 +84,9 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         *([] if behind else _misfits(made, live)),
     ]
     blockers += _rights(made, live)
-    blockers += expected.edited(comparison.trees, live.main.recorded)
+    blockers += edited(comparison.trees, live.main.recorded)
     blockers += _guarded(comparison, made, desired, known)
+    blockers += halfway(connector, operations)
     blockers += losses(settings, connector, guard.relocations(operations, known), live)
     return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
 
@@ -90,14 +98,20 @@ def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings)
     return replace(desired, state=state), replace(found, blockers=found.blockers + missing)
 
 
-def _chosen(comparison: Comparison, desired: Desired, operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """The selected operations, in waves, each with the statements that it will run."""
+def _chosen(
+    comparison: Comparison, desired: Desired, operations: tuple[Operation, ...], now: datetime
+) -> tuple[tuple[Operation, ...], tuple[Deferral, ...], Labels]:
+    """The selected operations that may run now, in waves, each with the statements that it will run; what has to wait; and
+    the labels that said so."""
     found = labels(desired)
-    everything = frozenset(desired.state) | frozenset(comparison.live.state)
-    pace = comparison.settings.spec.rollout
-    selected = select(operations, comparison.selection, found, everything)
-    waves = assign_waves(selected, found, pace.canary, pace.batch)
-    return tuple(o if o.statements else replace(o, statements=statements.preview(o)) for o in waves)
+    both = {**comparison.live.state, **desired.state}
+    pace, rules = comparison.settings.spec.rollout, comparison.settings.rules
+    selected = select(operations, comparison.selection, found, frozenset(both))
+    asked = labels_of_scopes(selected, labels(replace(desired, state=both)), both, rules)
+    permitted, deferred = restricted(selected, asked, rules, now)
+    waves = assign_waves(permitted, found, pace.canary, pace.batch)
+    shown = tuple(o if o.statements else replace(o, statements=statements.preview(o)) for o in waves)
+    return shown, deferred, {scope: asked[scope] for scope in dict.fromkeys(o.scope for o in shown) if scope in asked}
 
 
 def _plan(

@@ -139,8 +139,8 @@ class Converter:
             if id(node) in self._reported:
                 return
             found = _step(node, step)
-            if found is None:
-                break
+            if found is None:  # which of several models it was read as, and no step in the document
+                continue
             key, node = found
         if id(node) in self._reported:
             return

@@ -1,4 +1,4 @@
-"""The first apply: the main database appears whole, with its tables, its journal and the audit entries of its own making.
+"""The first apply: the main database appears with the control plane, its journal and the audit entries of its own making.
 
 It is built under a temporary name and renamed at the end, so a crash leaves nothing that looks like a main database.
 """
@@ -14,9 +14,9 @@ from tenantplan.execution import record
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.execute import clear
 from tenantplan.execution.failpoint import reach
-from tenantplan.execution.migrate import close_version_table, run_statements
 from tenantplan.execution.objects import restamp
 from tenantplan.execution.statements import temporary
+from tenantplan.execution.steps import present_groups, run_statements
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Schema
 from tenantplan.postgres.connect import Connection
@@ -25,7 +25,7 @@ from tenantplan.postgres.connect import Connection
 def bootstrap(
     run: Run, maintenance: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]
 ) -> None:
-    """Makes the main database of a fleet by the operations `first`, of the scope "main", and opens the run's journal in it.
+    """Makes the main database of a fleet by the operations `first`, and opens the run's journal in it.
 
     `maintenance` is a session on another database of the server, holding the gate. Raises psycopg.Error with nothing left
     but a temporary database that the next attempt clears. A main database that exists and is empty is filled in place.
@@ -54,7 +54,10 @@ def _fill(run: Run, inside: Connection, first: Sequence[Operation], all_operatio
     for operation in first:
         if isinstance(operation.after, Schema):
             run_statements(inside, operation.statements)
-            close_version_table(inside, operation.after.tree, run.groups)
+    assert run.migrator is not None
+    table = sql.Identifier("public", run.migrator.tables.name("main"))
+    for group in present_groups(inside, run.migrator.groups):
+        inside.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(group)))
     newborn = replace(run, epoch=0)  # the lease's first epoch
     record.open_run(newborn, inside, all_operations)
     record.done(newborn, inside, first)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tenantplan.execution.steps import Migrator
 from tenantplan.model import stamp
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
@@ -34,7 +35,8 @@ class Run:
     `ids` maps addresses of rows to their ids and grows as rows are made. `versions` are server_version_num by server.
     `template` returns the name of the template database to clone on a server. `tables` are the tables it may write to,
     `vault` encrypts credentials (None: no key is set), `open_store` opens the store of update packages by a session on
-    the main database, or the one they were in before, by its URL. `sealed` holds what was encrypted and is not yet recorded.
+    the main database, or the one they were in before, by its URL. `migrator` runs the steps of migrations (None: this
+    run makes none). `sealed` holds what was encrypted and is not yet recorded.
     """
 
     id: str
@@ -54,10 +56,10 @@ class Run:
     template: Callable[[str], str]
     tables: Tables
     open_store: Callable[[Connection, str | None], Store]
+    migrator: Migrator | None = None
     vault: Vault | None = None
     sealed: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    groups: tuple[str, str] = ("tenantplan_rw", "tenantplan_ro")
     catalog_locks: Mapping[str, threading.Lock] = field(default_factory=dict)
 
     def comment(self, **facts: str | None) -> str:

@@ -9,15 +9,16 @@ from itertools import groupby
 import psycopg
 from psycopg import sql
 
-from tenantplan.errors import ConnectError, Locked, SchemaMismatch, TenantplanError
+from tenantplan.errors import Locked, TenantplanError
 from tenantplan.execution import objects, packages, record, rows, statements
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
+from tenantplan.execution.failure import failure
 from tenantplan.execution.migrate import migrate
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Database, Package, Row, Schema
-from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.connect import Connection
 
 ATTEMPTS = 3
 
@@ -39,7 +40,7 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
             if main.broken or main.closed:
                 raise
             guilty = getattr(error, "operation", segment[0])
-            return outcomes + _failure(run, main, remaining, guilty, error)
+            return outcomes + failure(run, main, remaining, guilty, error)
         outcomes += [Outcome(operation, "done") for operation in segment]
         remaining = remaining[len(segment) :]
     return outcomes
@@ -207,12 +208,8 @@ def clear(connection: Connection, database: str) -> None:
 
 
 def _migrate(run: Run, main: Connection, operation: Operation) -> None:
-    assert isinstance(operation.after, Schema)
-    schema = operation.after
     record.intend(run, main, [operation])
-    name = schema.database or None
-    with run.connector.connect(schema.server, name) as connection:
-        migrate(run, connection, operation)
+    migrate(run, operation)
     with main.transaction():
         record.check_epoch(main, run.epoch)
         record.done(run, main, [operation], connected=True)
@@ -256,22 +253,3 @@ def _retrying(act: Callable[[], None]) -> None:
         ):
             if attempt == ATTEMPTS:
                 raise
-
-
-def _failure(
-    run: Run, main: Connection, remaining: list[Operation], guilty: Operation, error: Exception
-) -> list[Outcome]:
-    """Records that an operation failed and that the others of its track, rolled back or not begun, were skipped."""
-    status = "stale" if isinstance(error, (rows.Stale, SchemaMismatch)) else "failed"
-    message = describe(error) if isinstance(error, psycopg.Error) else _told(error)
-    unreachable = isinstance(error, ConnectError)
-    record.failed(run, main, guilty, status, message, connected=not unreachable)
-    record.skipped(run, main, [o for o in remaining if o is not guilty])
-    return [Outcome(o, status, message, unreachable) if o is guilty else Outcome(o, "skipped") for o in remaining]
-
-
-def _told(error: Exception) -> str:
-    """An error in one line: what happened, and what to do."""
-    if not isinstance(error, TenantplanError):
-        return str(error)
-    return ": ".join(part for part in (error.where, error.message, error.hint) if part)

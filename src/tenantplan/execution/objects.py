@@ -123,7 +123,7 @@ def _write_database(run: Run, connection: Connection, operation: Operation) -> N
     if isinstance(after, Database):
         if before is None:  # a clone has no stamp yet
             revision = operation.revisions[-1] if operation.revisions else None
-            _comment(connection, after.name, run.comment(holder=after.holder, revision=revision))
+            connection.execute(_comment(after.name, run.comment(holder=after.holder, revision=revision)))
         else:
             restamp(run, connection, after.name, {"holder": after.holder, "retired": None, "name": None})
     elif isinstance(before, Database):
@@ -133,16 +133,21 @@ def _write_database(run: Run, connection: Connection, operation: Operation) -> N
 
 def restamp(run: Run, connection: Connection, database: str, facts: dict[str, str | None]) -> None:
     """Writes `facts` into a database's stamp and keeps the others it has; a None removes one."""
+    _execute(connection, stamping(run, connection, database, facts))
+
+
+def stamping(run: Run, connection: Connection, database: str, facts: dict[str, str | None]) -> statements.Statements:
+    """The statement that writes `facts` into a database's stamp and keeps the others it has."""
     row = connection.execute(
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [database]
     ).fetchone()
     kept: dict[str, str | None] = {**stamp.decode(row[0] if row else None)}
     known = {k: v for k, v in {**kept, **facts}.items() if k not in ("fleet", "main", "id", "kind", "ready")}
-    _comment(connection, database, run.comment(**known))
+    return [_comment(database, run.comment(**known))]
 
 
-def _comment(connection: Connection, database: str, comment: str) -> None:
-    connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), sql.Literal(comment)))
+def _comment(database: str, comment: str) -> sql.Composed:
+    return sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), sql.Literal(comment))
 
 
 def _now() -> str:

@@ -52,12 +52,23 @@ def open_run(run: Run, connection: Connection, operations: Iterable[Operation]) 
             " VALUES (%s, 'running', %s, %s, %s, %s, %s, %s)",
             [run.id, run.actor.name, run.actor.commit, run.digest, run.seal, run.tool_version, run.epoch],
         )
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO tenantplan.operations (run_id, op_id, address, action, retire, renamed_from, status, before, after)"
-                " VALUES (%s, %s, %s, %s, %s, %s, 'pending', %s, %s)",
-                [(run.id, *journal_row(operation)) for operation in operations],
-            )
+        _insert(run, connection, operations)
+
+
+def add_operations(run: Run, connection: Connection, operations: Iterable[Operation]) -> None:
+    """Journals further operations of a run that is open."""
+    with connection.transaction():
+        check_epoch(connection, run.epoch)
+        _insert(run, connection, operations)
+
+
+def _insert(run: Run, connection: Connection, operations: Iterable[Operation]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO tenantplan.operations (run_id, op_id, address, action, retire, renamed_from, status, before, after)"
+            " VALUES (%s, %s, %s, %s, %s, %s, 'pending', %s, %s)",
+            [(run.id, *journal_row(operation)) for operation in operations],
+        )
 
 
 def journal_row(operation: Operation) -> tuple[str, str, str, bool, str | None, str | None, str | None]:

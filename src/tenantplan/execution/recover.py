@@ -64,7 +64,8 @@ def open_operations(connection: Connection, runs: list[str]) -> list[Open]:
     """Operations of dead runs whose effect may or may not have happened."""
     rows = connection.execute(
         "SELECT run_id::text, op_id, address, action, retire, renamed_from, before::text, after::text"
-        " FROM tenantplan.operations WHERE status = 'running' AND run_id = ANY(%s::uuid[]) ORDER BY seq",
+        " FROM tenantplan.operations WHERE run_id = ANY(%s::uuid[])"
+        " AND (status = 'running' OR (status = 'pending' AND action = 'migrate')) ORDER BY seq",
         [runs],
     ).fetchall()
     return [Open(r[0], r[1], r[2], r[3], r[4], r[5], _resource(r[6]), _resource(r[7])) for r in rows]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tenantplan.execution.context import Run
 from tenantplan.execution.execute import execute, execute_together, shareable
+from tenantplan.execution.migrations import execute_migrations, only_migrates
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.postgres.connect import Connection
@@ -32,10 +33,15 @@ Batch = list[Chunk]
 
 @dataclass(frozen=True)
 class Limits:
-    """How many tracks run at once, and after how many failed tracks no new one is started."""
+    """How many tracks run at once, and after how many failed tracks no new one is started (None: they all are).
+
+    `between` is called when a wave has ended and another follows, with what the wave did; what it answers is why nothing more
+    is started, "" when all is well.
+    """
 
     parallelism: int
-    max_failures: int
+    max_failures: int | None
+    between: Callable[[Sequence[Operation]], str] = lambda operations: ""
 
 
 @dataclass
@@ -52,16 +58,30 @@ class _Progress:
     running: dict[Future[list[Outcome] | None], Batch] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     failures: int = 0
+    ended: int = 0
+    stopped: str = ""
 
     @property
     def wave(self) -> int:
         """The earliest wave that has not ended."""
         return min((wave for wave, left in self.unsettled.items() if left), default=0)
 
+    def full(self, limits: Limits) -> bool:
+        """Whether no further track is started."""
+        return bool(self.stopped) or (limits.max_failures is not None and self.failures > limits.max_failures)
+
     def settle(self, outcome: Outcome) -> None:
         self.outcomes[outcome.operation.id] = outcome
         self.unsettled[outcome.operation.wave] -= 1
         (self.done if outcome.status in ("done", "recovered") else self.lost).add(outcome.operation.id)
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """Outcomes in plan order, and why the rollout was stopped ("": it was not)."""
+
+    outcomes: tuple[Outcome, ...]
+    stopped: str
 
 
 def rollout(
@@ -70,8 +90,8 @@ def rollout(
     limits: Limits,
     sessions: Sequence[Connection],
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
-) -> tuple[Outcome, ...]:
-    """Executes the operations and returns their outcomes in plan order.
+) -> Rolled:
+    """Executes the operations.
 
     `sessions` are connections to the main database, one for each track that runs at once. A failed track stops and the
     others go on; after `max_failures` failed tracks no further one is started. A database that could not be
@@ -86,9 +106,7 @@ def rollout(
     def work(batch: Batch) -> list[Outcome] | None:
         session = free.get()
         try:
-            if len(batch) == 1:
-                return execute(run, session, batch[0].operations)
-            return execute_together(run, session, [o for chunk in batch for o in chunk.operations])
+            return _work(run, session, batch)
         finally:
             free.put(session)
 
@@ -97,6 +115,7 @@ def rollout(
         pool = stack.enter_context(ThreadPoolExecutor(min(limits.parallelism, len(sessions))))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         while True:
+            _look_back(progress, limits)
             for batch in _next(progress, limits, shared):
                 progress.running[pool.submit(work, batch)] = batch
             if not progress.running:
@@ -104,7 +123,32 @@ def rollout(
             finished, _ = wait(progress.running, return_when=FIRST_COMPLETED)
             for future in finished:
                 _collect(progress, future, on_outcome)
-    return tuple(progress.outcomes.get(o.id, Outcome(o, "skipped")) for o in operations)
+    outcomes = tuple(progress.outcomes.get(o.id, Outcome(o, "skipped")) for o in operations)
+    return Rolled(outcomes, progress.stopped or _too_many(progress, limits))
+
+
+def _work(run: Run, session: Connection, batch: Batch) -> list[Outcome] | None:
+    operations = [operation for chunk in batch for operation in chunk.operations]
+    if only_migrates(operations):
+        return execute_migrations(run, session, operations)
+    if len(batch) == 1:
+        return execute(run, session, operations)
+    return execute_together(run, session, operations)
+
+
+def _look_back(progress: _Progress, limits: Limits) -> None:
+    """Between two waves, whoever watches over the rollout is asked whether it may go on."""
+    wave = progress.wave
+    if wave <= progress.ended or progress.running:
+        return
+    done = [o.operation for o in progress.outcomes.values() if progress.ended <= o.operation.wave < wave]
+    if progress.unsettled[wave] and done and not progress.full(limits):
+        progress.stopped = limits.between([operation for operation in done if operation.id in progress.done])
+    progress.ended = wave
+
+
+def _too_many(progress: _Progress, limits: Limits) -> str:
+    return f"{progress.failures} failed, and maxFailures is {limits.max_failures}" if progress.full(limits) else ""
 
 
 def _tracks(operations: Sequence[Operation]) -> dict[str, list[Operation]]:
@@ -119,28 +163,28 @@ def _next(progress: _Progress, limits: Limits, shared: int) -> Iterator[Batch]:
     busy = {chunk.scope for batch in progress.running.values() for chunk in batch}
     wave = progress.wave
     room = limits.parallelism - len(progress.running)
-    gathered: Batch = []
+    gathered: dict[bool, Batch] = {}  # by whether it is migrations
     for scope in list(progress.waiting):
         if room <= 0:
             break  # what was gathered already waits in the pool, whose workers are the bound
-        if scope in busy or (progress.failures > limits.max_failures and scope not in progress.started):
+        if scope in busy or (progress.full(limits) and scope not in progress.started):
             continue
         operations = _ready(progress, scope, wave)
         if not operations:
             continue
         progress.started.add(scope)
         chunk = Chunk(scope, operations)
-        if shared == 1 or scope in progress.single or not shareable(operations):
+        migrates = only_migrates(operations)
+        if shared == 1 or scope in progress.single or not (migrates or shareable(operations)):
             yield [chunk]
             room -= 1
             continue
-        gathered.append(chunk)
-        if len(gathered) == shared:
-            yield gathered
-            gathered = []
+        together = gathered.setdefault(migrates, [])
+        together.append(chunk)
+        if len(together) == shared:
+            yield gathered.pop(migrates)
             room -= 1
-    if gathered:
-        yield gathered
+    yield from gathered.values()
 
 
 def _ready(progress: _Progress, scope: str, wave: int) -> list[Operation]:
@@ -170,13 +214,15 @@ def _collect(progress: _Progress, future: Future[list[Outcome] | None], on_outco
     batch = progress.running.pop(future)
     outcomes = future.result()
     if outcomes is None:
-        for chunk in batch:
-            progress.single.add(chunk.scope)
-            progress.waiting[chunk.scope] = chunk.operations + progress.waiting.get(chunk.scope, [])
+        progress.single.update(chunk.scope for chunk in batch)
+    settled = {outcome.operation.id for outcome in outcomes or ()}
+    for chunk in batch:
+        left = [operation for operation in chunk.operations if operation.id not in settled]
+        if left:
+            progress.waiting[chunk.scope] = left + progress.waiting.get(chunk.scope, [])
             progress.started.discard(chunk.scope)
-        return
-    for outcome in outcomes:
+    for outcome in outcomes or ():
         progress.settle(outcome)
         on_outcome(outcome)
-    if any(o.status in ("failed", "stale") and not o.unreachable for o in outcomes):
+    if any(o.status in ("failed", "stale") and not o.unreachable for o in outcomes or ()):
         progress.failures += 1

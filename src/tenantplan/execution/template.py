@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,9 +12,10 @@ from psycopg import sql
 
 from tenantplan import __version__
 from tenantplan.execution.failpoint import reach
-from tenantplan.execution.migrate import close_version_table, run_statements
+from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.model import stamp
 from tenantplan.model.encode import digest
+from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connection, Connector
 
 
@@ -31,8 +33,8 @@ class Recipe:
     id: str | None
     revision: str
     tree: str
-    statements: Callable[[], tuple[str, ...]]
-    groups: tuple[str, str]
+    steps: Callable[[], tuple[Step, ...]]
+    migrator: Migrator = field(compare=False)
     describe: Callable[[Connection], Mapping[str, str]] = field(default=lambda connection: {}, compare=False)
 
     @property
@@ -43,29 +45,39 @@ class Recipe:
     @property
     def name(self) -> str:
         """The database's name; another recipe has another one, so an edited tree never meets an old template."""
-        content = [__version__, self.fleet, self.main_database, self.id, self.revision, self.tree, list(self.groups)]
+        content = [
+            __version__,
+            self.fleet,
+            self.main_database,
+            self.id,
+            self.revision,
+            self.tree,
+            list(self.migrator.groups),
+        ]
         return f"{stamp.TEMPLATE}{digest(content)[:16]}"
 
 
 def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
-    """The name of the ready template on a server, built now if it is missing or was left half-built; older ones of the fleet go."""
+    """The name of the ready template on a server, built now if it is missing or was left half-built.
+
+    Those of revisions that no database of the fleet is at any more go.
+    """
     with connector.connect(alias) as connection:
-        comments = dict(_templates(connection))
-        if stamp.decode(comments.get(recipe.name)).get("ready") == "1":
+        stamps = {name: stamp.decode(comment) for name, comment in _stamps(connection)}
+        if stamps.get(recipe.name, {}).get("ready") == "1":
             return recipe.name
-        for name, comment in comments.items():
-            if name == recipe.name or _ours(stamp.decode(comment), recipe):
-                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        for name in _unused(stamps, recipe):
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         made = sql.Identifier(recipe.name)
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(made))
     # One session at a time: whoever builds a template may have no more than one left in the budget.
     reach("template-created")
-    with connector.connect(alias, recipe.name) as inside, inside.transaction():
-        fill(inside, recipe)
-        found = summary(recipe.describe(inside))
+    fill(connector, alias, recipe)
+    with connector.connect(alias, recipe.name) as inside:
+        found = recipe.describe(inside)
     with connector.connect(alias) as connection:
-        facts = {**recipe.identity, "kind": "template", "objects": json.dumps(found)}
-        comment = stamp.encode({**facts, "revision": recipe.revision, "ready": "1"})
+        facts = {**recipe.identity, "kind": "template", "objects": packed(found), "ready": "1"}
+        comment = stamp.encode({**facts, "revision": recipe.revision})
         with connection.transaction():
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(comment)))
@@ -73,16 +85,39 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
     return recipe.name
 
 
-def summary(objects: Mapping[str, str]) -> dict[str, str]:
-    """Objects by identity with a short digest of each definition, as a template's stamp keeps them under `objects`."""
-    return {identity: hashlib.sha256(text.encode()).hexdigest()[:12] for identity, text in sorted(objects.items())}
+def _unused(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> list[str]:
+    """Templates that are half-built, of an edited tree, or of a revision that no database is at any more."""
+    ours = {
+        name: facts for name, facts in stamps.items() if recipe.identity == {k: facts.get(k) for k in recipe.identity}
+    }
+    used = {facts.get("revision") for facts in ours.values() if facts.get("kind") != "template"} - {recipe.revision}
+    return [
+        name
+        for name, facts in stamps.items()
+        if name == recipe.name
+        or (name in ours and facts.get("kind") == "template" and facts.get("revision") not in used)
+    ]
 
 
-def fill(connection: Connection, recipe: Recipe) -> None:
-    """Makes the tables and gives the groups their rights, in the current transaction."""
-    grant_groups(connection, recipe.groups)
-    run_statements(connection, recipe.statements())
-    close_version_table(connection, "tenant", recipe.groups)
+def packed(objects: Mapping[str, str]) -> str:
+    """Objects by identity, as a template's stamp keeps them: JSON, deflated, in base64."""
+    return base64.b64encode(zlib.compress(json.dumps(dict(objects)).encode())).decode()
+
+
+def unpacked(text: str) -> dict[str, str]:
+    """What `packed` wrote; empty when it is something else."""
+    try:
+        found = json.loads(zlib.decompress(base64.b64decode(text, validate=True)))
+    except (ValueError, zlib.error):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def fill(connector: Connector, alias: str, recipe: Recipe) -> None:
+    """Makes the tables and gives the groups their rights."""
+    with connector.connect(alias, recipe.name) as inside, inside.transaction():
+        grant_groups(inside, recipe.migrator.groups)
+    recipe.migrator.run(Place(connector, alias, recipe.name, "tenant"), recipe.steps(), Version())
 
 
 def grant_groups(connection: Connection, groups: Sequence[str]) -> None:
@@ -102,13 +137,9 @@ _GRANTS = (
 )
 
 
-def _templates(connection: Connection) -> list[tuple[str, str | None]]:
+def _stamps(connection: Connection) -> list[tuple[str, str | None]]:
     rows = connection.execute(
-        "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE starts_with(datname, %s)",
-        [stamp.TEMPLATE],
+        "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE shobj_description(oid, 'pg_database') LIKE 'tenantplan %' OR starts_with(datname, 'tp_template_')"
     ).fetchall()
     return [(name, comment) for name, comment in rows]
-
-
-def _ours(facts: dict[str, str], recipe: Recipe) -> bool:
-    return facts.get("kind") == "template" and {k: facts.get(k) for k in recipe.identity} == recipe.identity

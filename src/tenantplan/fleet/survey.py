@@ -9,12 +9,12 @@ import psycopg
 
 from tenantplan.errors import ConnectError, PrivilegeError, SettingsError, TenantplanError
 from tenantplan.execution.context import MAIN
-from tenantplan.execution.migrate import current_revision
 from tenantplan.fleet.packages import NEAR, fleet_store, location
 from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.live.main import MainFacts, read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.live.server import ServerFacts, Whose, read_server
+from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
@@ -70,7 +70,9 @@ def question(desired: Desired) -> Question:
     )
 
 
-def survey(settings: Settings, servers: Servers, connector: Connector, question: Question) -> Survey:
+def survey(
+    settings: Settings, servers: Servers, connector: Connector, question: Question, versions: VersionTables
+) -> Survey:
     """Reads everything, in sessions that cannot write. Raises ConnectError when the main server is out of reach."""
     main_name = settings.spec.main.database
     main = _read_main(settings, connector, question)
@@ -94,7 +96,7 @@ def survey(settings: Settings, servers: Servers, connector: Connector, question:
         state |= known.state
     state |= main.state
     _place_main(state, main, main_name)
-    found, problems = _read_brought(settings, connector, _brought(question, main.state), facts)
+    found, problems = _read_brought(settings, connector, _brought(question, main.state), facts, versions)
     state |= found
     held_out, unreachable = _held_out(state, facts, trouble, problems)
     return Survey(state, main, facts, held_out, unreachable)
@@ -168,8 +170,9 @@ def _place_main(state: State, main: MainFacts, name: str) -> None:
     ours = "tenantplan.runs" in main.columns or not any(table.startswith("public.") for table in main.columns)
     state[where] = replace(database, managed=database.managed or ours)
     schema = addresses.schema(MAIN, name)
-    state[schema] = Schema(MAIN, name, "main", main.revisions.get("main"))
-    state[f"{schema}/shared"] = Schema(MAIN, name, "shared", main.revisions.get("shared"))
+    for address, tree in ((schema, "main"), (f"{schema}/shared", "shared")):
+        if main.revisions.get(tree):  # where nothing was applied, there is nothing
+            state[address] = Schema(MAIN, name, tree, main.revisions[tree], halfway=main.marks.get(tree))
 
 
 def _brought(question: Question, rows: State) -> dict[str, str]:
@@ -183,7 +186,11 @@ def _brought(question: Question, rows: State) -> dict[str, str]:
 
 
 def _read_brought(
-    settings: Settings, connector: Connector, brought: Mapping[str, str], facts: Mapping[str, ServerFacts]
+    settings: Settings,
+    connector: Connector,
+    brought: Mapping[str, str],
+    facts: Mapping[str, ServerFacts],
+    versions: VersionTables,
 ) -> tuple[State, dict[str, str]]:
     """Schemas of databases that organizations brought, by connecting to each: nobody stamps those."""
     state: State = {}
@@ -195,10 +202,10 @@ def _read_brought(
             server = brought_server(alias, reference, settings)
             connector.add(server)
             with connector.connect(alias, read_only=True) as connection, connection.transaction():
-                revision = current_revision(connection, "tenant", lock=False)
+                revision, mark = versions.read(connection, "tenant")
                 _check_brought(connection, reference)
                 _claim(connection, reference, holder, taken)
-            state[f"schema/{holder}"] = Schema(alias, "", "tenant", revision, holder=holder)
+            state[f"schema/{holder}"] = Schema(alias, "", "tenant", revision, holder, mark)
         except TenantplanError as error:
             problems[holder] = f"{error.where}: {error.message}" if error.where else error.message
         except psycopg.Error as error:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
-from tenantplan.execution.migrate import current_revision
 from tenantplan.inspection.scene import Scene, Target, each, not_found, rows
 from tenantplan.migration.graph import Graph
+from tenantplan.migration.version import VersionTables
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref, Row, State
 from tenantplan.postgres.connect import Connection
@@ -65,7 +66,11 @@ def homes(scene: Scene) -> list[Home]:
     state = scene.live.state
     found = [(kind, row) for kind in ("organization", "tenant") for row in rows(state, f"{kind}s")]
     targets = {id(row): _target(scene, row, state) for _, row in found}
-    answers = each(scene, {t for _, row in found if (t := targets[id(row)]) and row.retired_at is None}, _revision)
+    answers = each(
+        scene,
+        {t for _, row in found if (t := targets[id(row)]) and row.retired_at is None},
+        partial(_revision, scene.trees.versions),
+    )
     return [_home(scene, kind, row, targets[id(row)], answers) for kind, row in found]
 
 
@@ -77,17 +82,18 @@ def home(scene: Scene, name: str) -> Home:
     if short not in known:
         raise not_found(name, known)
     target = _target(scene, known[short], scene.live.state)
-    answers = each(scene, {target} if target and known[short].retired_at is None else set(), _revision)
+    answers = each(
+        scene,
+        {target} if target and known[short].retired_at is None else set(),
+        partial(_revision, scene.trees.versions),
+    )
     return _home(scene, kind, known[short], target, answers)
 
 
-def _revision(connection: Connection) -> tuple[str | None, str | None]:
+def _revision(versions: VersionTables, connection: Connection) -> tuple[str | None, str | None]:
     """Revisions by the database's own tables: as a tenant database, and as a main database with shared tables."""
     with connection.transaction():
-        return (
-            current_revision(connection, "tenant", lock=False),
-            current_revision(connection, "shared", lock=False),
-        )
+        return versions.read(connection, "tenant")[0], versions.read(connection, "shared")[0]
 
 
 def _target(scene: Scene, row: Row, state: State) -> Target:
@@ -170,7 +176,6 @@ def _state(row: Row) -> str:
 
 def behind_head(graph: Graph, revision: str | None) -> tuple[int | None, str]:
     """How many revisions are missing up to the head, and what to say when that cannot be told."""
-    order: Sequence[str | None] = [None, *(known.id for known in graph.revisions)]
-    if revision not in order:
+    if not graph.knows(revision):
         return None, f"revision {revision} is not in {graph.directory.name}: is a newer checkout needed?"
-    return len(order) - 1 - order.index(revision), ""
+    return len(graph.path(revision, graph.head)), ""

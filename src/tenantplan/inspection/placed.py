@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected
+from tenantplan.fleet import placed as placing
 from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.inspection.homes import placement
 from tenantplan.inspection.scene import Scene, look, not_found, rows
@@ -45,7 +46,8 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
     The main database is asked whether it was applied there.
     """
     address = name if "/" in name else f"organization/{name}"
-    desired = expected.declared(settings)
+    documents = expected.load_documents(settings)
+    desired = expected.declared(settings, documents, placing.placed(settings, documents))
     declared = desired.placements.get(address)
     scene = look(settings)
     row = scene.live.state.get(address)

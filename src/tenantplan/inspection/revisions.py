@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tenantplan.fleet import expected
+from tenantplan.fleet.trees import edited
 from tenantplan.inspection.scene import Scene
 from tenantplan.model.resource import Database, Schema
 
@@ -43,7 +43,7 @@ class TreeStatus:
 
 def revisions(scene: Scene) -> list[TreeStatus]:
     """The trees main, shared (the tenant tree in the main database) and tenant, by the revisions databases are stamped with."""
-    edits = expected.edited(scene.trees, scene.live.main.recorded)
+    edits = edited(scene.trees, scene.live.main.recorded)
     found = []
     for tree in ("main", "shared", "tenant"):
         graph = scene.trees.of(tree)
@@ -51,17 +51,16 @@ def revisions(scene: Scene) -> list[TreeStatus]:
         for address, resource in sorted(scene.live.state.items()):
             if isinstance(resource, Schema) and resource.tree == tree and not _kept(scene, address):
                 at.setdefault(resource.revision, []).append(resource.database or address.removeprefix("schema/"))
-        known = {revision.id for revision in graph.revisions}
-        edited = [f.message for f in edits if f.address.startswith(f"migrations/{graph.tree}/")]
+        changed = [f.message for f in edits if f.address.startswith(f"migrations/{graph.tree}/")]
         found.append(
             TreeStatus(
                 tree=tree,
                 head=graph.head,
                 revisions=tuple((revision.id, revision.message) for revision in graph.revisions),
                 at=at,
-                behind={r: names for r, names in at.items() if r != graph.head and (r is None or r in known)},
-                unknown={r: names for r, names in at.items() if r is not None and r not in known},
-                edited=tuple(edited) if tree != "shared" else (),
+                behind={r: names for r, names in at.items() if r != graph.head and graph.knows(r)},
+                unknown={r: names for r, names in at.items() if r is not None and not graph.knows(r)},
+                edited=tuple(changed) if tree != "shared" else (),
             )
         )
     return found

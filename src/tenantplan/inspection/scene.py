@@ -13,10 +13,9 @@ import psycopg
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.execution.context import MAIN
-from tenantplan.fleet import expected
-from tenantplan.fleet.expected import Trees
 from tenantplan.fleet.servers import Servers, fleet_servers, main_server
 from tenantplan.fleet.survey import Question, Survey, survey
+from tenantplan.fleet.trees import Trees, load_trees
 from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, describe
@@ -62,11 +61,11 @@ def look(settings: Settings, addresses: Iterable[str] = (), declared: State | No
 
     Raises ConnectError when the main server is out of reach; other servers that are, the Survey names.
     """
-    trees = expected.load_trees(settings)
+    trees = load_trees(settings)
     servers = fleet_servers(settings)
     connector = Connector(servers.usable, settings.spec.max_connections)
     question = Question(list(addresses), declared or {}, follow=True)
-    live = survey(settings, servers, connector, question)
+    live = survey(settings, servers, connector, question, trees.versions)
     return Scene(settings, trees, servers, connector, live)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.migrate import current_revision
-from tenantplan.execution.template import summary
+from tenantplan.execution.template import unpacked
 from tenantplan.inspection.scene import Scene, Target, each
 from tenantplan.migration import fingerprint
+from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model import stamp
 from tenantplan.model.plan import Finding
@@ -36,7 +36,7 @@ class Look:
 def schema_drift(scene: Scene) -> tuple[list[DriftItem], list[Finding]]:
     """Differences inside databases, and the databases that could not be looked into."""
     stamped: dict[Target, Schema] = {(s.server, s.database): s for s in _schemas(scene)}
-    answers = each(scene, stamped, _look)
+    answers = each(scene, stamped, partial(_look, scene.trees.versions))
     lost = [
         Finding(addresses.database(alias, str(name)), "unreachable", answer.message)
         for (alias, name), answer in answers.items()
@@ -60,9 +60,9 @@ def _schemas(scene: Scene) -> Iterator[Schema]:
                 yield resource
 
 
-def _look(connection: Connection) -> Look:
+def _look(versions: VersionTables, connection: Connection) -> Look:
     with connection.transaction():
-        revision = current_revision(connection, "tenant", lock=False)
+        revision, _ = versions.read(connection, "tenant")
         return Look(revision, fingerprint.fingerprint(connection), connection.info.server_version // 10000)
 
 
@@ -82,36 +82,28 @@ def _against(scene: Scene, digests: Mapping[Target, str], known: Mapping[str, st
     kinds: dict[str, list[Target]] = defaultdict(list)
     for target, digest in digests.items():
         kinds[digest].append(target)
-    if known is None and len(kinds) == 1:
+    if known is not None:
+        kinds.pop(fingerprint.digest(known), None)
+    elif len(kinds) == 1:
         return
     read = each(scene, [targets[0] for targets in kinds.values()], fingerprint.objects)
     objects = {d: o for d, t in kinds.items() if not isinstance(o := read[t[0]], TenantplanError)}
-    reference = _reference(kinds, objects, known)
-    right = objects.get(reference or "", {})
-    wanted = known if known is not None else summary(right)
+    wanted = known if known is not None else _most(kinds, objects)
     for digest, found in objects.items():
-        names = [identity for identity, _, _ in fingerprint.differences(wanted, summary(found))]
-        for target in kinds[digest]:
-            for name in names:
-                yield DriftItem(
-                    _address(target), name, _worded(name, right, wanted), clipped(found.get(name, ""), _DEFINITION)
-                )
+        for name, right, wrong in fingerprint.differences(wanted, found):
+            for target in kinds[digest]:
+                yield DriftItem(_address(target), name, _worded(right), _worded(wrong))
 
 
-def _reference(
-    kinds: Mapping[str, Iterable[Target]], objects: Mapping[str, Mapping[str, str]], known: Mapping[str, str] | None
-) -> str | None:
-    """The digest of the kind that is right: the one like the template, else the one that most databases are of."""
-    if known is not None:
-        return next((digest for digest, found in objects.items() if summary(found) == known), None)
-    counted = Counter({digest: len(list(kinds[digest])) for digest in objects})
-    return counted.most_common(1)[0][0] if counted else None
+def _worded(definition: str | None) -> str:
+    """Some objects are no more than their name."""
+    return "" if definition is None else clipped(definition or "there", _DEFINITION)
 
 
-def _worded(name: str, right: Mapping[str, str], wanted: Mapping[str, str]) -> str:
-    if name in right:
-        return clipped(right[name], _DEFINITION)
-    return "as the migrations make it" if name in wanted else ""
+def _most(kinds: Mapping[str, list[Target]], objects: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+    """The objects of the kind that most databases are of."""
+    counted = Counter({digest: len(kinds[digest]) for digest in objects})
+    return objects[counted.most_common(1)[0][0]] if counted else {}
 
 
 def _templates(scene: Scene) -> dict[tuple[str, str | None], Mapping[str, str]]:
@@ -122,8 +114,8 @@ def _templates(scene: Scene) -> dict[tuple[str, str | None], Mapping[str, str]]:
             comments = [row[0] for row in connection.execute(query("templates")).fetchall()]
         for facts in map(stamp.decode, comments):
             mine = (facts.get("fleet"), facts.get("main")) == (scene.settings.fleet, scene.main_database)
-            if mine and facts.get("kind") == "template" and facts.get("objects", "{}") != "{}":
-                found[alias, facts.get("revision")] = json.loads(facts["objects"])
+            if mine and facts.get("kind") == "template" and (objects := unpacked(facts.get("objects", ""))):
+                found[alias, facts.get("revision")] = objects
     return found
 
 

@@ -12,8 +12,8 @@ from psycopg import sql
 
 from tenantplan.errors import ConnectError, PrivilegeError, SchemaMismatch, TenantplanError
 from tenantplan.execution.context import tag
-from tenantplan.execution.migrate import run_statements
 from tenantplan.execution.recover import end_sessions
+from tenantplan.execution.steps import run_statements
 from tenantplan.migration.compile import compile_path
 from tenantplan.migration.graph import Graph
 from tenantplan.postgres.connect import Connection, Connector, is_pooled

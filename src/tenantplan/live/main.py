@@ -24,7 +24,8 @@ class MainFacts:
     """What the main database holds.
 
     `state`: rows and packages by address; `ids`: address -> row id. `revisions` maps the trees "main" and "shared" to the
-    applied revision. `recorded` maps (tree, revision) to the digest of the file it was applied from. `hash_key` is the key
+    applied revision, `marks` to what a migration left there that stopped halfway. `recorded` maps
+    (tree, revision) to the digest of the file it was applied from. `hash_key` is the key
     of keyed hashes.
     `unfinished`: the newest run that neither finished nor was cleaned up. `tables`: those whose rows were read;
     `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table. `left`: how
@@ -34,6 +35,7 @@ class MainFacts:
     state: State = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     revisions: Mapping[str, str | None] = field(default_factory=dict)
+    marks: Mapping[str, str | None] = field(default_factory=dict)
     recorded: Mapping[tuple[str, str], str] = field(default_factory=dict)
     hash_key: str | None = None
     unfinished: str | None = None
@@ -57,13 +59,12 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
         readable = {name: rowtype for name, rowtype in tables.items() if name not in unfit}
         state, ids = read_rows(connection, replace(wanted, tables=readable), columns, key)
         state |= read_packages(connection, wanted.fleet) if "tenantplan.packages" in columns else {}
+        at = {tree: _revision(connection, columns, table) for tree, table in _VERSION_TABLES.items()}
         return MainFacts(
             state=state,
             ids=ids,
-            revisions={
-                "main": _revision(connection, columns, "alembic_version"),
-                "shared": _revision(connection, columns, "alembic_version_tenant"),
-            },
+            revisions={tree: found[0] for tree, found in at.items()},
+            marks={tree: found[1] for tree, found in at.items()},
             recorded=_recorded(connection, columns),
             hash_key=key,
             unfinished=_scalar(connection, columns, "tenantplan.runs", _UNFINISHED),
@@ -82,11 +83,16 @@ def _scalar(connection: Connection, columns: Mapping[str, Any], table: str, stat
     return None if row is None else row[0]
 
 
-def _revision(connection: Connection, columns: Mapping[str, Any], table: str) -> str | None:
+_VERSION_TABLES = {"main": "alembic_version", "shared": "alembic_version_tenant"}
+
+
+def _revision(connection: Connection, columns: Mapping[str, Any], table: str) -> tuple[str | None, str | None]:
+    """Revision and mark of a tree; several newest revisions, in the middle of branches, with commas between them."""
     if f"public.{table}" not in columns:
-        return None
-    row = connection.execute(sql.SQL("SELECT version_num FROM public.{}").format(sql.Identifier(table))).fetchone()
-    return None if row is None else row[0]
+        return None, None
+    rows = connection.execute(sql.SQL("SELECT version_num FROM public.{}").format(sql.Identifier(table))).fetchall()
+    mark = connection.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [f"public.{table}"]).fetchone()
+    return ",".join(sorted(row[0] for row in rows)) or None, None if mark is None else mark[0]
 
 
 def _recorded_kinds(connection: Connection, columns: Mapping[str, Any], fleet: str) -> dict[str, RowType]:

@@ -99,7 +99,13 @@ def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose
         broken[where] = "an interrupted DROP DATABASE left it invalid; drop it by hand: nothing in it can be read"
     if mine and name != whose.main_database:
         state[address.schema(alias, known_as)] = Schema(
-            server=alias, database=name, tree="tenant", revision=facts.get("revision"), holder=facts.get("holder")
+            server=alias,
+            database=name,
+            tree="tenant",
+            revision=facts.get("revision"),
+            halfway=facts.get("halfway"),
+            holder=facts.get("holder"),
+            changed_by_others="changed" in facts,
         )
 
 

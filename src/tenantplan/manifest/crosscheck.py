@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from tenantplan.documents import Document, Problem
 from tenantplan.documents.suggest import did_you_mean, listing
+from tenantplan.manifest.choice import named
 from tenantplan.manifest.cycles import cycles
 from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds.marks import Marked, Names, Path, Refers, marked
+from tenantplan.manifest.kinds.parts import AUTO
 
 Index = Mapping[tuple[str, str], Document]
-_SERVERS: Mapping[str, tuple[str, ...]] = {
-    "Tier": ("defaults", "database", "server"),
-    "Organization": ("database", "server"),
-    "Tenant": ("database", "server"),
-}
 _EMAIL_KINDS = ("User", "AdminUser")
 
 
@@ -148,10 +144,7 @@ def _versions(documents: Sequence[Document]) -> Iterator[Problem]:
 
 
 def _server(document: Document, facts: FleetFacts) -> Iterator[Problem]:
-    value: Any = document.spec
-    for step in _SERVERS.get(document.kind, ()):
-        value = getattr(value, step, None)
-    path = ("spec", *_SERVERS.get(document.kind, ()))
-    if isinstance(value, str) and value not in facts.servers:
+    path, value = named(document)
+    if isinstance(value, str) and value != AUTO and value not in facts.servers:
         hint = did_you_mean(value, facts.servers) or f"servers of the fleet file: {listing(sorted(facts.servers))}"
         yield document.problem(f"server `{value}` is not declared in the fleet file", *path, hint=hint)

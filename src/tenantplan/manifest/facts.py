@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a server offers to databases that do not name theirs: its share of new ones (0: none), and its tags."""
+
+    weight: int = 1
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def fits(self, tags: Mapping[str, str]) -> bool:
+        """Whether it has all of these tags."""
+        return tags.items() <= self.tags.items()
 
 
 @dataclass(frozen=True)
@@ -10,7 +23,9 @@ class FleetFacts:
     """Names that derived resources depend on; `dedicated` False puts every organization into the shared tables.
 
     `reserved`: references of the fleet's own secrets. `tables`: those that ResourceKind documents may stand for ("crm.*":
-    all of a schema). `encrypts`: there is a key, so that connection strings can be stored.
+    all of a schema). `encrypts`: there is a key, so that connection strings can be stored. `offers`: of servers that offer
+    more than their name. `placed`: address of each organization and tenant that has a database of its own -> the server
+    that it is on; None: not known.
     """
 
     fleet: str
@@ -24,3 +39,10 @@ class FleetFacts:
     encrypts: bool = False
     tables: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    placed: Mapping[str, str] | None = None
+
+    @property
+    def offered(self) -> dict[str, Offer]:
+        """What each server offers, by name."""
+        return {name: self.offers.get(name, Offer()) for name in sorted(self.servers)}

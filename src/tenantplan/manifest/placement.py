@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenantplan.documents import Document, Problem
+from tenantplan.manifest.choice import choose
+from tenantplan.manifest.crosscheck import is_deleted
 from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds import address
 from tenantplan.manifest.kinds.organization import OrganizationSpec
-from tenantplan.manifest.kinds.parts import milliseconds
+from tenantplan.manifest.kinds.parts import TaggedServer, milliseconds, sought
 from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.names import derive
 from tenantplan.model import address as addresses
@@ -24,6 +26,7 @@ class Home:
     """The placement of one document, and what its database and roles need to know.
 
     `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
+    `tags` are those that its server was chosen by; None: it was named.
     """
 
     document: Document
@@ -35,6 +38,7 @@ class Home:
     statement_timeout: int = 0
     password: str | None = None
     was: str | None = None
+    tags: Mapping[str, str] | None = None
 
     @property
     def made(self) -> tuple[str, str] | None:
@@ -75,9 +79,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         return Home(document, Placement(holder, "shared"), deleted=deleted)
     return Home(
         document,
-        Placement(
-            holder, "dedicated", settings.server or facts.default_server, _database(document, settings.name, facts)
-        ),
+        _dedicated(document, settings.server, facts.default_server, settings.name, facts),
         own=True,
         open=spec.state == "active",
         deleted=deleted,
@@ -85,6 +87,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         statement_timeout=milliseconds(settings.statement_timeout) or 0,
         password=settings.password.text if settings.password else None,
         was=_before(document, settings.name, facts),
+        tags=sought(settings.server),
     )
 
 
@@ -95,16 +98,37 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
         return Home(document, Placement(holder, above.mode, above.server, above.database, above.url), deleted=deleted)
     if settings.mode == "shared" or not facts.dedicated:
         return Home(document, Placement(holder, "shared"), deleted=deleted)
-    server = settings.server or above.server or facts.default_server
     return Home(
         document,
-        Placement(holder, "dedicated", server, _database(document, settings.name, facts)),
+        _dedicated(document, settings.server, above.server or facts.default_server, settings.name, facts),
         own=True,
         open=getattr(parent.document.spec, "state", "active") == "active",
         deleted=deleted,
         statement_timeout=parent.statement_timeout,
         was=_before(document, settings.name, facts),
+        tags=sought(settings.server),
     )
+
+
+def _dedicated(
+    document: Document, server: str | TaggedServer | None, default: str, name: str | None, facts: FleetFacts
+) -> Placement:
+    """A database of its own, on the server that is named, or chosen; on none where no server may be chosen."""
+    tags = sought(server)
+    where = str(server or default) if tags is None else _chosen(document, tags, facts)
+    return Placement(address(document.kind, document.name), "dedicated", where, _database(document, name, facts))
+
+
+def _chosen(document: Document, tags: Mapping[str, str], facts: FleetFacts) -> str | None:
+    """The server that it is on already, else the one that falls to the name it first had; none for what is deleted."""
+    names = [address(document.kind, name) for name in (document.name, document.renamed_from) if name]
+    there = [facts.placed[name] for name in names if facts.placed and name in facts.placed]
+    if there or is_deleted(document):
+        return there[0] if there else None
+    weights = {alias: offer.weight for alias, offer in facts.offered.items() if offer.fits(tags)}
+    if facts.placed is None and not any(weights.values()):  # it may be on one of them since before that was drained
+        weights = dict.fromkeys(weights, 1)
+    return choose(f"{facts.fleet}/{names[-1]}", weights)
 
 
 def _database(document: Document, explicit: str | None, facts: FleetFacts) -> str:

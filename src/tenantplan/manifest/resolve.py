@@ -19,6 +19,7 @@ from tenantplan.manifest.own_secrets import own_secrets
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_rows import same_rows
+from tenantplan.manifest.unfit import misplaced, unplaced
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
@@ -42,7 +43,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     unique = list(index.values())
     organizations = _effective(unique, index)
     found = homes(unique, organizations, facts)
-    for problem in collisions(list(found.values()), facts):
+    for problem in (*unplaced(found.values(), facts), *collisions(list(found.values()), facts)):
         problems.add(problem)
     if problems:
         raise ManifestError(problems.texts())
@@ -64,6 +65,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         protected=frozenset(kinds[d.kind].address(d.name) for d in unique if getattr(d.spec, "protect", False)),
         adopted=frozenset(kinds[d.kind].address(d.name) for d in unique if d.adopt),
         tables=tables,
+        notes=misplaced(found.values(), facts),
     )
 
 

@@ -1,8 +1,8 @@
-"""A path through a tree as SQL, compiled once and run on every database at its start.
+"""A path through a tree as steps of SQL, compiled once and run on every database at its start.
 
 Each revision's `upgrade()` runs here against Alembic's offline mode, with a connection that records. The user's env.py
-is not run. What cannot be said in SQL alone (a revision that looks at the database, or leaves its transaction) is
-refused by name: a path is compiled right or not at all.
+is not run. A revision that looks at the database cannot be said in SQL: it becomes a step that Alembic itself runs there.
+A path is compiled right or not at all.
 
 Alembic's `op` is one global proxy, so that compiling holds a lock, and leaves sys.path and sys.modules as they were.
 """
@@ -20,7 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenantplan.errors import MigrationError
-from tenantplan.migration.graph import Graph, Revision, digest
+from tenantplan.migration import prisma, scripts
+from tenantplan.migration.assemble import Part, assemble
+from tenantplan.migration.graph import PRISMA, Graph
+from tenantplan.migration.revision import Revision, digest
+from tenantplan.model.step import Step, flat
 
 if TYPE_CHECKING:
     from tenantplan.migration.recorder import Recorder
@@ -28,81 +32,136 @@ if TYPE_CHECKING:
 # The tenant tree has its own version table where it shares the main database with the main tree.
 SHARED_VERSION_TABLE = "alembic_version_tenant"
 _LOCK = threading.Lock()
-_HINT = (
-    "a revision is compiled to SQL once, for all databases, and cannot look at one of them: "
-    "write it as plain SQL (INSERT … SELECT, DO $$ … $$)"
-)
+_HINT = "write it as plain SQL (INSERT … SELECT, DO $$ … $$), which runs as it is written"
+_SPLIT = "make two revisions of it: one that looks at the database, and one with the autocommit block"
 
 
-def compile_path(
-    graph: Graph, start: str | None, end: str, *, shared: bool = False, version_table: str = "alembic_version"
-) -> tuple[str, ...]:
-    """The statements that take a database from `start` (None: empty) to `end`, its version table included.
+def upgrade(
+    graph: Graph,
+    start: str | None,
+    end: str | None,
+    *,
+    shared: bool = False,
+    version_table: str | None = None,
+    mark: str | None = None,
+) -> tuple[Step, ...]:
+    """The steps that take a database from `start` (None: empty) to `end`, its version table included.
 
-    They are meant for one transaction, BEGIN and COMMIT are the caller's. `shared` compiles the tenant tree for the
-    main database. MigrationError names the file and line of a revision that cannot be compiled.
+    `shared` compiles the tenant tree for the main database. `mark` is what an interrupted migration left behind: the
+    steps that it says are done are left out. MigrationError names the file and line of a revision that cannot be used.
     """
-    return _compile(graph, graph.path(start, end), start, True, shared, version_table)
+    return _compile(graph, graph.path(start, end), start, True, _table(shared, version_table), shared, mark)
 
 
-def downgrade_path(
-    graph: Graph, start: str, end: str | None, *, shared: bool = False, version_table: str = "alembic_version"
-) -> tuple[str, ...]:
-    """The statements that take a database back from `start` to `end` (None: before the first revision)."""
-    return _compile(graph, graph.path(end, start)[::-1], start, False, shared, version_table)
+def downgrade(
+    graph: Graph, start: str | None, end: str | None, *, shared: bool = False, version_table: str | None = None
+) -> tuple[Step, ...]:
+    """The steps that take a database back from `start` to `end` (None: before the first revision)."""
+    return _compile(graph, graph.path(end, start)[::-1], start, False, _table(shared, version_table), shared, None)
+
+
+def compile_path(graph: Graph, start: str | None, end: str | None, **options: Any) -> tuple[str, ...]:
+    """The statements of `upgrade`, in order."""
+    return flat(upgrade(graph, start, end, **options))
+
+
+def downgrade_path(graph: Graph, start: str | None, end: str | None, **options: Any) -> tuple[str, ...]:
+    """The statements of `downgrade`, in order."""
+    return flat(downgrade(graph, start, end, **options))
+
+
+def _table(shared: bool, named: str | None) -> str:
+    return named or (SHARED_VERSION_TABLE if shared else "alembic_version")
 
 
 def _compile(
-    graph: Graph, steps: Sequence[Revision], start: str | None, up: bool, shared: bool, version_table: str
-) -> tuple[str, ...]:
-    if not steps:
+    graph: Graph,
+    path: Sequence[Revision],
+    start: str | None,
+    up: bool,
+    version_table: str,
+    shared: bool,
+    mark: str | None,
+) -> tuple[Step, ...]:
+    if not path:
         return ()
+    if graph.engine == PRISMA:
+        parts = scripts.parts(graph, path, start, up)
+        return assemble(parts, start, mark, [prisma.table()] if start is None else [])
     from tenantplan.migration.recorder import Recorder  # imports Alembic
 
-    current = start
     with _LOCK, _surroundings(graph.directory):
         recorder = Recorder(shared, version_table, start)
-        if current is None:
+        if start is None:
             recorder.create_version_table()
-        for revision in steps:
-            _run(revision, "upgrade" if up else "downgrade", recorder)
-            after = revision.id if up else revision.down
-            recorder.set_version(current, after)
-            current = after
-    return tuple(recorder.statements)
+        first = [entry.text for entry in recorder.take()]
+        parts = []
+        at = start
+        for revision in path:
+            parts.append(_part(graph, revision, at, up, recorder))
+            at = parts[-1].position
+    return assemble(parts, start, mark, first)
 
 
-def _run(revision: Revision, name: str, recorder: Recorder) -> None:
+def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: Recorder) -> Part:
+    asked = _run(revision, "upgrade" if up else "downgrade", recorder)
+    entries = [] if asked else recorder.take()
+    after = graph.after(at, revision) if up else graph.before(at, revision)
+    recorder.set_version(at, after)
+    version = [entry.text for entry in recorder.take()]
+    checks = revision.preflight if up else ()
+    return Part(revision, after, [(entry.text, entry.alone) for entry in entries], version, up, asked, checks)
+
+
+def _run(revision: Revision, name: str, recorder: Recorder) -> str:
+    """Runs one function of a revision; how it looked at the database, "" when it can be compiled."""
     module = types.ModuleType(f"tenantplan_revision_{revision.id}")
     module.__file__ = str(revision.path)
+    recorder.asked = ""
     try:
         source = revision.path.read_bytes()
         if digest(source) != revision.digest:
             raise MigrationError("the file changed while it was being used", hint="run the command again")
         tree = ast.parse(source, str(revision.path))
-        _refuse_asking(tree, revision)
-        code = compile(tree, str(revision.path), "exec", dont_inherit=True)
-        with recorder.active():
-            exec(code, module.__dict__)  # noqa: S102 - as Alembic does: a revision is a program
-            getattr(module, name)()
+        asked = _asks_by_itself(tree)
+        if not asked:
+            code = compile(tree, str(revision.path), "exec", dont_inherit=True)
+            with recorder.active():
+                exec(code, module.__dict__)  # noqa: S102 - as Alembic does: a revision is a program
+                getattr(module, name)()
     except MigrationError as error:
         if error.where:
             raise
-        raise _located(revision, error, error.message, error.hint) from error
+        if not recorder.asked or recorder.refusals:
+            raise _located(revision, error, error.message, error.hint) from error
     except (Exception, SystemExit) as error:
-        raise _located(revision, error, f"cannot be compiled to SQL: {type(error).__name__}: {error}", _HINT) from error
+        if not (recorder.asked or type(error).__name__ == "NoInspectionAvailable"):
+            message = f"cannot be compiled to SQL: {type(error).__name__}: {error}"
+            raise _located(revision, error, message, _HINT) from error
+        recorder.asked = recorder.asked or "inspects the database"
+    asked = asked or recorder.asked
     if recorder.refusals:  # the revision may have caught the exception that said so
         raise _located(revision, None, recorder.refusals[0], _HINT)
+    if asked:
+        recorder.discard()
+        if _names(tree, "autocommit_block"):
+            raise MigrationError(f"has an autocommit block and {asked}", where=str(revision.path), hint=_SPLIT)
+    return asked
 
 
-def _refuse_asking(tree: ast.Module, revision: Revision) -> None:
+def _asks_by_itself(tree: ast.Module) -> str:
     """A revision that does something else when Alembic writes SQL would be compiled to that something else."""
+    found = _names(tree, "as_sql", "is_offline_mode")
+    return f"does something else in Alembic's offline mode ({found})" if found else ""
+
+
+def _names(tree: ast.Module, *names: str) -> str:
+    """The first of `names` that a program uses, "" for none."""
     for node in ast.walk(tree):
         name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-        if name in ("as_sql", "is_offline_mode"):
-            where = f"{revision.path}:{getattr(node, 'lineno', 0)}"
-            message = f"does something else in Alembic's offline mode ({name}), which is not supported yet"
-            raise MigrationError(message, where=where, hint=_HINT)
+        if name in names:
+            return name
+    return ""
 
 
 def _located(revision: Revision, error: BaseException | None, message: str, hint: str) -> MigrationError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -50,6 +51,13 @@ def fingerprint(connection: Connection[Any]) -> str:
         row = cursor.execute(_DIGEST.format(_query())).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def digest(objects: Mapping[str, str]) -> str:
+    """The fingerprint of a database that has these objects."""
+    ordered = sorted(objects.items(), key=lambda item: item[0].encode())
+    text = "".join(f"{len(name)}:{name}{len(definition)}:{definition}" for name, definition in ordered)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def differences(expected: Mapping[str, str], actual: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:

@@ -1,7 +1,7 @@
 """Alembic's offline mode with a recorder in place of its text output.
 
 Alembic writes offline SQL for people: it turns tabs into spaces inside literals and doubles percent signs for a driver.
-The recorder compiles each construct itself, keeps one text per statement, and refuses what would need a database.
+The recorder compiles each construct itself, keeps one text per statement, and notices what would need a database.
 Importing this module imports Alembic.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,16 +21,26 @@ from sqlalchemy.schema import CreateTable, ExecutableDDLElement
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
+from tenantplan.migration.revision import parts
 
-_PARAMETERS = "passes parameters to a statement"
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One statement; `alone`: it stands in an autocommit block, so that it is committed by itself."""
+
+    text: str
+    alone: bool
 
 
 class Recorder:
-    """Collects `statements`, in order, and `refusals`: what a revision did that SQL alone cannot say."""
+    """Collects `entries`, in order, and `refusals`: what a revision did that it must not do. `asked` says how it looked at the
+    database, which SQL alone cannot do; "" when it did not."""
 
     def __init__(self, shared: bool, version_table: str, start: str | None) -> None:
-        self.statements: list[str] = []
+        self.entries: list[Entry] = []
         self.refusals: list[str] = []
+        self.asked = ""
+        self._alone = False
         # "named" keeps percent signs single and leaves a colon in a plain string as it was written.
         self._dialect = postgresql.PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
         options = {"as_sql": True, "shared": shared, "starting_rev": start}
@@ -38,7 +49,7 @@ class Recorder:
         impl: Any = self._context.impl
         self._context.connection = impl.connection = connection
         impl._exec = self.emit
-        impl.emit_begin = impl.emit_commit = lambda: self.refuse("manages its transaction (autocommit_block)")
+        impl.emit_commit, impl.emit_begin = self._enter_block, self._leave_block
         version_column = sa.Column("version_num", sa.String(32), nullable=False)
         key = sa.PrimaryKeyConstraint("version_num", name=f"{version_table}_pkc")
         self._version = sa.Table(version_table, sa.MetaData(), version_column, key)
@@ -54,37 +65,65 @@ class Recorder:
             operations._remove_proxy()
 
     def refuse(self, reason: str) -> None:
-        """Note and raise that the revision cannot be compiled."""
-        message = f"{reason}, which is not supported yet"
-        self.refusals.append(message)
-        raise MigrationError(message)
+        """Note and raise that the revision cannot be used."""
+        self.refusals.append(reason)
+        raise MigrationError(reason)
+
+    def ask(self, how: str) -> None:
+        """Note and raise that the revision looks at the database."""
+        self.asked = self.asked or how
+        raise MigrationError(how)
+
+    def take(self) -> list[Entry]:
+        """What was recorded since the last time."""
+        if self._alone:
+            self.refuse("does not leave its autocommit block")
+        taken, self.entries = self.entries, []
+        return taken
+
+    def discard(self) -> None:
+        """Forget what was recorded since the last time."""
+        self.entries, self._alone = [], False
 
     def emit(self, construct: Any, execution_options: Any = None, multiparams: Any = None, params: Any = None) -> None:
         """Record a construct or text as one statement; the signature is that of Alembic's DefaultImpl._exec."""
         if multiparams or params:
-            self.refuse(_PARAMETERS)
+            self.ask("passes parameters to a statement")
         if execution_options:
-            self.refuse("sets execution options for a statement")
+            self.ask("sets execution options for a statement")
         text = self._text(construct).strip().rstrip(";").rstrip()
-        if obstacle := sqltext.obstacle(text):
+        obstacle = sqltext.transaction_control(text) if self._alone else sqltext.obstacle(text)
+        if obstacle:
             self.refuse(obstacle)
         if sqltext.bare(text):
-            self.statements.append(text)
+            self.entries.append(Entry(text, self._alone))
+
+    def _enter_block(self) -> None:
+        if self._alone:
+            self.refuse("opens an autocommit block inside another")
+        self._alone = True
+
+    def _leave_block(self) -> None:
+        if not self._alone:
+            self.refuse("manages its transaction itself")
+        self._alone = False
 
     def create_version_table(self) -> None:
         """Record the version table, which is kept when a database is downgraded to its base."""
         self.emit(CreateTable(self._version, if_not_exists=True))
 
     def set_version(self, before: str | None, after: str | None) -> None:
-        """Record the step from one revision to another in the version table."""
+        """Record the step from one position to another in the version table."""
         column = self._version.c.version_num
         self._context._start_from_rev = after  # what get_current_revision() answers in offline mode
-        if before is None:
-            self.emit(self._version.insert().values(version_num=after))
-        elif after is None:
-            self.emit(self._version.delete().where(column == before))
-        else:
-            self.emit(self._version.update().values(version_num=after).where(column == before))
+        had, has = set(parts(before)), set(parts(after))
+        gone, new = sorted(had - has), sorted(has - had)
+        for old, name in zip(gone, new, strict=False):
+            self.emit(self._version.update().values(version_num=name).where(column == old))
+        for old in gone[len(new) :]:
+            self.emit(self._version.delete().where(column == old))
+        for name in new[len(gone) :]:
+            self.emit(self._version.insert().values(version_num=name))
 
     def _text(self, construct: Any) -> str:
         if isinstance(construct, str):
@@ -113,7 +152,7 @@ class _OfflineConnection(MockConnection):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "in_transaction":  # asked by SQLAlchemy and Alembic, which can do without
             raise AttributeError(name)
-        self._recorder.refuse(f"uses the connection ({name})")
+        self._recorder.ask(f"uses the connection ({name})")
 
 
 class _NoResult:
@@ -123,7 +162,7 @@ class _NoResult:
         self._recorder = recorder
 
     def _look(self, *_: Any) -> Any:
-        self._recorder.refuse("reads the result of a query")
+        self._recorder.ask("reads the result of a query")
 
     __iter__ = __bool__ = __len__ = __getitem__ = __eq__ = __next__ = __contains__ = _look
     __hash__ = None  # type: ignore[assignment]

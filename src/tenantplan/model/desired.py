@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tenantplan.model.plan import Finding
 from tenantplan.model.resource import State
 from tenantplan.model.rowtype import Tables
 
@@ -31,7 +32,7 @@ class Desired:
     `deleted`: addresses that were declared `state: deleted`; `gone`: such rows, as far as their keys are known. `renames`: old
     address -> new address, for every resource that a `renamedFrom` touches. `labels`: address of a document -> its labels.
     `origins`: address -> "file:line". `tables`: every table that rows may be of. `adopted`: addresses of documents that take
-    over what the application made.
+    over what the application made. `notes`: what a reviewer should see of it although it changes nothing.
     """
 
     state: State = field(default_factory=dict)
@@ -44,3 +45,4 @@ class Desired:
     protected: frozenset[str] = frozenset()
     adopted: frozenset[str] = frozenset()
     tables: Tables = field(default_factory=dict)
+    notes: tuple[Finding, ...] = ()

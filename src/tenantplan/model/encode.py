@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tenantplan.model.resource import TYPES, Ref, Resource, Row, Secret
+from tenantplan.model.resource import TYPES, Ref, Resource, Row, Schema, Secret
 
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
-_LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home"}
+_LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others"}
 
 
 def to_json(resource: Resource | None) -> dict[str, Any] | None:
@@ -23,7 +23,9 @@ def to_json(resource: Resource | None) -> dict[str, Any] | None:
 
 
 def _left_out(resource: Resource, name: str) -> bool:
-    """What few rows have stands in their JSON only."""
+    """What few resources have stands in their JSON only."""
+    if isinstance(resource, Schema):
+        return name == "halfway" and resource.halfway is None
     return name == "initial" and isinstance(resource, Row) and not resource.initial
 
 

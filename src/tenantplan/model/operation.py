@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tenantplan.model.encode import from_json, to_json
-from tenantplan.model.resource import Resource
+from tenantplan.model.resource import Resource, Schema
+from tenantplan.model.step import TRANSACTION, Check, Hazard, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,12 @@ class Operation:
     `action` is create, update, delete, migrate, move or grant; `risk` is safe, risky or destructive. `id` names the
     step in the journal, `scope` the track it runs in, `depends_on` the ids that must be done before. `transactional`:
     its effect commits together with its audit entry. `fingerprint` is what the resource looked like when the plan was
-    made. `adopt`: a row of the application becomes the fleet's. `revisions` is the path of a migration, oldest first.
-    `wave`: operations of a wave start when those of the waves before have ended.
+    made. `adopt`: a row of the application becomes the fleet's. `wave`: operations of a wave start when those of the waves
+    before have ended.
+
+    Of a migration, `revisions` is the path, oldest first. `steps` say how its statements run; empty: in one transaction.
+    `checks` must hold before the first of them runs anywhere, `hazards` are what a reviewer should know, and `undo` is the way
+    back (None: there is none, or none is wanted).
     """
 
     id: str
@@ -37,6 +42,17 @@ class Operation:
     revisions: tuple[str, ...] = ()
     wave: int = 0
     adopt: bool = False
+    steps: tuple[Step, ...] = ()
+    checks: tuple[Check, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    undo: tuple[Step, ...] | None = None
+
+    @property
+    def in_steps(self) -> tuple[Step, ...]:
+        """The steps of a migration, also where there is only one."""
+        if self.steps or not self.statements or not isinstance(self.after, Schema):
+            return self.steps
+        return (Step(TRANSACTION, self.statements, self.after.revision),)
 
     def document(self) -> dict[str, Any]:
         """The operation as the plan file holds it; `class` is `risk` under its public name."""
@@ -58,6 +74,10 @@ class Operation:
             "revisions": list(self.revisions),
             "wave": self.wave,
             "adopt": self.adopt,
+            "steps": [step.document() for step in self.steps],
+            "checks": [[check.revision, check.sql] for check in self.checks],
+            "hazards": [asdict(hazard) for hazard in self.hazards],
+            "undo": None if self.undo is None else [step.document() for step in self.undo],
         }
 
     @staticmethod
@@ -69,4 +89,9 @@ class Operation:
             values[name] = from_json(values[name])
         for name in ("depends_on", "statements", "revisions"):
             values[name] = tuple(values[name])
+        values["steps"] = tuple(Step.parse(item) for item in values["steps"])
+        values["checks"] = tuple(Check(*item) for item in values["checks"])
+        values["hazards"] = tuple(Hazard(**item) for item in values["hazards"])
+        if values["undo"] is not None:
+            values["undo"] = tuple(Step.parse(item) for item in values["undo"])
         return Operation(**values)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
+from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import canonical, digest, from_json, to_json
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
@@ -48,7 +49,8 @@ class Plan:
     `unreachable` names what could not be read and is not planned. `unfinished` is the id of an interrupted run
     whose records the next apply completes. `notes` are facts a reviewer should see that change nothing. `kinds` describes
     the tables of kinds that the fleet itself declares, and `beside` the keys of rows of the application that are left alone
-    and that operations refer to, so that apply needs nothing but the plan.
+    and that operations refer to, so that apply needs nothing but the plan. `deferred` is what may not run yet and is not among the
+    operations, and `labels`, by scope, are those by which change windows are for the operations' organizations.
     """
 
     fleet: str
@@ -66,6 +68,8 @@ class Plan:
     selection: Mapping[str, Any] = field(default_factory=dict)
     kinds: tuple[RowType, ...] = ()
     beside: Mapping[str, Row] = field(default_factory=dict)
+    deferred: tuple[Deferral, ...] = ()
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -142,6 +146,8 @@ class Plan:
             "selection": dict(self.selection),
             "kinds": [rowtype.document() for rowtype in self.kinds],
             "beside": {address: to_json(row) for address, row in self.beside.items()},
+            "deferred": [deferral.document() for deferral in self.deferred],
+            "labels": {scope: dict(found) for scope, found in self.labels.items()},
             "summary": self.summary,
         }
 
@@ -194,5 +200,7 @@ def _from_document(document: dict[str, Any]) -> Plan:
         selection=document["selection"],
         kinds=tuple(RowType.parse(item) for item in document["kinds"]),
         beside={a: row for a, item in document["beside"].items() if isinstance(row := from_json(item), Row)},
+        deferred=tuple(Deferral(**item) for item in document["deferred"]),
+        labels=document["labels"],
         **findings,
     )

@@ -27,7 +27,8 @@ class Outcome:
 class Report:
     """A run: its id, the digest of its plan, its outcomes in plan order, and how long it took in seconds.
 
-    `remaining` counts operations that a fresh plan after the run still lists: 0 when the run converged.
+    `remaining` counts operations that a fresh plan after the run still lists: 0 when the run converged. `stopped` says why no
+    more was started ("": it was not stopped), and `taken_back` are outcomes of the downgrades that followed.
     """
 
     run: str
@@ -36,6 +37,8 @@ class Report:
     seconds: float
     recovered: int = 0
     remaining: int = 0
+    stopped: str = ""
+    taken_back: tuple[Outcome, ...] = ()
 
     def count(self, *statuses: str) -> int:
         """How many operations ended in one of the statuses."""
@@ -49,6 +52,10 @@ class Report:
             "seconds": round(self.seconds, 3),
             "recovered": self.recovered,
             "remaining": self.remaining,
+            "stopped": self.stopped or None,
+            "takenBack": [
+                {"address": o.operation.address, "status": o.status, "error": o.error} for o in self.taken_back
+            ],
             "counts": {s: self.count(s) for s in ("done", "failed", "stale", "skipped")},
             "operations": [
                 {"id": o.operation.id, "address": o.operation.address, "action": o.operation.action}

@@ -94,13 +94,18 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The Alembic revision of one database; `tree` is "main" or "tenant". None: no revision applied."""
+    """The revision of one database; `tree` is "main", "tenant" or "shared" (the tenant tree in the main database). None: no
+    revision applied. `halfway` is the mark of a migration that stopped between two of its steps. `changed_by_others`: the
+    sentinel saw DDL that was not tenantplan's.
+    """
 
     server: str
     database: str
     tree: str
     revision: str | None = None
     holder: str | None = field(default=None, compare=False)
+    halfway: str | None = None
+    changed_by_others: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,10 @@ from tenantplan.model.encode import digest, fingerprint, to_json
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
+from tenantplan.model.step import Migration, one_transaction
 
 MAIN_SCOPE = "main"
 _PLACEMENT = ("database_mode", "database_server", "database_name", "database_url")
-
-
-@dataclass(frozen=True)
-class Migration:
-    """What it takes to bring one database from a revision to another: the revisions on the way, and the SQL."""
-
-    revisions: tuple[str, ...]
-    statements: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -76,6 +69,7 @@ def _operation(change: Change, context: Context) -> Operation:
     resource = change.after or change.before
     assert resource is not None
     migration = _migration(change, context.migrations)
+    ran = migration if isinstance(resource, Schema) else Migration()
     before_print = fingerprint(change.before)
     identity = [change.address, action, to_json(change.before), to_json(change.after), before_print, change.adopt]
     return Operation(
@@ -89,11 +83,15 @@ def _operation(change: Change, context: Context) -> Operation:
         before=change.before,
         after=change.after,
         fingerprint=before_print,
-        statements=migration.statements if isinstance(resource, Schema) else (),
+        statements=ran.statements,
         renamed_from=change.renamed_from,
         retire=change.retire,
         revisions=migration.revisions,
         adopt=change.adopt,
+        steps=() if one_transaction(ran.steps) else ran.steps,
+        checks=ran.checks,
+        hazards=ran.hazards,
+        undo=ran.undo,
     )
 
 
@@ -102,8 +100,8 @@ def _migration(change: Change, migrations: Mapping[str, Migration]) -> Migration
     if isinstance(resource, Schema):
         return migrations[change.address]
     if isinstance(resource, Database) and change.before is None:
-        return migrations.get(change.address, Migration((), ()))
-    return Migration((), ())
+        return migrations.get(change.address, Migration())
+    return Migration()
 
 
 def _outside(change: Change) -> bool:
@@ -150,6 +148,8 @@ def moves(before: Row, after: Row) -> bool:
 def _risk(change: Change, action: str) -> str:
     if action == "delete":
         return "destructive"
+    if action == "migrate" and change.before is None:  # tables in a database that has none yet
+        return "safe"
     if action in ("migrate", "move") or change.renamed_from or change.adopt:
         return "risky"
     before, after = change.before, change.after

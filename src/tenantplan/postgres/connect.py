@@ -21,6 +21,7 @@ from tenantplan.postgres.url import Server
 Connection = psycopg.Connection[Any]
 CONNECT_TIMEOUT = 10
 PATIENCE = 60.0  # seconds that a full server is waited for
+_PINNED = "-c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
 
 _BUSY = re.compile(r"too many clients|remaining connection slots|too many connections|in recovery|starting up", re.I)
 _ADVICE = (
@@ -81,12 +82,31 @@ class Connector:
             raise ConnectError(
                 f"{alias} is not among the servers that can be used now", hint="declare it, or set its URL"
             )
-        with self._each[alias], self._total:
+        with self.slot(alias):
             connection = self._open(self.servers[alias], dbname, read_only)
             try:
                 yield connection
             finally:
                 connection.close()
+
+    @contextmanager
+    def slot(self, alias: str) -> Iterator[None]:
+        """Room for one session within the budget, for whoever opens it."""
+        with self._each[alias], self._total:
+            yield
+
+    def parameters(self, alias: str, dbname: str | None) -> dict[str, str]:
+        """libpq's parameters of a session as `connect` opens it, with the password, for another process."""
+        server = self.servers[alias]
+        timeout = {"connect_timeout": str(CONNECT_TIMEOUT)}
+        options = f"{_PINNED} -c search_path=public,pg_temp"
+        return {
+            **timeout,
+            **server.params,
+            "dbname": _literal(dbname or server.maintenance),
+            "application_name": self.tag,
+            "options": options,
+        }
 
     def _open(self, server: Server, dbname: str | None, read_only: bool) -> Connection:
         deadline = time.monotonic() + PATIENCE
@@ -102,7 +122,7 @@ class Connector:
 
 
 def _dial(server: Server, dbname: str, tag: str, read_only: bool) -> Connection:
-    options = "-c search_path=pg_catalog,pg_temp -c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
+    options = f"{_PINNED} -c search_path=pg_catalog,pg_temp"
     if read_only:
         options += " -c default_transaction_read_only=on"
     params = {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, "dbname": _literal(dbname)}
@@ -148,6 +168,8 @@ def is_pooled(connection: Connection) -> bool:
 
 def describe(error: psycopg.Error) -> str:
     """SQLSTATE and message of a failed statement, without values of rows: those stand in DETAIL, and in 22xxx messages."""
+    if error.pgresult is None and error.sqlstate:  # of another process, which has described it
+        return str(error)
     diag = error.diag
     state = error.sqlstate or "connection lost"
     name = type(error).__name__

@@ -175,3 +175,10 @@ SELECT n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, N
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE n.nspname || '.' || c.relname = ANY(%(tables)s) AND c.relkind IN ('r', 'p')
  ORDER BY c.oid, a.attnum;
+
+-- name: index_validity
+-- Whether an index is valid; no row: there is none of that name. A concurrent build that failed leaves one that is not.
+SELECT i.indisvalid FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = %(schema)s AND c.relname = %(name)s;

@@ -6,13 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from tenantplan.model.deferral import Deferral
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
-from tenantplan.rendering.parts import Entry, Field, counted
+from tenantplan.rendering.parts import Entry, Field, clipped, counted
 from tenantplan.rendering.safe import mask_url
 
 MANY = 200
 _NAMED = 5
+_HEADLINE = 1000
 # Tables that a statement locks against writers. Only a hint for a reader: what is destructive comes from the plan.
 _LOCKS = re.compile(
     r"(?is)^\s*(?:ALTER\s+TABLE(?:\s+IF\s+EXISTS)?(?:\s+ONLY)?|CREATE\s+(?:UNIQUE\s+)?INDEX\b(?!\s+CONCURRENTLY).*?\sON"
@@ -39,6 +41,30 @@ def alike(entries: Sequence[Entry]) -> list[Entry]:
     for entry in entries:
         (kinds.setdefault(entry.title.split("/")[0], []) if entry.shape else rest).append(entry)
     return [one for kind, group in kinds.items() for one in _summed(kind, group)] + rest
+
+
+def deferrals(deferred: Sequence[Deferral], *, verbose: bool) -> list[Entry]:
+    """What waits: one entry for all databases that get the same migration, and for many other changes alike."""
+    groups: dict[tuple[str, ...], list[Deferral]] = {}
+    for item in deferred:
+        step = item.summary if item.action == "migrate" else ""
+        groups.setdefault((item.action, step, item.until, item.zone, item.why), []).append(item)
+    found: list[Entry] = []
+    for (action, step, *_), group in groups.items():
+        if len(group) > 1 and step:
+            names = [item.address.split("/", 1)[-1] for item in group]
+            found.append(_deferred(group[0], counted(len(group), "database"), step, names))
+        elif len(group) > _NAMED and not verbose:
+            names = list(dict.fromkeys(item.address for item in group))
+            found.append(_deferred(group[0], counted(len(group), "change"), action, names))
+        else:
+            found += [_deferred(item, item.address, item.summary, ()) for item in group]
+    return found
+
+
+def _deferred(item: Deferral, title: str, what: str, names: Iterable[str]) -> Entry:
+    headline = f"{what}, deferred until {item.when} ({item.why})"
+    return Entry("z", title, clipped(mask_url(headline), _HEADLINE), names=tuple(names))
 
 
 def _ends(operation: Operation) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from tenantplan.rendering.safe import mask_url, terminal
 from tenantplan.rendering.view import DriftItem, View, build, counts, risk
 
 _COLORS = {"+": "green", "~": "yellow", "^": "cyan", "-": "red", ">": "magenta", "=": "blue"}
-_COLORS |= {"?": "yellow", "!": "red", "i": "blue"}
+_COLORS |= {"?": "yellow", "!": "red", "i": "blue", "z": "blue"}
 _INDENT = "        "
 _STATEMENT = 110
 _STATEMENTS = 12  # of a migration; a longer one needs --verbose
@@ -33,7 +33,7 @@ def plan(plan: Plan, *, color: bool = False, verbose: bool = False, grace_days: 
     view = build(plan, verbose=verbose, grace_days=grace_days)
     width = _width(view)
     lines = [_header(view, color), ""]
-    lines += [line for entry in view.entries for line in _entry(entry, width, color, verbose)]
+    lines += [line for entry in view.entries + view.deferred for line in _entry(entry, width, color, verbose)]
     lines += _findings(view, width, color)
     if lines[-1]:
         lines.append("")
@@ -48,6 +48,9 @@ def report(report: Report, *, color: bool = False) -> str:
         if outcomes:
             lines += [_paint(f"{len(outcomes):,} {status}: {_NEXT[status]}", "!", color)]
             lines += [_outcome(outcome, color) for outcome in outcomes] + [""]
+    if report.stopped:
+        lines.append(_paint(f"Stopped: {terminal(report.stopped)}.", "!", color))
+    lines += _taken_back(report, color)
     if report.recovered:
         lines.append(f"Recovered: {counted(report.recovered, 'operation')} that an interrupted run had done.")
     if report.remaining:
@@ -58,6 +61,18 @@ def report(report: Report, *, color: bool = False) -> str:
     total = f"Applied: {done:,} done, {failed:,} failed{others} in {report.seconds:.1f} s"
     lines.append(_paint(total, "!" if failed or others else "+", color))
     return "\n".join(lines) + "\n"
+
+
+def _taken_back(report: Report, color: bool) -> list[str]:
+    if not report.taken_back:
+        return []
+    failed = [outcome for outcome in report.taken_back if outcome.status != "done"]
+    done = counted(len(report.taken_back) - len(failed), "database")
+    lines = [_paint(f"Rolled back: {done} that this plan had migrated.", "~", color)]
+    if failed:
+        lines.append(_paint(f"{counted(len(failed), 'database')} could not be taken back:", "!", color))
+        lines += [_outcome(outcome, color) for outcome in failed]
+    return [*lines, ""]
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, color: bool = False) -> str:
@@ -96,7 +111,7 @@ def _header(view: View, color: bool) -> str:
 
 
 def _width(view: View) -> int:
-    titles = [entry.title for entry in view.entries]
+    titles = [entry.title for entry in view.entries + view.deferred]
     titles += [f.address for group in (view.orphans, view.unreachable, view.blockers, view.notes) for f in group]
     return min(max((len(terminal(title)) for title in titles), default=0), 40)
 
@@ -150,6 +165,8 @@ def _finding(symbol: str, finding: Finding, width: int, color: bool) -> str:
 
 
 def _nothing(view: View, color: bool) -> str:
+    if view.waiting:
+        return f"Nothing to apply now: {counted(view.waiting, 'operation')} deferred."
     if view.unreachable:
         return _paint("No changes in what could be read; the rest was not planned.", "!", color)
     if view.blockers:

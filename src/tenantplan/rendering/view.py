@@ -31,7 +31,10 @@ class DriftItem:
 
 @dataclass(frozen=True)
 class View:
-    """All that a rendered plan says. `main` and `base` are short descriptions, "" when the plan does not know."""
+    """All that a rendered plan says. `main` and `base` are short descriptions, "" when the plan does not know.
+
+    `waiting` is how many operations the entries of `deferred` stand for.
+    """
 
     fleet: str
     main: str
@@ -44,6 +47,8 @@ class View:
     orphans: tuple[Finding, ...]
     unreachable: tuple[Finding, ...]
     notes: tuple[Finding, ...]
+    deferred: tuple[Entry, ...]
+    waiting: int
     unfinished: str | None
 
     @property
@@ -76,6 +81,8 @@ def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -
         orphans=_findings(plan.orphans),
         unreachable=_findings(plan.unreachable),
         notes=_findings(plan.notes),
+        deferred=tuple(groups.deferrals(plan.deferred, verbose=verbose)),
+        waiting=len(plan.deferred),
         unfinished=plan.unfinished,
     )
 
@@ -86,13 +93,14 @@ def counts(view: View) -> str:
     wanted = [name for name in names if view.summary[name] or name != "move"]
     changes = ", ".join(f"{view.summary[name]:,} to {name}" for name in wanted)
     found = [
-        f"{len(items):,} {one if len(items) == 1 else many}"
-        for items, one, many in (
-            (view.blockers, "blocker", "blockers"),
-            (view.orphans, "orphan", "orphans"),
-            (view.unreachable, "unreachable", "unreachable"),
+        f"{number:,} {one if number == 1 else many}"
+        for number, one, many in (
+            (len(view.blockers), "blocker", "blockers"),
+            (len(view.orphans), "orphan", "orphans"),
+            (len(view.unreachable), "unreachable", "unreachable"),
+            (view.waiting, "deferred", "deferred"),
         )
-        if items
+        if number
     ]
     return changes + (f"; {', '.join(found)}" if found else "")
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tenantplan.errors import PlanRefused, TenantplanError
+from tenantplan.errors import Blocked, PlanRefused, TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected
-from tenantplan.fleet.expected import Trees
 from tenantplan.fleet.secrets import replaced_secrets
 from tenantplan.fleet.survey import Survey
+from tenantplan.fleet.trees import Trees
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Package, Resource, Row, State
 from tenantplan.planning.diff import comparable, under_new_names
+from tenantplan.planning.windows import CLOSED, restricted
 from tenantplan.postgres.connect import Connection
 from tenantplan.run.work import Work
 from tenantplan.settings import Settings
@@ -24,7 +25,7 @@ STALE = "make a fresh plan: tenantplan plan --out plan.json"
 
 
 def check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
-    """What can be told about a plan without a database."""
+    """What can be told about a plan without a database. Blocked when an operation of it may not run now."""
     if plan.fleet != settings.fleet:
         raise PlanRefused(f"the plan is for fleet {plan.fleet}, this is {settings.fleet}", hint=STALE)
     if plan.config_digest != expected.config_digest(settings, trees):
@@ -36,6 +37,19 @@ def check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
     limit = settings.spec.guard.plan_max_age_hours
     if not timedelta(minutes=-5) <= age <= timedelta(hours=limit):
         raise PlanRefused(f"the plan was made at {plan.created_at}; plans can be applied for {limit} hours", hint=STALE)
+    _check_windows(settings, plan)
+
+
+def _check_windows(settings: Settings, plan: Plan) -> None:
+    _, waiting = restricted(plan.operations, plan.labels, settings.rules, datetime.now(UTC))
+    if waiting:
+        last = max(waiting, key=lambda deferral: deferral.until)
+        closed = "the change window has closed; it opens again" if last.why == CLOSED else f"{last.why}, until"
+        raise Blocked(
+            f"{closed} {last.when}",
+            where=last.address,
+            hint="nothing was changed; apply the plan then, or make a new one of what may run now",
+        )
 
 
 def check_target(plan: Plan, live: Survey) -> None:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 
@@ -14,53 +15,84 @@ from tenantplan.errors import TenantplanError
 from tenantplan.execution import record
 from tenantplan.execution.context import MAIN, Run, tag
 from tenantplan.execution.failpoint import reach
-from tenantplan.execution.rollout import Limits, rollout
-from tenantplan.fleet import expected, provenance
+from tenantplan.execution.programs import Programs
+from tenantplan.execution.rollout import Limits, Rolled, rollout
+from tenantplan.fleet import provenance
 from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.trees import load_trees
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connector
-from tenantplan.run import freshness
+from tenantplan.run import freshness, undo
 from tenantplan.run.result import not_as_planned
-from tenantplan.run.take import take
+from tenantplan.run.take import Taken, take
+from tenantplan.run.watch import between_waves
 from tenantplan.run.work import Work
 from tenantplan.settings import Settings
 
 
 def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome: Callable[[Outcome], None]) -> Report:
-    """Applies a plan that no guard stops; Locked or PlanRefused before the first write, else the Report."""
+    """Applies a plan that no guard stops; Blocked, Locked or PlanRefused before the first write, else the Report."""
     started = time.monotonic()
-    work = _work(settings, plan)
     with ExitStack() as stack:
+        work = _work(settings, plan, stack.enter_context(Programs()))
         taken = take(work, stack)
         done = freshness.already_done(taken.control, plan)
         operations = [o for o in plan.operations if o.id not in done]
-        outcomes = _carry_out(work, taken.run, operations, _limits(settings, parallelism), on_outcome)
-        remaining = len(not_as_planned(work, outcomes))
-        failed = any(o.status != "done" for o in outcomes)
+        limits = _limits(work, parallelism)
+        rolled = _carry_out(work, taken.run, operations, limits, on_outcome)
+        taken_back = _take_back(work, taken, rolled, done, limits, on_outcome)
+        gone = {outcome.operation.address for outcome in taken_back}
+        kept = [outcome for outcome in rolled.outcomes if outcome.operation.address not in gone]
+        remaining = len(not_as_planned(work, [*kept, *taken_back]))
+        failed = bool(rolled.stopped) or any(o.status != "done" for o in (*rolled.outcomes, *taken_back))
         status = "partial" if failed or remaining else "done"
         record.close_run(taken.run, taken.control, status, applied=not failed, kinds=plan.kinds)
         reach("run-closed")
-    return Report(work.run_id, plan.digest, outcomes, time.monotonic() - started, taken.recovered, remaining)
+    seconds = time.monotonic() - started
+    return Report(
+        work.run_id, plan.digest, rolled.outcomes, seconds, taken.recovered, remaining, rolled.stopped, taken_back
+    )
 
 
-def _work(settings: Settings, plan: Plan) -> Work:
-    trees = expected.load_trees(settings)
+def _take_back(
+    work: Work, taken: Taken, rolled: Rolled, before: set[str], limits: Limits, on_outcome: Callable[[Outcome], None]
+) -> tuple[Outcome, ...]:
+    """Outcomes of the compensating downgrades, where the fleet wants them and the rollout was stopped."""
+    if work.settings.spec.rollout.on_failure != "rollback" or not rolled.stopped:
+        return ()
+    done = before | {outcome.operation.id for outcome in rolled.outcomes if outcome.status == "done"}
+    operations = undo.way_back(work.plan.operations, done)
+    if not operations:
+        return ()
+    undo.journal(
+        taken.run, taken.control, operations, {o.id for o in work.plan.operations if o.undo is not None} & done
+    )
+    reach("rollback-journaled")
+    outcomes = _carry_out(work, taken.run, operations, replace(limits, max_failures=None), on_outcome).outcomes
+    undo.forget_revisions(work, taken.run, taken.control, work.look(), work.plan.operations)
+    return outcomes
+
+
+def _work(settings: Settings, plan: Plan, programs: Programs) -> Work:
+    trees = load_trees(settings)
     freshness.check_file(settings, trees, plan)
     servers = fleet_servers(settings)
     run_id = str(uuid.uuid4())
     connector = Connector(servers.usable, settings.spec.max_connections, tag=tag(run_id), patient=True)
     commit = plan.base.get("commit")
     actor = provenance.actor(commit if isinstance(commit, str) else None, settings.root)
-    return Work(settings, plan, trees, servers, connector, actor, run_id)
+    return Work(settings, plan, trees, servers, connector, actor, run_id, programs)
 
 
-def _limits(settings: Settings, parallelism: int | None) -> Limits:
+def _limits(work: Work, parallelism: int | None) -> Limits:
     """As many tracks as asked for and as the connection budget allows: two sessions each, and one for the lock."""
-    spec = settings.spec
-    budget = min(spec.max_connections, settings.servers[MAIN].max_connections)
-    return Limits(max(1, min(parallelism or spec.rollout.parallelism, (budget - 1) // 2)), spec.rollout.max_failures)
+    spec = work.settings.spec
+    budget = min(spec.max_connections, work.settings.servers[MAIN].max_connections)
+    width = max(1, min(parallelism or spec.rollout.parallelism, (budget - 1) // 2))
+    failures = None if spec.rollout.on_failure == "continue" else spec.rollout.max_failures
+    return Limits(width, failures, partial(between_waves, spec.rollout, work.connector))
 
 
 def _carry_out(
@@ -69,7 +101,7 @@ def _carry_out(
     operations: Sequence[Operation],
     limits: Limits,
     on_outcome: Callable[[Outcome], None],
-) -> tuple[Outcome, ...]:
+) -> Rolled:
     width = min(limits.parallelism, len({o.scope for o in operations}) or 1)
     try:
         with ExitStack() as stack:

@@ -18,6 +18,7 @@ from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, is_pooled
 from tenantplan.run import freshness
+from tenantplan.run.preflight import check_data
 from tenantplan.run.result import as_planned
 from tenantplan.run.work import Work
 
@@ -50,6 +51,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
         freshness.check_fresh(work.plan, done, live)
         freshness.check_secrets(work, done, live)
         freshness.check_packages(work, done)
+        check_data(work, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = work.run(live, epoch)
     recovered = _settle(work, run, control, live, dead) if dead else 0
@@ -100,7 +102,7 @@ def _bear(work: Work, live: Survey, gate: Connection) -> None:
     """Makes the main database by the plan's own operations."""
     freshness.check_fresh(work.plan, set(), live)
     freshness.check_packages(work, set())
-    first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE]
+    first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE and getattr(o.after, "tree", "main") == "main"]
     if not first:
         raise PlanRefused("the main database does not exist, and the plan does not make it", hint=freshness.STALE)
     bootstrap(work.run(live, 0), gate, first, work.plan.operations)

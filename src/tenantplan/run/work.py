@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+import psycopg
+
 from tenantplan import __version__
+from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN, Actor, Run
+from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import Open
+from tenantplan.execution.steps import Migrator
 from tenantplan.execution.template import Recipe, ensure_template
-from tenantplan.fleet.expected import GROUPS, Trees
+from tenantplan.fleet.expected import GROUPS
 from tenantplan.fleet.packages import fleet_store
 from tenantplan.fleet.servers import Servers
 from tenantplan.fleet.survey import Question, Survey, survey
+from tenantplan.fleet.trees import Trees
 from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Plan
@@ -38,6 +44,7 @@ class Work:
     connector: Connector
     actor: Actor
     run_id: str
+    programs: Programs
 
     @property
     def main_database(self) -> str:
@@ -58,12 +65,25 @@ class Work:
         stored = {o.address for o in self.plan.operations if isinstance(o.after, Package)}
         asked: State = {**self.plan.beside, **rows}
         question = Question(names, asked, brought, follow=True, packages=stored, tables=self.tables)
-        return survey(self.settings, self.servers, self.connector, question)
+        return survey(self.settings, self.servers, self.connector, question, self.trees.versions)
 
     @cached_property
     def tables(self) -> Tables:
         """Every table the plan may be about: tenantplan's own, and those of kinds that the fleet declares."""
         return BUILTIN | {rowtype.table: rowtype for rowtype in self.plan.kinds}
+
+    @cached_property
+    def migrator(self) -> Migrator:
+        """What runs the steps of migrations."""
+        pace = self.settings.spec.rollout
+        return Migrator(
+            self.trees.versions,
+            self.programs,
+            self.trees.files,
+            GROUPS,
+            round(pace.lock_timeout_seconds * 1000),
+            pace.statement_timeout_seconds * 1000,
+        )
 
     def run(self, live: Survey, epoch: int) -> Run:
         """The run, as its steps see it."""
@@ -83,6 +103,7 @@ class Work:
             tables=self.tables,
             vault=fleet_vault(self.settings),
             open_store=partial(fleet_store, self.settings),
+            migrator=self.migrator,
             ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
             template=Templates(self.connector, self._recipe(live)),
@@ -97,8 +118,8 @@ class Work:
             fleet_id(live.main.hash_key, self.settings.fleet),
             self.trees.tenant.head or "none",
             self.trees.tenant.digest,
-            partial(self.trees.statements, "tenant", None),
-            GROUPS,
+            partial(self.trees.upgrade, "tenant", None),
+            self.migrator,
             fingerprints.objects,
         )
 
@@ -110,11 +131,17 @@ class Templates:
         self._connector = connector
         self._recipe = recipe
         self._lock = threading.Lock()
-        self._ready: dict[str, str] = {}
+        self._ready: dict[str, str | psycopg.Error | TenantplanError] = {}
 
     def __call__(self, alias: str) -> str:
-        """The name of the ready template on a server."""
+        """The name of the ready template on a server; what kept it from being built is raised each time."""
         with self._lock:
             if alias not in self._ready:
-                self._ready[alias] = ensure_template(self._connector, alias, self._recipe)
-            return self._ready[alias]
+                try:
+                    self._ready[alias] = ensure_template(self._connector, alias, self._recipe)
+                except (psycopg.Error, TenantplanError) as error:
+                    self._ready[alias] = error
+            found = self._ready[alias]
+        if not isinstance(found, str):
+            raise found
+        return found

@@ -56,8 +56,9 @@ def test_the_sample_fleet_needs_no_secret_and_names_its_schema() -> None:
         assert not [line for line in text.splitlines() if "env:" in line.split("#")[0]]
 
 
-# What the sample fleet, which has one server and a server of its own only, cannot show: a database that somebody brings.
-NOT_SHOWN = {("OrganizationDatabase", "url")}
+# What the sample fleet, which has one server and a server of its own only, cannot show: a database that somebody brings,
+# and servers to choose from.
+NOT_SHOWN = {("OrganizationDatabase", "url"), ("TaggedServer", "tags")}
 
 
 def test_the_sample_fleet_uses_every_field() -> None:
@@ -95,6 +96,8 @@ def _items(value: Any, model: type[BaseModel]) -> list[Any]:
     """The mappings in a value that are of this model: itself, or its items."""
     if isinstance(value, list):
         return value
+    if isinstance(value, str):  # a field that also takes text
+        return []
     return [value] if set(value) <= set(_aliases(model)) else list(value.values())
 
 

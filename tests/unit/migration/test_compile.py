@@ -11,7 +11,7 @@ import pytest
 from unit.migration.trees import a_revision, a_tree
 
 from tenantplan.errors import MigrationError
-from tenantplan.migration.compile import compile_path, downgrade_path
+from tenantplan.migration.compile import compile_path, downgrade_path, upgrade
 from tenantplan.migration.graph import load
 
 
@@ -89,15 +89,114 @@ def test_statements_through_the_connection_are_recorded(tmp_path: Path) -> None:
         ("if op.get_bind().execute(sa.text('SELECT 1')): pass", "reads the result"),
         ("try:\n    op.get_bind().scalar(sa.text('SELECT 1'))\nexcept Exception: pass", "uses the connection (scalar)"),
         ("op.get_bind().execute(sa.text('UPDATE t SET a = :v'), {'v': 1})", "passes parameters"),
-        ("sa.inspect(op.get_bind()).get_table_names()", "cannot be compiled"),
-        ("op.execute(sa.text('SELECT :v'))", "leaves :v without a value"),
-        ("with op.get_context().autocommit_block():\n    op.execute('SELECT 1')", "autocommit_block"),
-        ("op.create_index('i', 't', ['c'], postgresql_concurrently=True)", "only outside a transaction"),
-        ("op.execute('VACUUM t')", "only outside a transaction"),
-        ("op.execute('SELECT 1; /* x */ commit')", "ends a transaction itself (COMMIT)"),
+        ("sa.inspect(op.get_bind()).get_table_names()", "inspects the database"),
         ("op.execute('SELECT 1', execution_options={'isolation_level': 'AUTOCOMMIT'})", "execution options"),
         ("if not op.get_context().as_sql:\n    op.execute('SELECT 1')", "offline mode (as_sql)"),
         ("from alembic import context\nif context.is_offline_mode(): pass", "offline mode (is_offline_mode)"),
+    ],
+)
+def test_a_revision_that_looks_at_the_database_is_left_to_alembic(tmp_path: Path, body: str, said: str) -> None:
+    graph = load(a_tree(tmp_path, a1="op.execute('SELECT 1')", a2=body, a3="op.execute('SELECT 3')"), "tenant")
+    steps = upgrade(graph, None, "a3")
+    assert [(step.kind, step.revision) for step in steps] == [
+        ("transaction", "a1"),
+        ("program", "a2"),
+        ("transaction", "a3"),
+    ]
+    assert steps[1].program == "upgrade a2"
+    assert said in steps[1].statements[0] and "a2_step.py" in steps[1].statements[0]
+    assert [s for s in steps[1].statements if "SELECT" in s] == []  # nothing of what it did while it was looked at
+
+
+BLOCK = "with op.get_context().autocommit_block():\n    "
+BUILT = f"{BLOCK}op.create_index('i', 't', ['c'], postgresql_concurrently=True)"
+
+
+def test_an_autocommit_block_is_a_step_of_its_own(tmp_path: Path) -> None:
+    body = f"op.execute('SELECT 2')\n{BUILT}\nop.execute('SELECT 4')"
+    graph = load(a_tree(tmp_path, a1="op.execute('SELECT 1')", a2=body, a3="op.execute('SELECT 5')"), "tenant")
+    first, built, last = upgrade(graph, "a1", "a3")
+    assert (first.statements, first.revision) == (("SELECT 2",), "a1")
+    assert built.statements == ("CREATE INDEX CONCURRENTLY i ON t (c)",) and built.kind == "outside"
+    assert (built.index, built.revision) == ("i", "a1")
+    marks = [step.mark and step.mark.rsplit(":", 1)[0] for step in (first, built, last)]
+    assert marks == ["a2:1", "a2:2", None]
+    assert built.begun == first.mark
+    assert (last.statements[0], last.revision) == ("SELECT 4", "a3")
+    assert upgrade(graph, "a1", "a3", mark=first.mark) == (built, last)
+    assert upgrade(graph, "a1", "a3", mark=built.mark) == (last,)
+
+
+def test_a_block_at_the_beginning_begins_with_a_mark(tmp_path: Path) -> None:
+    graph = load(a_tree(tmp_path, a1="op.execute('SELECT 1')", a2=BUILT), "tenant")
+    before, built, after = upgrade(graph, None, "a2")
+    assert (before.revision, before.mark) == ("a1", None)
+    assert built.begun is not None and built.begun.startswith("a2:0:")
+    assert after.revision == "a2"
+    assert upgrade(graph, "a1", "a2", mark=built.begun) == (built, after)
+
+
+def test_what_a_transaction_may_hold_is_committed_with_its_mark(tmp_path: Path) -> None:
+    """ALTER TYPE … ADD VALUE stands in such blocks; a new value can be used once it is committed."""
+    body = f"{BLOCK}op.execute(\"ALTER TYPE mood ADD VALUE 'c'\")\nop.execute(\"UPDATE t SET m = 'c'\")"
+    graph = load(a_tree(tmp_path, a1=body), "tenant")
+    steps = upgrade(graph, None, "a1")
+    assert [step.kind for step in steps] == ["transaction"] * 3
+    assert steps[1].statements == ("ALTER TYPE mood ADD VALUE 'c'",)
+
+
+def test_a_mark_of_another_version_of_the_file_is_refused(tmp_path: Path) -> None:
+    body = f"op.execute('SELECT 2')\n{BUILT}"
+    mark = upgrade(load(a_tree(tmp_path, a1=body), "tenant"), None, "a1")[0].mark
+    a_revision(tmp_path, "a1", None, body + "\nop.execute('SELECT 9')")
+    with pytest.raises(MigrationError, match="halfway through revision a1") as raised:
+        upgrade(load(tmp_path, "tenant"), None, "a1", mark=mark)
+    assert "check out" in raised.value.hint
+
+
+def test_a_block_in_a_revision_that_looks_is_refused(tmp_path: Path) -> None:
+    body = f"op.get_bind().execute(sa.text('SELECT 1')).scalar()\n{BUILT}"
+    graph = load(a_tree(tmp_path, a1=body), "tenant")
+    with pytest.raises(MigrationError, match="autocommit block and reads the result") as raised:
+        upgrade(graph, None, "a1")
+    assert "two revisions" in raised.value.hint
+
+
+def test_a_preflight_comes_before_its_revision(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="op.execute('SELECT 1')")
+    a_revision(root, "a2", "a1", "op.execute('SELECT 2')", extra="preflight = 'SELECT FROM t WHERE a IS NULL'")
+    statements = compile_path(load(root, "tenant"), "a1", "a2")
+    assert "SELECT FROM t WHERE a IS NULL" in statements[0] and statements[0].startswith("DO ")
+    assert statements[1] == "SELECT 2"
+
+
+def test_branches_are_put_in_one_line_and_their_rows_follow(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="op.execute('SELECT 1')")
+    a_revision(root, "b1", "a1", "op.execute('SELECT 2')")
+    a_revision(root, "c1", "a1", "op.execute('SELECT 3')")
+    a_revision(root, "m1", ("b1", "c1"), "op.execute('SELECT 4')")
+    graph = load(root, "tenant")
+    assert graph.head == "m1"
+    whole = compile_path(graph, None, "m1", version_table="v")
+    assert next(s for s in whole if s.startswith("SELECT")) == "SELECT 1" and whole[-3] == "SELECT 4"
+    assert {s for s in whole if s.startswith("SELECT")} == {f"SELECT {n}" for n in range(1, 5)}
+    assert whole[-2:] == (
+        "UPDATE v SET version_num='m1' WHERE v.version_num = 'b1'",
+        "DELETE FROM v WHERE v.version_num = 'c1'",
+    )
+    assert compile_path(graph, "b1", "m1", version_table="v")[1] == "INSERT INTO v (version_num) VALUES ('c1')"
+    assert [r.id for r in graph.path("b1,c1", "m1")] == ["m1"]
+    back = downgrade_path(graph, "m1", "b1", version_table="v")
+    assert [s for s in back if s.startswith("SELECT")] == ["SELECT 0", "SELECT 0"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("op.execute(sa.text('SELECT :v'))", "leaves :v without a value"),
+        ("op.create_index('i', 't', ['c'], postgresql_concurrently=True)", "only outside a transaction"),
+        ("op.execute('VACUUM t')", "only outside a transaction"),
+        ("op.execute('SELECT 1; /* x */ commit')", "ends a transaction itself (COMMIT)"),
         ("from alembic import context\ncontext.get_x_argument()", "cannot be compiled"),
         ("import nowhere_at_all", "nowhere_at_all"),
         ("raise SystemExit(3)", "SystemExit"),

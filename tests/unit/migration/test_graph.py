@@ -50,10 +50,6 @@ def _two_heads(root: Path) -> None:
     a_revision(root, "b2", "a1")
 
 
-def _merge(root: Path) -> None:
-    a_revision(root, "m1", ("a1", "a1"))
-
-
 def _circle(root: Path) -> None:
     a_revision(root, "c1", "c2")
     a_revision(root, "c2", "c1")
@@ -71,13 +67,18 @@ def _computed(root: Path) -> None:
     ("spoil", "said"),
     [
         (_two_heads, ["several heads (b1, b2)", "b2_step.py", "set down_revision"]),
-        (lambda root: a_revision(root, "b1", None), ["several bases"]),
-        (_merge, ["merge", "m1_step.py", "set down_revision"]),
+        (lambda root: a_revision(root, "b1", None), ["several heads (a1, b1)", "both follow the empty database"]),
         (_circle, ["c1, c2", "circle"]),
         (lambda root: a_revision(root, "b1", "gone"), ["down_revision gone is in no file", "b1_step.py"]),
         (lambda root: a_revision(root, "a1", None, file="copy.py"), ["a1 is in two files", "a1_step.py", "copy.py"]),
-        (lambda root: a_revision(root, "b1", "a1", extra="branch_labels = ('x',)"), ["branch_labels"]),
-        (lambda root: a_revision(root, "b1", "a1", extra="depends_on = 'a1'"), ["depends_on"]),
+        (
+            lambda root: a_revision(root, "b1", "a1", extra="depends_on = 'x@head'"),
+            ["x@head is in no file", "depends_on"],
+        ),
+        (
+            lambda root: a_revision(root, "b1", "a1", extra="preflight = 7"),
+            ["preflight must be a string", "b1_step.py"],
+        ),
         (_syntax, ["syntax error", "bad.py:2"]),
         (_computed, ["plain string", "bad.py:1"]),
         (lambda root: a_revision(root, "x" * 33, "a1"), ["at most 32"]),
@@ -125,3 +126,29 @@ def test_the_digest_covers_the_modules_that_revisions_import_but_not_env(tmp_pat
     assert load(root, "tenant").digest == digest
     (root / "tenancy.py").write_text("x = 1\n")
     assert load(root, "tenant").digest != digest
+
+
+def test_a_tree_with_branches_has_one_head_when_they_are_merged(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    a_revision(root, "b1", "a1", extra="branch_labels = ('billing',)")
+    a_revision(root, "c1", "a1")
+    a_revision(root, "c2", "c1", extra="depends_on = 'b1'")
+    graph = load(root, "tenant")
+    assert graph.head == "c2"  # it needs b1, so that Alembic's version table holds c2 alone
+    order = [revision.id for revision in graph.revisions]
+    assert order[0] == "a1" and order[-1] == "c2"
+    b1, c1 = graph.by_id["b1"], graph.by_id["c1"]
+    assert graph.after("a1", b1) == "b1" and graph.after("b1", c1) == "b1,c1"
+    assert graph.before("b1,c1", b1) == "c1"
+    with pytest.raises(MigrationError, match="different branches"):
+        graph.path("b1", "c1")
+
+
+def test_the_way_back_is_known_without_running_it(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    path = root / "versions" / "b1.py"
+    path.write_text(
+        "revision = 'b1'\ndown_revision = 'a1'\ndef upgrade(): pass\ndef downgrade():\n    raise Exception\n"
+    )
+    graph = load(root, "tenant")
+    assert [revision.reversible for revision in graph.revisions] == [True, False]

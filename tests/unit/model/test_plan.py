@@ -7,11 +7,13 @@ from dataclasses import fields, replace
 import pytest
 
 from tenantplan.errors import PlanRefused
+from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import canonical
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan, parse
 from tenantplan.model.resource import Package, Ref, Role, Row, Secret
 from tenantplan.model.rowtype import RowType
+from tenantplan.model.step import Check, Hazard, Step
 
 
 def an_operation(identifier: str = "ab12", **changes: object) -> Operation:
@@ -41,12 +43,17 @@ def a_kind(**changes: object) -> RowType:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def a_deferral() -> Deferral:
+    return Deferral("organization/y", "delete", "retire row y", "2026-11-23T21:00:00Z", "Europe/Paris", "change window")
+
+
 def a_plan(**changes: object) -> Plan:
     made = Plan(
         fleet="demo", tool_version="1.0", created_at="2026-11-20T20:00:00Z", base={"commit": "c0ffee", "dirty": False},
         target={"system_identifier": "7", "main_database": "m", "servers": {"primary": "7"}}, config_digest="c",
         operations=(an_operation(), an_operation("cd34", depends_on=("ab12",), statements=("SELECT 1",), revisions=("r",))),
         orphans=(Finding("organization/x", "orphan", "live"),), selection={"target": ["a"]},
+        deferred=(a_deferral(),), labels={"organization/acme": {"tier": "pro"}},
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -97,6 +104,13 @@ def test_what_is_no_such_row(beside: object) -> None:
         parse(canonical(a_plan().document() | {"beside": beside}) + b"\n", "plan.json")
 
 
+@pytest.mark.parametrize("name", ["deferred", "labels"])
+@pytest.mark.parametrize("wrong", ["x", [1], [{}], {"a": "b"}, {"a": 1}, None, [None]])
+def test_deferrals_and_labels_that_are_none(name: str, wrong: object) -> None:
+    with pytest.raises(PlanRefused):
+        parse(canonical(a_plan().document() | {name: wrong}) + b"\n", "plan.json")
+
+
 @pytest.mark.parametrize("kinds", ["x", [1], [{}], [{"kind": "x"}], None, [None]])
 def test_kinds_that_are_none(kinds: object) -> None:
     document = a_plan().document() | {"kinds": kinds}
@@ -126,6 +140,8 @@ def test_everything_else_is(name: str) -> None:
         "target": {},
         "kinds": (a_kind(),),
         "beside": {"organization/x": Row("organizations", {"slug": "x"})},
+        "deferred": (),
+        "labels": {"organization/x": {"tier": "pro"}},
     }
     findings = (Finding("a", "r", "m"),)
     changed = a_plan(
@@ -137,9 +153,11 @@ def test_everything_else_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Operation)])
 def test_so_is_every_field_of_an_operation(name: str) -> None:
+    a_step = Step("outside", ("VACUUM",), "r1", mark="r1:1:x", begun="r1:0:x")
     other: object = {
         "transactional": False, "retire": True, "before": None, "after": None, "depends_on": ("x",), "statements": ("x",),
-        "revisions": ("x",), "action": "create",
+        "revisions": ("x",), "action": "create", "steps": (a_step,), "undo": (a_step,), "checks": (Check("r", "SELECT"),),
+        "hazards": (Hazard("r", "danger", 0, None, None, "m"),),
     }.get(name, "x")  # fmt: skip
     assert a_plan(operations=(an_operation(**{name: other}),)).digest != a_plan(operations=(an_operation(),)).digest
 

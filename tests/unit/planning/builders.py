@@ -11,8 +11,9 @@ from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
+from tenantplan.model.step import Migration, Step
 from tenantplan.planning.diff import Difference, diff
-from tenantplan.planning.lower import Context, Migration, lower
+from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.order import order
 from tenantplan.tables import BUILTIN
 
@@ -140,13 +141,18 @@ def planned(desired: Desired, state: State, grace: timedelta = GRACE) -> tuple[O
     return order(lowered(difference(desired, state, grace).changes, desired, state))[0]
 
 
+def a_migration(revision: str) -> Migration:
+    """A migration of one revision and one statement."""
+    return Migration((revision,), (Step("transaction", (f"-- to {revision}",), revision),))
+
+
 def lowered(changes: Sequence[Change], desired: Desired, state: State) -> list[Operation]:
     """Operations for changes between two states; every migration is one statement."""
     found: dict[str, Migration] = {}
     for change in changes:
         after = change.after
         if isinstance(after, Schema):
-            found[change.address] = Migration((str(after.revision),), (f"-- to {after.revision}",))
+            found[change.address] = a_migration(str(after.revision))
             if change.before is None:
                 found[f"database/{after.server}/{after.database}"] = found[change.address]
     return lower(changes, Context(found, desired.state, state, desired.tables, MAIN))

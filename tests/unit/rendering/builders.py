@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenantplan.model.deferral import Deferral
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema
@@ -112,6 +113,12 @@ def a_migration(database: str, *statements: str, start: str = "3f2a", **changes:
     return an_operation(f"schema/primary/{database}", "migrate", before, after, **(values | changes))
 
 
+def a_deferral(address: str, action: str = "update", summary: str = "", **changes: str) -> Deferral:
+    """What waits for Monday's change window."""
+    values = {"until": "2026-11-23T21:00:00Z", "zone": "Europe/Paris", "why": "change window"}
+    return Deferral(address, action, summary or f"{action} {address}", **(values | changes))
+
+
 def a_hostile_plan(text: str) -> Plan:
     """A plan in which the text stands wherever a file or a database can put it."""
     from tenantplan.model.plan import Finding
@@ -130,5 +137,9 @@ def a_hostile_plan(text: str) -> Plan:
         a_migration(text + "2", text, f"SELECT 1;\n{text}"),
         fleet=text, blockers=(finding,), orphans=(finding,), unreachable=(finding,), notes=(finding,), unfinished=text,
         base={"commit": text, "dirty": True}, target={"main_database": text, "server_version": text},
-        selection={"target": [text]},
+        selection={"target": [text]}, deferred=(
+            a_deferral(text, text, text, why=text),
+            *(a_deferral(f"{text}{number}", "migrate", text, why=text) for number in range(2)),
+            *(a_deferral(f"{text}{number}", why=text) for number in range(9)),
+        ),
     )  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from tenantplan.documents import Spec
+from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.manifest.names import DATABASE, EMAIL, NAME, database_problem, email_problem, name_problem
 
 Presence = Literal["active", "deleted"]
@@ -143,14 +144,37 @@ class Pool(Spec):
     max_overflow: int = Field(default=20, ge=0, le=1000, description="Further ones, opened under load.")
 
 
+class TaggedServer(Spec):
+    """Any server with all of these tags; which of them, their weights decide."""
+
+    tags: dict[LabelKey, LabelValue] = Field(
+        min_length=1, description="Tags of servers of the fleet file, such as region: eu."
+    )
+
+
+AUTO = "auto"
+Server = Annotated[
+    Annotated[Line, Tag("by name")] | Annotated[TaggedServer, Tag("by tags")],
+    Discriminator(lambda value: "by tags" if isinstance(value, (dict, TaggedServer)) else "by name"),
+]
+
+
+def sought(server: str | TaggedServer | None) -> Mapping[str, str] | None:
+    """The tags that a server has to have to be chosen, none for `auto`; None where nothing is left to choose."""
+    if isinstance(server, TaggedServer):
+        return server.tags
+    return {} if server == AUTO else None
+
+
 class DatabaseSettings(Spec):
     """Where the organization's data lives."""
 
     mode: Mode = Field(
         default="shared", description="`shared`: tables of the main database; `dedicated`: a database of its own."
     )
-    server: Line | None = Field(
-        default=None, description="Server of the dedicated database; by default the main database's."
+    server: Server | None = Field(
+        default=None,
+        description="Server of the dedicated database: its name, `{ tags: … }` or `auto`; by default the main database's.",
     )
     connection_limit: int = Field(
         default=-1, ge=-1, le=262_143, description="Most connections of its login role; -1: no limit."

@@ -10,7 +10,17 @@ from pydantic import Field, model_validator
 from tenantplan.documents import Document, Spec
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.marks import Names, Refers
-from tenantplan.manifest.kinds.parts import Contact, DatabaseName, Line, Name, Presence, Text, UnsignedInt, When
+from tenantplan.manifest.kinds.parts import (
+    Contact,
+    DatabaseName,
+    Line,
+    Name,
+    Presence,
+    Server,
+    Text,
+    UnsignedInt,
+    When,
+)
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref
 from tenantplan.tables import control
@@ -22,7 +32,10 @@ class TenantDatabase(Spec):
     mode: Literal["inherit", "shared", "dedicated"] = Field(
         default="inherit", description="`inherit`: where its organization's does."
     )
-    server: Line | None = Field(default=None, description="Server of its own database; by default its organization's.")
+    server: Server | None = Field(
+        default=None,
+        description="Server of its own database: its name, `{ tags: … }` or `auto`; by default its organization's.",
+    )
     name: DatabaseName | None = Field(default=None, description="Name of its own database; by default prefix and name.")
 
     @model_validator(mode="after")

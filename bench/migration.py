@@ -1,0 +1,116 @@
+"""One migration of three DDL statements, run in every database of the fleet.
+
+psql and Alembic run the same revision before tenantplan does, and it is taken back by its own downgrade.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from acceptance.harness import Fleet
+from ground import WIDTHS, Ground, databases
+from measure import Timed, best, say
+from report import Beside, Figure
+from yardsticks import alembic, psql
+
+_WITHIN, _ALEMBIC = 1.2, 15  # times psql's time, times faster than Alembic
+_BACK = 4  # downgrades at once; they are not measured
+
+
+@dataclass(frozen=True)
+class _Round:
+    """tenantplan's apply, and the same SQL by psql at its best width."""
+
+    took: Timed
+    psql: float
+    width: int
+
+    @property
+    def ratio(self) -> float:
+        return self.took.seconds / self.psql
+
+
+def measure(ground: Ground) -> list[Figure]:
+    """The round in the middle of several with a revision each; Alembic runs the first one's."""
+    fleet = ground.dedicated(ground.sizes.few)
+    names = databases(fleet)
+    rounds, looped = [], 0.0
+    for number in range(ground.sizes.rounds):
+        up, down = _revision(fleet, number)
+        if not number:
+            few = names[: ground.sizes.alembic]
+            say(f"alembic upgrade head, {len(few)} processes")
+            looped = alembic(ground, fleet, few, "upgrade", "head") * len(names)
+            psql(ground, fleet, down, few, _BACK)
+        say(f"one migration over {len(names)} databases, round {number + 1} of {ground.sizes.rounds}")
+        rounds.append(_round(ground, fleet, up, down))
+    ground.command(fleet, "plan", "--detailed-exitcode")  # fails unless all are at the head
+    return [_figure(sorted(rounds, key=lambda one: one.ratio), looped, len(names), ground.sizes.alembic)]
+
+
+def _figure(rounds: list[_Round], looped: float, count: int, processes: int) -> Figure:
+    middle = rounds[len(rounds) // 2]
+    besides = (
+        Beside(f"the same SQL by psql -f, a process each, xargs -P {middle.width}", middle.psql, within=_WITHIN),
+        Beside(
+            f"alembic upgrade head, a process each, one after the other ({min(processes, count)}, scaled)",
+            looped,
+            faster=_ALEMBIC,
+        ),
+    )
+    note = f"median of {len(rounds)} rounds: {', '.join(f'{one.ratio:.2f}' for one in rounds)}"
+    work = f"one migration of 3 DDL statements over {count} databases, apply of a plan file"
+    return Figure(work, middle.took, besides, note=note)
+
+
+def _round(ground: Ground, fleet: Fleet, up: Path, down: Path) -> _Round:
+    names = databases(fleet)
+
+    def by_psql(width: int) -> float:
+        ground.settle()
+        took = psql(ground, fleet, up, names, width)
+        psql(ground, fleet, down, names, _BACK)
+        return took
+
+    seconds, width = best(by_psql, WIDTHS)
+    ground.command(fleet, "plan", "--out", "plan.json")
+    ground.settle()
+    return _Round(ground.command(fleet, "apply", "plan.json"), seconds, width)
+
+
+def _revision(fleet: Fleet, number: int) -> tuple[Path, Path]:
+    """Writes a revision after the head; files with the SQL that runs it and that takes it back."""
+    versions = fleet.root / "tree" / "versions"
+    known = set(versions.glob("*.py"))
+    made = _said(fleet, "migrations", "new", f"bench {number}")
+    [file] = set(versions.glob("*.py")) - known
+    file.write_text(file.read_text().split("def upgrade")[0] + _BODY.format(n=number))
+    [before] = re.findall(r" after (\w+)\.", made)
+    up = fleet.write("up.sql", _said(fleet, "migrations", "sql", "--from", before))
+    return up, fleet.write("down.sql", _said(fleet, "migrations", "sql", "--from", "head", "--to", before))
+
+
+def _said(fleet: Fleet, *arguments: str) -> str:
+    result = fleet.process(*arguments)
+    if result.code:
+        raise SystemExit(f"tenantplan {' '.join(arguments)} failed:\n{result.err}")
+    return result.out
+
+
+_BODY = """import sqlalchemy as sa  # noqa: E402
+from tenancy import create_index, create_table, drop_index  # noqa: E402
+
+
+def upgrade() -> None:
+    op.add_column("donors", sa.Column("bench_{n}", sa.Text()))
+    create_table("bench_{n}", sa.Column("note", sa.Text(), nullable=False))
+    create_index("donors", ["bench_{n}"])
+
+
+def downgrade() -> None:
+    drop_index("donors", ["bench_{n}"])
+    op.drop_table("bench_{n}")
+    op.drop_column("donors", "bench_{n}")
+"""

@@ -1,0 +1,44 @@
+"""Databases in which a migration stopped between two of its steps: what stands in the way of going on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import psycopg
+
+from tenantplan.errors import ConnectError
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Schema
+from tenantplan.model.step import OUTSIDE
+from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.queries import query
+
+
+def halfway(connector: Connector, operations: Sequence[Operation]) -> Iterator[Finding]:
+    """A blocker for each database whose next statement builds an index that is there and INVALID: its build failed."""
+    for operation in operations:
+        schema, steps = operation.before, operation.in_steps
+        if isinstance(schema, Schema) and schema.halfway and steps and steps[0].kind == OUTSIDE and steps[0].index:
+            why = _invalid(connector, schema, steps[0].index)
+            if why:
+                revision = schema.halfway.partition(":")[0]
+                message = f"stopped halfway through revision {revision}: {why}"
+                yield Finding(operation.address, "halfway", message)
+
+
+def _invalid(connector: Connector, schema: Schema, index: str) -> str:
+    where, _, name = index.rpartition(".")
+    try:
+        with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
+            row = connection.execute(query("index_validity"), {"schema": where or "public", "name": name}).fetchone()
+    except ConnectError as error:
+        return error.message
+    except psycopg.Error as error:
+        return describe(error)
+    if row is None or row[0]:
+        return ""
+    return (
+        f"index {index} is INVALID, since building it failed; mend what stood in its way,"
+        f" DROP INDEX CONCURRENTLY {index}, and apply again"
+    )

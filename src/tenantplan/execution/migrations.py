@@ -1,0 +1,65 @@
+"""Migrations of several databases, one after the other, whose records are written together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from tenantplan.errors import Locked, TenantplanError
+from tenantplan.execution import record
+from tenantplan.execution.context import Run
+from tenantplan.execution.failpoint import reach
+from tenantplan.execution.failure import failure
+from tenantplan.execution.migrate import migrate
+from tenantplan.model.operation import Operation
+from tenantplan.model.report import Outcome
+from tenantplan.model.resource import Schema
+from tenantplan.postgres.connect import Connection
+
+
+def only_migrates(operations: Sequence[Operation]) -> bool:
+    """Whether all of it is migrations of databases other than the main one."""
+    return all(isinstance(o.after, Schema) and o.after.tree == "tenant" for o in operations)
+
+
+def execute_migrations(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
+    """Outcomes up to the first that failed, with it; the rest was not begun.
+
+    No intent is journaled: what a database is at says whether a migration has happened, and that is what a next run looks at.
+    """
+    done: list[Operation] = []
+    for operation in operations:
+        record.check_epoch(main, run.epoch)
+        try:
+            _rehearse(run, operation)
+            migrate(run, operation)
+        except Locked:
+            raise
+        except (psycopg.Error, TenantplanError) as error:
+            _record(run, main, done)
+            if main.broken or main.closed:
+                raise
+            return [*_outcomes(done), *failure(run, main, [operation], operation, error)]
+        done.append(operation)
+    _record(run, main, done)
+    return _outcomes(done)
+
+
+def _rehearse(run: Run, operation: Operation) -> None:
+    """Builds the template of the new revision first: what cannot be done there is done nowhere."""
+    schema = operation.after
+    if isinstance(schema, Schema) and schema.server in run.versions:
+        run.template(schema.server)
+
+
+def _outcomes(done: Sequence[Operation]) -> list[Outcome]:
+    return [Outcome(operation, "done") for operation in done]
+
+
+def _record(run: Run, main: Connection, done: Sequence[Operation]) -> None:
+    if done:
+        with main.transaction():
+            record.check_epoch(main, run.epoch)
+            record.done(run, main, done, connected=True)
+        reach("committed")

@@ -1,0 +1,114 @@
+"""The process that Programs starts: reads jobs, one JSON line each, and answers each with a line.
+
+Alembic runs the revision as it would for `alembic upgrade`, but for env.py: the connection is tenantplan's, and the transaction
+ends with the version table and the stamp. Importing this module imports Alembic.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from psycopg import sql
+
+from tenantplan.postgres.connect import describe
+
+
+class _MismatchError(Exception):
+    pass
+
+
+def main() -> None:
+    """Answers jobs until there are no more. What revisions print goes to stderr."""
+    answers = sys.stdout
+    for line in sys.stdin:
+        with redirect_stdout(sys.stderr):
+            answer = _answer(json.loads(line))
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _answer(job: dict[str, Any]) -> dict[str, str]:
+    try:
+        _run(job)
+    except _MismatchError as error:
+        return {"kind": "mismatch", "message": str(error)}
+    except psycopg.Error as error:
+        return {"kind": "database", "sqlstate": error.sqlstate or "", "message": describe(error)}
+    except sa.exc.DBAPIError as error:
+        found = error.orig
+        if isinstance(found, psycopg.Error):
+            return {"kind": "database", "sqlstate": found.sqlstate or "", "message": describe(found)}
+        return {"kind": "program", "message": f"{type(error).__name__}: {found}"}
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a revision raises is an answer
+        return {"kind": "program", "message": f"{type(error).__name__}: {error}"}
+    return {}
+
+
+def _run(job: dict[str, Any]) -> None:
+    connection = psycopg.connect("", **job["params"])
+    connection.prepare_threshold = None
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool)
+    try:
+        with engine.connect() as session, session.begin():
+            transaction = _begin(session, job)
+            _call(session, job)
+            if _transaction(session) != transaction:
+                raise RuntimeError("it ended its transaction itself, so that what it did cannot be taken back")
+            for statement in [*job["version"], "SET LOCAL search_path = pg_catalog, pg_temp", *job["last"]]:
+                _plain(session, statement)
+    finally:
+        connection.close()
+
+
+def _begin(session: sa.Connection, job: dict[str, Any]) -> str:
+    """Timeouts, and that the database is at the revision it is thought to be at; the id of the transaction."""
+    lock, statement = job["timeouts"]
+    _plain(session, sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock)).as_string())
+    _plain(session, sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(statement)).as_string())
+    table = sql.Identifier("public", job["table"])
+    found: list[str] = []
+    if session.execute(sa.text("SELECT to_regclass(:name)"), {"name": f"public.{job['table']}"}).scalar() is not None:
+        asked = sql.SQL("SELECT version_num FROM {} FOR UPDATE").format(table)
+        found = sorted(row[0] for row in session.exec_driver_sql(asked.as_string()).fetchall())
+    if (",".join(found) or None) != job["start"]:
+        raise _MismatchError(f"is at revision {','.join(found) or 'none'}, not at {job['start'] or 'none'}")
+    return _transaction(session)
+
+
+def _transaction(session: sa.Connection) -> str:
+    return str(session.exec_driver_sql("SELECT txid_current()").scalar())
+
+
+def _plain(session: sa.Connection, statement: str) -> None:
+    """A statement as it is: without parameters, nothing in it is taken for one."""
+    driver = session.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    driver.execute(statement.encode())
+
+
+def _call(session: sa.Connection, job: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"shared": job["shared"], "version_table": job["table"]}
+    context = MigrationContext.configure(connection=session, opts=options)
+    path = Path(job["file"])
+    folder = str(path.parents[1])
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # modules beside env.py
+    module = types.ModuleType(f"revision_{job['revision']}")
+    module.__file__ = str(path)
+    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    with Operations.context(context):
+        exec(code, module.__dict__)  # noqa: S102 - as Alembic does: a revision is a program
+        getattr(module, job["verb"])()
+
+
+if __name__ == "__main__":
+    main()

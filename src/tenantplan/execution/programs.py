@@ -1,0 +1,126 @@
+"""Processes in which Alembic runs the programs of revisions: `op` is one global of a process, so each runs one at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+from tenantplan.errors import MigrationError, SchemaMismatch
+
+
+@dataclass(frozen=True)
+class Job:
+    """One function of one revision, to be run in one database, in one transaction with the statements that write the `version`
+    table and those that come `last`.
+
+    `start` is the revision that the database has to be at, `table` its version table, `timeouts` are lock_timeout and
+    statement_timeout in ms. `file` is the revision's. `params` are libpq's, with the password: they go through a pipe.
+    """
+
+    params: dict[str, str]
+    file: str
+    verb: str
+    revision: str
+    shared: bool
+    table: str
+    start: str | None
+    timeouts: tuple[int, int]
+    version: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+
+
+class Programs:
+    """Worker processes, started when they are first needed and as many as jobs run at once; `close` ends them."""
+
+    def __init__(self) -> None:
+        self._idle: list[subprocess.Popen[str]] = []
+        self._all: list[subprocess.Popen[str]] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Programs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, job: Job, label: str) -> None:
+        """Runs one job. Raises what went wrong there: psycopg.Error, SchemaMismatch or MigrationError."""
+        with self._lock:
+            process = self._idle.pop() if self._idle else None
+        if process is None:
+            process = self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(asdict(job)) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except OSError:
+            answer = ""
+        if not answer:
+            process.kill()
+            raise MigrationError(
+                f"the program of revision {job.revision} ended the process that it ran in",
+                where=label,
+                hint="a revision must not exit; what it did was rolled back",
+            )
+        with self._lock:
+            self._idle.append(process)
+        _raise(json.loads(answer), job, label)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for process in self._all:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+        self._all.clear()
+        self._idle.clear()
+
+    def _start(self) -> subprocess.Popen[str]:
+        source = str(Path(__file__).parents[2])
+        path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tenantplan.execution.program"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        with self._lock:
+            self._all.append(process)
+        return process
+
+
+def _raise(answer: dict[str, str], job: Job, label: str) -> None:
+    kind, message = answer.get("kind"), answer.get("message", "")
+    if kind is None:
+        return
+    if kind == "mismatch":
+        raise SchemaMismatch(message, where=label, hint="see tenantplan drift")
+    if answer.get("sqlstate"):
+        raise _as_psycopg(answer["sqlstate"], message)
+    raise MigrationError(f"the program of revision {job.revision} failed: {message}", where=label)
+
+
+def _as_psycopg(sqlstate: str, message: str) -> psycopg.Error:
+    """The exception of an SQLSTATE, so that whoever waits for a lock tries again here too."""
+    try:
+        found: type[psycopg.Error] = psycopg.errors.lookup(sqlstate)
+    except KeyError:
+        found = psycopg.DatabaseError
+    error = found(message)
+    error.sqlstate = sqlstate
+    return error

@@ -1,0 +1,244 @@
+"""Runs the steps of a migration in one database: each whole, with the version table and the stamp, or not at all."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.errors import MigrationError, SchemaMismatch
+from tenantplan.execution.failpoint import reach
+from tenantplan.execution.programs import Job, Programs
+from tenantplan.model.step import OUTSIDE, PROGRAM, Step
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.queries import query
+
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a database is at: its revision, None when nothing was applied, and the mark of a migration that stopped halfway."""
+
+    revision: str | None = None
+    mark: str | None = None
+
+
+class VersionTables(Protocol):
+    """The version tables of the trees "main", "tenant" and "shared"."""
+
+    def name(self, tree: str) -> str:
+        """The table's name in schema public."""
+
+    def read(self, connection: Connection, tree: str, *, lock: bool = False) -> tuple[str | None, str | None]:
+        """Revision and mark of the connected database; `lock` keeps other migrations out until the transaction ends."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database that steps run in: `database` None is the one that the server's connection string names. `stamp` gives the
+    statements that write down what it is at after a step."""
+
+    connector: Connector
+    server: str
+    database: str | None
+    tree: str
+    stamp: Callable[[Connection, Step], list[sql.Composed]] = lambda connection, step: []
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection to a place."""
+
+    connection: Connection
+    place: Place
+
+    @property
+    def label(self) -> str:
+        """What a message calls the database."""
+        return f"database {self.connection.info.dbname}"
+
+
+@dataclass(frozen=True)
+class Migrator:
+    """What running steps takes. Table locks are waited for `lock_timeout` at a time, so that other sessions never queue longer
+    behind it, ATTEMPTS times with jittered pauses. Timeouts are in ms; `files` are those of revisions, by tree and id."""
+
+    tables: VersionTables
+    programs: Programs
+    files: Mapping[tuple[str, str], Path]
+    groups: tuple[str, str]
+    lock_timeout: int = 2000
+    statement_timeout: int = 900_000
+
+    def run(self, place: Place, steps: Sequence[Step], start: Version) -> None:
+        """Runs `steps` from `start`. Raises psycopg.Error, ConnectError, SchemaMismatch when the database is at something else,
+        or MigrationError; what was done until then is done, and marked."""
+        at = start
+        for kind, group in groupby(enumerate(steps), key=lambda item: item[1].kind == PROGRAM):
+            with place.connector.connect(place.server, place.database) as connection:
+                session = Session(connection, place)
+                lasts = []
+                for number, step in group:
+                    if kind:
+                        lasts.append((step, at, self._last(session, step, at)))
+                    else:
+                        resumed = number == 0 and start.mark is not None
+                        self._patiently(partial(self._step, session, step, at, resumed))
+                        reach("step-committed")
+                    at = Version(step.revision, step.mark)
+            for step, before, last in lasts:  # the process that runs a program takes the session's place in the budget
+                self._patiently(partial(self._program, place, step, before, last))
+                reach("step-committed")
+
+    def _patiently(self, act: Callable[[], None]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return act()
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0.2, 0.6) * attempt)
+
+    def _step(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
+        if step.kind == OUTSIDE:
+            return self._outside(session, step, at, resumed)
+        with session.connection.transaction():
+            self._expect(session, at)
+            run_statements(session.connection, step.statements)
+            self._finish(session, step, at)
+            reach("tenant-migrated")
+        reach("tenant-committed")
+
+    def _expect(self, session: Session, at: Version) -> None:
+        """Timeouts for this transaction, and that the database is at what it is thought to be at."""
+        session.connection.execute(
+            "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
+            [f"{self.lock_timeout}ms", f"{self.statement_timeout}ms"],
+        )
+        found = Version(*self.tables.read(session.connection, session.place.tree, lock=True))
+        if found != at:
+            raise SchemaMismatch(
+                f"is at revision {_said(found)}, not at {_said(at)} as its stamp said",
+                where=session.label,
+                hint="see tenantplan drift; a fresh plan reads it again once its stamp is right",
+            )
+
+    def _finish(self, session: Session, step: Step, at: Version) -> None:
+        for statement in self._last(session, step, at):
+            session.connection.execute(statement)
+
+    def _last(self, session: Session, step: Step, at: Version) -> list[sql.Composed]:
+        """The last statements of a step's transaction: the mark, the version table kept from the application, the stamp."""
+        table = sql.Identifier("public", self.tables.name(session.place.tree))
+        found: list[sql.Composed] = []
+        if step.mark != at.mark:
+            comment = sql.SQL("COMMENT ON TABLE {} IS {}")
+            found.append(comment.format(table, sql.Literal(step.mark) if step.mark else sql.SQL("NULL")))
+        if at.revision is None:
+            found += [
+                sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(group))
+                for group in present_groups(session.connection, self.groups)
+            ]
+        return found + session.place.stamp(session.connection, step)
+
+    def _outside(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
+        """One statement outside a transaction. The mark that stands before it tells the next run to look whether it has run."""
+        if at.mark != step.begun:
+            begun = replace(step, mark=step.begun)
+            with session.connection.transaction():
+                self._expect(session, at)
+                self._finish(session, begun, at)
+            at = Version(at.revision, step.begun)
+        reach("outside-begun")
+        valid = self._index(session, step)
+        if valid is False:
+            raise MigrationError(_invalid(step), where=session.label, hint=_repair(step))
+        if not (resumed and valid):
+            self._alone(session, step, resumed)
+        reach("outside-done")
+        with session.connection.transaction():
+            self._expect(session, at)
+            self._finish(session, step, at)
+
+    def _alone(self, session: Session, step: Step, resumed: bool) -> None:
+        """No timeouts: such statements wait without standing in anybody's way, and one that is stopped leaves things half done."""
+        connection = session.connection
+        connection.execute("SET search_path = public, pg_temp; SET lock_timeout = 0; SET statement_timeout = 0")
+        try:
+            connection.execute(step.statements[0].encode())
+        except psycopg.errors.UndefinedObject:
+            if not resumed:  # DROP INDEX CONCURRENTLY that had run already
+                raise
+        except psycopg.Error as error:
+            with suppress(psycopg.Error):
+                if self._index(session, step) is False:
+                    error.add_note(f"{_invalid(step)}: {_repair(step)}")
+            raise
+        finally:
+            if not connection.closed:
+                connection.execute("RESET search_path; RESET lock_timeout; RESET statement_timeout")
+        if step.index and not self._index(session, step):
+            raise MigrationError(_invalid(step), where=session.label, hint=_repair(step))
+
+    def _index(self, session: Session, step: Step) -> bool | None:
+        """Whether the index that a step builds is valid; None when it is not there, or the step builds none."""
+        if step.index is None:
+            return None
+        schema, _, name = step.index.rpartition(".")
+        names = {"schema": schema or "public", "name": name}
+        row = session.connection.execute(query("index_validity"), names).fetchone()
+        return None if row is None else row[0]
+
+    def _program(self, place: Place, step: Step, at: Version, last: Sequence[sql.Composed]) -> None:
+        assert step.program is not None
+        verb, revision = step.program.split(" ", 1)
+        job = Job(
+            params=place.connector.parameters(place.server, place.database),
+            file=str(self.files["main" if place.tree == "main" else "tenant", revision]),
+            verb=verb,
+            revision=revision,
+            shared=place.tree == "shared",
+            table=self.tables.name(place.tree),
+            start=at.revision,
+            timeouts=(self.lock_timeout, self.statement_timeout),
+            version=list(step.statements[1:]),
+            last=[statement.as_string() for statement in last],
+        )
+        with place.connector.slot(place.server):
+            self.programs.run(job, f"database {place.database or place.server}")
+
+
+def run_statements(connection: Connection, statements: Sequence[str]) -> None:
+    """Runs migration statements with the search_path that their authors expect."""
+    connection.execute("SET LOCAL search_path = public, pg_temp")
+    for statement in statements:
+        connection.execute(statement.encode())
+    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+
+
+def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:
+    """Those of the group roles that the server has: one that an organization brought has none."""
+    rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(groups)]).fetchall()
+    return [row[0] for row in rows]
+
+
+def _said(version: Version) -> str:
+    return (version.revision or "none") + (f" and halfway further ({version.mark})" if version.mark else "")
+
+
+def _invalid(step: Step) -> str:
+    return f"index {step.index} is INVALID: building it failed"
+
+
+def _repair(step: Step) -> str:
+    return f"mend what stood in its way, DROP INDEX CONCURRENTLY {step.index}, and apply again"

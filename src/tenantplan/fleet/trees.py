@@ -1,0 +1,131 @@
+"""The two migration trees of a fleet, and what it takes to bring each database to their heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tenantplan.errors import MigrationError
+from tenantplan.migration import graph as graphs
+from tenantplan.migration.compile import downgrade, upgrade
+from tenantplan.migration.graph import PRISMA, Graph
+from tenantplan.migration.version import VersionTables
+from tenantplan.model import address as addresses
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Schema, State
+from tenantplan.model.step import Check, Migration, Step
+from tenantplan.settings import Settings
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The two trees."""
+
+    main: Graph
+    tenant: Graph
+
+    def of(self, tree: str) -> Graph:
+        """The graph behind a Schema's `tree`: "shared" is the tenant tree, compiled for the main database."""
+        return self.main if tree == "main" else self.tenant
+
+    @property
+    def shares(self) -> bool:
+        """Whether the tenant tree can make the tables of shared mode in the main database: a tree of SQL scripts cannot."""
+        return self.tenant.engine != PRISMA
+
+    @cached_property
+    def versions(self) -> VersionTables:
+        """The version tables of the trees."""
+        return VersionTables(self.tenant)
+
+    @property
+    def digests(self) -> dict[tuple[str, str], str]:
+        """(tree, revision) -> digest of its file."""
+        return {(g.tree, r.id): r.digest for g in (self.main, self.tenant) for r in g.revisions}
+
+    @property
+    def files(self) -> dict[tuple[str, str], Path]:
+        """(tree, revision) -> its file."""
+        return {(g.tree, r.id): r.path for g in (self.main, self.tenant) for r in g.revisions}
+
+    def upgrade(self, tree: str, start: str | None, mark: str | None = None) -> tuple[Step, ...]:
+        """The steps from `start` to the head of a tree; `mark` was left by a migration that stopped halfway."""
+        graph = self.of(tree)
+        return upgrade(graph, start, graph.head, shared=tree == "shared", mark=mark)
+
+    def downgrade(self, tree: str, end: str | None) -> tuple[Step, ...]:
+        """The steps from the head of a tree back to `end`."""
+        graph = self.of(tree)
+        return downgrade(graph, graph.head, end, shared=tree == "shared")
+
+
+def load_trees(settings: Settings) -> Trees:
+    """Both trees; MigrationError when one cannot be used."""
+    return Trees(graphs.load(settings.migrations("main"), "main"), graphs.load(settings.migrations("tenant"), "tenant"))
+
+
+def migrations_for(
+    desired: State, live: State, trees: Trees, *, undo: bool = False
+) -> tuple[dict[str, Migration], dict[str, Finding]]:
+    """The Migration of each schema that is behind, by address, with that of each new database; findings where there is none.
+
+    `undo`: with the way back, without which there is none.
+    """
+    found: dict[str, Migration] = {}
+    problems: dict[str, Finding] = {}
+    cache: dict[tuple[str, str | None, str | None], Migration] = {}
+    for address, want in desired.items():
+        have = live.get(address)
+        if not isinstance(want, Schema):
+            continue
+        start, mark = (have.revision, have.halfway) if isinstance(have, Schema) else (None, None)
+        if isinstance(have, Schema) and start == want.revision and mark is None:
+            continue
+        try:
+            if (want.tree, start, mark) not in cache:
+                cache[want.tree, start, mark] = _migration(trees, want.tree, start, mark, undo and have is not None)
+            found[address] = cache[want.tree, start, mark]
+        except MigrationError as error:
+            said = "; ".join(filter(None, (error.where, error.message, error.hint)))
+            problems[address] = Finding(address, "migration", said)
+    for address, want in desired.items():
+        if isinstance(want, Schema) and want.tree == "tenant" and address in found and address not in live:
+            found[addresses.database(want.server, want.database)] = found[address]
+    return found, problems
+
+
+def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, undo: bool) -> Migration:
+    graph = trees.of(tree)
+    path = graph.path(start, graph.head)
+    return Migration(
+        revisions=tuple(revision.id for revision in path),
+        steps=trees.upgrade(tree, start, mark),
+        checks=tuple(Check(revision.id, text) for revision in path for text in revision.preflight),
+        undo=_undo(trees, tree, start) if undo and tree != "main" else None,
+    )
+
+
+def _undo(trees: Trees, tree: str, start: str | None) -> tuple[Step, ...]:
+    graph = trees.of(tree)
+    for revision in graph.path(start, graph.head):
+        if not revision.reversible:
+            raise MigrationError(
+                f"revision {revision.id} has no way back, and rollout.onFailure is rollback",
+                where=str(revision.path),
+                hint="write its downgrade, or choose onFailure: stop for this rollout",
+            )
+    return trees.downgrade(tree, start)
+
+
+def edited(trees: Trees, recorded: Mapping[tuple[str, str], str]) -> list[Finding]:
+    """A finding for each applied revision whose file is not what it was (P19)."""
+    findings = []
+    for graph in (trees.main, trees.tenant):
+        applied = {revision: known for (tree, revision), known in recorded.items() if tree == graph.tree}
+        findings += [
+            Finding(f"migrations/{graph.tree}/{e.revision}", "edited-revision", e.message)
+            for e in graphs.edited(graph, applied)
+        ]
+    return findings

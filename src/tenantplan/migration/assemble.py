@@ -1,0 +1,125 @@
+"""Parts of a path, one for each revision, put together to steps: as few transactions as there can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from tenantplan.errors import MigrationError
+from tenantplan.migration import sqltext
+from tenantplan.migration.revision import Revision
+from tenantplan.model.step import OUTSIDE, PROGRAM, TRANSACTION, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one revision does: `entries` are statements, and whether each is committed by itself; `version` are those that
+    write the version table, after which the database is at `position`. `asked` says how it looks at the database, so
+    that it cannot be said in statements; "" when it does not. `checks` are queries that must return no row before it.
+    """
+
+    revision: Revision
+    position: str | None
+    entries: Sequence[tuple[str, bool]]
+    version: Sequence[str]
+    up: bool = True
+    asked: str = ""
+    checks: Sequence[str] = ()
+
+
+def assemble(parts: Sequence[Part], start: str | None, mark: str | None, first: Sequence[str]) -> tuple[Step, ...]:
+    """The steps. `mark` was left by an interrupted migration; `first` are statements before everything else."""
+    steps: list[Step] = []
+    pending: list[str] = list(first) if mark is None else []
+    at = start
+    for number, part in enumerate(parts):
+        done = _done(part, mark) if number == 0 and mark else 0
+        pending += [_guard(part.revision, check) for check in part.checks] if not done else []
+        if part.asked:
+            steps += _transaction(pending, at)
+            pending = []
+            steps.append(_program(part))
+        else:
+            pieces = _pieces(part)
+            for count, (texts, alone) in enumerate(pieces, start=1):
+                if count <= done:
+                    continue
+                if alone:
+                    steps += _transaction(pending, at)
+                    pending = []
+                    steps.append(_alone(part, texts[0], at, count))
+                elif count < len(pieces):
+                    steps += _transaction(pending + texts, at, _mark(part, count))
+                    pending = []
+                else:
+                    pending += texts
+        at = part.position
+    return (*steps, *_transaction(pending, at))
+
+
+def _pieces(part: Part) -> list[tuple[list[str], bool]]:
+    """Runs of statements that belong in one transaction, and those that stand alone; the last writes the version table."""
+    pieces: list[tuple[list[str], bool]] = []
+    for text, alone in part.entries:
+        if alone or not pieces or pieces[-1][1]:
+            pieces.append(([text], alone))
+        else:
+            pieces[-1][0].append(text)
+    if not pieces or pieces[-1][1]:
+        pieces.append(([], False))
+    pieces[-1][0].extend(part.version)
+    return pieces
+
+
+def _transaction(statements: Sequence[str], at: str | None, mark: str | None = None) -> list[Step]:
+    return [Step(TRANSACTION, tuple(statements), at, mark)] if statements else []
+
+
+def _alone(part: Part, text: str, at: str | None, count: int) -> Step:
+    """A statement that is committed by itself: in a transaction with its mark where PostgreSQL allows that."""
+    if not sqltext.outside(text):
+        return Step(TRANSACTION, (text,), at, _mark(part, count))
+    built = sqltext.index_built(text)
+    index = ".".join(name for name in built if name) if built and built[1] else None
+    return Step(OUTSIDE, (text,), at, _mark(part, count), begun=_mark(part, count - 1), index=index)
+
+
+def _program(part: Part) -> Step:
+    verb = "upgrade" if part.up else "downgrade"
+    said = f"-- Alembic itself runs {verb}() of {part.revision.path.name} here: it {part.asked}"
+    return Step(PROGRAM, (said, *part.version), part.position, program=f"{verb} {part.revision.id}")
+
+
+def _mark(part: Part, count: int) -> str:
+    """How far a revision has come: its id, how many of its pieces are done, and which file they were of."""
+    return f"{part.revision.id}:{count}:{part.revision.digest[:12]}"
+
+
+def marked(mark: str) -> str:
+    """The revision that a mark is about."""
+    return mark.partition(":")[0]
+
+
+def _done(part: Part, mark: str) -> int:
+    revision, count, digest = [*mark.split(":"), "", ""][:3]
+    if revision != part.revision.id or not count.isdigit() or digest != part.revision.digest[:12] or not part.up:
+        raise MigrationError(
+            f"the database is halfway through revision {revision}, as it was in another version of its file",
+            where=str(part.revision.path),
+            hint="check out the version that was applied, finish it, and put what is new into a new revision",
+        )
+    return int(count)
+
+
+def _guard(revision: Revision, check: str) -> str:
+    """A check as a statement that fails when its query returns a row."""
+    body = (
+        f"BEGIN IF EXISTS ({check.strip().rstrip(';')}\n) THEN RAISE EXCEPTION USING ERRCODE = 'check_violation',"
+        f" MESSAGE = {sql.Literal(f'preflight of revision {revision.id} found rows').as_string()}; END IF; END"
+    )
+    tag = "tp"
+    while f"${tag}$" in body:
+        tag += "p"
+    return f"DO ${tag}$ {body} ${tag}$"

@@ -1,0 +1,144 @@
+"""What is dangerous in migration statements, seen in their parsed form, without a database.
+
+"danger" loses data for good. "warning" stops the application or the migration: reads or writes wait for as long as the
+table is big, a row that is there is refused, or a name that is in use goes away. "info" is worth knowing.
+
+A table that the same statements have made is new and empty, and nobody else sees it: nothing is said of it, unless
+CREATE TABLE IF NOT EXISTS may have found it there. What the text cannot tell (how big a table is, what its triggers do,
+which type a column had) is not guessed, and a message says "may".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tenantplan.migration import alter_rules, rules
+from tenantplan.migration.locks import MODES, UPKEEP, Name, listed, locks, named, strongest, taken, written
+from tenantplan.migration.rules import INFO, WARNING, Risk
+from tenantplan.migration.sqltext import Tree, outside_tree, pieces, trees, word
+from tenantplan.model.step import Hazard
+
+__all__ = ["Hazard", "lint", "locks"]
+
+_UNPARSED = "what it locks or loses cannot be told, try it on a copy: {}"
+
+
+def lint(statements: Sequence[str]) -> tuple[Hazard, ...]:
+    """The hazards of statements that run in this order, in the order of their text; each text may hold several.
+
+    One that PostgreSQL 18's parser refuses, or that is nested too deeply for it, is a hazard itself ("unparsed").
+    """
+    seen = _Seen()
+    found: list[Hazard] = []
+    for index, text in enumerate(statements):
+        for tree in _parsed(text):
+            if isinstance(tree, ValueError):
+                found.append(Hazard("unparsed", WARNING, index, None, None, _UNPARSED.format(tree)))
+            else:
+                modes = strongest((seen.written(name), mode) for name, mode in taken(tree))
+                found.extend(_hazards(seen, index, tree, modes))
+                seen.learn(tree, modes)
+    return tuple(found)
+
+
+def _parsed(text: str) -> Iterator[Tree | ValueError]:
+    """Each statement of a text by itself, so that one that cannot be read hides no other."""
+    for part in pieces(text):
+        try:
+            parsed = trees(part)
+        except ValueError as error:
+            yield error
+        else:
+            yield from parsed
+
+
+def _hazards(seen: _Seen, index: int, tree: Tree, modes: Mapping[str, str]) -> Iterator[Hazard]:
+    for risk in (*_risks(tree), *seen.late_scans(tree)):
+        table = seen.written(risk.table) if risk.table else None
+        about = seen.written(risk.about) if risk.about else None
+        if seen.new.isdisjoint({table, about}):
+            yield Hazard(risk.rule, risk.level, index, table, modes.get(table) if table else None, risk.message)
+
+
+def _risks(tree: Tree) -> Iterator[Risk]:
+    kind, node = tree
+    if kind == "alter_table_stmt":
+        yield from alter_rules.risks(node)
+    yield from rules.risks(tree)
+
+
+class _Seen:
+    """What the statements before have done: where names without a schema are, what is new, what is still locked."""
+
+    def __init__(self) -> None:
+        self.schema = "public"
+        self.new: set[str | None] = set()
+        self._locked: set[str] = set()
+
+    def written(self, name: Name) -> str:
+        """The full name; one that a temporary table has been given stands for that table."""
+        if not name[0] and (temporary := written(name, "pg_temp")) in self.new:
+            return temporary
+        return written(name, self.schema)
+
+    def late_scans(self, tree: Tree) -> Iterator[Risk]:
+        """VALIDATE CONSTRAINT blocks nobody, but for a lock that an earlier statement of its transaction holds."""
+        kind, node = tree
+        commands = [each.alter_table_cmd for each in node.cmds] if kind == "alter_table_stmt" else []
+        if any(word(each, "subtype") == "AT_ValidateConstraint" for each in commands):
+            table = named(node.relation)
+            if self.written(table) in self._locked:
+                message = "reads the whole table while an earlier statement's lock on it is held: validate in another transaction"
+                yield Risk("constraint-scan", INFO, message, table)
+
+    def learn(self, tree: Tree, modes: Mapping[str, str]) -> None:
+        """Note what a statement has done, with the locks that it took."""
+        kind, node = tree
+        if outside_tree(tree):  # it ends the transaction before it
+            self._locked.clear()
+        self._locked |= {table for table, mode in modes.items() if MODES.index(mode) > MODES.index(UPKEEP)}
+        if kind == "variable_set_stmt" and node.name == "search_path":
+            chosen = (each.a_const.sval.sval for each in node.args)
+            self.schema = next((each for each in chosen if each not in ("", "$user", "pg_catalog")), "public")
+        elif kind == "rename_stmt" and node.relation.relname and not node.subname:
+            self._move(named(node.relation), (node.relation.schemaname, node.newname))
+        elif kind == "alter_object_schema_stmt" and node.relation.relname:
+            self._move(named(node.relation), (node.newschema, node.relation.relname))
+        elif kind == "drop_stmt":
+            self.new -= {self.written(listed(each.list.items)) for each in node.objects if each.list.items}
+        self.new |= {written(name, self.schema) for name in _made(tree)}
+
+    def _move(self, old: Name, new: Name) -> None:
+        was_new = self.written(old) in self.new
+        self.new -= {self.written(old), self.written(new)}
+        self.new |= {self.written(new)} if was_new else set()
+
+
+def _made(tree: Tree) -> Iterator[Name]:
+    """The tables, views, indexes and types that a statement makes, where it cannot have found them there."""
+    kind, node = tree
+    relations = {
+        "create_stmt": lambda: node.relation,
+        "create_foreign_table_stmt": lambda: node.base_stmt.relation,
+        "create_table_as_stmt": lambda: node.into.rel,
+        "select_stmt": lambda: node.into_clause.rel,
+        "view_stmt": lambda: node.view,
+        "create_seq_stmt": lambda: node.sequence,
+        "composite_type_stmt": lambda: node.typevar,
+    }
+    maybe = ("if_not_exists", "replace")
+    if any(getattr(node, flag, False) for flag in maybe) or getattr(getattr(node, "base_stmt", None), maybe[0], False):
+        return
+    if kind in relations and relations[kind]().relname:
+        relation = relations[kind]()
+        yield "pg_temp" if relation.relpersistence == "t" else relation.schemaname, relation.relname
+    elif kind == "index_stmt" and node.idxname:
+        yield node.relation.schemaname, node.idxname
+    elif kind == "create_enum_stmt":
+        yield listed(node.type_name)
+    elif kind == "create_domain_stmt":
+        yield listed(node.domainname)
+    elif kind == "create_schema_stmt":
+        for each in node.schema_elts:
+            inner = str(each.WhichOneof("node"))
+            yield from ((schema or node.schemaname, name) for schema, name in _made((inner, getattr(each, inner))))

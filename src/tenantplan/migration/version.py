@@ -1,0 +1,64 @@
+"""What a database is at, by the version tables of its trees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.migration import prisma
+from tenantplan.migration.graph import PRISMA, Graph
+from tenantplan.migration.revision import position
+
+_TABLES = {"main": "alembic_version", "tenant": "alembic_version", "shared": "alembic_version_tenant"}
+_PRISMA_TABLE = "_prisma_migrations"
+_PRISMA_LOCK = 72707369  # the advisory lock that `prisma migrate` holds while it works
+
+
+@dataclass(frozen=True)
+class VersionTables:
+    """The version tables of a fleet's trees: "main", "tenant" and "shared", the tenant tree in the main database."""
+
+    tenant: Graph
+
+    def name(self, tree: str) -> str:
+        """The table's name in schema public."""
+        return _PRISMA_TABLE if self._is_prisma(tree) else _TABLES[tree]
+
+    def read(
+        self, connection: psycopg.Connection[Any], tree: str, *, lock: bool = False
+    ) -> tuple[str | None, str | None]:
+        """(revision, mark) of the connected database: the mark is what a migration left that stopped halfway.
+
+        `lock` keeps other migrations out until the transaction ends; raises psycopg.errors.LockNotAvailable when one is at
+        work. MigrationError when Prisma's table says that a migration failed.
+        """
+        table = sql.Identifier("public", self.name(tree))
+        row = connection.execute(
+            "SELECT obj_description(c.oid, 'pg_class') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'public' AND c.relname = %s",
+            [self.name(tree)],
+        ).fetchone()
+        if row is None:
+            return None, None
+        if self._is_prisma(tree):
+            return self._prisma(connection, lock), row[0]
+        listed = sql.SQL("SELECT version_num FROM {}").format(table) + sql.SQL(" FOR UPDATE" if lock else "")
+        return position(found[0] for found in connection.execute(listed).fetchall()), row[0]
+
+    def _prisma(self, connection: psycopg.Connection[Any], lock: bool) -> str | None:
+        if lock:
+            taken = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PRISMA_LOCK]).fetchone()
+            if taken is None or not taken[0]:
+                raise psycopg.errors.LockNotAvailable("prisma migrate is at work in this database")
+        return prisma.position(connection.execute(prisma.READ).fetchall(), self._migrations)
+
+    @cached_property
+    def _migrations(self) -> list[prisma.Migration]:
+        return prisma.load(self.tenant.directory)
+
+    def _is_prisma(self, tree: str) -> bool:
+        return tree == "tenant" and self.tenant.engine == PRISMA

@@ -1,0 +1,99 @@
+"""A migration in steps: what happens, or does not happen, as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+TRANSACTION, OUTSIDE, PROGRAM = "transaction", "outside", "program"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`kind` says how `statements` run: together in one transaction; one by itself, because PostgreSQL allows it only outside
+    of one; or as the revision's own program, run by Alembic in a transaction, since it looks at the database.
+
+    `revision` is what the database is at when the step has ended (None: nothing applied). A revision that takes several
+    steps leaves a mark on the way: `mark` is what the version table's comment says after the step, None where a
+    revision has ended. `begun` is the mark that a statement outside a transaction leaves before it runs, and `index` the name of
+    the index that it builds, by which it can be told whether it has run. `program` says what Alembic runs: "upgrade 9c1b".
+    """
+
+    kind: str
+    statements: tuple[str, ...]
+    revision: str | None
+    mark: str | None = None
+    begun: str | None = None
+    index: str | None = None
+    program: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The step as JSON."""
+        return {
+            "kind": self.kind,
+            "statements": list(self.statements),
+            "revision": self.revision,
+            "mark": self.mark,
+            "begun": self.begun,
+            "index": self.index,
+            "program": self.program,
+        }
+
+    @staticmethod
+    def parse(document: Mapping[str, Any]) -> Step:
+        """The step that `document` wrote."""
+        return Step(**{**document, "statements": tuple(document["statements"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What has to hold before a revision: SQL that must return no row."""
+
+    revision: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """What a reviewer should know of a statement: `rule` is the machine's name of it, `level` danger, warning or info.
+
+    `lock` is the table lock it takes, in PostgreSQL's words, on `table`.
+    """
+
+    rule: str
+    level: str
+    statement: int
+    table: str | None
+    lock: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What it takes to bring a database from one revision to another.
+
+    `revisions` are those on the way, `steps` what runs. `undo` is the way back, None where there is none.
+    """
+
+    revisions: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    checks: tuple[Check, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    undo: tuple[Step, ...] | None = None
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """Every statement, in order."""
+        return flat(self.steps)
+
+
+def flat(steps: Iterable[Step]) -> tuple[str, ...]:
+    """The statements of steps, in order."""
+    return tuple(statement for step in steps for statement in step.statements)
+
+
+def one_transaction(steps: Iterable[Step]) -> bool:
+    """Whether all of it happens together or not at all."""
+    kinds = [step.kind for step in steps]
+    return kinds in ([], [TRANSACTION])

@@ -1,0 +1,80 @@
+"""What has to hold before a rollout: the checks of revisions, asked of every database before the first DDL of any."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg
+
+from tenantplan.errors import Blocked, ConnectError
+from tenantplan.fleet.survey import Survey
+from tenantplan.model import address as addresses
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Schema
+from tenantplan.model.step import Check
+from tenantplan.postgres.ask import asked
+from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.run.work import Work
+
+PARALLEL = 16
+_SHOWN = 50
+# What a query of a later revision fails with when an earlier one of the same path makes what it is about.
+_NOT_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
+
+
+def check_data(work: Work, done: Collection[str], live: Survey) -> None:
+    """Blocked, with every database that fails, when a query that a revision declares as preflight returns a row somewhere.
+
+    A database that cannot be reached is left to its migration, which fails alone.
+    """
+    operations = [o for o in work.plan.operations if o.checks and o.before is not None and o.id not in done]
+    if not operations:
+        return
+    width = max(1, min(PARALLEL, work.settings.spec.max_connections - 2))
+    ids = [(a, i) for a, i in live.main.ids.items() if a.startswith("organization/") and a.count("/") == 1]
+    with ThreadPoolExecutor(width) as pool:
+        found = pool.map(partial(_problems, work.connector, dict(ids)), operations)
+        problems = [problem for listed in found for problem in listed]
+    if problems:
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        raise Blocked(
+            "\n".join([f"preflight failed in {len(problems)} places:", *problems[:_SHOWN], *more]),
+            hint="mend the data there, and apply again; nothing was changed",
+        )
+
+
+def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation) -> list[str]:
+    schema = operation.after
+    assert isinstance(schema, Schema)
+    try:
+        with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
+            if schema.tree == "shared":
+                return list(_shared(connection, ids, operation))
+            held = addresses.owner(operation.address, schema)
+            return [f"{held}: {why}" for check in operation.checks for why in _failed(connection, check, operation)]
+    except ConnectError:
+        return []
+
+
+def _failed(
+    connection: Connection, check: Check, operation: Operation, organization: str | None = None
+) -> Iterator[str]:
+    """Why a check does not hold, at most once."""
+    try:
+        if asked(connection, check.sql, organization):
+            yield f"the preflight of revision {check.revision} finds rows: {' '.join(check.sql.split())}"
+    except _NOT_YET as error:
+        if check.revision == operation.revisions[0]:
+            yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
+    except psycopg.Error as error:
+        yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
+
+
+def _shared(connection: Connection, ids: Mapping[str, str], operation: Operation) -> Iterator[str]:
+    """Forced row level security shows an owner nothing: each organization is asked by itself."""
+    for check in operation.checks:
+        for address, identifier in ids.items():
+            for why in _failed(connection, check, operation, identifier):
+                yield f"{address} (shared): {why}"
