@@ -28,10 +28,9 @@ def halfway(connector: Connector, operations: Sequence[Operation]) -> Iterator[F
 
 
 def _invalid(connector: Connector, schema: Schema, index: str) -> str:
-    where, _, name = index.rpartition(".")
     try:
         with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
-            row = connection.execute(query("index_validity"), {"schema": where or "public", "name": name}).fetchone()
+            row = connection.execute(query("index_validity"), {"index": index}).fetchone()
     except ConnectError as error:
         return error.message
     except psycopg.Error as error:

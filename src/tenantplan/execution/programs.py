@@ -93,7 +93,7 @@ class Programs:
         source = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(
-            [sys.executable, "-m", "tenantplan.execution.program"],
+            [sys.executable, "-m", "tenantplan.migration.program"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -19,10 +19,12 @@ from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.programs import Job, Programs
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import MIGRATING, Connection, Connector
 from tenantplan.postgres.queries import query
 
 ATTEMPTS = 5
+# The last is "tuple concurrently updated": somebody else wrote into the same row of a shared catalog.
+_AGAIN = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Migrator:
         or MigrationError; what was done until then is done, and marked."""
         at = start
         for kind, group in groupby(enumerate(steps), key=lambda item: item[1].kind == PROGRAM):
-            with place.connector.connect(place.server, place.database) as connection:
+            with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
                 session = Session(connection, place)
                 lasts = []
                 for number, step in group:
@@ -104,7 +106,7 @@ class Migrator:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return act()
-            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            except _AGAIN:
                 if attempt == ATTEMPTS:
                     raise
                 time.sleep(random.uniform(0.2, 0.6) * attempt)
@@ -122,7 +124,8 @@ class Migrator:
     def _expect(self, session: Session, at: Version) -> None:
         """Timeouts for this transaction, and that the database is at what it is thought to be at."""
         session.connection.execute(
-            "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
+            "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
+            " pg_catalog.set_config('lock_timeout', %s, true), pg_catalog.set_config('statement_timeout', %s, true)",
             [f"{self.lock_timeout}ms", f"{self.statement_timeout}ms"],
         )
         found = Version(*self.tables.read(session.connection, session.place.tree, lock=True))
@@ -194,9 +197,7 @@ class Migrator:
         """Whether the index that a step builds is valid; None when it is not there, or the step builds none."""
         if step.index is None:
             return None
-        schema, _, name = step.index.rpartition(".")
-        names = {"schema": schema or "public", "name": name}
-        row = session.connection.execute(query("index_validity"), names).fetchone()
+        row = session.connection.execute(query("index_validity"), {"index": step.index}).fetchone()
         return None if row is None else row[0]
 
     def _program(self, place: Place, step: Step, at: Version, last: Sequence[sql.Composed]) -> None:

@@ -29,8 +29,11 @@ class Part:
     checks: Sequence[str] = ()
 
 
-def assemble(parts: Sequence[Part], start: str | None, mark: str | None, first: Sequence[str]) -> tuple[Step, ...]:
-    """The steps. `mark` was left by an interrupted migration; `first` are statements before everything else."""
+def assemble(
+    parts: Sequence[Part], start: str | None, mark: str | None, first: Sequence[str], each_alone: bool = False
+) -> tuple[Step, ...]:
+    """The steps. `mark` was left by an interrupted migration; `first` are statements before everything else. `each_alone`: every
+    revision has a transaction of its own."""
     steps: list[Step] = []
     pending: list[str] = list(first) if mark is None else []
     at = start
@@ -56,6 +59,9 @@ def assemble(parts: Sequence[Part], start: str | None, mark: str | None, first: 
                 else:
                     pending += texts
         at = part.position
+        if each_alone:
+            steps += _transaction(pending, at)
+            pending = []
     return (*steps, *_transaction(pending, at))
 
 
@@ -82,7 +88,7 @@ def _alone(part: Part, text: str, at: str | None, count: int) -> Step:
     if not sqltext.outside(text):
         return Step(TRANSACTION, (text,), at, _mark(part, count))
     built = sqltext.index_built(text)
-    index = ".".join(name for name in built if name) if built and built[1] else None
+    index = sql.Identifier(built[0] or "public", built[1]).as_string() if built and built[1] else None
     return Step(OUTSIDE, (text,), at, _mark(part, count), begun=_mark(part, count - 1), index=index)
 
 

@@ -10,13 +10,10 @@ Alembic's `op` is one global proxy, so that compiling holds a lock, and leaves s
 from __future__ import annotations
 
 import ast
-import contextlib
-import sys
 import threading
 import traceback
 import types
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tenantplan.errors import MigrationError
@@ -24,6 +21,7 @@ from tenantplan.migration import prisma, scripts
 from tenantplan.migration.assemble import Part, assemble
 from tenantplan.migration.graph import PRISMA, Graph
 from tenantplan.migration.revision import Revision, digest
+from tenantplan.migration.surroundings import environment, surroundings
 from tenantplan.model.step import Step, flat
 
 if TYPE_CHECKING:
@@ -90,8 +88,8 @@ def _compile(
         return assemble(parts, start, mark, [prisma.table()] if start is None else [])
     from tenantplan.migration.recorder import Recorder  # imports Alembic
 
-    with _LOCK, _surroundings(graph.directory):
-        recorder = Recorder(shared, version_table, start)
+    with _LOCK, surroundings(graph.directory), environment(as_sql=True):
+        recorder = Recorder(shared, version_table, start, graph.env.naming_convention)
         if start is None:
             recorder.create_version_table()
         first = [entry.text for entry in recorder.take()]
@@ -100,7 +98,7 @@ def _compile(
         for revision in path:
             parts.append(_part(graph, revision, at, up, recorder))
             at = parts[-1].position
-    return assemble(parts, start, mark, first)
+    return assemble(parts, start, mark, first, graph.env.each_alone)
 
 
 def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: Recorder) -> Part:
@@ -135,10 +133,10 @@ def _run(revision: Revision, name: str, recorder: Recorder) -> str:
         if not recorder.asked or recorder.refusals:
             raise _located(revision, error, error.message, error.hint) from error
     except (Exception, SystemExit) as error:
-        if not (recorder.asked or type(error).__name__ == "NoInspectionAvailable"):
+        recorder.asked = recorder.asked or recorder.why(error)
+        if not recorder.asked:
             message = f"cannot be compiled to SQL: {type(error).__name__}: {error}"
             raise _located(revision, error, message, _HINT) from error
-        recorder.asked = recorder.asked or "inspects the database"
     asked = asked or recorder.asked
     if recorder.refusals:  # the revision may have caught the exception that said so
         raise _located(revision, None, recorder.refusals[0], _HINT)
@@ -169,28 +167,3 @@ def _located(revision: Revision, error: BaseException | None, message: str, hint
     lines = [frame.lineno for frame in frames if frame.filename == str(revision.path)]
     where = f"{revision.path}:{lines[-1]}" if lines else str(revision.path)
     return MigrationError(message, where=where, hint=hint or _HINT)
-
-
-@contextlib.contextmanager
-def _surroundings(directory: Path) -> Iterator[None]:
-    """Modules beside env.py can be imported, and nothing of it is left: no path, no module, no bytecode file.
-
-    What a revision prints goes to stderr, because stdout carries a command's result.
-    """
-    saved_path, saved_bytecode, known = list(sys.path), sys.dont_write_bytecode, set(sys.modules)
-    sys.path.insert(0, str(directory))
-    sys.dont_write_bytecode = True
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.path[:] = saved_path
-        sys.dont_write_bytecode = saved_bytecode
-        for name in set(sys.modules) - known:
-            if _is_under(sys.modules[name], directory):
-                del sys.modules[name]
-
-
-def _is_under(module: Any, directory: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and directory.resolve() in Path(file).resolve().parents

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from tenantplan.errors import MigrationError
-from tenantplan.migration import alembic_tree, prisma
+from tenantplan.migration import alembic_tree, env_file, prisma
+from tenantplan.migration.env_file import EnvFile
 from tenantplan.migration.revision import Revision, digest, parts, position
 
 ALEMBIC, PRISMA = "alembic", "prisma"
@@ -26,8 +27,8 @@ ALEMBIC, PRISMA = "alembic", "prisma"
 class Graph:
     """A tree in the order it is applied, base first.
 
-    `digest` covers every revision and the modules beside env.py that revisions import: it changes when the compiled
-    SQL can change. `engine` is "alembic" or "prisma".
+    `digest` covers every revision and the files beside them: it changes when the compiled SQL can change. `engine` is "alembic"
+    or "prisma", `env` is what Alembic's env.py says about how revisions run.
     """
 
     tree: str
@@ -35,6 +36,7 @@ class Graph:
     revisions: tuple[Revision, ...]
     digest: str
     engine: str = ALEMBIC
+    env: EnvFile = field(default_factory=EnvFile)
 
     @cached_property
     def head(self) -> str | None:
@@ -124,9 +126,15 @@ def load(directory: Path, tree: str) -> Graph:
             hint="create it with `tenantplan init`, or set spec.migrations in tenantplan.yaml",
         )
     revisions = alembic_tree.load(versions)
-    digests = [digest(file.read_bytes()) for file in sorted(directory.glob("*.py")) if file.name != "env.py"]
-    whole = hashlib.sha256("\n".join(digests + [revision.digest for revision in revisions]).encode())
-    return Graph(tree, directory, revisions, whole.hexdigest())
+    beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _beside(directory)]
+    whole = hashlib.sha256("\n".join([*beside, *(revision.digest for revision in revisions)]).encode())
+    return Graph(tree, directory, revisions, whole.hexdigest(), env=env_file.read(directory))
+
+
+def _beside(directory: Path) -> list[Path]:
+    """What revisions may import or read, and what env.py says: every file of the tree but revisions and bytecode."""
+    found = (path for path in directory.rglob("*") if path.is_file() and path.parent != directory / "versions")
+    return sorted(path for path in found if not {"__pycache__", ".git"} & set(path.parts))
 
 
 def _load_prisma(directory: Path, tree: str) -> Graph:

@@ -11,6 +11,7 @@ which type a column had) is not guessed, and a message says "may".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from tenantplan.migration import alter_rules, rules
 from tenantplan.migration.locks import MODES, UPKEEP, Name, listed, locks, named, strongest, taken, written
@@ -104,6 +105,8 @@ class _Seen:
             self._move(named(node.relation), (node.relation.schemaname, node.newname))
         elif kind == "alter_object_schema_stmt" and node.relation.relname:
             self._move(named(node.relation), (node.newschema, node.relation.relname))
+        elif kind == "transaction_stmt" and "ROLLBACK" in word(node, "kind"):  # to a savepoint: what was made is gone
+            self.new.clear()
         elif kind == "drop_stmt":
             self.new -= {self.written(listed(each.list.items)) for each in node.objects if each.list.items}
         self.new |= {written(name, self.schema) for name in _made(tree)}
@@ -117,28 +120,31 @@ class _Seen:
 def _made(tree: Tree) -> Iterator[Name]:
     """The tables, views, indexes and types that a statement makes, where it cannot have found them there."""
     kind, node = tree
-    relations = {
-        "create_stmt": lambda: node.relation,
-        "create_foreign_table_stmt": lambda: node.base_stmt.relation,
-        "create_table_as_stmt": lambda: node.into.rel,
-        "select_stmt": lambda: node.into_clause.rel,
-        "view_stmt": lambda: node.view,
-        "create_seq_stmt": lambda: node.sequence,
-        "composite_type_stmt": lambda: node.typevar,
-    }
-    maybe = ("if_not_exists", "replace")
-    if any(getattr(node, flag, False) for flag in maybe) or getattr(getattr(node, "base_stmt", None), maybe[0], False):
+    if kind == "create_foreign_table_stmt":
+        node = node.base_stmt
+    if getattr(node, "if_not_exists", False) or getattr(node, "replace", False):
         return
-    if kind in relations and relations[kind]().relname:
-        relation = relations[kind]()
-        yield "pg_temp" if relation.relpersistence == "t" else relation.schemaname, relation.relname
+    if kind in _MAKES:
+        relation = attrgetter(_MAKES[kind])(node)
+        if relation.relname:
+            yield "pg_temp" if relation.relpersistence == "t" else relation.schemaname, relation.relname
     elif kind == "index_stmt" and node.idxname:
         yield node.relation.schemaname, node.idxname
-    elif kind == "create_enum_stmt":
-        yield listed(node.type_name)
-    elif kind == "create_domain_stmt":
-        yield listed(node.domainname)
+    elif kind in _MAKES_TYPE:
+        yield listed(getattr(node, _MAKES_TYPE[kind]))
     elif kind == "create_schema_stmt":
         for each in node.schema_elts:
             inner = str(each.WhichOneof("node"))
             yield from ((schema or node.schemaname, name) for schema, name in _made((inner, getattr(each, inner))))
+
+
+_MAKES = {
+    "composite_type_stmt": "typevar",
+    "create_foreign_table_stmt": "relation",
+    "create_seq_stmt": "sequence",
+    "create_stmt": "relation",
+    "create_table_as_stmt": "into.rel",
+    "select_stmt": "into_clause.rel",
+    "view_stmt": "view",
+}
+_MAKES_TYPE = {"create_domain_stmt": "domainname", "create_enum_stmt": "type_name"}

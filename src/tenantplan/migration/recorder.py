@@ -8,7 +8,7 @@ Importing this module imports Alembic.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,19 +36,25 @@ class Recorder:
     """Collects `entries`, in order, and `refusals`: what a revision did that it must not do. `asked` says how it looked at the
     database, which SQL alone cannot do; "" when it did not."""
 
-    def __init__(self, shared: bool, version_table: str, start: str | None) -> None:
+    def __init__(
+        self, shared: bool, version_table: str, start: str | None, naming_convention: Mapping[str, str]
+    ) -> None:
         self.entries: list[Entry] = []
         self.refusals: list[str] = []
         self.asked = ""
         self._alone = False
         # "named" keeps percent signs single and leaves a colon in a plain string as it was written.
         self._dialect = postgresql.PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-        options = {"as_sql": True, "shared": shared, "starting_rev": start}
+        options: dict[str, Any] = {"as_sql": True, "shared": shared, "starting_rev": start}
+        if naming_convention:
+            options["target_metadata"] = sa.MetaData(naming_convention=naming_convention)
         self._context = MigrationContext.configure(dialect=self._dialect, opts=options)
         connection: Any = _OfflineConnection(self)
         impl: Any = self._context.impl
         self._context.connection = impl.connection = connection
         impl._exec = self.emit
+        self._bulk_insert = impl.bulk_insert
+        impl.bulk_insert = self._insert_rows
         impl.emit_commit, impl.emit_begin = self._enter_block, self._leave_block
         version_column = sa.Column("version_num", sa.String(32), nullable=False)
         key = sa.PrimaryKeyConstraint("version_num", name=f"{version_table}_pkc")
@@ -81,6 +87,14 @@ class Recorder:
         taken, self.entries = self.entries, []
         return taken
 
+    def why(self, error: BaseException) -> str:
+        """How a revision looked at the database that failed with an error which says no more; "" when it is another one."""
+        if isinstance(error, sa.exc.NoInspectionAvailable):
+            return "inspects the database"
+        if isinstance(error, (sa.exc.CompileError, sa.exc.ArgumentError, NotImplementedError)):
+            return "has a value that cannot be written in SQL"
+        return ""
+
     def discard(self) -> None:
         """Forget what was recorded since the last time."""
         self.entries, self._alone = [], False
@@ -92,11 +106,16 @@ class Recorder:
         if execution_options:
             self.ask("sets execution options for a statement")
         text = self._text(construct).strip().rstrip(";").rstrip()
-        obstacle = sqltext.transaction_control(text) if self._alone else sqltext.obstacle(text)
+        obstacle = _obstacle_alone(text) if self._alone else sqltext.obstacle(text)
         if obstacle:
             self.refuse(obstacle)
         if sqltext.bare(text):
             self.entries.append(Entry(text, self._alone))
+
+    def _insert_rows(self, table: Any, rows: Any, multiinsert: bool = True) -> None:
+        if isinstance(rows, list) and len({frozenset(row) for row in rows if isinstance(row, dict)}) > 1:
+            self.ask("inserts rows that have different columns")
+        self._bulk_insert(table, rows, multiinsert)
 
     def _enter_block(self) -> None:
         if self._alone:
@@ -133,7 +152,23 @@ class Recorder:
             return str(plain)
         if missing := [name for name, bound in plain.binds.items() if bound.required]:
             self.refuse(f"leaves :{missing[0]} without a value")  # SQLAlchemy would write NULL
+        if any(getattr(plain, name, None) for name in ("insert_prefetch", "update_prefetch")):
+            self.ask("leaves values to be computed when the statement runs")  # literal SQL would say NULL
         return str(construct.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _obstacle_alone(text: str) -> str:
+    """Why a text cannot be sent by itself, outside a transaction: PostgreSQL runs several statements in one text in one."""
+    if control := sqltext.transaction_control(text):
+        return f"begins or ends a transaction itself ({control})"
+    try:
+        listed = sqltext.split(text)
+    except ValueError:
+        return ""  # the server will say what is wrong with it
+    beside = len(listed) > 1 and any(map(sqltext.outside, listed))
+    return (
+        "has a statement that PostgreSQL allows only outside a transaction beside others in one text" if beside else ""
+    )
 
 
 class _OfflineConnection(MockConnection):
@@ -148,6 +183,11 @@ class _OfflineConnection(MockConnection):
             raise TypeError("a connection executes text('…'), not a string")
         self._recorder.emit(construct, None, parameters)
         return _NoResult(self._recorder)
+
+    def _run_ddl_visitor(self, visitorcallable: Any, element: Any, **options: Any) -> None:
+        if options.get("checkfirst"):
+            self._recorder.ask("looks whether something is there already")
+        super()._run_ddl_visitor(visitorcallable, element, **options)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "in_transaction":  # asked by SQLAlchemy and Alembic, which can do without

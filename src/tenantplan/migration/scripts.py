@@ -45,11 +45,12 @@ def _entries(revision: Revision, script: str) -> list[tuple[str, bool]]:
         listed = sqltext.split(script)
     except ValueError as error:
         raise MigrationError(f"PostgreSQL's parser refuses it: {error}", where=str(revision.path)) from error
+    if len(listed) > 1 and sqltext.transaction_control(listed[0]) == "BEGIN" and _ends(listed[-1]):
+        listed = listed[1:-1]  # the transaction is there without them
     for statement in listed:
         if control := sqltext.transaction_control(statement):
-            raise MigrationError(
-                control, where=str(revision.path), hint="leave BEGIN and COMMIT out: a script is one transaction"
-            )
+            message = f"begins or ends a transaction itself ({control})"
+            raise MigrationError(message, where=str(revision.path), hint="a script runs in one transaction as it is")
         if sqltext.outside(statement) and len(listed) > 1:
             raise MigrationError(
                 "a statement that PostgreSQL allows only outside a transaction stands beside others",
@@ -57,6 +58,10 @@ def _entries(revision: Revision, script: str) -> list[tuple[str, bool]]:
                 hint="give it a migration of its own",
             )
     return [(statement, sqltext.outside(statement)) for statement in listed]
+
+
+def _ends(statement: str) -> bool:
+    return sqltext.transaction_control(statement) in ("COMMIT", "END")
 
 
 def _forget(name: str) -> str:

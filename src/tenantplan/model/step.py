@@ -16,7 +16,7 @@ class Step:
 
     `revision` is what the database is at when the step has ended (None: nothing applied). A revision that takes several
     steps leaves a mark on the way: `mark` is what the version table's comment says after the step, None where a
-    revision has ended. `begun` is the mark that a statement outside a transaction leaves before it runs, and `index` the name of
+    revision has ended. `begun` is the mark that a statement outside a transaction leaves before it runs, and `index` the quoted name of
     the index that it builds, by which it can be told whether it has run. `program` says what Alembic runs: "upgrade 9c1b".
     """
 

@@ -21,7 +21,10 @@ from tenantplan.postgres.url import Server
 Connection = psycopg.Connection[Any]
 CONNECT_TIMEOUT = 10
 PATIENCE = 60.0  # seconds that a full server is waited for
-_PINNED = "-c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
+PINNED = "-c search_path=pg_catalog,pg_temp -c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
+READ_ONLY = " -c default_transaction_read_only=on"
+# Migrations mean what their authors meant: times and dates as the database has them, names in public.
+MIGRATING = "-c search_path=public,pg_temp -c client_min_messages=warning"
 
 _BUSY = re.compile(r"too many clients|remaining connection slots|too many connections|in recovery|starting up", re.I)
 _ADVICE = (
@@ -73,8 +76,12 @@ class Connector:
         self._each[server.alias] = threading.BoundedSemaphore(server.max_connections)
 
     @contextmanager
-    def connect(self, alias: str, dbname: str | None = None, *, read_only: bool = False) -> Iterator[Connection]:
+    def connect(
+        self, alias: str, dbname: str | None = None, *, read_only: bool = False, options: str = PINNED
+    ) -> Iterator[Connection]:
         """A session in autocommit mode on a database (default: the server's maintenance database), closed at the end.
+
+        `options` are its settings, as libpq takes them.
 
         Raises ConnectError that names host, port and database, and what to check.
         """
@@ -83,7 +90,7 @@ class Connector:
                 f"{alias} is not among the servers that can be used now", hint="declare it, or set its URL"
             )
         with self.slot(alias):
-            connection = self._open(self.servers[alias], dbname, read_only)
+            connection = self._open(self.servers[alias], dbname, options + (READ_ONLY if read_only else ""))
             try:
                 yield connection
             finally:
@@ -96,24 +103,22 @@ class Connector:
             yield
 
     def parameters(self, alias: str, dbname: str | None) -> dict[str, str]:
-        """libpq's parameters of a session as `connect` opens it, with the password, for another process."""
+        """libpq's parameters of a session for migrations, with the password, for another process."""
         server = self.servers[alias]
-        timeout = {"connect_timeout": str(CONNECT_TIMEOUT)}
-        options = f"{_PINNED} -c search_path=public,pg_temp"
         return {
-            **timeout,
+            "connect_timeout": str(CONNECT_TIMEOUT),
             **server.params,
             "dbname": _literal(dbname or server.maintenance),
             "application_name": self.tag,
-            "options": options,
+            "options": MIGRATING,
         }
 
-    def _open(self, server: Server, dbname: str | None, read_only: bool) -> Connection:
+    def _open(self, server: Server, dbname: str | None, options: str) -> Connection:
         deadline = time.monotonic() + PATIENCE
         pause = 0.1
         while True:
             try:
-                return _dial(server, dbname or server.maintenance, self.tag, read_only)
+                return _dial(server, dbname or server.maintenance, self.tag, options)
             except ConnectError as error:
                 if not (error.retryable and self._patient) or time.monotonic() > deadline:
                     raise
@@ -121,10 +126,7 @@ class Connector:
             pause = min(pause * 2, 3.0)
 
 
-def _dial(server: Server, dbname: str, tag: str, read_only: bool) -> Connection:
-    options = f"{_PINNED} -c search_path=pg_catalog,pg_temp"
-    if read_only:
-        options += " -c default_transaction_read_only=on"
+def _dial(server: Server, dbname: str, tag: str, options: str) -> Connection:
     params = {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, "dbname": _literal(dbname)}
     try:
         return psycopg.connect("", **params, options=options, application_name=tag, autocommit=True)  # type: ignore[arg-type]

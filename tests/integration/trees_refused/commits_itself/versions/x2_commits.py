@@ -1,0 +1,18 @@
+"""commits"""
+
+from alembic import op
+
+revision = "x2"
+down_revision = "x1"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.execute("CREATE TABLE b (id int)")
+    op.execute("INSERT INTO b VALUES (1); COMMIT")
+    op.execute("CREATE TABLE c (id int)")
+
+
+def downgrade():
+    op.execute("DROP TABLE b")
