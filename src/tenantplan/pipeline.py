@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenantplan.decision.decide import Comparison, decide
+from tenantplan.decision.comparison import Comparison
+from tenantplan.decision.decide import decide
+from tenantplan.decision.repair import repair_plan
 from tenantplan.errors import Blocked
 from tenantplan.fleet import expected
 from tenantplan.fleet.placed import placed
 from tenantplan.fleet.servers import fleet_servers
-from tenantplan.fleet.survey import question, survey
+from tenantplan.fleet.survey import Question, question, survey
 from tenantplan.fleet.trees import load_trees
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome, Report
@@ -20,8 +22,10 @@ from tenantplan.run.session import session
 from tenantplan.settings import Settings
 
 
-def plan(settings: Settings, selection: Selection = EVERYTHING) -> Plan:
+def plan(settings: Settings, selection: Selection = EVERYTHING, *, deep: bool = False) -> Plan:
     """Compares the manifest with what is live and returns the Plan. Writes nothing: its sessions are read-only.
+
+    `deep` looks into every database.
 
     Raises ManifestError, MigrationError or ConnectError; what stands in the way of applying is in the Plan.
     """
@@ -31,7 +35,16 @@ def plan(settings: Settings, selection: Selection = EVERYTHING) -> Plan:
     servers = fleet_servers(settings)
     connector = Connector(servers.usable, settings.spec.max_connections)
     live = survey(settings, servers, connector, question(desired), trees.versions)
-    return decide(Comparison(settings, trees, desired, live, selection), connector)
+    return decide(Comparison(settings, trees, desired, live, selection, deep), connector)
+
+
+def repair(settings: Settings) -> Plan:
+    """Looks into every database and returns the Plan that brings their schemas back where that is safe. Writes nothing."""
+    trees = load_trees(settings)
+    servers = fleet_servers(settings)
+    connector = Connector(servers.usable, settings.spec.max_connections)
+    live = survey(settings, servers, connector, Question((), follow=True), trees.versions)
+    return repair_plan(settings, trees, live, connector)
 
 
 def apply(

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from tenantplan.documents.reference import Reference
 from tenantplan.documents.spec import Spec
 from tenantplan.documents.window import FreezeSpec, WindowSpec
 from tenantplan.errors import ManifestError, SettingsError
+from tenantplan.model.ignore import Ignore
 from tenantplan.model.window import Rules
 
 FLEET_FILE = "tenantplan.yaml"
@@ -103,6 +105,21 @@ class RolloutSpec(Spec):
     )
 
 
+class IgnoreSpec(Spec):
+    """A difference that drift knows of and does not report until a day. It never changes what apply does."""
+
+    address: str = Field("*", min_length=1, description="Where: an address, * and ? stand for any characters.")
+    object: str = Field(min_length=1, description='What: an object or a field, such as "index public.donors_*".')
+    reason: str = Field(min_length=3, description="Why it is left as it is.")
+    until: date = Field(description="The last day on which it is left out, such as 2027-01-31.")
+
+
+class DriftSpec(Spec):
+    """What drift reports."""
+
+    ignore: list[IgnoreSpec] = Field(default_factory=list, description="Differences that are known, each for a while.")
+
+
 class PackagesSpec(Spec):
     """Where the files of releases are stored."""
 
@@ -138,6 +155,7 @@ class FleetSpec(Spec):
     guard: GuardSpec = GuardSpec()
     rollout: RolloutSpec = RolloutSpec()
     freeze: FreezeSpec | None = Field(None, description="A time in which nothing changes.")
+    drift: DriftSpec = DriftSpec()
     packages: PackagesSpec = PackagesSpec()
     credentials: CredentialsSpec = CredentialsSpec()
     resource_tables: list[Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*\.)?([a-z_][a-z0-9_]*|\*)$")]] = Field(
@@ -186,6 +204,11 @@ class Settings:
         found = [spec.packages.url, spec.credentials.key, *spec.credentials.former_keys]
         found += [server.url for server in spec.servers.values()]
         return frozenset({self.url_reference("primary"), *(reference.text for reference in found if reference)})
+
+    @property
+    def ignores(self) -> tuple[Ignore, ...]:
+        """What drift does not report, expired or not."""
+        return tuple(Ignore(i.address, i.object, i.reason, i.until) for i in self.spec.drift.ignore)
 
     def migrations(self, tree: str) -> Path:
         """The folder of an Alembic tree, "main" or "tenant"."""

@@ -117,10 +117,12 @@ def _show(chosen: Plan, report: Report) -> None:
 
 
 def _exit_code(chosen: Plan, report: Report) -> int:
-    if report.stopped or report.count("failed", "skipped"):
+    if report.count("failed", "skipped"):
         return AppliedInPart.exit_code
     if report.count("stale"):
         return 4
+    if report.stopped:
+        return AppliedInPart.exit_code
     if report.remaining:
         raise TenantplanError(
             f"{report.remaining} objects are not as planned after the run",

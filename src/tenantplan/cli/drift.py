@@ -2,41 +2,99 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tenantplan.cli.common import color, json_option, print_json, settings
 
+if TYPE_CHECKING:
+    from tenantplan.inspection.drift import Drift
+    from tenantplan.settings import Settings
+
 
 @click.command("drift")
+@click.option("--repair", is_flag=True, help="Plan what brings drifted schemas back, where that is safe.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --repair: write the plan file that apply takes.",
+)
 @json_option
-def command(as_json: bool) -> int:
+def command(repair: bool, out: Path | None, as_json: bool) -> int:
     """Compare live databases with what was last applied: rows, roles, rights, limits, and the schema of every database.
 
     Changes waiting in the YAML are no drift. Writes nothing. Exit 2 when something was changed by hand.
     """
+    from tenantplan.errors import UsageError
     from tenantplan.inspection.drift import drift
 
-    found = drift(settings())
+    fleet = settings()
+    if repair:
+        return _repair(fleet, out, as_json)
+    if out is not None:
+        raise UsageError("--out is for a plan", hint="say drift --repair --out plan.json")
+    found = drift(fleet)
     if as_json:
-        print_json(
-            {
-                "drift": bool(found.items),
-                "items": [asdict(item) for item in found.items],
-                "unreachable": [finding.document() for finding in found.unreachable],
-                "unfinishedRun": found.unfinished,
-            }
-        )
-        return 2 if found.items else 0
+        print_json(_document(found))
+    else:
+        _show(found)
+    return 2 if found.items else 0
+
+
+def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
+    """The plan of the repair; exit 2 when there is something to do or to look at."""
+    from tenantplan import pipeline
+    from tenantplan.cli.plan import write_plan
+    from tenantplan.rendering import text
+
+    made = pipeline.repair(fleet)
+    if out is not None:
+        write_plan(out, made.to_bytes())
+    if as_json:
+        sys.stdout.write(made.to_bytes().decode())
+    else:
+        click.echo(text.plan(made, color=color(), verbose=True), nl=False, color=color())
+        if out is not None:
+            click.echo(f"Saved; apply exactly this: tenantplan apply {out}", err=True)
+    return 2 if made.operations or made.notes else 0
+
+
+def _document(found: Drift) -> dict[str, object]:
+    return {
+        "drift": bool(found.items),
+        "items": [asdict(item) for item in found.items],
+        "ignored": [
+            {**asdict(item), "reason": rule.reason, "until": rule.until.isoformat()} for item, rule in found.ignored
+        ],
+        "expired": [
+            {"address": r.address, "object": r.name, "reason": r.reason, "until": r.until.isoformat()}
+            for r in found.expired
+        ],
+        "unreachable": [finding.document() for finding in found.unreachable],
+        "unfinishedRun": found.unfinished,
+    }
+
+
+def _show(found: Drift) -> None:
     from tenantplan.rendering import text
     from tenantplan.rendering.safe import terminal
 
     click.echo(text.drift(found.items, color=color()), nl=False)
     for finding in found.unreachable:
         click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}; not compared")
+    for item, rule in found.ignored:
+        click.echo(
+            f"  i {terminal(item.address)}  {terminal(item.name)}: ignored until {rule.until}: {terminal(rule.reason)}"
+        )
+    for rule in found.expired:
+        click.echo(f"  ! drift.ignore of {terminal(rule.name)} ended on {rule.until}: {terminal(rule.reason)}")
     if found.unfinished:
         click.echo(f"Run {terminal(found.unfinished)} did not end: what it did shows as drift until the next apply.")
-    if found.items:
-        click.echo("tenantplan plan shows what apply would set right; of a schema, migrations are the way.")
-    return 2 if found.items else 0
+    if any(not item.address.startswith("schema/") for item in found.items):
+        click.echo("tenantplan plan shows what apply would set right.")
+    if any(item.address.startswith("schema/") for item in found.items):
+        click.echo("tenantplan drift --repair plans what brings schemas back, where that is safe.")

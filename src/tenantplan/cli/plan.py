@@ -19,6 +19,13 @@ from tenantplan.cli.common import color, json_option, selection, selection_optio
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes, or something was out of reach."
 )
+@click.option(
+    "--refresh",
+    type=click.Choice(["fast", "deep"]),
+    default="fast",
+    show_default=True,
+    help="fast reads stamps and looks into databases that somebody changed; deep looks into every database.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show every statement and every object.")
 @selection_options
 @click.pass_context
@@ -28,6 +35,7 @@ def command(
     form: str,
     as_json: bool,
     detailed_exitcode: bool,
+    refresh: str,
     verbose: bool,
     target: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -38,10 +46,10 @@ def command(
     from tenantplan.rendering import html, markdown, text
 
     fleet = settings()
-    made = pipeline.plan(fleet, selection(target, exclude, selector))
+    made = pipeline.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
     grace = fleet.spec.guard.grace_days
     if out is not None:
-        _write(out, made.to_bytes())
+        write_plan(out, made.to_bytes())
     if as_json or form == "json":
         sys.stdout.write(made.to_bytes().decode())
     elif form == "markdown":
@@ -55,7 +63,7 @@ def command(
     return 2 if detailed_exitcode and (made.unreachable or made.blockers or made.deferred or not made.empty) else 0
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_plan(path: Path, data: bytes) -> None:
     """The whole file or none of it: a plan cut short would be refused, but only when somebody needs it."""
     from tenantplan.errors import UsageError
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tenantplan import __version__
+from tenantplan.decision.changed import changed
+from tenantplan.decision.comparison import Comparison
+from tenantplan.decision.draft import draft
 from tenantplan.decision.halfway import halfway
 from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
@@ -14,22 +16,21 @@ from tenantplan.decision.losses import losses
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
-from tenantplan.fleet import expected, provenance
 from tenantplan.fleet.packages import with_packages
 from tenantplan.fleet.secrets import Findings, with_secrets
 from tenantplan.fleet.survey import Survey, missing_rights
-from tenantplan.fleet.trees import Trees, edited, migrations_for
+from tenantplan.fleet.trees import edited, migrations_for
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.planning import guard
-from tenantplan.planning.diff import Difference, diff
+from tenantplan.planning.diff import diff
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.notes import notes
 from tenantplan.planning.order import order
-from tenantplan.planning.select import Selection, select
+from tenantplan.planning.select import select
 from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
@@ -38,19 +39,9 @@ from tenantplan.tables import BUILTIN
 from tenantplan.tables.fit import misfits, with_ids
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What a plan is made of: the fleet, its migrations, both sides, and which part of the fleet it is about."""
-
-    settings: Settings
-    trees: Trees
-    desired: Desired
-    live: Survey
-    selection: Selection
-
-
 def decide(comparison: Comparison, connector: Connector) -> Plan:
-    """The Plan. Databases are read only where an organization would move, to see whether it has rows."""
+    """The Plan. Databases are read only where something asks for it: an organization would move, a stamp says that somebody
+    changed the schema, or a migration stopped halfway."""
     settings, live = comparison.settings, comparison.live
     tables = with_ids({**live.main.tables, **comparison.desired.tables}, live.main.relations)
     wanted = replace(comparison.desired, tables=tables)
@@ -65,10 +56,18 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
     ordered, circles = order(lower(changes, context))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
-    made = _plan(comparison, difference, operations, live.unreachable + not_planned(wanted, desired, live))
     made = replace(
-        made,
-        notes=difference.aside + tuple(unfit.notes) + desired.notes + notes(desired.state, known, now),
+        draft(settings, comparison.trees, live, operations),
+        orphans=difference.orphans,
+        unreachable=live.unreachable + not_planned(wanted, desired, live),
+        selection=comparison.selection.document(),
+        notes=(
+            *difference.aside,
+            *unfit.notes,
+            *desired.notes,
+            *notes(desired.state, known, now),
+            *changed(comparison, connector, known),
+        ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
         deferred=deferred,
@@ -112,37 +111,6 @@ def _chosen(
     waves = assign_waves(permitted, found, pace.canary, pace.batch)
     shown = tuple(o if o.statements else replace(o, statements=statements.preview(o)) for o in waves)
     return shown, deferred, {scope: asked[scope] for scope in dict.fromkeys(o.scope for o in shown) if scope in asked}
-
-
-def _plan(
-    comparison: Comparison, difference: Difference, operations: tuple[Operation, ...], unreachable: tuple[Finding, ...]
-) -> Plan:
-    settings = comparison.settings
-    return Plan(
-        fleet=settings.fleet,
-        tool_version=__version__,
-        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        base=provenance.base(settings.root),
-        target=_target(comparison),
-        config_digest=expected.config_digest(settings, comparison.trees),
-        operations=operations,
-        orphans=difference.orphans,
-        unreachable=unreachable,
-        unfinished=comparison.live.main.unfinished,
-        selection=comparison.selection.document(),
-    )
-
-
-def _target(comparison: Comparison) -> dict[str, object]:
-    """What a plan was made for: the clusters by their system identifiers, and the main database."""
-    main = comparison.live.servers[MAIN]
-    return {
-        "system_identifier": main.system_identifier,
-        "main_database": comparison.settings.spec.main.database,
-        "server": MAIN,
-        "server_version": main.version,
-        "servers": {alias: facts.system_identifier for alias, facts in comparison.live.servers.items()},
-    }
 
 
 def _rights(plan: Plan, live: Survey) -> list[Finding]:

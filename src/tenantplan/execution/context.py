@@ -36,7 +36,7 @@ class Run:
     `template` returns the name of the template database to clone on a server. `tables` are the tables it may write to,
     `vault` encrypts credentials (None: no key is set), `open_store` opens the store of update packages by a session on
     the main database, or the one they were in before, by its URL. `migrator` runs the steps of migrations (None: this
-    run makes none). `sealed` holds what was encrypted and is not yet recorded.
+    run makes none), `fingerprint` tells what a schema is. `sealed` holds what was encrypted and is not yet recorded.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Run:
     tables: Tables
     open_store: Callable[[Connection, str | None], Store]
     migrator: Migrator | None = None
+    fingerprint: Callable[[Connection], str] = lambda connection: ""
     vault: Vault | None = None
     sealed: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)

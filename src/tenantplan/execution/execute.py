@@ -15,6 +15,7 @@ from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.failure import failure
 from tenantplan.execution.migrate import migrate
+from tenantplan.execution.repair import repair
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Database, Package, Row, Schema
@@ -96,7 +97,7 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     first = segment[0]
     place = _place(first)
     if isinstance(first.after, Schema):
-        _migrate(run, main, first)
+        _inside(run, main, first, repair if first.schema else migrate)
     elif _is_package(first):
         _carry(run, main, first)
     elif _drops(first):
@@ -207,9 +208,10 @@ def clear(connection: Connection, database: str) -> None:
     connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
 
-def _migrate(run: Run, main: Connection, operation: Operation) -> None:
+def _inside(run: Run, main: Connection, operation: Operation, act: Callable[[Run, Operation], None]) -> None:
+    """What happens in the database itself."""
     record.intend(run, main, [operation])
-    migrate(run, operation)
+    act(run, operation)
     with main.transaction():
         record.check_epoch(main, run.epoch)
         record.done(run, main, [operation], connected=True)

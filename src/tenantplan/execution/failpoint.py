@@ -31,6 +31,7 @@ POINTS = (
     "outside-begun",
     "outside-done",
     "rollback-journaled",
+    "schema-repaired",
     "database-dropped",
     "package-stored",
     "package-deleted",

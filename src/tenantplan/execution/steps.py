@@ -95,14 +95,15 @@ class Migrator:
                         lasts.append((step, at, self._last(session, step, at)))
                     else:
                         resumed = number == 0 and start.mark is not None
-                        self._patiently(partial(self._step, session, step, at, resumed))
+                        self.patiently(partial(self._step, session, step, at, resumed))
                         reach("step-committed")
                     at = Version(step.revision, step.mark)
             for step, before, last in lasts:  # the process that runs a program takes the session's place in the budget
-                self._patiently(partial(self._program, place, step, before, last))
+                self.patiently(partial(self._program, place, step, before, last))
                 reach("step-committed")
 
-    def _patiently(self, act: Callable[[], None]) -> None:
+    def patiently(self, act: Callable[[], None]) -> None:
+        """Does it, again after a pause when somebody else's lock is in the way."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return act()
@@ -115,13 +116,13 @@ class Migrator:
         if step.kind == OUTSIDE:
             return self._outside(session, step, at, resumed)
         with session.connection.transaction():
-            self._expect(session, at)
+            self.expect(session, at)
             run_statements(session.connection, step.statements)
             self._finish(session, step, at)
             reach("tenant-migrated")
         reach("tenant-committed")
 
-    def _expect(self, session: Session, at: Version) -> None:
+    def expect(self, session: Session, at: Version) -> None:
         """Timeouts for this transaction, and that the database is at what it is thought to be at."""
         session.connection.execute(
             "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
@@ -159,7 +160,7 @@ class Migrator:
         if at.mark != step.begun:
             begun = replace(step, mark=step.begun)
             with session.connection.transaction():
-                self._expect(session, at)
+                self.expect(session, at)
                 self._finish(session, begun, at)
             at = Version(at.revision, step.begun)
         reach("outside-begun")
@@ -170,7 +171,7 @@ class Migrator:
             self._alone(session, step, resumed)
         reach("outside-done")
         with session.connection.transaction():
-            self._expect(session, at)
+            self.expect(session, at)
             self._finish(session, step, at)
 
     def _alone(self, session: Session, step: Step, resumed: bool) -> None:

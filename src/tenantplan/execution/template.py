@@ -12,6 +12,7 @@ from psycopg import sql
 
 from tenantplan import __version__
 from tenantplan.execution.failpoint import reach
+from tenantplan.execution.sentinel import place_sentinel
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.model import stamp
 from tenantplan.model.encode import digest
@@ -114,10 +115,12 @@ def unpacked(text: str) -> dict[str, str]:
 
 
 def fill(connector: Connector, alias: str, recipe: Recipe) -> None:
-    """Makes the tables and gives the groups their rights."""
+    """Makes the tables, gives the groups their rights, and places the sentinel."""
     with connector.connect(alias, recipe.name) as inside, inside.transaction():
         grant_groups(inside, recipe.migrator.groups)
     recipe.migrator.run(Place(connector, alias, recipe.name, "tenant"), recipe.steps(), Version())
+    with connector.connect(alias, recipe.name) as inside, inside.transaction():
+        place_sentinel(inside)
 
 
 def grant_groups(connection: Connection, groups: Sequence[str]) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration import graph as graphs
+from tenantplan.migration.assemble import is_own
 from tenantplan.migration.compile import downgrade, upgrade
 from tenantplan.migration.graph import PRISMA, Graph
+from tenantplan.migration.version import NAMES as VERSION_TABLES
 from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Schema, State
-from tenantplan.model.step import Check, Migration, Step
+from tenantplan.model.step import Check, Hazard, Migration, Step, flat
 from tenantplan.settings import Settings
 
 
@@ -99,12 +101,27 @@ def migrations_for(
 def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, undo: bool) -> Migration:
     graph = trees.of(tree)
     path = graph.path(start, graph.head)
+    steps = trees.upgrade(tree, start, mark)
+    hazards, locks = _looked_at(steps, start)
     return Migration(
         revisions=tuple(revision.id for revision in path),
-        steps=trees.upgrade(tree, start, mark),
+        steps=steps,
         checks=tuple(Check(revision.id, text) for revision in path for text in revision.preflight),
+        hazards=hazards,
+        locks=locks,
         undo=_undo(trees, tree, start) if undo and tree != "main" else None,
     )
+
+
+def _looked_at(steps: Sequence[Step], start: str | None) -> tuple[tuple[Hazard, ...], tuple[tuple[str, str], ...]]:
+    """Hazards and locks of the revisions' own statements; where nothing is there yet, there is nothing to lose."""
+    if start is None:
+        return (), ()
+    from tenantplan.migration.lint import lint, locked  # imports PostgreSQL's parser
+
+    statements = flat(steps)
+    own = [text if is_own(text) else "" for text in statements]  # their places stay what they are
+    return lint(own), tuple((table, mode) for table, mode in locked(own) if not table.endswith(VERSION_TABLES))
 
 
 def _undo(trees: Trees, tree: str, start: str | None) -> tuple[Step, ...]:

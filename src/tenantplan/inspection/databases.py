@@ -10,8 +10,9 @@ import psycopg
 
 from tenantplan.errors import SchemaMismatch
 from tenantplan.execution.context import MAIN
+from tenantplan.fleet.each import Target
 from tenantplan.inspection.homes import placement
-from tenantplan.inspection.scene import Scene, Target, not_found, rows
+from tenantplan.inspection.scene import Scene, not_found, rows
 from tenantplan.model.resource import Database, Row
 from tenantplan.postgres.connect import Connection
 

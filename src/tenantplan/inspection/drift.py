@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tenantplan.errors import NotFound
 from tenantplan.inspection.applied import Applied, differences, read_applied
@@ -11,6 +12,7 @@ from tenantplan.inspection.packages import package_drift
 from tenantplan.inspection.scene import Scene, look, main_session
 from tenantplan.inspection.schema import schema_drift
 from tenantplan.model import address as addresses
+from tenantplan.model.ignore import Ignore
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Role, State
 from tenantplan.postgres.connect import Connection
@@ -23,9 +25,15 @@ _POWERS = ("superuser", "createdb", "createrole", "replication", "bypassrls")
 
 @dataclass(frozen=True)
 class Drift:
-    """What drift found, what it could not look at, and the run that was interrupted, whose work counts as not applied."""
+    """What drift found, what it could not look at, and the run that was interrupted, whose work counts as not applied.
+
+    `ignored` are differences that the fleet file leaves out, each with the rule that does; `expired` are rules of the fleet file
+    whose time is over and whose difference is still there.
+    """
 
     items: tuple[DriftItem, ...]
+    ignored: tuple[tuple[DriftItem, Ignore], ...]
+    expired: tuple[Ignore, ...]
     unreachable: tuple[Finding, ...]
     unfinished: str | None
 
@@ -43,11 +51,26 @@ def drift(settings: Settings) -> Drift:
     inside, lost = schema_drift(scene)
     items += [*_server_items(scene, applied), *inside, *package_drift(scene)]
     unreachable = {f.address: f for f in (*scene.live.unreachable, *lost)}
+    items.sort(key=lambda item: (item.address, item.name))
+    ignored, expired = _ignored(items, settings.ignores)
+    left_out = {id(item) for item, _ in ignored}
     return Drift(
-        tuple(sorted(items, key=lambda item: (item.address, item.name))),
+        tuple(item for item in items if id(item) not in left_out),
+        ignored,
+        expired,
         tuple(unreachable[address] for address in sorted(unreachable)),
         scene.live.main.unfinished,
     )
+
+
+def _ignored(
+    items: Sequence[DriftItem], rules: Sequence[Ignore]
+) -> tuple[tuple[tuple[DriftItem, Ignore], ...], tuple[Ignore, ...]]:
+    today = datetime.now(UTC).date()
+    known = ((item, next((r for r in rules if r.covers(item.address, item.name, today)), None)) for item in items)
+    ignored = tuple((item, rule) for item, rule in known if rule is not None)
+    expired = tuple(r for r in rules if r.until < today and any(r.about(item.address, item.name) for item in items))
+    return ignored, expired
 
 
 def _server_items(scene: Scene, applied: Applied) -> Iterator[DriftItem]:

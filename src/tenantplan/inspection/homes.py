@@ -9,7 +9,8 @@ from typing import Any
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
-from tenantplan.inspection.scene import Scene, Target, each, not_found, rows
+from tenantplan.fleet.each import Target
+from tenantplan.inspection.scene import Scene, each, not_found, rows
 from tenantplan.migration.graph import Graph
 from tenantplan.migration.version import VersionTables
 from tenantplan.model.desired import Placement

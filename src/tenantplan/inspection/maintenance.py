@@ -17,8 +17,9 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import TenantplanError
+from tenantplan.fleet.each import PARALLEL
 from tenantplan.inspection.databases import Place
-from tenantplan.inspection.scene import PARALLEL, Scene, each
+from tenantplan.inspection.scene import Scene, each
 from tenantplan.postgres.connect import Connection, describe
 from tenantplan.postgres.queries import blocks
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import psycopg
-
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.execution.context import MAIN
+from tenantplan.fleet import each as databases
+from tenantplan.fleet.each import Target
 from tenantplan.fleet.servers import Servers, fleet_servers, main_server
 from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.fleet.trees import Trees, load_trees
 from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import Server, masked
 from tenantplan.settings import Settings
 
 T = TypeVar("T")
-Target = tuple[str, str | None]  # server alias and database name; None: the one its connection string names
-PARALLEL = 16
 
 
 @dataclass(frozen=True)
@@ -82,28 +79,19 @@ def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:
 
 
 def each(scene: Scene, targets: Iterable[Target], read: Callable[[Connection], T]) -> dict[Target, T | TenantplanError]:
-    """What `read` returns from each database, or the error that kept it from being read; no error is raised."""
+    """What `read` finds in each database, or why there is no answer; side by side, within the budget."""
+    known: dict[Target, T | TenantplanError] = {}
     wanted = sorted(set(targets), key=str)
-    width = max(1, min(PARALLEL, scene.settings.spec.max_connections - 1, len(wanted)))
-    with ThreadPoolExecutor(width) as pool:
-        return dict(zip(wanted, pool.map(lambda target: _asked(scene, target, read), wanted), strict=True))
+    for target in wanted:
+        if target[0] not in scene.connector.servers:
+            known[target] = _unusable(scene, target[0])
+    open_ones = [target for target in wanted if target not in known]
+    return known | databases.each(scene.connector, open_ones, read, scene.settings.spec.max_connections)
 
 
-def _asked(scene: Scene, target: Target, read: Callable[[Connection], T]) -> T | TenantplanError:
-    alias, database = target
-    lost = scene.servers.unusable.get(alias)
-    if lost is not None:
-        return lost
-    if alias not in scene.connector.servers:
-        why = scene.live.held_out.get(f"organization/{alias.removeprefix('url:')}")
-        return TenantplanError(why or f"server {alias} is not in the fleet file")
-    try:
-        with scene.connector.connect(alias, database, read_only=True) as connection:
-            return read(connection)
-    except TenantplanError as error:
-        return error
-    except psycopg.Error as error:
-        return TenantplanError(describe(error), where=f"{alias}/{database or ''}")
+def _unusable(scene: Scene, alias: str) -> TenantplanError:
+    why = scene.live.held_out.get(f"organization/{alias.removeprefix('url:')}")
+    return scene.servers.unusable.get(alias) or TenantplanError(why or f"server {alias} is not in the fleet file")
 
 
 @dataclass(frozen=True)

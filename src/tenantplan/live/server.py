@@ -106,6 +106,7 @@ def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose
             halfway=facts.get("halfway"),
             holder=facts.get("holder"),
             changed_by_others="changed" in facts,
+            repaired=facts.get("repaired"),
         )
 
 

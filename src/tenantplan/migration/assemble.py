@@ -119,13 +119,21 @@ def _done(part: Part, mark: str) -> int:
     return int(count)
 
 
+_TAG = "tp"
+
+
+def is_own(statement: str) -> bool:
+    """Whether a statement is the author's, and not one that tenantplan put before it."""
+    return not statement.startswith(f"DO ${_TAG}")
+
+
 def _guard(revision: Revision, check: str) -> str:
     """A check as a statement that fails when its query returns a row."""
     body = (
         f"BEGIN IF EXISTS ({check.strip().rstrip(';')}\n) THEN RAISE EXCEPTION USING ERRCODE = 'check_violation',"
         f" MESSAGE = {sql.Literal(f'preflight of revision {revision.id} found rows').as_string()}; END IF; END"
     )
-    tag = "tp"
+    tag = _TAG
     while f"${tag}$" in body:
         tag += "p"
     return f"DO ${tag}$ {body} ${tag}$"

@@ -19,7 +19,7 @@ from tenantplan.migration.rules import INFO, WARNING, Risk
 from tenantplan.migration.sqltext import Tree, outside_tree, pieces, trees, word
 from tenantplan.model.step import Hazard
 
-__all__ = ["Hazard", "lint", "locks"]
+__all__ = ["Hazard", "lint", "locked", "locks"]
 
 _UNPARSED = "what it locks or loses cannot be told, try it on a copy: {}"
 
@@ -40,6 +40,22 @@ def lint(statements: Sequence[str]) -> tuple[Hazard, ...]:
                 found.extend(_hazards(seen, index, tree, modes))
                 seen.learn(tree, modes)
     return tuple(found)
+
+
+def locked(statements: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(table, mode) of each table that was there before and that the statements lock so that writers wait: the strongest
+    mode, in the order of the text."""
+    seen = _Seen()
+    found: dict[str, str] = {}
+    for text in statements:
+        for tree in _parsed(text):
+            if not isinstance(tree, ValueError):
+                modes = strongest((seen.written(name), mode) for name, mode in taken(tree))
+                for table, mode in modes.items():
+                    if table not in seen.new and MODES.index(mode) >= MODES.index("SHARE"):
+                        found[table] = max(mode, found.get(table, mode), key=MODES.index)
+                seen.learn(tree, modes)
+    return tuple(found.items())
 
 
 def _parsed(text: str) -> Iterator[Tree | ValueError]:

@@ -15,6 +15,7 @@ from tenantplan.migration.revision import position
 
 _TABLES = {"main": "alembic_version", "tenant": "alembic_version", "shared": "alembic_version_tenant"}
 _PRISMA_TABLE = "_prisma_migrations"
+NAMES = tuple({*_TABLES.values(), _PRISMA_TABLE})
 _PRISMA_LOCK = 72707369  # the advisory lock that `prisma migrate` holds while it works
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from tenantplan.model.resource import TYPES, Ref, Resource, Row, Schema, Secret
 
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
-_LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others"}
+_LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others", "repaired"}
 
 
 def to_json(resource: Resource | None) -> dict[str, Any] | None:

@@ -21,8 +21,9 @@ class Operation:
     before have ended.
 
     Of a migration, `revisions` is the path, oldest first. `steps` say how its statements run; empty: in one transaction.
-    `checks` must hold before the first of them runs anywhere, `hazards` are what a reviewer should know, and `undo` is the way
-    back (None: there is none, or none is wanted).
+    `checks` must hold before the first of them runs anywhere, `hazards` are what a reviewer should know, `locks` the tables
+    that writers wait for meanwhile, with PostgreSQL's name of the lock, and `undo` is the way back (None: there is none, or
+    none is wanted). Of a repair, `schema` are the fingerprints before and after it.
     """
 
     id: str
@@ -45,7 +46,9 @@ class Operation:
     steps: tuple[Step, ...] = ()
     checks: tuple[Check, ...] = ()
     hazards: tuple[Hazard, ...] = ()
+    locks: tuple[tuple[str, str], ...] = ()
     undo: tuple[Step, ...] | None = None
+    schema: tuple[str, str] | None = None
 
     @property
     def in_steps(self) -> tuple[Step, ...]:
@@ -77,7 +80,9 @@ class Operation:
             "steps": [step.document() for step in self.steps],
             "checks": [[check.revision, check.sql] for check in self.checks],
             "hazards": [asdict(hazard) for hazard in self.hazards],
+            "locks": [list(lock) for lock in self.locks],
             "undo": None if self.undo is None else [step.document() for step in self.undo],
+            "schema": None if self.schema is None else list(self.schema),
         }
 
     @staticmethod
@@ -92,6 +97,10 @@ class Operation:
         values["steps"] = tuple(Step.parse(item) for item in values["steps"])
         values["checks"] = tuple(Check(*item) for item in values["checks"])
         values["hazards"] = tuple(Hazard(**item) for item in values["hazards"])
+        if values["schema"] is not None:
+            before, after = values["schema"]
+            values["schema"] = (before, after)
+        values["locks"] = tuple((table, mode) for table, mode in values["locks"])
         if values["undo"] is not None:
             values["undo"] = tuple(Step.parse(item) for item in values["undo"])
         return Operation(**values)

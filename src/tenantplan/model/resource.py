@@ -96,7 +96,7 @@ class Database:
 class Schema:
     """The revision of one database; `tree` is "main", "tenant" or "shared" (the tenant tree in the main database). None: no
     revision applied. `halfway` is the mark of a migration that stopped between two of its steps. `changed_by_others`: the
-    sentinel saw DDL that was not tenantplan's.
+    sentinel saw DDL that was not tenantplan's. `repaired` is the id of the operation that last repaired it.
     """
 
     server: str
@@ -106,6 +106,7 @@ class Schema:
     holder: str | None = field(default=None, compare=False)
     halfway: str | None = None
     changed_by_others: bool = field(default=False, compare=False)
+    repaired: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

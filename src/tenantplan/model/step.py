@@ -16,8 +16,9 @@ class Step:
 
     `revision` is what the database is at when the step has ended (None: nothing applied). A revision that takes several
     steps leaves a mark on the way: `mark` is what the version table's comment says after the step, None where a
-    revision has ended. `begun` is the mark that a statement outside a transaction leaves before it runs, and `index` the quoted name of
-    the index that it builds, by which it can be told whether it has run. `program` says what Alembic runs: "upgrade 9c1b".
+    revision has ended. `begun` is the mark that a statement outside a transaction leaves before it runs, and `index` the
+    quoted name of the index that it builds, by which it can be told whether it has run. `program` says what Alembic runs:
+    "upgrade 9c1b".
     """
 
     kind: str
@@ -73,13 +74,15 @@ class Hazard:
 class Migration:
     """What it takes to bring a database from one revision to another.
 
-    `revisions` are those on the way, `steps` what runs. `undo` is the way back, None where there is none.
+    `revisions` are those on the way, `steps` what runs. `locks` are tables that writers wait for meanwhile, with the mode.
+    `undo` is the way back, None where there is none.
     """
 
     revisions: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     checks: tuple[Check, ...] = ()
     hazards: tuple[Hazard, ...] = ()
+    locks: tuple[tuple[str, str], ...] = ()
     undo: tuple[Step, ...] | None = None
 
     @property

@@ -76,7 +76,7 @@ def _operation(change: Change, context: Context) -> Operation:
         id=digest([*identity, change.retire, list(migration.statements)])[:16],
         address=change.address,
         action=action,
-        risk=_risk(change, action),
+        risk="destructive" if any(h.level == "danger" for h in ran.hazards) else _risk(change, action),
         scope=_scope(change.address, resource, context),
         transactional=not (isinstance(resource, (Schema, Package)) or _outside(change)),
         summary=_summary(change, action, migration),
@@ -91,6 +91,7 @@ def _operation(change: Change, context: Context) -> Operation:
         steps=() if one_transaction(ran.steps) else ran.steps,
         checks=ran.checks,
         hazards=ran.hazards,
+        locks=ran.locks,
         undo=ran.undo,
     )
 

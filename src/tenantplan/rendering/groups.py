@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
+from tenantplan.model.step import Hazard
 from tenantplan.rendering.parts import Entry, Field, clipped, counted
 from tenantplan.rendering.safe import mask_url
 
 MANY = 200
 _NAMED = 5
 _HEADLINE = 1000
-# Tables that a statement locks against writers. Only a hint for a reader: what is destructive comes from the plan.
-_LOCKS = re.compile(
-    r"(?is)^\s*(?:ALTER\s+TABLE(?:\s+IF\s+EXISTS)?(?:\s+ONLY)?|CREATE\s+(?:UNIQUE\s+)?INDEX\b(?!\s+CONCURRENTLY).*?\sON"
-    r"(?:\s+ONLY)?)\s+([\w.\"]+)"
-)
-_CREATES = re.compile(r"(?is)^\s*CREATE\s+TABLE(?:\s+IF\s+NOT\s+EXISTS)?\s+([\w.\"]+)")
+_LEVELS = ("danger", "warning")
 
 
 def migrations(operations: Sequence[Operation]) -> list[Entry]:
@@ -79,28 +74,24 @@ def _migration(group: Sequence[Operation]) -> Entry:
     _, old, new = _ends(first)
     revisions = counted(len(first.revisions), "revision")
     same = "the same " if len(group) > 1 else ""
-    locked = _locked(first.statements)
+    locked = [table.removeprefix("public.") for table, _ in first.locks]
     locks = f", locks {', '.join(locked[:3])}{' and others' if len(locked) > 3 else ''}" if locked else ""
     return Entry(
         "^",
         first.address if len(group) == 1 else counted(len(group), "database"),
         f"migrate {old} -> {new}: {revisions}, {same}{counted(len(first.statements), 'statement')}{locks}",
+        fields=tuple(_hazard(hazard) for hazard in first.hazards if hazard.level in _LEVELS),
         statements=tuple(mask_url(statement) for statement in first.statements),
         names=tuple(sorted(_database(operation) for operation in group)) if len(group) > 1 else (),
         destructive=first.risk == "destructive",
     )
 
 
-def _locked(statements: Iterable[str]) -> list[str]:
-    """Tables that exist before and are locked, in order; at an unknown statement there is simply no hint."""
-    made: set[str] = set()
-    found: dict[str, None] = {}
-    for statement in statements:
-        if match := _CREATES.match(statement):
-            made.add(match.group(1))
-        elif (match := _LOCKS.match(statement)) and match.group(1) not in made:
-            found[match.group(1)] = None
-    return list(found)
+def _hazard(hazard: Hazard) -> Field:
+    """What a reviewer should know of a statement: the rule, what it is about, and what to do instead."""
+    lock = f" ({hazard.lock})" if hazard.lock else ""
+    about = f" {hazard.table}{lock}" if hazard.table else ""
+    return Field("", clipped(mask_url(f"{hazard.level} {hazard.rule}{about}: {hazard.message}"), _HEADLINE))
 
 
 def _database(operation: Operation) -> str:

@@ -12,7 +12,7 @@ from tenantplan.execution.bootstrap import bootstrap
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.fleet.survey import Survey
-from tenantplan.model.resource import Package, Row
+from tenantplan.model.resource import Package, Row, Schema
 from tenantplan.planning.diff import comparable
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
@@ -119,6 +119,8 @@ def _happened(item: recover.Open, live: Survey) -> bool:
     have = live.state.get(item.address)
     if item.retire:
         return have is not None and not isinstance(have, Row) and getattr(have, "retired_at", None) is not None
+    if item.action == "update" and isinstance(have, Schema):
+        return have.repaired == item.op_id
     if item.after is None or have is None:
         return item.after is None and have is None
     if isinstance(have, (Row, Package)) and not (have.managed and have.retired_at is None):

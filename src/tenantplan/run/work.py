@@ -104,6 +104,7 @@ class Work:
             vault=fleet_vault(self.settings),
             open_store=partial(fleet_store, self.settings),
             migrator=self.migrator,
+            fingerprint=fingerprints.fingerprint,
             ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
             template=Templates(self.connector, self._recipe(live)),

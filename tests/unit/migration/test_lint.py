@@ -8,7 +8,7 @@ import pytest
 
 from tenantplan.migration.compile import compile_path, downgrade_path
 from tenantplan.migration.graph import load
-from tenantplan.migration.lint import Hazard, lint, locks
+from tenantplan.migration.lint import Hazard, lint, locked, locks
 
 TREES = Path(__file__).parents[3] / "migrations"
 DANGER, WARNING, INFO = "danger", "warning", "info"
@@ -285,3 +285,15 @@ def test_the_trees_of_this_repository_upgrade_without_danger(tree: str) -> None:
 )  # fmt: skip
 def test_locks(statement: str, taken: tuple[tuple[str, str], ...]) -> None:
     assert locks(statement) == taken
+
+
+def test_tables_that_writers_wait_for() -> None:
+    text = (
+        "CREATE TABLE t (a int)",
+        "CREATE INDEX i ON t (a)",
+        "CREATE INDEX CONCURRENTLY j ON u (a)",
+        "CREATE UNIQUE INDEX k ON v (a)",
+        "ALTER TABLE v ADD COLUMN b int",
+        "UPDATE w SET a = 1",
+    )
+    assert locked(text) == (("public.v", "ACCESS EXCLUSIVE"),)

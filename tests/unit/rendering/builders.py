@@ -108,8 +108,11 @@ def a_dedicated_organization() -> list[Operation]:
 def a_migration(database: str, *statements: str, start: str = "3f2a", **changes: Any) -> Operation:
     """A migration of one database to 9c1b."""
     before, after = (Schema("primary", database, "tenant", revision) for revision in (start, "9c1b"))
-    values: dict[str, Any] = {"statements": statements or ("ALTER TABLE donors ADD COLUMN consent_at timestamptz",),
-                              "revisions": ("7d00", "9c1b")}  # fmt: skip
+    values: dict[str, Any] = {
+        "statements": statements or ("ALTER TABLE donors ADD COLUMN consent_at timestamptz",),
+        "locks": (("public.donors", "ACCESS EXCLUSIVE"),),
+        "revisions": ("7d00", "9c1b"),
+    }
     return an_operation(f"schema/primary/{database}", "migrate", before, after, **(values | changes))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from unit.rendering.builders import (
     a_database,
     a_dedicated_organization,
@@ -16,6 +18,7 @@ from unit.rendering.builders import (
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Ref, Row, Secret
+from tenantplan.model.step import Hazard
 from tenantplan.rendering.view import Entry, Field, build, counts, risk
 
 
@@ -145,7 +148,9 @@ def test_a_removed_member_is_an_entry_of_its_own_as_the_counts_say() -> None:
 
 def test_databases_with_the_same_path_and_statements_are_one_entry() -> None:
     alike = [a_migration(f"org_{number:02}") for number in range(12)]
-    other = a_migration("org_99", "ALTER TABLE forms DROP COLUMN x", start="1111")
+    other = a_migration(
+        "org_99", "ALTER TABLE forms DROP COLUMN x", start="1111", locks=(("public.forms", "ACCESS EXCLUSIVE"),)
+    )
     first, second = build(a_plan(*alike, other)).entries
     assert (first.symbol, first.title) == ("^", "12 databases")
     assert first.headline == "migrate 3f2a -> 9c1b: 2 revisions, the same 1 statement, locks donors"
@@ -159,10 +164,12 @@ def test_databases_whose_statements_differ_are_not_grouped() -> None:
     assert len(build(a_plan(a_migration("a", "SELECT 1"), a_migration("b", "SELECT 2"))).entries) == 2
 
 
-def test_a_table_made_in_the_same_migration_is_not_called_locked() -> None:
-    entry = only(a_migration("a", "CREATE TABLE t (a int)", "CREATE INDEX i ON t (a)",
-                             "CREATE INDEX CONCURRENTLY j ON u (a)", "CREATE UNIQUE INDEX k ON v (a)"))  # fmt: skip
-    assert entry.headline.endswith("locks v")
+def test_what_a_reviewer_should_know_stands_under_a_migration() -> None:
+    danger = Hazard("drop-column", "danger", 0, "public.donors", "ACCESS EXCLUSIVE", "its data are gone")
+    entry = only(a_migration("a", hazards=(danger, replace(danger, level="info", rule="comment")), risk="destructive"))
+    (field,) = entry.fields
+    assert field.label == "danger drop-column public.donors (ACCESS EXCLUSIVE): its data are gone"
+    assert entry.destructive
 
 
 def test_over_200_entries_new_objects_are_counted_by_kind_and_verbose_lists_them() -> None:

@@ -1,0 +1,26 @@
+"""What a plan is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenantplan.fleet.survey import Survey
+from tenantplan.fleet.trees import Trees
+from tenantplan.model.desired import Desired
+from tenantplan.planning.select import Selection
+from tenantplan.settings import Settings
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The fleet, its migrations, both sides, and which part of the fleet the plan is about.
+
+    `deep`: every database is looked into, not only those whose stamp says that somebody changed them.
+    """
+
+    settings: Settings
+    trees: Trees
+    desired: Desired
+    live: Survey
+    selection: Selection
+    deep: bool = False

@@ -1,0 +1,41 @@
+"""What every plan of a fleet says, whatever it does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tenantplan import __version__
+from tenantplan.execution.context import MAIN
+from tenantplan.fleet import expected, provenance
+from tenantplan.fleet.survey import Survey
+from tenantplan.fleet.trees import Trees
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Plan
+from tenantplan.settings import Settings
+
+
+def draft(settings: Settings, trees: Trees, live: Survey, operations: tuple[Operation, ...]) -> Plan:
+    """A plan of these operations, for this fleet as it is now."""
+    return Plan(
+        fleet=settings.fleet,
+        tool_version=__version__,
+        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        base=provenance.base(settings.root),
+        target=_target(settings, live),
+        config_digest=expected.config_digest(settings, trees),
+        operations=operations,
+        unreachable=live.unreachable,
+        unfinished=live.main.unfinished,
+    )
+
+
+def _target(settings: Settings, live: Survey) -> dict[str, object]:
+    """What a plan is made for: the clusters by their system identifiers, and the main database."""
+    main = live.servers[MAIN]
+    return {
+        "system_identifier": main.system_identifier,
+        "main_database": settings.spec.main.database,
+        "server": MAIN,
+        "server_version": main.version,
+        "servers": {alias: facts.system_identifier for alias, facts in live.servers.items()},
+    }

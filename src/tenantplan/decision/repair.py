@@ -1,0 +1,91 @@
+"""The plan that brings drifted schemas back, where nothing can be lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from tenantplan.decision.draft import draft
+from tenantplan.fleet.inside import Inside, look_inside, tenant_schemas
+from tenantplan.fleet.survey import Survey
+from tenantplan.fleet.trees import Trees
+from tenantplan.migration import fingerprint
+from tenantplan.migration.repair import Repair, repair
+from tenantplan.model import address as addresses
+from tenantplan.model.encode import digest, to_json
+from tenantplan.model.encode import fingerprint as print_of
+from tenantplan.model.ignore import Ignore
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding, Plan
+from tenantplan.postgres.connect import Connector
+from tenantplan.settings import Settings
+
+
+def repair_plan(settings: Settings, trees: Trees, live: Survey, connector: Connector) -> Plan:
+    """One operation for each database that somebody changed or whose stamp is wrong, and a note for all that is left to a person.
+
+    Looks into every database.
+    """
+    usable = [s for s in tenant_schemas(live.state) if s.server in connector.servers]
+    seen, lost = look_inside(settings, connector, live, trees.versions, usable)
+    today = datetime.now(UTC).date()
+    operations: list[Operation] = []
+    notes: list[Finding] = list(lost)
+    for inside in seen:
+        made, left = _repaired(inside, settings.ignores, today)
+        operations += [replace(made, scope=addresses.scope(made.address, inside.schema, live.state))] if made else []
+        notes += [Finding(inside.address, "left", f"{name}: {why}") for name, why in left]
+    return replace(draft(settings, trees, live, tuple(operations)), notes=tuple(notes))
+
+
+def _repaired(inside: Inside, ignores: Sequence[Ignore], today: date) -> tuple[Operation | None, list[tuple[str, str]]]:
+    """The repair of one database, None where there is nothing to do; and what is left, with why."""
+    ignored = [
+        (name, f"ignored until {ignore.until}: {ignore.reason}")
+        for name, _, _ in inside.differences
+        for ignore in ignores
+        if ignore.covers(inside.address, name, today)
+    ]
+    names = {name for name, _ in ignored}
+    if inside.mark is not None:
+        return None, [("schema", "a migration stopped halfway: finish it first, with tenantplan apply")]
+    wrong = [difference for difference in inside.differences if difference[0] not in names]
+    found = repair(wrong, inside.wanted)
+    left = [*ignored, *found.left, *found.notes]
+    right_stamp = inside.revision == inside.schema.revision and inside.schema.halfway is None
+    clean = not inside.schema.changed_by_others or bool(ignored or found.left)
+    if not found.statements and right_stamp and clean:
+        return None, left
+    return _operation(inside, found), left
+
+
+def _operation(inside: Inside, found: Repair) -> Operation:
+    schema = inside.schema
+    after = replace(schema, revision=inside.revision, halfway=inside.mark)
+    objects = dict(inside.objects or {})
+    for name in found.repaired:
+        wanted = (inside.wanted or {}).get(name)
+        objects.pop(name, None)
+        if wanted is not None:
+            objects[name] = wanted
+    prints = (inside.fingerprint, fingerprint.digest(objects) if found.repaired else inside.fingerprint)
+    what = [f"repair {len(found.repaired)} object{'s' if len(found.repaired) != 1 else ''}"] if found.repaired else []
+    what += ["set its stamp right"] if after != schema else []
+    what += [] if what or found.left else ["clear the mark of the sentinel"]
+    return Operation(
+        id=digest(["repair", inside.address, to_json(schema), to_json(after), list(prints), list(found.statements)])[
+            :16
+        ],
+        address=inside.address,
+        action="update",
+        risk="risky" if found.statements else "safe",
+        scope="",
+        transactional=False,
+        summary=" and ".join(what),
+        before=schema,
+        after=after,
+        fingerprint=print_of(schema),
+        statements=found.statements,
+        schema=prints,
+    )

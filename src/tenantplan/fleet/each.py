@@ -1,0 +1,40 @@
+"""The same question to many databases, side by side within the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import psycopg
+
+from tenantplan.errors import TenantplanError
+from tenantplan.postgres.connect import Connection, Connector, describe
+
+T = TypeVar("T")
+Target = tuple[str, str | None]  # server alias and database name; None: the one its connection string names
+PARALLEL = 16
+
+
+def each(
+    connector: Connector, targets: Iterable[Target], read: Callable[[Connection], T], budget: int
+) -> dict[Target, T | TenantplanError]:
+    """What `read` finds in each database, or why there is no answer; at most `budget` sessions at once."""
+    wanted = list(dict.fromkeys(targets))
+    if not wanted:
+        return {}
+    width = max(1, min(PARALLEL, budget - 1, len(wanted)))
+    with ThreadPoolExecutor(width) as pool:
+        answers = pool.map(lambda target: _asked(connector, target, read), wanted)
+        return dict(zip(wanted, answers, strict=True))
+
+
+def _asked(connector: Connector, target: Target, read: Callable[[Connection], T]) -> T | TenantplanError:
+    alias, database = target
+    try:
+        with connector.connect(alias, database, read_only=True) as connection:
+            return read(connection)
+    except TenantplanError as error:
+        return error
+    except psycopg.Error as error:
+        return TenantplanError(describe(error), where=f"{alias}/{database or ''}")
