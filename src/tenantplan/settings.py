@@ -65,6 +65,11 @@ class MigrationsSpec(Spec):
 
     main: str | None = Field(None, description="Tree of the main database; default: the one in the package.")
     tenant: str = Field("migrations/tenant", description="Tree of every tenant database.")
+    models: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$",
+        description="The application's SQLAlchemy MetaData, or a class that has one, as package.module:attribute.",
+    )
 
 
 class GuardSpec(Spec):

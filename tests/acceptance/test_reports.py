@@ -56,7 +56,7 @@ def _names(fleet: Fleet, *arguments: str) -> list[str]:
 def test_the_list_and_a_misspelt_name(fleet: Fleet) -> None:
     listed = fleet.run("report").out
     names = [line["name"] for line in fleet.run("report", "--json").json]
-    assert len(names) == 9
+    assert len(names) == 10
     assert all(name in listed for name in names)
     assert "did you mean `top-tenants`" in fleet.run("report", "top-tenant", code=1).err
     assert "nothing was applied yet" in fleet.run("report", "top-tenants", code=1).err
@@ -275,3 +275,17 @@ def test_a_main_database_that_is_behind(fleet: Fleet, name: str) -> None:
     err = fleet.run("report", name, code=1).err
     assert "behind" in err
     assert "tenantplan apply" in err
+
+
+def test_organizations_without_a_database_are_found_and_the_move_is_proposed(fleet: Fleet) -> None:
+    """C10: what is proposed is YAML, and the plan of it says what it would take."""
+    _fleet(fleet, "paris", "lyon")
+    fleet.organization("own", "database: { mode: dedicated }")
+    fleet.organization("small")
+    fleet.apply()
+    found = _rows(fleet, "without-database")
+    assert [(row["organization"], row["tenants"]) for row in found] == [("acme", 2), ("small", 0)]
+    fleet.organization("small", found[1]["proposal"])
+    assert "move organization/small" in fleet.operations()
+    fleet.apply()
+    assert [row["organization"] for row in _rows(fleet, "without-database")] == ["acme"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,7 @@ GRANT SELECT (name), UPDATE (name) ON with_trigger TO "repair odd";
 REVOKE TRUNCATE ON with_trigger FROM CURRENT_USER;
 CREATE MATERIALIZED VIEW sums AS SELECT campaign_id, sum(amount) AS total FROM donations GROUP BY 1;
 CREATE UNIQUE INDEX sums_key ON sums (campaign_id);
+CREATE FUNCTION loose() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM donors';
 CREATE SCHEMA tools;
 GRANT USAGE ON SCHEMA tools TO repair_read;
 CREATE FUNCTION tools.z() RETURNS int LANGUAGE sql RETURN 1;
@@ -143,14 +144,14 @@ def database(healthy: Connection) -> Iterator[Connection]:
         yield healthy
 
 
-def repaired(database: Connection, damage: str) -> Repair:
+def repaired(database: Connection, damage: str, kept: Sequence[str] = ()) -> Repair:
     """Damages, repairs, and compares: what was repaired is as before, and all else as the damage left it."""
     before = objects(database)
     database.execute(damage.encode())
     damaged = objects(database)
     found = differences(before, damaged)
-    assert found
-    done = repair(found, before)
+    assert found and set(kept) <= {identity for identity, _, _ in found}
+    done = repair(found, before, dict.fromkeys(kept, "known"))
     run(database, done)
     assert sorted([*done.repaired, *(identity for identity, _ in done.left)]) == [identity for identity, _, _ in found]
     promised = {identity: text for identity, text in damaged.items() if identity not in done.repaired}
@@ -195,6 +196,8 @@ SAFE = {
     "computed column dropped": "ALTER TABLE rich DROP COLUMN twice",
     "serial column dropped": "ALTER TABLE rich DROP COLUMN serial",
     "odd column dropped": f'ALTER TABLE {ODD} DROP COLUMN "select", DROP COLUMN "not null"',
+    "names that are alike": "ALTER TABLE rich RENAME CONSTRAINT rich_pkey TO x; ALTER TRIGGER touched ON donors RENAME TO x; "
+    "ALTER TABLE donors RENAME CONSTRAINT donors_kind_check TO x; ALTER POLICY readers ON rich RENAME TO x",
     "column of a partitioned table": "ALTER TABLE parts DROP COLUMN note",
     "default of a partitioned table": "ALTER TABLE parts ALTER note SET DEFAULT 'x'",
     # constraints
@@ -219,6 +222,8 @@ SAFE = {
     "domain check changed": "ALTER DOMAIN percent DROP CONSTRAINT percent_range; "
     "ALTER DOMAIN percent ADD CONSTRAINT percent_range CHECK (VALUE > 1)",
     "constraint renamed": "ALTER TABLE donors RENAME CONSTRAINT donors_kind_check TO x",
+    "primary key renamed and other settings": "ALTER TABLE rich RENAME CONSTRAINT rich_pkey TO x; "
+    "ALTER INDEX x SET (fillfactor = 10); ALTER TABLE rich SET WITHOUT CLUSTER",
     "primary key renamed": "ALTER TABLE rich RENAME CONSTRAINT rich_pkey TO x",
     # tables
     "row level security off": "ALTER TABLE rich DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
@@ -247,6 +252,7 @@ SAFE = {
     "trigger function dropped": "DROP FUNCTION touch CASCADE",
     "function of another type": "DROP FUNCTION gifts; CREATE FUNCTION gifts(OUT n bigint, OUT total numeric) "
     "RETURNS SETOF record LANGUAGE sql AS 'SELECT 1::bigint, 2.0'",
+    "function that speaks of no schema": "DROP FUNCTION loose",
     "procedure dropped": "DROP PROCEDURE tidy",
     "procedure's default": "CREATE OR REPLACE PROCEDURE tidy(INOUT done text, \"Odd arg\" timestamptz DEFAULT '2020-01-01') "
     "LANGUAGE sql AS 'SELECT ''x'''",
@@ -279,6 +285,7 @@ SAFE = {
     "granted on by another": "GRANT SELECT ON rich TO owner WITH GRANT OPTION; SET LOCAL ROLE owner; "
     'GRANT SELECT ON public.rich TO "repair odd"; RESET ROLE',
     "column grants": 'REVOKE ALL (phone) ON donors FROM "repair odd"; GRANT UPDATE (kind) ON donors TO PUBLIC',
+    "column under table grants": 'GRANT SELECT, UPDATE ON donors TO "repair odd"; ALTER TABLE donors DROP COLUMN phone CASCADE',
     "column grants under table grants": 'GRANT SELECT, UPDATE ON donors TO "repair odd"',
     "column grant option": 'REVOKE GRANT OPTION FOR SELECT (phone) ON donors FROM "repair odd"',
     "owner's rights": "GRANT TRUNCATE ON donors TO CURRENT_USER; REVOKE DELETE ON donations FROM CURRENT_USER; "
@@ -371,6 +378,14 @@ LEFT = {
             "column public.rich.serial": "it needs sequence public.numbers",
         },
     ),
+    "a column that only waits": (
+        "DROP SEQUENCE numbers CASCADE; ALTER TABLE rich REPLICA IDENTITY NOTHING; DROP INDEX rich_serial",
+        {
+            "sequence public.numbers": "the number that comes next is gone",
+            "grant sequence public.numbers to repair_write": "it went with sequence public.numbers",
+            "column public.rich.serial": "it needs sequence public.numbers",
+        },
+    ),
     "enum extended": ("ALTER TYPE mood ADD VALUE 'angry'", {"type public.mood": "ALTER TYPE"}),
     "enum dropped": (
         "DROP TYPE mood CASCADE",
@@ -426,7 +441,7 @@ LEFT = {
             "constraint public.detail.mine": BY_HAND,
             "index public.mine": BY_HAND,
             "constraint public.detail.detail_pkey": "constraint public.detail.mine was made by hand",
-            "index public.detail_pkey": "it comes with constraint public.detail.detail_pkey",
+            "index public.detail_pkey": "it goes with constraint public.detail.detail_pkey",
             "column public.detail.code": "may need it",
         },
     ),
@@ -479,7 +494,7 @@ LEFT = {
         "ALTER TABLE detail ADD CONSTRAINT detail_rich_fkey FOREIGN KEY (rich_id) REFERENCES rich ON DELETE CASCADE",
         {
             "constraint public.rich.rich_pkey": "constraint public.detail.detail_rich_fkey needs it",
-            "index public.rich_pkey": "it comes with constraint public.rich.rich_pkey",
+            "index public.rich_pkey": "it goes with constraint public.rich.rich_pkey",
         },
     ),
     "rights of what others make": (
@@ -487,7 +502,7 @@ LEFT = {
         {"grant default privileges r of owner to PUBLIC": "FOR ROLE owner by hand"},
     ),
     "partition detached": (
-        "ALTER TABLE parts DETACH PARTITION parts_2020",
+        "ALTER TABLE parts DETACH PARTITION parts_2020; ALTER TABLE parts ALTER note SET DEFAULT 'x'",
         {
             "table public.parts_2020": "it is of another kind, persistence or parent",
             "column public.parts_2020.id": "its table has another parent",
@@ -507,6 +522,131 @@ def test_what_cannot_be_repaired_is_left_with_a_reason(database: Connection, dam
     found = dict(repaired(database, damage).left)
     assert found.keys() == left.keys()
     assert {identity: why for identity, why in found.items() if left[identity] not in why} == {}
+
+
+KEPT = {
+    "a table that is gone": ("DROP TABLE detail", ["table public.detail"], ["it went with table public.detail"]),
+    "a table made by hand": (
+        "CREATE TABLE extra (id int)",
+        ["table public.extra"],
+        ["it came with table public.extra"],
+    ),
+    "another name": (
+        "ALTER TABLE donors RENAME CONSTRAINT donors_kind_check TO other",
+        ["constraint public.donors.other"],
+        [],
+    ),
+    "a key": (
+        "ALTER TABLE donors DROP CONSTRAINT donors_pkey CASCADE; DROP VIEW IF EXISTS by_key; "
+        "ALTER TABLE donors ALTER id DROP NOT NULL",
+        ["constraint public.donors.donors_pkey"],
+        [
+            "it goes with constraint public.donors.donors_pkey",
+            "it needs constraint public.donors.donors_pkey",
+            "it needs view",
+        ],
+    ),
+    "a default": (
+        "ALTER TABLE donors ALTER kind DROP DEFAULT, DROP CONSTRAINT donors_kind_check",
+        ["column public.donors.kind"],
+        [],
+    ),
+    "a right on a column": (
+        "GRANT SELECT ON donors TO owner; GRANT SELECT (email) ON donors TO owner",
+        ['grant column public.donors.email to "owner"'],
+        [],
+    ),
+    "a right on a view that has to be dropped": (
+        "CREATE OR REPLACE VIEW with_trigger AS SELECT id, name, slug FROM campaigns; GRANT SELECT ON with_trigger TO PUBLIC",
+        ["grant view public.with_trigger to PUBLIC"],
+        ["with it grant view public.with_trigger to PUBLIC, which is not to be repaired"],
+    ),
+    "default privileges": (
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC; DROP VIEW kinds CASCADE",
+        ["grant default privileges r to PUBLIC"],
+        [],
+    ),
+    "the index of a key": (
+        "ALTER TABLE forms DROP CONSTRAINT forms_slug_key",
+        ["index public.forms_slug_key"],
+        ["it goes together with index public.forms_slug_key, which is to stay"],
+    ),
+    "the index of a renamed key": (
+        "ALTER TABLE forms RENAME CONSTRAINT forms_slug_key TO x",
+        ["index public.x"],
+        ["it goes together with index public.x, which is to stay"],
+    ),
+    "a partition's own": (
+        "ALTER TABLE parts DROP CONSTRAINT parts_pkey; ALTER TABLE parts DROP COLUMN note",
+        ["index public.parts_2020_pkey", "column public.parts_2020.note"],
+        [
+            "it goes together with index public.parts_2020_pkey",
+            "it goes together with column public.parts_2020.note",
+            "it ",
+        ],
+    ),
+    "a schema": ("DROP SCHEMA tools CASCADE", ["schema tools"], ["it goes together with schema tools"]),
+    "the replica identity's index": (
+        "ALTER TABLE rich REPLICA IDENTITY FULL",
+        ["index public.rich_serial"],
+        ["it goes together with index public.rich_serial"],
+    ),
+    "a cluster": (
+        "ALTER TABLE rich CLUSTER ON rich_serial",
+        ["index public.rich_serial"],
+        ["it goes together with index public.rich_serial"],
+    ),
+    "a right that another hangs on": (
+        "GRANT SELECT ON rich TO owner WITH GRANT OPTION; SET LOCAL ROLE owner; "
+        'GRANT SELECT ON public.rich TO "repair odd"; RESET ROLE',
+        ['grant table public.rich to "repair odd"'],
+        ["it goes together with grant table public.rich"],
+    ),
+    "the owner's default privileges": (
+        "ALTER DEFAULT PRIVILEGES REVOKE DELETE ON TABLES FROM CURRENT_USER; DROP VIEW kinds CASCADE",
+        ["grant default privileges r to owner"],
+        [],
+    ),
+    "a policy": ("CREATE POLICY p ON rich USING (true); DROP POLICY never ON rich", ["policy public.rich.p"], []),
+    "a parent's column": (
+        "ALTER TABLE parts DROP COLUMN note",
+        ["column public.parts.note"],
+        [
+            "it goes with column public.parts.note",
+            "it goes with index public.parts_note",
+            "it needs column public.parts.note",
+        ],
+    ),
+    "a table that differs": (
+        "ALTER TABLE rich SET (fillfactor = 10); DROP INDEX rich_lower; DROP POLICY never ON rich",
+        ["table public.rich"],
+        [],
+    ),
+    "what a dropped function is used by": (
+        "DROP FUNCTION double CASCADE; CREATE FUNCTION double(a int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * a'; "
+        "ALTER TABLE rich ADD CONSTRAINT rich_double CHECK (double(1) > 0)",
+        ["constraint public.rich.rich_double"],
+        [
+            "it has to be dropped, and constraint public.rich.rich_double uses it",
+            "it needs function public.double(a integer)",
+        ],
+    ),
+    "a view that would have to be dropped": (
+        "DROP VIEW by_key; CREATE VIEW by_key AS SELECT 1 AS a; ALTER TABLE donors DROP phone",
+        ["view public.by_key"],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "kept", "reasons"), KEPT.values(), ids=KEPT.keys())
+def test_what_is_to_stay_stays_and_the_rest_is_repaired_around_it(
+    database: Connection, damage: str, kept: list[str], reasons: list[str]
+) -> None:
+    left = dict(repaired(database, damage, kept).left)
+    assert [left.pop(identity) for identity in kept] == ["known"] * len(kept)
+    assert all(any(reason in why for reason in reasons) for why in left.values()), left
+    assert all(any(reason in why for why in left.values()) for reason in reasons)
 
 
 def test_everything_at_once(database: Connection) -> None:

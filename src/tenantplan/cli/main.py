@@ -23,7 +23,7 @@ COMMANDS = {
     "audit": ("audit", "Read and verify the audit log."),
     "db": ("db", "Show or test the connection of an organization."),
     "credentials": ("credentials", "Make the encryption key, or change it."),
-    "migrations": ("migrations", "Show revisions and the SQL between them, begin a new one."),
+    "migrations": ("migrations", "Show revisions, the SQL between them and what is dangerous in it; begin a new one."),
     "schema": ("schema", "Export the JSON Schema of the YAML."),
     "dev": ("dev", "Start, stop or enter the embedded PostgreSQL."),
     "report": ("report", "Answer questions about tenants, licenses, metrics and databases."),

@@ -1,4 +1,4 @@
-"""`tenantplan migrations status|sql|new`."""
+"""`tenantplan migrations status|sql|new|lint`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenantplan.cli.common import color, json_option, print_json, settings
+from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
+    from tenantplan.fleet.trees import Trees
     from tenantplan.inspection.revisions import TreeStatus
     from tenantplan.migration.graph import Graph
+    from tenantplan.migration.new import Body
+    from tenantplan.migration.review import Review
+    from tenantplan.settings import Settings
 
 TREES = ("main", "tenant", "shared")
 
@@ -59,9 +64,16 @@ def _show(tree: TreeStatus) -> None:
 @command.command("new")
 @click.argument("message")
 @click.option("--tree", type=click.Choice(TREES[:2]), default="tenant", show_default=True, help="Which tree.")
-def new(message: str, tree: str) -> None:
-    """Write an empty revision after the head, ready to be filled in. Needs no database."""
-    from tenantplan.errors import UsageError
+@click.option(
+    "--autogenerate",
+    is_flag=True,
+    help="Fill it with what differs between migrations.models and a scratch database at the head.",
+)
+def new(message: str, tree: str, autogenerate: bool) -> None:
+    """Write a revision after the head, empty and ready to be filled in; that needs no database.
+
+    With --autogenerate, Python of the fleet is run, and the scratch database is on the main server, and gone afterwards.
+    """
     from tenantplan.fleet.trees import load_trees
     from tenantplan.migration.new import new_revision
 
@@ -71,11 +83,45 @@ def new(message: str, tree: str) -> None:
             "the main tree is tenantplan's own",
             hint="copy it and name the copy under migrations.main, if it is to grow",
         )
-    graph = load_trees(fleet).of(tree)
-    path = new_revision(graph, message)
-    click.echo(
-        f"{path} after {graph.head or 'base'}. Fill it in, then: tenantplan migrations sql --from {graph.head or 'base'}"
-    )
+    trees = load_trees(fleet)
+    graph = trees.of(tree)
+    head = graph.head or "base"
+    body = _compared(fleet, trees, tree, message) if autogenerate else None
+    if autogenerate and body is None:
+        click.echo(f"Nothing to write: a database at {head} has all that the models say.")
+        return
+    path = new_revision(graph, message, body)
+    what = "Fill it in" if body is None else "Read it"
+    click.echo(f"{path} after {head}. {what}, then: tenantplan migrations sql --from {head}, and lint")
+    if body and "op.create_table(" in body.upgrades and (graph.directory / "tenancy.py").is_file():
+        click.echo(
+            "It makes tables. Organizations that share a database need organization_id and row level security on them:"
+            " write create_table of tenancy.py in place of op.create_table.",
+            err=True,
+        )
+
+
+def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | None:
+    """What the models say and a database at the head does not have; None when there is no difference."""
+    from tenantplan.migration.graph import PRISMA
+    from tenantplan.migration.new import checked
+
+    checked(message)  # before anything is made
+    if tree != "tenant":
+        raise UsageError("--autogenerate is for the tenant tree only", hint="the models are those of tenant databases")
+    if trees.tenant.engine == PRISMA:
+        hint = "prisma migrate diff --script writes it from schema.prisma, or: prisma migrate dev --create-only"
+        raise UsageError("--autogenerate is for Alembic's trees, and this one is Prisma's", hint=hint)
+    reference = fleet.spec.migrations.models
+    if reference is None:
+        raise UsageError(
+            "which models?", hint="name them in the fleet file: migrations: { models: package.module:Base }"
+        )
+    from tenantplan.inspection.scratch import scratch
+    from tenantplan.migration.autogenerate import difference, made_by, models
+
+    with models(reference, fleet.root) as metadata, scratch(fleet, trees) as connection:
+        return difference(connection, metadata, made_by(trees.upgrade("main", None)))
 
 
 @command.command("sql")
@@ -172,3 +218,40 @@ def _is_behind(graph: Graph, first: str, second: str) -> bool:
     except MigrationError:
         return False
     return True
+
+
+@command.command("lint")
+@click.option("--tree", type=click.Choice(TREES[:2]), default="tenant", show_default=True, help="Which tree.")
+@click.option("--from", "start", metavar="REVISION", help="What a database meets that is there, or at base.")
+@click.option("--all", "every", is_flag=True, help="Every revision, as a database meets it that has those before it.")
+@click.option("--strict", is_flag=True, help="Exit 3 when there is a danger or a warning that is not allowed.")
+@json_option
+def lint(tree: str, start: str | None, every: bool, strict: bool, as_json: bool) -> int:
+    """Say what is dangerous in the newest revision: what it loses, locks and refuses. Needs no database.
+
+    A comment in the revision allows it: # tenantplan: allow RULE reason, or -- in SQL. Write it before the revision is
+    applied, as the file must not change afterwards.
+    """
+    from tenantplan.cli.lint import document, standing, tell
+    from tenantplan.fleet.trees import load_trees
+
+    if every and start is not None:
+        raise UsageError("--all and --from are two ways to say which revisions")
+    fleet = settings()
+    graph = load_trees(fleet).of(tree)
+    found = _reviews(graph, start, every)
+    if as_json:
+        print_json({"tree": tree, **document(found, fleet.root)})
+    else:
+        tell(found, fleet.root)
+    return 3 if strict and standing(found) else 0
+
+
+def _reviews(graph: Graph, start: str | None, every: bool) -> tuple[Review, ...]:
+    from tenantplan.migration.review import review, review_each
+
+    if every:
+        return review_each(graph)
+    if start is not None:
+        return review(graph, _revision(graph, start), graph.head)
+    return review(graph, graph.before(graph.head, graph.revisions[-1]), graph.head) if graph.revisions else ()

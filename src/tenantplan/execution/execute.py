@@ -184,8 +184,9 @@ def _create_databases(run: Run, there: Connection, segment: list[Operation]) -> 
     template = run.template(_place(creations[0]))
     for operation in creations:
         clear(there, statements.temporary(operation))
-        for statement in statements.creation(operation, template):
-            there.execute(statement)
+        with run.creations[_place(operation)]:
+            for statement in statements.creation(operation, template):
+                there.execute(statement)
         reach("database-created")
 
 

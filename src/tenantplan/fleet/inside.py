@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.template import unpacked
@@ -18,7 +17,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model import stamp
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Schema, State
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.queries import query
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings import Settings
@@ -71,7 +70,7 @@ def look_inside(
     """Each database, looked into, and a finding for each that could not be."""
     budget = settings.spec.max_connections
     stamped: dict[Target, Schema] = {(s.server, s.database): s for s in schemas}
-    answers = each(connector, stamped, partial(_look, versions), budget)
+    answers = each(connector, stamped, versions.read_with_fingerprint, budget)
     lost = [
         Finding(addresses.database(alias, str(name)), "unreachable", answer.message)
         for (alias, name), answer in answers.items()
@@ -85,12 +84,6 @@ def look_inside(
     templates = _templates(connector, whose, {alias for alias, _ in groups})
     found = [i for key, group in groups.items() for i in _compared(connector, group, templates.get(key), budget)]
     return sorted(found, key=lambda inside: inside.address), lost
-
-
-def _look(versions: VersionTables, connection: Connection) -> tuple[str | None, str | None, str]:
-    with connection.transaction():
-        revision, mark = versions.read(connection, "tenant")
-        return revision, mark, fingerprint.fingerprint(connection)
 
 
 def _compared(

@@ -39,6 +39,10 @@ REPORTS = {
     "top-tenants": Report("The ten tenants that are used most.", "No tenant is used.", most=10),
     "critical-errors": Report("CRITICAL errors that nobody resolved.", "No critical error is open."),
     "inactive-tenants": Report("Active tenants without a metric for an hour.", "Every active tenant sends metrics."),
+    "without-database": Report(
+        "Organizations in shared mode, with what would give each a database of its own.",
+        "Every organization has a database of its own.",
+    ),
     "unused-indexes": Report("Indexes that no query has used.", "Every index is used.", everywhere=True),
     "database-sizes": Report("Size of each database, largest first.", "There are no databases.", everywhere=True),
 }

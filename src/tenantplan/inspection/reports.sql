@@ -28,6 +28,15 @@ SELECT t.name AS tenant, o.slug AS organization, l.name AS license,
  WHERE l.status = 'ACTIVE' AND l.expires_at >= now() AND l.expires_at <= now() + make_interval(days => %(days)s)
  ORDER BY l.expires_at, t.name, l.name LIMIT %(limit)s;
 
+-- name: without_database
+-- A proposal is a line of YAML: a plan says what stands in its way, such as rows in the shared tables.
+SELECT o.slug AS organization, o.display_name, o.state::text AS state,
+       (SELECT count(*) FROM public.tenants t WHERE t.organization_id = o.id AND t.deleted_at IS NULL) AS tenants,
+       'database: { mode: dedicated }' AS proposal
+  FROM public.organizations o
+ WHERE o.database_mode = 'shared' AND o.deleted_at IS NULL
+ ORDER BY 4 DESC, 1 LIMIT %(limit)s;
+
 -- name: metrics_24h
 -- Averages as numeric, where nothing overflows; a latency that is no number (NaN, Infinity) is left out of its average.
 SELECT t.name AS tenant, o.slug AS organization, count(*) AS metrics,

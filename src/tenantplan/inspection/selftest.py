@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from types import FrameType
 from typing import Any
 
 import psycopg
 
 from tenantplan.errors import TenantplanError
+from tenantplan.inspection.interruptible import interruptible
 from tenantplan.inspection.selftest_steps import STEPS, Bench, Skipped, clean_up
 from tenantplan.migration.graph import Graph
 from tenantplan.model import stamp
 from tenantplan.postgres.connect import describe
 from tenantplan.postgres.url import Server
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ def selftest(server: Server, tree: Graph, on_step: Callable[[Step], None]) -> bo
     """
     bench = Bench(server, tree, f"{stamp.NEW}selftest_{secrets.token_hex(6)}")
     ok = True
-    with _interruptible() as undisturbed:
+    with interruptible() as undisturbed:
         try:
             for name, run, advice in STEPS:
                 step = _skipped(name) if not ok else _timed(name, lambda run=run: run(bench), advice)  # type: ignore[misc]
@@ -79,27 +74,3 @@ def _timed(name: str, run: Callable[[], str], advice: str, always: str = "") -> 
         return ended("fail", said, always or error.hint or advice)
     except psycopg.Error as error:
         return ended("fail", describe(error), always or advice)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
-    """Makes SIGTERM and SIGHUP interrupt as Ctrl-C does, until the function it gives is called: then none does any more."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    listening = True
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if listening:
-            raise KeyboardInterrupt
-
-    def undisturbed() -> None:
-        nonlocal listening
-        listening = False
-
-    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    try:
-        yield undisturbed
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import psycopg
 from psycopg import Connection, Cursor, sql
 from psycopg.rows import tuple_row
 
@@ -51,6 +52,31 @@ def fingerprint(connection: Connection[Any]) -> str:
         row = cursor.execute(_DIGEST.format(_query())).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def fingerprint_and(connection: Connection[Any], statement: sql.Composed) -> tuple[str, tuple[Any, ...] | None]:
+    """The fingerprint, and the row that `statement` returns in the same snapshot: one message to the server, one answer.
+
+    For a session that is in no transaction. Raises psycopg.Error.
+    """
+    whole = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; {}; {}; COMMIT")
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        try:
+            cursor.execute(whole.format(statement, _SET, _DIGEST.format(_query())))
+        except psycopg.Error:
+            connection.execute("ROLLBACK")
+            raise
+        rows = [cursor.fetchone() for _ in _sets(cursor) if cursor.description]
+    row, found = rows
+    assert found is not None
+    return str(found[0]), row
+
+
+def _sets(cursor: Cursor[Any]) -> Iterator[None]:
+    """Once for each result of a message with several statements."""
+    yield
+    while cursor.nextset():
+        yield
 
 
 def digest(objects: Mapping[str, str]) -> str:

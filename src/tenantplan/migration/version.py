@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.migration import prisma
+from tenantplan.migration.fingerprint import fingerprint, fingerprint_and
 from tenantplan.migration.graph import PRISMA, Graph
 from tenantplan.migration.revision import position
 
@@ -49,6 +50,21 @@ class VersionTables:
             return self._prisma(connection, lock), row[0]
         listed = sql.SQL("SELECT version_num FROM {}").format(table) + sql.SQL(" FOR UPDATE" if lock else "")
         return position(found[0] for found in connection.execute(listed).fetchall()), row[0]
+
+    def read_with_fingerprint(self, connection: psycopg.Connection[Any]) -> tuple[str | None, str | None, str]:
+        """(revision, mark, fingerprint) of a tenant database, in one snapshot; the session is in no transaction."""
+        if not self._is_prisma("tenant"):
+            table = sql.Identifier("public", self.name("tenant"))
+            asked = sql.SQL("SELECT array_agg(version_num::text), obj_description({}::regclass, 'pg_class') FROM {}")
+            try:
+                found, row = fingerprint_and(connection, asked.format(sql.Literal(table.as_string()), table))
+            except psycopg.errors.UndefinedTable:
+                pass  # nothing was applied, or somebody dropped it
+            else:
+                return (None, None, found) if row is None else (position(row[0] or ()), row[1], found)
+        with connection.transaction():
+            revision, mark = self.read(connection, "tenant")
+            return revision, mark, fingerprint(connection)
 
     def _prisma(self, connection: psycopg.Connection[Any], lock: bool) -> str | None:
         if lock:

@@ -102,6 +102,11 @@ def test_everything_is_removed_first_and_then_made_in_an_order_that_works() -> N
     ]
 
 
+def test_a_constraint_that_is_not_valid_is_validated() -> None:
+    found = statements(("constraint public.t.c", "CHECK ((a > 0))", "CHECK ((a > 0)) NOT VALID"))
+    assert found == ['ALTER TABLE "public"."t" VALIDATE CONSTRAINT "c"']
+
+
 def test_definitions_that_go_round_in_circles_are_made_by_kind() -> None:
     found = statements(
         ("function public.f()", "CREATE OR REPLACE FUNCTION public.f()\n RETURNS SETOF public.v\n LANGUAGE sql", None),
@@ -189,7 +194,8 @@ def test_what_needs_something_left_is_left_as_well() -> None:
 
 
 def test_a_functions_body_is_not_looked_into() -> None:
-    body = "CREATE OR REPLACE FUNCTION public.f()\n RETURNS integer\n LANGUAGE sql\nAS $function$ SELECT 1 FROM public.gone $function$"
+    head = "CREATE OR REPLACE FUNCTION public.f()\n RETURNS integer\n LANGUAGE sql\n"
+    body = f"{head}AS $function$ SELECT 1 FROM public.gone $function$"
     done = repair([("table public.gone", "", None), ("function public.f()", body, None)])
     assert done.repaired == ("function public.f()",)
 
@@ -213,7 +219,7 @@ def test_names_are_read_strictly() -> None:
 
 def test_names_are_found_whole() -> None:
     assert mentions("SELECT a FROM public.t", ["public.t", "a"])
-    for text in ("public.tt", 'public."t"', "xpublic.t", 'public.t"'):
+    for text in ("publicxt", "public.tt", 'public."t"', "xpublic.t", 'public.t"'):
         assert not mentions(text, ["public.t"])
     assert speaks_of_unknown("USING gin (a ext.gin_ops)", "ext", {"ext.f"})
     assert speaks_of_unknown("a OPERATOR(ext.%) b", "ext", {"ext.f"})

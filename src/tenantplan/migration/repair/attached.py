@@ -12,7 +12,7 @@ from tenantplan.migration.repair.difference import Difference, Fix, Left
 from tenantplan.migration.repair.grants import closed
 from tenantplan.migration.repair.names import identifier, split
 from tenantplan.migration.repair.statement import alter, drop, drop_part, read, verbatim
-from tenantplan.migration.repair.tables import INHERITED, follows
+from tenantplan.migration.repair.tables import inherited
 
 _TRIGGER = re.compile(r"(?P<create>.*\))(?P<inherited> INHERITED)?(?: (?P<state>ALWAYS|REPLICA|DISABLED))?", re.DOTALL)
 _RULE = re.compile(r"(?P<create>.*) (?P<state>[OARD])", re.DOTALL)
@@ -39,7 +39,7 @@ def trigger(comparison: Comparison, d: Difference) -> Fix | Left:
     want = read(_TRIGGER, d.expected)
     home, own = split(d.name)
     if want["inherited"] and d.actual is None:
-        return Fix(d) if follows(comparison, d) else Left(d, INHERITED)
+        return inherited(comparison, d)
     switched = alter(home, "{to} TRIGGER {own}", to=sql.SQL(_STATES[want["state"]]), own=identifier(own))
     if d.actual is not None and read(_TRIGGER, d.actual)["create"] == want["create"]:
         return Fix(d, make=(switched,))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from tenantplan.migration.repair import names
-from tenantplan.migration.repair.difference import Difference
+from tenantplan.migration.repair.difference import Difference, index_of
 
 _HOLDERS = ("table", "view", "function", "type", "sequence", "schema")
 
@@ -41,7 +41,7 @@ class Comparison:
 
     def renamed(self, kind: str, home: str) -> list[Difference]:
         """Those of them that may be what is missing, under another name, and that are not to stay."""
-        return [d for d in self.extras(kind, home) if d.identity not in self.kept]
+        return [d for d in self.extras(kind, home) if not {d.identity, *index_of(d)} & self.kept.keys()]
 
     def made_by_hand(self, home: str) -> Difference | None:
         """The table, view or other holder itself, when it should not be there."""

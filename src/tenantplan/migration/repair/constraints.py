@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from psycopg import sql
 
 from tenantplan.migration.repair.comparison import Comparison
-from tenantplan.migration.repair.difference import Difference, Fix, Left
+from tenantplan.migration.repair.difference import Difference, Fix, Left, index_of
 from tenantplan.migration.repair.names import identifier, schema_of, split
 from tenantplan.migration.repair.statement import alter, drop, options, read, storage, verbatim
-from tenantplan.migration.repair.tables import INHERITED, follows
+from tenantplan.migration.repair.tables import inherited
 
 _CONSTRAINT = re.compile(r"(?P<domain>DOMAIN )?(?P<text>.*?)(?P<inherited> INHERITED)?", re.DOTALL)
 _INDEX = re.compile(
@@ -27,7 +27,7 @@ def constraint(comparison: Comparison, d: Difference) -> Fix | Left:
     """Renamed back, validated, or dropped and made. One that its rows break fails, and with it the whole repair."""
     want = read(_CONSTRAINT, d.expected)
     if want["inherited"]:
-        return Fix(d) if follows(comparison, d) else Left(d, INHERITED)
+        return inherited(comparison, d)
     extras = comparison.extras("constraint", d.home)
     kind = "DOMAIN" if want["domain"] else "TABLE"
     place = sql.SQL("ALTER {} {} ").format(sql.SQL(kind), identifier(d.home))
@@ -35,7 +35,7 @@ def constraint(comparison: Comparison, d: Difference) -> Fix | Left:
     same = (o for o in comparison.renamed("constraint", d.home) if o.actual == d.expected)
     if d.actual is None and (old := next(same, None)):
         given = sql.SQL("RENAME CONSTRAINT {} TO {}").format(identifier(split(old.name)[1]), name)
-        return Fix(d, make=(place + given,), renamed=old)
+        return Fix(d, (), (place + given,), index_of(d), renamed=old)
     if want["text"].startswith("PRIMARY KEY") and (key := _primary(extras)):
         return Left(d, f"{key.identity} was made by hand: drop it and repair again")
     if d.actual is not None and (user := _user(comparison, d)):
@@ -44,18 +44,24 @@ def constraint(comparison: Comparison, d: Difference) -> Fix | Left:
         return Fix(d, make=(place + sql.SQL("VALIDATE CONSTRAINT {}").format(name),))
     dropped = place + sql.SQL("DROP CONSTRAINT {}").format(name)
     added = place + sql.SQL("ADD CONSTRAINT {} {}").format(name, sql.SQL(want["text"]))
-    return Fix(d, remove=(dropped,) if d.actual is not None else (), make=(added,))
+    return Fix(d, (dropped,) if d.actual is not None else (), (added,), index_of(d))
+
+
+def points_at(definition: str, home: str, key: str | None) -> bool:
+    """Whether a foreign key points at a table's primary or unique key, given by its definition."""
+    columns = _KEY.match(key or "")
+    points = re.search(rf" REFERENCES {re.escape(home)}\((?P<columns>[^)]*)\)", definition) if columns else None
+    return bool(columns and points) and _columns(columns) == _columns(points)
+
+
+def _columns(found: re.Match[str] | None) -> list[str]:
+    return sorted(found["columns"].split(", ")) if found else []
 
 
 def _user(comparison: Comparison, d: Difference) -> str | None:
-    """A foreign key that is as it should be, and points at a table's key that is not and would have to be dropped."""
-    key = _KEY.match(d.actual or "")
-    points = re.compile(rf" REFERENCES {re.escape(d.home)}\((?P<columns>[^)]*)\)")
-    for identity, text in comparison.expected.items() if key else ():
-        found = points.search(text) if identity not in comparison.differences else None
-        if key and found and sorted(found["columns"].split(", ")) == sorted(key["columns"].split(", ")):
-            return identity
-    return None
+    """A foreign key that is as it should be, and points at a key that is not and would have to be dropped."""
+    others = ((i, text) for i, text in comparison.expected.items() if i not in comparison.differences)
+    return next((identity for identity, text in others if points_at(text, d.home, d.actual)), None)
 
 
 def _primary(extras: list[Difference]) -> Difference | None:
@@ -66,7 +72,7 @@ def index(comparison: Comparison, d: Difference) -> Fix | Left:
     """Renamed back, built again where it is only invalid, or dropped and made; those of constraints come with them."""
     want = read(_INDEX, d.expected)
     if want["inherited"]:
-        return Fix(d) if follows(comparison, d) else Left(d, INHERITED)
+        return inherited(comparison, d)
     if want["constraint"]:
         return _of_constraint(comparison, d, want)
     if d.actual is None:
@@ -98,28 +104,28 @@ def _of_constraint(comparison: Comparison, d: Difference, want: re.Match[str]) -
     if its is None or its.expected is None:
         return _kept(d, want, have)
     outcome = constraint(comparison, its)
-    if isinstance(outcome, Left) or its.identity in comparison.kept:
-        return Left(d, f"it comes with {its.identity}, which is left")
+    if isinstance(outcome, Left):
+        return Left(d, f"it goes with {its.identity}")
     if outcome.renamed:
-        return _renamed(comparison, d, want, outcome.renamed)
+        return _renamed(comparison, d, want, outcome)
     alone = have is not None and not have["constraint"]
     made = storage("INDEX", d.name, {}, _split_options(want)[1])
-    return Fix(d, (drop("INDEX", d.name),) if alone else (), (*made, *_marked(d, want)))
+    return Fix(d, (drop("INDEX", d.name),) if alone else (), (*made, *_marked(d, want)), with_others=(its.identity,))
 
 
-def _renamed(comparison: Comparison, d: Difference, want: re.Match[str], key: Difference) -> Fix | Left:
-    old = split(key.name)[1]
+def _renamed(comparison: Comparison, d: Difference, want: re.Match[str], key: Fix) -> Fix | Left:
+    old = split(key.renamed.name)[1] if key.renamed else ""
     its = comparison.differences.get(f"index {schema_of(d.name)}.{old}")
     text = (its.actual or "").replace(f" INDEX {old} ON ", f" INDEX {split(d.name)[1]} ON ", 1) if its else None
-    return _kept(d, want, read(_INDEX, text) if text else None)
+    return _kept(d, want, read(_INDEX, text) if text else None, key.difference.identity)
 
 
-def _kept(d: Difference, want: re.Match[str], have: re.Match[str] | None) -> Fix | Left:
-    """The index of a constraint that is as it should be: it cannot be dropped, but its settings can change."""
+def _kept(d: Difference, want: re.Match[str], have: re.Match[str] | None, *key: str) -> Fix | Left:
+    """The index of a constraint that is not dropped: its settings can change."""
     if have is None or _split_options(want)[0] != _split_options(have)[0]:
         return Left(d, "a constraint needs it as it is: drop the constraint and repair again")
     stored = storage("INDEX", d.name, _split_options(have)[1], _split_options(want)[1])
-    return Fix(d, tuple(_unmarked(d, want, have)), (*stored, *_valid(d, have), *_marked(d, want, have)))
+    return Fix(d, tuple(_unmarked(d, want, have)), (*stored, *_valid(d, have), *_marked(d, want, have)), key)
 
 
 def _created(d: Difference, want: re.Match[str]) -> sql.Composed:

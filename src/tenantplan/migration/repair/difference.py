@@ -22,6 +22,7 @@ _HOMES = {
     "sequence": re.compile(rf" of (?P<home>{names.QUALIFIED})\.{names.IDENTIFIER}$"),
 }
 _INSIDE = ("column", "attribute", "constraint", "policy", "trigger", "rule")
+KEYS = ("PRIMARY KEY", "UNIQUE", "EXCLUDE")
 _USED = ("table", "type", "sequence", "function", "view")
 
 
@@ -62,7 +63,7 @@ class Difference:
         if self.kind in _INSIDE:
             return _parent(self.name)
         if self.kind == "grant" and self.grant:
-            return _parent(self.grant["name"]) if self.grant["on"] == "column" else self.grant["name"]
+            return _granted(self.grant["on"], self.grant["name"])
         return ""
 
     @cached_property
@@ -87,22 +88,21 @@ class Difference:
 class Fix:
     """The repair of one object: `remove` runs before anything of any object is made, `make` after.
 
-    `renamed` is what is there under another name and is renamed back, `note` what the repair does not bring back.
+    `with_others` are the differences that have to be repaired with it, and stay with it otherwise; `renamed` is what is
+    there under another name and is renamed back, `note` what the repair does not bring back.
     """
 
     difference: Difference
     remove: tuple[sql.Composable, ...] = ()
     make: tuple[sql.Composable, ...] = ()
+    with_others: tuple[str, ...] = ()
     renamed: Difference | None = None
     note: str = ""
 
     @property
     def gone(self) -> set[str]:
         """What no longer differs once it has its name again; a constraint's index is renamed with it."""
-        if self.renamed is None:
-            return set()
-        index = f"index {names.schema_of(self.renamed.name)}.{names.split(self.renamed.name)[1]}"
-        return {self.renamed.identity, index}
+        return {self.renamed.identity, *index_of(self.renamed)} if self.renamed else set()
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,19 @@ class Left:
 
     difference: Difference
     why: str
+
+
+def index_of(d: Difference) -> tuple[str, ...]:
+    """The index that comes and goes with a constraint: one identity, or none."""
+    if d.kind != "constraint" or not (d.expected or d.actual or "").startswith(KEYS):
+        return ()
+    return (f"index {names.schema_of(d.name)}.{names.split(d.name)[1]}",)
+
+
+def _granted(on: str, name: str) -> str:
+    if on == "default privileges":
+        return name.partition(" in ")[2].partition(" of ")[0]
+    return _parent(name) if on == "column" else name
 
 
 def _parent(name: str) -> str:

@@ -49,14 +49,16 @@ def grant(comparison: Comparison, d: Difference) -> Fix | Left:
 
 
 def closed(comparison: Comparison, d: Difference) -> Iterator[sql.Composed]:
-    """Takes from a thing just made what others got by default: the rights that it should have are granted one by one."""
+    """Takes from a thing just made what others got by default, and gives all to its owner: the rest is granted one by one."""
+    place = _place(Right(d.kind, d.name, ""))
     holders = {"PUBLIC"} if d.kind == "function" else set()
     for identity, text in comparison.expected.items():
         its = right(Difference(identity, text, None))
-        if its and its.made == _LETTERS[d.kind] and its.schema in ("", schema_of(d.name)) and its.grantee != "owner":
+        if its and its.made == _LETTERS[d.kind] and its.schema in ("", schema_of(d.name)):
             holders.add(its.grantee)
     for holder in sorted(holders):
-        yield sql.SQL("REVOKE ALL ON {} FROM {}").format(_place(Right(d.kind, d.name, holder)), _role(holder))
+        text = "GRANT ALL ON {} TO {}" if holder == "owner" else "REVOKE ALL ON {} FROM {}"
+        yield sql.SQL(text).format(place, _role(holder))
 
 
 def _statements(its: Right, want: Mapping[str, bool], have: Mapping[str, bool]) -> Iterator[sql.Composed]:

@@ -12,6 +12,7 @@ from tenantplan.migration.repair.grants import grant
 from tenantplan.migration.repair.routines import function, view
 from tenantplan.migration.repair.statement import drop_part
 from tenantplan.migration.repair.tables import column, table
+from tenantplan.migration.repair.together import why_held
 
 Outcome = Fix | Left
 _BY_HAND = "drop it by hand, write a revision that makes it everywhere, or ignore it until a date"
@@ -59,6 +60,8 @@ def outcome(comparison: Comparison, d: Difference) -> Outcome:
     """How an object is brought back, or why it is left."""
     if d.identity in comparison.kept:
         return Left(d, comparison.kept[d.identity])
+    if why := why_held(comparison, d):
+        return Left(d, why)
     if d.expected is None:
         return _extra(comparison, d)
     for kind in _HOLDERS:

@@ -58,8 +58,8 @@ def arguments(text: str) -> list[str]:
 
 
 def schema_of(text: str) -> str:
-    """The schema that a thing is in: the first part of its name, that of a function as well."""
-    return parts(routine_name(text))[0]
+    """The schema that a thing is in, "" for a thing that is in none: the first part of a name, that of a function as well."""
+    return next(iter(parts(routine_name(text))), "")
 
 
 def outside_body(text: str) -> str:

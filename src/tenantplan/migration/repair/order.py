@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from tenantplan.migration.repair.difference import Difference, Fix, Left
+from tenantplan.migration.repair.constraints import points_at
+from tenantplan.migration.repair.difference import KEYS, Difference, Fix, Left
 from tenantplan.migration.repair.names import mentions, speaks_of_unknown
+from tenantplan.migration.repair.tables import usable
 
 # Rights come early: a foreign key needs those of the tables' owner, and whatever is made those on its schema.
 _RANKS = (
     "schema", "default privileges", "schema grant", "grant", "column grant", "function", "column", "key", "index", "constraint",
     "foreign key", "view", "table", "statistics", "trigger", "rule", "policy", "sequence",
 )  # fmt: skip
-_KEYS = ("PRIMARY KEY", "UNIQUE", "EXCLUDE")
 Definition = Callable[[Difference], str]
 
 
@@ -51,7 +52,7 @@ def ordered(fixes: Iterable[Fix], definition: Definition) -> list[Fix]:
 def _rank(d: Difference, definition: Definition) -> str:
     if d.kind == "constraint":
         text = definition(d)
-        return "key" if text.startswith(_KEYS) else "foreign key" if text.startswith("FOREIGN KEY") else "constraint"
+        return "key" if text.startswith(KEYS) else "foreign key" if text.startswith("FOREIGN KEY") else "constraint"
     if d.kind == "grant" and d.grant:
         special = {"default privileges": "default privileges", "schema": "schema grant", "column": "column grant"}
         return special.get(d.grant["on"], "grant")
@@ -74,20 +75,33 @@ def possible(fixes: Sequence[Fix], left: Sequence[Left], known: Collection[str])
 
     `known` are the names of all objects that should be: other names may be those of an extension that is not there.
     """
-    todo, stays = list(fixes), list(left)
-    lacks = sorted(
-        (entry.difference for entry in left), key=lambda d: d.kind == "column"
-    )  # the table is the reason first
-    while lacks:
-        fresh = [
-            Left(fix.difference, f"it needs {lack}") for fix in todo if (lack := _lack(fix.difference, lacks, known))
-        ]
-        gone = {entry.difference for entry in fresh}
-        todo = [fix for fix in todo if fix.difference not in gone]
+    todo, stays, fresh = list(fixes), list(left), list(left)
+    while fresh:
+        lacks = [e.difference for e in fresh if not _usable(e.difference)]
+        lacks.sort(key=lambda d: d.kind == "column")  # where both are missing, the table is the reason
+        gone = {e.difference.identity for e in fresh}
+        fresh = [Left(fix.difference, why) for fix in todo if (why := _why_not(fix, gone, lacks, known))]
+        waiting = {e.difference.identity for e in fresh}
+        todo = [fix for fix in todo if fix.difference.identity not in waiting]
         stays += fresh
-        # A column that is there and only waits can be used.
-        lacks = [e.difference for e in fresh if e.difference.actual is None or e.difference.kind != "column"]
     return todo, stays
+
+
+def _usable(d: Difference) -> bool:
+    """Whether what speaks of an object can be made while its difference stays."""
+    there = d.actual is not None
+    return (
+        usable(d)
+        if d.kind == "column" and there and d.expected is not None
+        else there and d.kind in ("table", "sequence")
+    )
+
+
+def _why_not(fix: Fix, gone: Collection[str], lacks: Sequence[Difference], known: Collection[str]) -> str:
+    if other := next((identity for identity in fix.with_others if identity in gone), None):
+        return f"it goes with {other}"
+    lack = _lack(fix.difference, lacks, known)
+    return f"it needs {lack}" if lack else ""
 
 
 def _lack(d: Difference, lacks: Iterable[Difference], known: Collection[str]) -> str:
@@ -100,6 +114,9 @@ def _lack(d: Difference, lacks: Iterable[Difference], known: Collection[str]) ->
 def _needs(d: Difference, text: str, other: Difference, known: Collection[str]) -> bool:
     if other.kind == "extension":
         return d.kind != "grant" and speaks_of_unknown(text, (other.expected or "").removeprefix("in "), known)
+    if other.kind == "constraint":
+        grouped = d.kind == "view" and " GROUP BY " in text and mentions(text, (other.home,))
+        return other.actual is None and (grouped or points_at(text, other.home, other.expected))
     # Rights can be given on what differs, but not on what is missing or would have to be dropped.
     if d.kind == "grant" and other.actual is not None and other.kind not in ("view", "function"):
         return False

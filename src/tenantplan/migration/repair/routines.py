@@ -72,6 +72,12 @@ def _dropped(comparison: Comparison, d: Difference | None) -> bool:
     return d.actual is None or d.kind not in ("view", "function") or not replaceable(d)
 
 
+def _dropped_before(comparison: Comparison, d: Difference) -> tuple[str, ...]:
+    """What uses it and is dropped as well, before it."""
+    users = (o for o in comparison if o.actual is not None and o.kind != "grant" and o is not d)
+    return () if replaceable(d) else tuple(o.identity for o in users if mentions(o.text(o.actual), d.names))
+
+
 def view(comparison: Comparison, d: Difference) -> Fix | Left:
     """Views hold no rows, and materialized ones only what their query gives again."""
     if why := why_kept(comparison, d):
@@ -85,7 +91,8 @@ def view(comparison: Comparison, d: Difference) -> Fix | Left:
         query=sql.SQL(want["query"].strip()),
     )
     removed = () if d.actual is None or replaced else (drop(_view(d.actual), d.name),)
-    return Fix(d, removed, (made,) if replaced else (made, *closed(comparison, d)))
+    made_anew = () if replaced else tuple(closed(comparison, d))
+    return Fix(d, removed, (made, *made_anew), _dropped_before(comparison, d))
 
 
 def _view(definition: str | None) -> str:
@@ -103,7 +110,7 @@ def function(comparison: Comparison, d: Difference) -> Fix | Left:
     if d.actual is not None and replaceable(d):
         return Fix(d, make=(verbatim(d.wanted),))
     removed = (sql.SQL("DROP ROUTINE {}").format(routine(d.name)),) if d.actual is not None else ()
-    return Fix(d, removed, (verbatim(d.wanted), *closed(comparison, d)))
+    return Fix(d, removed, (verbatim(d.wanted), *closed(comparison, d)), _dropped_before(comparison, d))
 
 
 def _head(definition: str) -> str:

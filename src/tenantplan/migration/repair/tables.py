@@ -12,7 +12,6 @@ from tenantplan.migration.repair.difference import Difference, Fix, Left
 from tenantplan.migration.repair.names import IDENTIFIER, identifier, split
 from tenantplan.migration.repair.statement import alter, options, read, storage
 
-INHERITED = "it comes from the parent table: by hand, there"
 _TABLE = re.compile(
     r"(?P<kind>partitioned|foreign)?\s?(?P<unlogged>unlogged)?\s?(?P<secured>row level security)?\s?(?P<forced>forced)?\s?"
     r"(?:replica identity (?P<replica>\w))?\s?(?:with (?P<options>\S+))?\s?(?P<rest>.*)",
@@ -27,14 +26,16 @@ _COLUMN = re.compile(
 _REPLICA = {None: "DEFAULT", "f": "FULL", "n": "NOTHING"}  # with an index, the index sets it
 
 
-def table(_: Comparison, d: Difference) -> Fix | Left:
+def table(comparison: Comparison, d: Difference) -> Fix | Left:
     """Row level security, replica identity and storage parameters are set; persistence, parents and partitions are not."""
     if d.actual is None:
         return Left(d, "its rows are gone with it: restore them from a backup, or rename it back if it was renamed")
     want, have = read(_TABLE, d.expected), read(_TABLE, d.actual)
     if any(want[part] != have[part] for part in ("kind", "unlogged", "rest")):
         return Left(d, "it is of another kind, persistence or parent: ALTER TABLE by hand, then repair again")
-    return Fix(d, make=tuple(_table(d.name, want, have)))
+    marked = (o for o in comparison if o.kind == "index" and o.home == d.name and " REPLICA IDENTITY" in o.wanted)
+    index = tuple(o.identity for o in marked if want["replica"] == "i")
+    return Fix(d, make=tuple(_table(d.name, want, have)), with_others=index)
 
 
 def _table(name: str, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.Composed]:
@@ -47,18 +48,22 @@ def _table(name: str, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.
     yield from storage("TABLE", name, options(have["options"]), options(want["options"]))
 
 
-def follows(comparison: Comparison, d: Difference) -> bool:
-    """Whether a table's part comes back with that of its parent table, which is repaired as well."""
+def inherited(comparison: Comparison, d: Difference) -> Fix | Left:
+    """A table's part that comes back with that of its parent table."""
     parents = comparison.parents(d.home)
-    here = (o for o in comparison if o.kind == d.kind and o.expected is not None and o.identity not in comparison.kept)
-    return any(o.home in parents for o in here)
+    same = (o for o in comparison if o.kind == d.kind and o.expected is not None and o.home in parents)
+    parent = next(same, None)
+    return (
+        Fix(d, with_others=(parent.identity,)) if parent else Left(d, "it comes from the parent table: by hand, there")
+    )
 
 
 def column(comparison: Comparison, d: Difference) -> Fix | Left:
     """Defaults and NOT NULL are set, and a missing column is made where that needs no value that is lost."""
     want = read(_COLUMN, d.expected)
-    if want["inherited"] and follows(comparison, d):
-        return Fix(d)
+    parent = inherited(comparison, d) if want["inherited"] else None
+    if parent and (isinstance(parent, Fix) or d.actual is None):
+        return parent
     if d.actual is None:
         why = _why_not_made(comparison, d, want)
         note = "" if want["generated"] else "made again, without the values it had: those are in backups only"
@@ -69,8 +74,6 @@ def column(comparison: Comparison, d: Difference) -> Fix | Left:
 
 
 def _why_not_made(comparison: Comparison, d: Difference, want: re.Match[str]) -> str:
-    if want["inherited"]:
-        return INHERITED
     if same := next((o for o in comparison.extras("column", d.home) if o.actual == d.expected), None):
         return f"was it renamed? {same.name} is as it should be: rename that back, or drop it and repair again"
     if want["identity"]:
@@ -80,10 +83,16 @@ def _why_not_made(comparison: Comparison, d: Difference, want: re.Match[str]) ->
     return ""
 
 
+def usable(d: Difference) -> bool:
+    """Whether what speaks of a column can be made while this difference stays: it is there, and of the right type."""
+    want, have = read(_COLUMN, d.expected), read(_COLUMN, d.actual)
+    return all(want[part] == have[part] for part in ("type", "collation"))
+
+
 def _why_not_changed(comparison: Comparison, d: Difference, want: re.Match[str], have: re.Match[str]) -> str:
     if want["inherited"] != have["inherited"]:
         return "its table has another parent, or none: by hand"
-    if any(want[part] != have[part] for part in ("type", "collation")):
+    if not usable(d):
         return "its type differs, and a conversion can lose values: ALTER TABLE by hand, then repair again"
     if want["generated"] != have["generated"] or (want["generated"] and want["value"] != have["value"]):
         return "its values are computed in another way: ALTER TABLE by hand"

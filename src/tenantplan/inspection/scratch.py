@@ -1,0 +1,80 @@
+"""A scratch database at the head of the tenant tree, on the main server, that is gone afterwards, whatever happens."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.errors import ConnectError, MigrationError, PrivilegeError
+from tenantplan.execution.context import MAIN, tag
+from tenantplan.execution.programs import Programs
+from tenantplan.execution.recover import end_sessions
+from tenantplan.execution.steps import Migrator, Place, Version
+from tenantplan.fleet.expected import GROUPS
+from tenantplan.fleet.servers import main_server
+from tenantplan.fleet.trees import Trees
+from tenantplan.inspection.interruptible import interruptible
+from tenantplan.model.stamp import NEW
+from tenantplan.postgres.connect import MIGRATING, Connection, Connector, describe, is_pooled
+from tenantplan.settings import Settings
+
+
+@contextmanager
+def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
+    """A session on it. Raises SettingsError or ConnectError where there is no server, PrivilegeError when the role may not make
+    databases, MigrationError when the tree does not run on an empty one."""
+    steps = trees.upgrade("tenant", None)
+    name = f"{NEW}autogenerate_{secrets.token_hex(6)}"
+    connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections, tag=tag(name))
+    _refuse_pooler(connector)
+    with interruptible() as undisturbed:
+        try:
+            _create(connector, name)
+            with Programs() as programs:
+                place = Place(connector, MAIN, name, "tenant")
+                try:
+                    _migrator(settings, trees, programs).run(place, steps, Version())
+                except psycopg.Error as error:
+                    message = f"the tree does not run on an empty database: {describe(error)}"
+                    raise MigrationError(message, where=str(trees.tenant.directory)) from error
+            with connector.connect(MAIN, name, options=MIGRATING) as connection:
+                yield connection
+        finally:
+            undisturbed()
+            _drop(connector, name)
+
+
+def _refuse_pooler(connector: Connector) -> None:
+    with connector.connect(MAIN) as connection:
+        if is_pooled(connection):
+            hint = "give the address of PostgreSQL itself: locks and prepared names need a session"
+            raise ConnectError("a connection pooler answers there", where=connector.servers[MAIN].place, hint=hint)
+
+
+def _create(connector: Connector, name: str) -> None:
+    with connector.connect(MAIN) as connection:
+        try:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        except psycopg.errors.InsufficientPrivilege:
+            raise PrivilegeError(
+                f"the role {connection.info.user} may not make the scratch database that models are compared with",
+                where=connector.servers[MAIN].place,
+                hint=f"a superuser grants it: ALTER ROLE {sql.Identifier(connection.info.user).as_string()} CREATEDB",
+            ) from None
+
+
+def _migrator(settings: Settings, trees: Trees, programs: Programs) -> Migrator:
+    pace = settings.spec.rollout
+    timeouts = (round(pace.lock_timeout_seconds * 1000), pace.statement_timeout_seconds * 1000)
+    return Migrator(trees.versions, programs, trees.files, GROUPS, *timeouts)
+
+
+def _drop(connector: Connector, name: str) -> None:
+    """An interrupted CREATE DATABASE goes on after its client, and would make it when it was dropped."""
+    end_sessions(connector, [MAIN], [name])
+    with connector.connect(MAIN) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

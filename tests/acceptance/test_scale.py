@@ -1,0 +1,59 @@
+"""What a plan costs does not depend on how many databases there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from acceptance.harness import Fleet
+from conftest import FreshServer
+
+LOGGING = {"log_statement": "all", "log_connections": "on"}
+SPEC = "guard: { maxChangedPercent: 100 }"
+
+
+def declare(fleet: Fleet, numbers: range) -> None:
+    fleet.write(
+        f"tenants/organizations-{numbers.start}.yaml",
+        "---\n".join(
+            f"apiVersion: tenantplan/v1\nkind: Organization\nmetadata: {{ name: org-{number} }}\n"
+            f"spec: {{ displayName: Organization {number}, database: {{ mode: dedicated }} }}\n"
+            for number in numbers
+        ),
+    )
+
+
+def asked(fleet: Fleet, *arguments: str) -> tuple[int, int]:
+    """How many connections and statements a plan without changes makes."""
+    before = len(fleet.server.log_text())
+    assert fleet.plan(*arguments)["operations"] == []
+    said = fleet.server.log_text()[before:]
+    return len(re.findall("connection authorized", said)), len(re.findall(r"LOG:  (?:statement|execute [^:]*):", said))
+
+
+def apart(fresh_server: FreshServer, folder: Path, first: int, then: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    fleet = Fleet(folder / "fleet", fresh_server(LOGGING), SPEC)
+    declare(fleet, range(first))
+    fleet.apply()
+    few = asked(fleet)
+    assert few > (0, 0)
+    declare(fleet, range(first, then))
+    fleet.apply()
+    assert len(fleet.databases()) == then + 1
+    return few, asked(fleet)
+
+
+@pytest.mark.once
+def test_a_plan_asks_as_much_of_few_databases_as_of_many(fresh_server: FreshServer, tmp_path: Path) -> None:
+    """N7: connections and statements, counted by the server."""
+    few, many = apart(fresh_server, tmp_path, 2, 12)
+    assert few == many and few[0] <= 4
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_of_ten_as_of_five_hundred(fresh_server: FreshServer, tmp_path: Path) -> None:
+    """N7, in the size that the promise names."""
+    few, many = apart(fresh_server, tmp_path, 10, 500)
+    assert few == many
