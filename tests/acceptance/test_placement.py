@@ -12,6 +12,8 @@ from tenantplan.errors import ConnectError
 from tenantplan.fleet.expected import load_documents
 from tenantplan.fleet.placed import placed
 
+pytestmark = pytest.mark.once
+
 AUTO = "database: { mode: dedicated, server: auto }"
 EU = "database: { mode: dedicated, server: { tags: { region: eu } } }"
 

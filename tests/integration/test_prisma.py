@@ -22,6 +22,8 @@ from tenantplan.errors import MigrationError
 from tenantplan.migration import prisma
 from tenantplan.migration.prisma import Migration
 
+pytestmark = pytest.mark.once
+
 INIT, MORE, LAST = "20240101000000_init", "20240102000000_more", "20240103000000_last"
 SCRIPTS = {
     INIT: '-- CreateTable\nCREATE TABLE "Org" (\n    "id" INTEGER NOT NULL,\n'
