@@ -67,7 +67,8 @@ def migrate_by_tenantplan(programs: Programs, url: str, directory: Path, start: 
     steps = (downgrade if back else upgrade)(graph, start, end)
     files = {("tenant", revision.id): revision.path for revision in graph.revisions}
     connector = Connector({"primary": Server("primary", params, 5)}, 5)
-    migrator = Migrator(VersionTables(graph), programs, files, ("tenantplan_rw", "tenantplan_ro"))
+    digests = {("tenant", revision.id): revision.digest for revision in graph.revisions}
+    migrator = Migrator(VersionTables(graph), programs, files, digests, ("tenantplan_rw", "tenantplan_ro"))
     migrator.run(Place(connector, "primary", database, "tenant"), steps, Version(start))
 
 

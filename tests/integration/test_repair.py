@@ -489,6 +489,44 @@ LEFT = {
             "policy public.rich.readers": "it needs function public.double(a integer)",
         },
     ),
+    "a function that is used by what waits": (
+        "DROP FUNCTION double CASCADE; DROP INDEX IF EXISTS rich_lower; "
+        "CREATE FUNCTION double(a int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * a'; "
+        "ALTER TABLE rich ADD CONSTRAINT rich_double CHECK (double(1) > 0), ALTER share TYPE bigint",
+        {
+            "column public.rich.share": "its type differs",
+            "constraint public.rich.rich_double": "it needs column public.rich.share",
+            "function public.double(a integer)": "it goes with constraint public.rich.rich_double",
+            "grant function public.double(a integer) to repair_read": "it needs function public.double(a integer)",
+            "column public.rich.twice": "it needs function public.double(a integer)",
+            "index public.rich_lower": "it needs column public.rich.share",
+            "policy public.rich.readers": "it needs column public.rich.share",
+        },
+    ),
+    "a replica identity whose index waits": (
+        "ALTER TABLE rich ALTER serial TYPE bigint; ALTER TABLE rich REPLICA IDENTITY FULL",
+        {
+            "column public.rich.serial": "its type differs",
+            "index public.rich_serial": "it needs column public.rich.serial",
+            "table public.rich": "it goes with index public.rich_serial",
+        },
+    ),
+    "a cluster that moved to what waits": (
+        "ALTER TABLE rich CLUSTER ON rich_serial; ALTER TABLE rich ALTER serial TYPE bigint",
+        {
+            "column public.rich.serial": "its type differs",
+            "index public.rich_serial": "it needs column public.rich.serial",
+            "index public.rich_pkey": "it goes with index public.rich_serial",
+        },
+    ),
+    "a replica identity by an index made by hand": (
+        "CREATE UNIQUE INDEX mine ON donors (id); ALTER TABLE donors REPLICA IDENTITY USING INDEX mine",
+        {"index public.mine": BY_HAND, "table public.donors": "it goes with index public.mine"},
+    ),
+    "a cluster on an index made by hand": (
+        "CREATE INDEX mine ON rich (since); ALTER TABLE rich CLUSTER ON mine",
+        {"index public.mine": BY_HAND, "index public.rich_pkey": "it goes with index public.mine"},
+    ),
     "a key that is pointed at": (
         "ALTER TABLE rich DROP CONSTRAINT rich_pkey CASCADE, ADD CONSTRAINT rich_pkey PRIMARY KEY (id) INCLUDE (code); "
         "ALTER TABLE detail ADD CONSTRAINT detail_rich_fkey FOREIGN KEY (rich_id) REFERENCES rich ON DELETE CASCADE",
@@ -500,6 +538,13 @@ LEFT = {
     "rights of what others make": (
         "SET LOCAL ROLE owner; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC; RESET ROLE",
         {"grant default privileges r of owner to PUBLIC": "FOR ROLE owner by hand"},
+    ),
+    "an index that a partition has not": (
+        "DROP INDEX parts_note; CREATE INDEX parts_note ON ONLY parts (note)",
+        {
+            "index public.parts_note": "an index of a partition is missing",
+            "index public.parts_2020_note_idx": "it goes with index public.parts_note",
+        },
     ),
     "partition detached": (
         "ALTER TABLE parts DETACH PARTITION parts_2020; ALTER TABLE parts ALTER note SET DEFAULT 'x'",
@@ -584,6 +629,11 @@ KEPT = {
             "it goes together with column public.parts_2020.note",
             "it ",
         ],
+    ),
+    "another part of the parent": (
+        "ALTER TABLE parts DROP CONSTRAINT parts_pkey, DROP CONSTRAINT parts_id",
+        ["constraint public.parts.parts_pkey"],
+        ["it goes with constraint public.parts.parts_pkey", "it goes with index public.parts_pkey"],
     ),
     "a schema": ("DROP SCHEMA tools CASCADE", ["schema tools"], ["it goes together with schema tools"]),
     "the replica identity's index": (

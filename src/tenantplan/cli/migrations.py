@@ -143,7 +143,7 @@ def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | 
 )
 @json_option
 def sql(tree: str, start: str, end: str, as_json: bool) -> None:
-    """Print the SQL between two revisions, as apply runs it: one transaction. Needs no database."""
+    """Print the SQL between two revisions, revision by revision, with their transactions. Needs no database."""
     from tenantplan.fleet.trees import load_trees
 
     graph = load_trees(settings()).of(tree)

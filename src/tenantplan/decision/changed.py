@@ -36,6 +36,8 @@ def _why(inside: Inside) -> str:
         )
     names = [name for name, _, _ in inside.differences if inside.mark is None]
     names.sort(key=lambda name: not name.startswith("table "))  # which says most
+    if inside.wanted is None:
+        return "was changed by somebody, and nothing tells what it should be: there is no template of its revision"
     if not names:
         return "was changed by somebody and is as its revision makes it again" if schema.changed_by_others else ""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -41,26 +41,25 @@ def repair_plan(settings: Settings, trees: Trees, live: Survey, connector: Conne
 
 def _repaired(inside: Inside, ignores: Sequence[Ignore], today: date) -> tuple[Operation | None, list[tuple[str, str]]]:
     """The repair of one database, None where there is nothing to do; and what is left, with why."""
-    ignored = [
-        (name, f"ignored until {ignore.until}: {ignore.reason}")
+    ignored = {
+        name: f"ignored until {ignore.until}: {ignore.reason}"
         for name, _, _ in inside.differences
         for ignore in ignores
         if ignore.covers(inside.address, name, today)
-    ]
-    names = {name for name, _ in ignored}
+    }
     if inside.mark is not None:
         return None, [("schema", "a migration stopped halfway: finish it first, with tenantplan apply")]
-    wrong = [difference for difference in inside.differences if difference[0] not in names]
-    found = repair(wrong, inside.wanted)
-    left = [*ignored, *found.left, *found.notes]
+    found = repair(inside.differences, inside.wanted, ignored)
+    left = [*found.left, *found.notes]
     right_stamp = inside.revision == inside.schema.revision and inside.schema.halfway is None
-    clean = not inside.schema.changed_by_others or bool(ignored or found.left)
-    if not found.statements and right_stamp and clean:
+    whole = not found.left and inside.wanted is not None
+    if not found.statements and right_stamp and not (whole and inside.schema.changed_by_others):
         return None, left
-    return _operation(inside, found), left
+    return _operation(inside, found, whole), left
 
 
-def _operation(inside: Inside, found: Repair) -> Operation:
+def _operation(inside: Inside, found: Repair, whole: bool) -> Operation:
+    """`whole`: nothing is left that differs, so that the sentinel's mark can go."""
     schema = inside.schema
     after = replace(schema, revision=inside.revision, halfway=inside.mark)
     objects = dict(inside.objects or {})
@@ -72,11 +71,10 @@ def _operation(inside: Inside, found: Repair) -> Operation:
     prints = (inside.fingerprint, fingerprint.digest(objects) if found.repaired else inside.fingerprint)
     what = [f"repair {len(found.repaired)} object{'s' if len(found.repaired) != 1 else ''}"] if found.repaired else []
     what += ["set its stamp right"] if after != schema else []
-    what += [] if what or found.left else ["clear the mark of the sentinel"]
+    what += [] if what else ["clear the mark of the sentinel"]
+    identity = ["repair", schema.repaired, inside.address, to_json(schema), to_json(after), list(prints)]
     return Operation(
-        id=digest(["repair", inside.address, to_json(schema), to_json(after), list(prints), list(found.statements)])[
-            :16
-        ],
+        id=digest([*identity, list(found.statements)])[:16],
         address=inside.address,
         action="update",
         risk="risky" if found.statements else "safe",
@@ -87,5 +85,5 @@ def _operation(inside: Inside, found: Repair) -> Operation:
         after=after,
         fingerprint=print_of(schema),
         statements=found.statements,
-        schema=prints,
+        schema=(*prints, whole),
     )

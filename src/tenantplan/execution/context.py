@@ -37,6 +37,7 @@ class Run:
     `vault` encrypts credentials (None: no key is set), `open_store` opens the store of update packages by a session on
     the main database, or the one they were in before, by its URL. `migrator` runs the steps of migrations (None: this
     run makes none), `fingerprint` tells what a schema is. `sealed` holds what was encrypted and is not yet recorded.
+    `undoes` maps operations that take something back to those that did it.
     `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
     """
 
@@ -63,6 +64,7 @@ class Run:
     sealed: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
     catalog_locks: Mapping[str, threading.Lock] = field(default_factory=dict)
+    undoes: dict[str, str] = field(default_factory=dict)
     creations: Mapping[str, threading.Semaphore] = field(default_factory=dict)
 
     def comment(self, **facts: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import psycopg
@@ -23,13 +24,17 @@ def only_migrates(operations: Sequence[Operation]) -> bool:
     return all(o.action == "migrate" and isinstance(o.after, Schema) and o.after.tree == "tenant" for o in operations)
 
 
-def execute_migrations(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
-    """Outcomes up to the first that failed, with it; the rest was not begun.
+def execute_migrations(
+    run: Run, main: Connection, operations: Sequence[Operation], halt: threading.Event
+) -> list[Outcome]:
+    """Outcomes up to the first that failed, with it, or until others failed and `halt` is set; the rest was not begun.
 
     No intent is journaled: what a database is at says whether a migration has happened, and that is what a next run looks at.
     """
     done: list[Operation] = []
     for operation in operations:
+        if done and halt.is_set():
+            break
         record.check_epoch(main, run.epoch)
         try:
             _rehearse(run, operation)

@@ -13,7 +13,7 @@ from types import TracebackType
 
 import psycopg
 
-from tenantplan.errors import MigrationError, SchemaMismatch
+from tenantplan.errors import ConnectError, MigrationError, SchemaMismatch
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Job:
     table and those that come `last`.
 
     `start` is the revision that the database has to be at, `table` its version table, `timeouts` are lock_timeout and
-    statement_timeout in ms. `file` is the revision's. `params` are libpq's, with the password: they go through a pipe.
+    statement_timeout in ms. `file` is the revision's, `digest` its SHA-256 as it was reviewed. `params` are libpq's, with the
+    password: they go through a pipe.
     """
 
     params: dict[str, str]
@@ -30,6 +31,7 @@ class Job:
     verb: str
     revision: str
     shared: bool
+    digest: str
     table: str
     start: str | None
     timeouts: tuple[int, int]
@@ -56,7 +58,9 @@ class Programs:
     def run(self, job: Job, label: str) -> None:
         """Runs one job. Raises what went wrong there: psycopg.Error, SchemaMismatch or MigrationError."""
         with self._lock:
-            process = self._idle.pop() if self._idle else None
+            alive = [worker for worker in self._idle if worker.poll() is None]
+            process = alive.pop() if alive else None
+            self._idle = alive
         if process is None:
             process = self._start()
         assert process.stdin is not None
@@ -65,18 +69,19 @@ class Programs:
             process.stdin.write(json.dumps(asdict(job)) + "\n")
             process.stdin.flush()
             answer = process.stdout.readline()
-        except OSError:
-            answer = ""
-        if not answer:
+            found = json.loads(answer) if answer else None
+        except (OSError, ValueError):
+            found = None
+        if found is None:
             process.kill()
             raise MigrationError(
                 f"the program of revision {job.revision} ended the process that it ran in",
                 where=label,
-                hint="a revision must not exit; what it did was rolled back",
+                hint="a revision must not exit; a fresh plan says what the database is at",
             )
         with self._lock:
             self._idle.append(process)
-        _raise(json.loads(answer), job, label)
+        _raise(found, job, label)
 
     def close(self) -> None:
         """Ends the processes."""
@@ -108,6 +113,8 @@ def _raise(answer: dict[str, str], job: Job, label: str) -> None:
     kind, message = answer.get("kind"), answer.get("message", "")
     if kind is None:
         return
+    if kind == "connect":
+        raise ConnectError(message, where=label)
     if kind == "mismatch":
         raise SchemaMismatch(message, where=label, hint="see tenantplan drift")
     if answer.get("sqlstate"):

@@ -31,7 +31,7 @@ def repair(run: Run, operation: Operation) -> None:
 def _at_once(run: Run, connection: Connection, operation: Operation, after: Schema) -> None:
     assert run.migrator is not None
     assert operation.schema is not None
-    before, wanted = operation.schema
+    before, wanted, whole = operation.schema
     place = Place(run.connector, after.server, after.database, after.tree)
     with connection.transaction():
         run.migrator.expect(Session(connection, place), Version(after.revision, after.halfway))
@@ -49,5 +49,6 @@ def _at_once(run: Run, connection: Connection, operation: Operation, after: Sche
                 where=f"database {after.database}",
                 hint="see tenantplan drift; write the rest by hand",
             )
-        facts = {"revision": after.revision, "halfway": after.halfway, "changed": None, "repaired": operation.id}
+        facts = {"revision": after.revision, "halfway": after.halfway, "repaired": operation.id}
+        facts |= {"changed": None} if whole else {}
         restamp(run, connection, after.database, facts)

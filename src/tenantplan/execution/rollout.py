@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -60,6 +61,7 @@ class _Progress:
     failures: int = 0
     ended: int = 0
     stopped: str = ""
+    halt: threading.Event = field(default_factory=threading.Event)
 
     @property
     def wave(self) -> int:
@@ -106,7 +108,7 @@ def rollout(
     def work(batch: Batch) -> list[Outcome] | None:
         session = free.get()
         try:
-            return _work(run, session, batch)
+            return _work(run, session, batch, progress.halt)
         finally:
             free.put(session)
 
@@ -116,21 +118,26 @@ def rollout(
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         while True:
             _look_back(progress, limits)
+            settled = len(progress.outcomes)
             for batch in _next(progress, limits, shared):
                 progress.running[pool.submit(work, batch)] = batch
             if not progress.running:
+                if len(progress.outcomes) > settled:  # what was skipped may have ended a wave
+                    continue
                 break
             finished, _ = wait(progress.running, return_when=FIRST_COMPLETED)
             for future in finished:
                 _collect(progress, future, on_outcome)
+            if progress.full(limits):
+                progress.halt.set()
     outcomes = tuple(progress.outcomes.get(o.id, Outcome(o, "skipped")) for o in operations)
     return Rolled(outcomes, progress.stopped or _too_many(progress, limits))
 
 
-def _work(run: Run, session: Connection, batch: Batch) -> list[Outcome] | None:
+def _work(run: Run, session: Connection, batch: Batch, halt: threading.Event) -> list[Outcome] | None:
     operations = [operation for chunk in batch for operation in chunk.operations]
     if only_migrates(operations):
-        return execute_migrations(run, session, operations)
+        return execute_migrations(run, session, operations, halt)
     if len(batch) == 1:
         return execute(run, session, operations)
     return execute_together(run, session, operations)
@@ -216,9 +223,12 @@ def _collect(progress: _Progress, future: Future[list[Outcome] | None], on_outco
     if outcomes is None:
         progress.single.update(chunk.scope for chunk in batch)
     settled = {outcome.operation.id for outcome in outcomes or ()}
+    lost = {outcome.operation.scope for outcome in outcomes or () if outcome.status != "done"}
     for chunk in batch:
         left = [operation for operation in chunk.operations if operation.id not in settled]
-        if left:
+        if chunk.scope in lost:  # a failed track stops
+            outcomes = [*(outcomes or ()), *(Outcome(operation, "skipped") for operation in left)]
+        elif left:
             progress.waiting[chunk.scope] = left + progress.waiting.get(chunk.scope, [])
             progress.started.discard(chunk.scope)
     for outcome in outcomes or ():

@@ -73,11 +73,13 @@ class Session:
 @dataclass(frozen=True)
 class Migrator:
     """What running steps takes. Table locks are waited for `lock_timeout` at a time, so that other sessions never queue longer
-    behind it, ATTEMPTS times with jittered pauses. Timeouts are in ms; `files` are those of revisions, by tree and id."""
+    behind it, ATTEMPTS times with jittered pauses. Timeouts are in ms; `files` are those of revisions, by tree and id, and
+    `digests` what they were when they were compiled."""
 
     tables: VersionTables
     programs: Programs
     files: Mapping[tuple[str, str], Path]
+    digests: Mapping[tuple[str, str], str]
     groups: tuple[str, str]
     lock_timeout: int = 2000
     statement_timeout: int = 900_000
@@ -94,8 +96,7 @@ class Migrator:
                     if kind:
                         lasts.append((step, at, self._last(session, step, at)))
                     else:
-                        resumed = number == 0 and start.mark is not None
-                        self.patiently(partial(self._step, session, step, at, resumed))
+                        self._step(session, step, at, resumed=number == 0 and start.mark is not None)
                         reach("step-committed")
                     at = Version(step.revision, step.mark)
             for step, before, last in lasts:  # the process that runs a program takes the session's place in the budget
@@ -115,12 +116,16 @@ class Migrator:
     def _step(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
         if step.kind == OUTSIDE:
             return self._outside(session, step, at, resumed)
+        self.patiently(partial(self._together, session, step, at, step.statements))
+        reach("tenant-committed")
+
+    def _together(self, session: Session, step: Step, at: Version, statements: Sequence[str] = ()) -> None:
+        """Statements, mark, version table and stamp in one transaction."""
         with session.connection.transaction():
             self.expect(session, at)
-            run_statements(session.connection, step.statements)
+            run_statements(session.connection, statements)
             self._finish(session, step, at)
             reach("tenant-migrated")
-        reach("tenant-committed")
 
     def expect(self, session: Session, at: Version) -> None:
         """Timeouts for this transaction, and that the database is at what it is thought to be at."""
@@ -158,10 +163,7 @@ class Migrator:
     def _outside(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
         """One statement outside a transaction. The mark that stands before it tells the next run to look whether it has run."""
         if at.mark != step.begun:
-            begun = replace(step, mark=step.begun)
-            with session.connection.transaction():
-                self.expect(session, at)
-                self._finish(session, begun, at)
+            self.patiently(partial(self._together, session, replace(step, mark=step.begun), at))
             at = Version(at.revision, step.begun)
         reach("outside-begun")
         valid = self._index(session, step)
@@ -170,9 +172,7 @@ class Migrator:
         if not (resumed and valid):
             self._alone(session, step, resumed)
         reach("outside-done")
-        with session.connection.transaction():
-            self.expect(session, at)
-            self._finish(session, step, at)
+        self.patiently(partial(self._together, session, step, at))
 
     def _alone(self, session: Session, step: Step, resumed: bool) -> None:
         """No timeouts: such statements wait without standing in anybody's way, and one that is stopped leaves things half done."""
@@ -180,8 +180,9 @@ class Migrator:
         connection.execute("SET search_path = public, pg_temp; SET lock_timeout = 0; SET statement_timeout = 0")
         try:
             connection.execute(step.statements[0].encode())
-        except psycopg.errors.UndefinedObject:
-            if not resumed:  # DROP INDEX CONCURRENTLY that had run already
+        except (psycopg.errors.UndefinedObject, psycopg.errors.UndefinedTable):
+            gone = step.statements[0].lstrip().upper().startswith(("DROP", "ALTER"))
+            if not (resumed and gone):  # DROP INDEX or DETACH PARTITION that had run already
                 raise
         except psycopg.Error as error:
             with suppress(psycopg.Error):
@@ -210,6 +211,7 @@ class Migrator:
             verb=verb,
             revision=revision,
             shared=place.tree == "shared",
+            digest=self.digests["main" if place.tree == "main" else "tenant", revision],
             table=self.tables.name(place.tree),
             start=at.revision,
             timeouts=(self.lock_timeout, self.statement_timeout),

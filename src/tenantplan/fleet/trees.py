@@ -17,7 +17,7 @@ from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Schema, State
-from tenantplan.model.step import Check, Hazard, Migration, Step, flat
+from tenantplan.model.step import Check, Hazard, Migration, Step, flat, one_transaction
 from tenantplan.settings import Settings
 
 
@@ -77,7 +77,7 @@ def migrations_for(
     """
     found: dict[str, Migration] = {}
     problems: dict[str, Finding] = {}
-    cache: dict[tuple[str, str | None, str | None], Migration] = {}
+    cache: dict[tuple[str, str | None, str | None, bool], Migration] = {}
     for address, want in desired.items():
         have = live.get(address)
         if not isinstance(want, Schema):
@@ -86,9 +86,10 @@ def migrations_for(
         if isinstance(have, Schema) and start == want.revision and mark is None:
             continue
         try:
-            if (want.tree, start, mark) not in cache:
-                cache[want.tree, start, mark] = _migration(trees, want.tree, start, mark, undo and have is not None)
-            found[address] = cache[want.tree, start, mark]
+            key = (want.tree, start, mark, undo and have is not None)
+            if key not in cache:
+                cache[key] = _migration(trees, *key)
+            found[address] = cache[key]
         except MigrationError as error:
             said = "; ".join(filter(None, (error.where, error.message, error.hint)))
             problems[address] = Finding(address, "migration", said)
@@ -102,11 +103,17 @@ def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, und
     graph = trees.of(tree)
     path = graph.path(start, graph.head)
     steps = trees.upgrade(tree, start, mark)
+    if tree == "main" and start is None and not one_transaction(steps):
+        raise MigrationError(
+            "the main database is made in one transaction, and this tree takes several",
+            where=str(graph.directory),
+            hint="write its revisions as SQL, without autocommit blocks",
+        )
     hazards, locks = _looked_at(steps, start)
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
-        checks=tuple(Check(revision.id, text) for revision in path for text in revision.preflight),
+        checks=tuple(Check(r.id, text) for r in path[1 if mark else 0 :] for text in r.preflight),
         hazards=hazards,
         locks=locks,
         undo=_undo(trees, tree, start) if undo and tree != "main" else None,

@@ -70,7 +70,7 @@ def _create(connector: Connector, name: str) -> None:
 def _migrator(settings: Settings, trees: Trees, programs: Programs) -> Migrator:
     pace = settings.spec.rollout
     timeouts = (round(pace.lock_timeout_seconds * 1000), pace.statement_timeout_seconds * 1000)
-    return Migrator(trees.versions, programs, trees.files, GROUPS, *timeouts)
+    return Migrator(trees.versions, programs, trees.files, trees.digests, GROUPS, *timeouts)
 
 
 def _drop(connector: Connector, name: str) -> None:

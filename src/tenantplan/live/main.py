@@ -13,6 +13,7 @@ from tenantplan.live.rows import Wanted, read_rows
 from tenantplan.model.relation import Attribute, Relation
 from tenantplan.model.resource import State
 from tenantplan.model.rowtype import RowType, Tables
+from tenantplan.model.step import as_mark
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.tables import BUILTIN
@@ -92,7 +93,7 @@ def _revision(connection: Connection, columns: Mapping[str, Any], table: str) ->
         return None, None
     rows = connection.execute(sql.SQL("SELECT version_num FROM public.{}").format(sql.Identifier(table))).fetchall()
     mark = connection.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [f"public.{table}"]).fetchone()
-    return ",".join(sorted(row[0] for row in rows)) or None, None if mark is None else mark[0]
+    return ",".join(sorted(row[0] for row in rows)) or None, as_mark(mark[0] if mark else None)
 
 
 def _recorded_kinds(connection: Connection, columns: Mapping[str, Any], fleet: str) -> dict[str, RowType]:

@@ -12,6 +12,7 @@ from typing import Any
 from tenantplan.errors import MigrationError
 from tenantplan.migration.revision import Revision, digest
 
+_MOVE = "move it into versions/ itself: version_locations and recursive_version_locations are not supported"
 _FIELDS = ("revision", "down_revision", "depends_on", "preflight")
 # Alembic's own column is varchar(32), and it refuses "@", "+" and "-" in identifiers.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.]{1,32}", re.ASCII)
@@ -19,6 +20,9 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_.]{1,32}", re.ASCII)
 
 def load(versions: Path) -> tuple[Revision, ...]:
     """The revisions of a folder in the order they are applied; MigrationError, with the fix, when they cannot be."""
+    for file in sorted(versions.rglob("*.py")):
+        if file.parent != versions and "__pycache__" not in file.parts and b"down_revision" in file.read_bytes():
+            raise MigrationError("a revision in a folder of its own is not read", where=str(file), hint=_MOVE)
     files = sorted(file for file in versions.glob("*.py") if not file.name.startswith((".#", "__init__")))
     return _in_order([_read(file) for file in files])
 
@@ -67,8 +71,7 @@ def _goes_back(tree: ast.Module) -> bool:
     """Whether downgrade() is there and does more than raise."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == "downgrade":
-            body = [n for n in node.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
-            return not (body and isinstance(body[0], ast.Raise))
+            return not any(isinstance(statement, ast.Raise) for statement in node.body)
     return False
 
 

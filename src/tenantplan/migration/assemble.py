@@ -39,7 +39,8 @@ def assemble(
     at = start
     for number, part in enumerate(parts):
         done = _done(part, mark) if number == 0 and mark else 0
-        pending += [_guard(part.revision, check) for check in part.checks] if not done else []
+        if not (number == 0 and mark):  # a resumed revision has been checked
+            pending += [_guard(part.revision, check) for check in part.checks]
         if part.asked:
             steps += _transaction(pending, at)
             pending = []
@@ -62,7 +63,29 @@ def assemble(
         if each_alone:
             steps += _transaction(pending, at)
             pending = []
-    return (*steps, *_transaction(pending, at))
+    steps += _transaction(pending, at)
+    if len(steps) > 1:
+        _refuse_session_settings(parts)
+    return tuple(steps)
+
+
+def _refuse_session_settings(parts: Sequence[Part]) -> None:
+    """What a revision sets for the session would last until the end for Alembic; here every step has settings of its own."""
+    for part in parts:
+        lasting: set[str] = set()
+        for text, _ in part.entries:
+            for name, is_set in sqltext.session_settings(text):
+                if is_set:
+                    lasting.add(name)
+                else:
+                    lasting.difference_update({name} if name else set(lasting))
+        left = lasting if part is not parts[-1] or len(_pieces(part)) > 1 else set()
+        if left:
+            raise MigrationError(
+                f"sets {sorted(left)[0]} for the session, and the migration takes several transactions",
+                where=str(part.revision.path),
+                hint="SET LOCAL, and again in each revision that needs it; or name the schema",
+            )
 
 
 def _pieces(part: Part) -> list[tuple[list[str], bool]]:
@@ -88,6 +111,12 @@ def _alone(part: Part, text: str, at: str | None, count: int) -> Step:
     if not sqltext.outside(text):
         return Step(TRANSACTION, (text,), at, _mark(part, count))
     built = sqltext.index_built(text)
+    if built and not built[1]:
+        raise MigrationError(
+            "builds an index outside a transaction and gives it no name",
+            where=str(part.revision.path),
+            hint="name it: whether it was built is told by its name",
+        )
     index = sql.Identifier(built[0] or "public", built[1]).as_string() if built and built[1] else None
     return Step(OUTSIDE, (text,), at, _mark(part, count), begun=_mark(part, count - 1), index=index)
 
@@ -100,16 +129,17 @@ def _program(part: Part) -> Step:
 
 def _mark(part: Part, count: int) -> str:
     """How far a revision has come: its id, how many of its pieces are done, and which file they were of."""
-    return f"{part.revision.id}:{count}:{part.revision.digest[:12]}"
-
-
-def marked(mark: str) -> str:
-    """The revision that a mark is about."""
-    return mark.partition(":")[0]
+    return f"{part.revision.id}:{count}:{part.revision.digest[:12]}{'' if part.up else ':down'}"
 
 
 def _done(part: Part, mark: str) -> int:
-    revision, count, digest = [*mark.split(":"), "", ""][:3]
+    revision, count, digest, *down = [*mark.split(":"), "", ""]
+    if "down" in down:
+        raise MigrationError(
+            f"the database is halfway back from revision {revision}: a rollback was stopped there",
+            where=str(part.revision.path),
+            hint="run the rest of its downgrade by hand, with its version table, and take the comment from that table",
+        )
     if revision != part.revision.id or not count.isdigit() or digest != part.revision.digest[:12] or not part.up:
         raise MigrationError(
             f"the database is halfway through revision {revision}, as it was in another version of its file",

@@ -13,7 +13,7 @@ import ast
 import threading
 import traceback
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tenantplan.errors import MigrationError
@@ -82,13 +82,20 @@ def _compile(
     mark: str | None,
 ) -> tuple[Step, ...]:
     if not path:
+        if mark:
+            raise MigrationError(
+                f"the database is halfway through revision {mark.partition(':')[0]}, and the way here does not begin with it",
+                where=str(graph.directory),
+                hint="check out the version of the tree that was being applied, and finish it; after a rollback that was"
+                " stopped, run the rest of the downgrade by hand and take the comment from the version table",
+            )
         return ()
     if graph.engine == PRISMA:
         parts = scripts.parts(graph, path, start, up)
         return assemble(parts, start, mark, [prisma.table()] if start is None else [])
     from tenantplan.migration.recorder import Recorder  # imports Alembic
 
-    with _LOCK, surroundings(graph.directory), environment(as_sql=True):
+    with _LOCK, surroundings(graph.directory):
         recorder = Recorder(shared, version_table, start, graph.env.naming_convention)
         if start is None:
             recorder.create_version_table()
@@ -96,14 +103,21 @@ def _compile(
         parts = []
         at = start
         for revision in path:
-            parts.append(_part(graph, revision, at, up, recorder))
+            with environment(graph.directory, as_sql=True, asked=recorder.ask):
+                parts.append(_part(graph, revision, at, up, recorder))
             at = parts[-1].position
     return assemble(parts, start, mark, first, graph.env.each_alone)
 
 
 def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: Recorder) -> Part:
-    asked = _run(revision, "upgrade" if up else "downgrade", recorder)
+    verb = "upgrade" if up else "downgrade"
+    asked = _run(graph, revision, verb, recorder)
     entries = [] if asked else recorder.take()
+    if not asked:
+        asked = _run(graph, revision, verb, recorder)
+        if not asked and recorder.take() != entries:
+            asked = "says something else each time"
+        entries = [] if asked else entries
     after = graph.after(at, revision) if up else graph.before(at, revision)
     recorder.set_version(at, after)
     version = [entry.text for entry in recorder.take()]
@@ -111,7 +125,7 @@ def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: 
     return Part(revision, after, [(entry.text, entry.alone) for entry in entries], version, up, asked, checks)
 
 
-def _run(revision: Revision, name: str, recorder: Recorder) -> str:
+def _run(graph: Graph, revision: Revision, name: str, recorder: Recorder) -> str:
     """Runs one function of a revision; how it looked at the database, "" when it can be compiled."""
     module = types.ModuleType(f"tenantplan_revision_{revision.id}")
     module.__file__ = str(revision.path)
@@ -121,7 +135,7 @@ def _run(revision: Revision, name: str, recorder: Recorder) -> str:
         if digest(source) != revision.digest:
             raise MigrationError("the file changed while it was being used", hint="run the command again")
         tree = ast.parse(source, str(revision.path))
-        asked = _asks_by_itself(tree)
+        asked = _asks_by_itself(graph, tree)
         if not asked:
             code = compile(tree, str(revision.path), "exec", dont_inherit=True)
             with recorder.active():
@@ -133,7 +147,7 @@ def _run(revision: Revision, name: str, recorder: Recorder) -> str:
         if not recorder.asked or recorder.refusals:
             raise _located(revision, error, error.message, error.hint) from error
     except (Exception, SystemExit) as error:
-        recorder.asked = recorder.asked or recorder.why(error)
+        recorder.asked = recorder.asked or ("" if _raises_itself(error, revision) else recorder.why(error))
         if not recorder.asked:
             message = f"cannot be compiled to SQL: {type(error).__name__}: {error}"
             raise _located(revision, error, message, _HINT) from error
@@ -147,10 +161,30 @@ def _run(revision: Revision, name: str, recorder: Recorder) -> str:
     return asked
 
 
-def _asks_by_itself(tree: ast.Module) -> str:
-    """A revision that does something else when Alembic writes SQL would be compiled to that something else."""
-    found = _names(tree, "as_sql", "is_offline_mode")
-    return f"does something else in Alembic's offline mode ({found})" if found else ""
+def _raises_itself(error: BaseException, revision: Revision) -> bool:
+    """Whether a `raise` of the revision ended it, and nothing that it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename == str(revision.path)
+
+
+def _asks_by_itself(graph: Graph, tree: ast.Module) -> str:
+    """A revision that does something else when Alembic writes SQL would be compiled to that something else; so would one
+    whose modules do."""
+    for module in (tree, *_imported(graph, tree)):
+        if found := _names(module, "as_sql", "is_offline_mode"):
+            return f"does something else in Alembic's offline mode ({found})"
+    return ""
+
+
+def _imported(graph: Graph, tree: ast.Module) -> Iterator[ast.Module]:
+    """Modules beside env.py that a revision imports."""
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            file = graph.directory / f"{name.replace('.', '/')}.py"
+            if file.is_file():
+                yield ast.parse(file.read_bytes(), str(file))
 
 
 def _names(tree: ast.Module, *names: str) -> str:

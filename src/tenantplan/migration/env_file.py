@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,16 @@ from tenantplan.errors import MigrationError
 _REFUSED = {
     "on_version_apply": "calls a function for each version",
     "version_table_schema": "keeps the version table in another schema",
+    "schema_translate_map": "puts tables into another schema",
 }
+_CALLS = {
+    "listen": "listens for events",
+    "listens_for": "listens for events",
+    "compiles": "changes how statements are compiled",
+    "execute": "executes a statement itself",
+    "exec_driver_sql": "executes a statement itself",
+}
+_TABLES = {"alembic_version", "alembic_version_tenant"}
 _HINT = "tenantplan runs revisions, and not env.py: say what it does in a revision"
 
 
@@ -35,43 +45,64 @@ def read(directory: Path) -> EnvFile:
     except (SyntaxError, ValueError):
         return EnvFile()  # nobody runs it here
     each_alone, convention = False, {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg:
-            if node.arg in _REFUSED and _value(node.value) is not None:
-                raise MigrationError(_REFUSED[node.arg], where=f"{path}:{node.value.lineno}", hint=_HINT)
-            if node.arg == "version_table" and _value(node.value) not in ("alembic_version", _UNKNOWN):
-                raise MigrationError("renames the version table", where=f"{path}:{node.value.lineno}", hint=_HINT)
-            if node.arg == "transaction_per_migration":
-                each_alone = bool(_value(node.value))
-            if node.arg == "naming_convention":
-                convention = _convention(tree, node.value, path)
-        if isinstance(node, ast.Attribute) and node.attr == "listens_for":
-            raise MigrationError("listens for events", where=f"{path}:{node.lineno}", hint=_HINT)
+    for name, node in _options(tree):
+        values = _values(tree, node)
+        if name in _REFUSED and values != [None]:
+            raise _refusal(_REFUSED[name], path, node)
+        if name == "version_table" and not all(isinstance(v, str) and v in _TABLES for v in values):
+            raise _refusal("renames the version table", path, node)
+        if name == "transaction_per_migration":
+            each_alone = values != [False]
+        if name == "naming_convention":
+            convention = _convention(values, path, node)
+    for call in ast.walk(tree):
+        called = call.func if isinstance(call, ast.Call) else None
+        name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+        if called is not None and name in _CALLS:
+            raise _refusal(_CALLS[name], path, called)
     return EnvFile(each_alone, convention)
 
 
 _UNKNOWN = object()
 
 
-def _value(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return _UNKNOWN
+def _options(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Arguments by name, and entries of dictionaries, which may become such."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg:
+            yield node.arg, node.value
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value
 
 
-def _convention(tree: ast.Module, node: ast.expr, path: Path) -> dict[str, str]:
-    """A naming convention that is written down in env.py, there or as a name."""
+def _values(tree: ast.Module, node: ast.expr) -> list[Any]:
+    """What an expression may be, as far as it can be read; _UNKNOWN otherwise."""
+    if isinstance(node, ast.IfExp):
+        return _values(tree, node.body) + _values(tree, node.orelse)
     if isinstance(node, ast.Name):
-        name = node.id
         for other in tree.body:
-            if isinstance(other, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in other.targets):
-                node = other.value
-    found = _value(node)
-    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+            if isinstance(other, ast.Assign) and any(
+                isinstance(t, ast.Name) and t.id == node.id for t in other.targets
+            ):
+                return _values(tree, other.value)
+    try:
+        return [ast.literal_eval(node)]
+    except ValueError:
+        return [_UNKNOWN]
+
+
+def _convention(values: list[Any], path: Path, node: ast.expr) -> dict[str, str]:
+    found = values[0]
+    if len(values) != 1 or not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
         raise MigrationError(
             "the naming convention is computed",
             where=f"{path}:{node.lineno}",
             hint="write it in env.py as a dictionary of strings: env.py is read, and not run",
         )
     return {str(key): value for key, value in found.items()}
+
+
+def _refusal(what: str, path: Path, node: ast.expr) -> MigrationError:
+    return MigrationError(what, where=f"{path}:{node.lineno}", hint=_HINT)

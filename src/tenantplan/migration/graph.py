@@ -153,7 +153,8 @@ def _load_prisma(directory: Path, tree: str) -> Graph:
                 reversible=found.down is not None,
             )
         )
-    whole = hashlib.sha256("\n".join(revision.digest for revision in revisions).encode())
+    beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _beside(directory)]
+    whole = hashlib.sha256("\n".join([*beside, *(revision.digest for revision in revisions)]).encode())
     return Graph(tree, directory, tuple(revisions), whole.hexdigest(), PRISMA)
 
 

@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tenantplan.errors import MigrationError, UsageError
 from tenantplan.migration import graph as graphs
@@ -68,7 +69,8 @@ def _rendered(template: Path, message: str, revision: str, down: str | None, bod
     from mako.exceptions import MakoException  # type: ignore[import-untyped]
     from mako.template import Template  # type: ignore[import-untyped]
 
-    known: dict[str, str | None] = dict.fromkeys(("branch_labels", "depends_on", "comma"))
+    known: dict[str, Any] = dict.fromkeys(("branch_labels", "depends_on"))
+    known["comma"] = _with_commas
     known["upgrades"], known["downgrades"] = (body.upgrades, body.downgrades) if body else (None, None)
     known["imports"] = ""  # they are put in afterwards: not every template has a place for them
     try:
@@ -136,6 +138,11 @@ def _after(stamp: str) -> str:
 
 def _unwritable(path: Path, error: OSError) -> MigrationError:
     return MigrationError(f"the revision cannot be written: {error.strerror}", where=str(path))
+
+
+def _with_commas(value: str | None) -> str:
+    """What Alembic's own template asks for between revisions; there is one at most."""
+    return value or ""
 
 
 def _slug(message: str) -> str:

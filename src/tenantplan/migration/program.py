@@ -7,6 +7,8 @@ ends with the version table and the stamp. Importing this module imports Alembic
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import types
 from pathlib import Path
@@ -19,6 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 
 from tenantplan.migration import env_file
+from tenantplan.migration.revision import digest
 from tenantplan.migration.surroundings import environment, surroundings
 from tenantplan.postgres.connect import describe
 
@@ -27,9 +30,15 @@ class _MismatchError(Exception):
     pass
 
 
+class _UnreachableError(Exception):
+    pass
+
+
 def main() -> None:
     """Answers jobs until there are no more. What revisions print goes to stderr."""
-    answers = sys.stdout
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it decides
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a revision's own processes print is no answer
     for line in sys.stdin:
         answers.write(json.dumps(_answer(json.loads(line))) + "\n")
         answers.flush()
@@ -40,20 +49,25 @@ def _answer(job: dict[str, Any]) -> dict[str, str]:
         _run(job)
     except _MismatchError as error:
         return {"kind": "mismatch", "message": str(error)}
+    except _UnreachableError as error:
+        return {"kind": "connect", "message": str(error)}
     except psycopg.Error as error:
         return {"kind": "database", "sqlstate": error.sqlstate or "", "message": describe(error)}
-    except sa.exc.DBAPIError as error:
+    except sa.exc.StatementError as error:  # whose own text shows parameters
         found = error.orig
         if isinstance(found, psycopg.Error):
             return {"kind": "database", "sqlstate": found.sqlstate or "", "message": describe(found)}
-        return {"kind": "program", "message": f"{type(error).__name__}: {found}"}
+        return {"kind": "program", "message": f"{type(error).__name__} ({type(found).__name__})"}
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a revision raises is an answer
         return {"kind": "program", "message": f"{type(error).__name__}: {error}"}
     return {}
 
 
 def _run(job: dict[str, Any]) -> None:
-    connection = psycopg.connect("", **job["params"])
+    try:
+        connection = psycopg.connect("", **job["params"])
+    except psycopg.OperationalError as error:
+        raise _UnreachableError(" ".join(str(error).split())) from None
     connection.prepare_threshold = None
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool)
     try:
@@ -102,8 +116,11 @@ def _call(session: sa.Connection, job: dict[str, Any]) -> None:
     context = MigrationContext.configure(connection=session, opts=options)
     module = types.ModuleType(f"revision_{job['revision']}")
     module.__file__ = str(path)
-    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    with surroundings(path.parents[1]), environment(as_sql=False), Operations.context(context):
+    source = path.read_bytes()
+    if digest(source) != job["digest"]:
+        raise _MismatchError(f"cannot be migrated by {path.name}: the file changed after it was planned")
+    code = compile(source, str(path), "exec", dont_inherit=True)
+    with surroundings(path.parents[1]), environment(path.parents[1], as_sql=False), Operations.context(context):
         exec(code, module.__dict__)  # noqa: S102 - as Alembic does: a revision is a program
         getattr(module, job["verb"])()
 

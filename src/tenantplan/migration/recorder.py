@@ -8,6 +8,10 @@ Importing this module imports Alembic.
 from __future__ import annotations
 
 import contextlib
+import datetime
+import decimal
+import enum
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
+from alembic.util import sqla_compat
 from sqlalchemy.dialects.postgresql import base as postgresql
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement
@@ -105,6 +110,8 @@ class Recorder:
             self.ask("passes parameters to a statement")
         if execution_options:
             self.ask("sets execution options for a statement")
+        if _computed_by_default(construct):
+            self.ask("leaves it to the server's version how a column is computed")
         text = self._text(construct).strip().rstrip(";").rstrip()
         obstacle = _obstacle_alone(text) if self._alone else sqltext.obstacle(text)
         if obstacle:
@@ -115,6 +122,9 @@ class Recorder:
     def _insert_rows(self, table: Any, rows: Any, multiinsert: bool = True) -> None:
         if isinstance(rows, list) and len({frozenset(row) for row in rows if isinstance(row, dict)}) > 1:
             self.ask("inserts rows that have different columns")
+        for row in rows if isinstance(rows, list) else ():
+            if any(name in table.c and not _literal(table.c[name].type, value) for name, value in dict(row).items()):
+                self.ask("has a value that cannot be written in SQL as the driver sends it")
         self._bulk_insert(table, rows, multiinsert)
 
     def _enter_block(self) -> None:
@@ -152,6 +162,8 @@ class Recorder:
             return str(plain)
         if missing := [name for name, bound in plain.binds.items() if bound.required]:
             self.refuse(f"leaves :{missing[0]} without a value")  # SQLAlchemy would write NULL
+        if any(not _literal(bound.type, bound.value) for bound in plain.binds.values()):
+            self.ask("has a value that cannot be written in SQL as the driver sends it")
         if any(getattr(plain, name, None) for name in ("insert_prefetch", "update_prefetch")):
             self.ask("leaves values to be computed when the statement runs")  # literal SQL would say NULL
         return str(construct.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
@@ -184,6 +196,9 @@ class _OfflineConnection(MockConnection):
         self._recorder.emit(construct, None, parameters)
         return _NoResult(self._recorder)
 
+    def execution_options(self, **options: Any) -> Any:
+        self._recorder.ask("sets execution options for the connection")
+
     def _run_ddl_visitor(self, visitorcallable: Any, element: Any, **options: Any) -> None:
         if options.get("checkfirst"):
             self._recorder.ask("looks whether something is there already")
@@ -193,6 +208,48 @@ class _OfflineConnection(MockConnection):
         if name.startswith("_") or name == "in_transaction":  # asked by SQLAlchemy and Alembic, which can do without
             raise AttributeError(name)
         self._recorder.ask(f"uses the connection ({name})")
+
+
+@sa.inspection._inspects(_OfflineConnection)
+def _inspector(connection: _OfflineConnection) -> None:
+    connection._recorder.ask("inspects the database")
+
+
+# What a value of a type may be, so that SQL's literal of it is what a driver would send.
+_LITERALS: tuple[tuple[type[sa.types.TypeEngine[Any]], tuple[type, ...]], ...] = (
+    (sa.Enum, (str, enum.Enum)),
+    (sa.String, (str,)),
+    (sa.Boolean, (bool,)),
+    (sa.Integer, (int,)),
+    (sa.Numeric, (int, float, decimal.Decimal)),
+    (sa.DateTime, (datetime.datetime,)),
+    (sa.Date, (datetime.date,)),
+    (sa.Time, (datetime.time,)),
+    (sa.Uuid, (uuid.UUID, str)),
+    (sa.JSON, (dict, list, str, int, float, bool)),
+    (sa.ARRAY, (list, tuple)),
+    (sa.types.NullType, (str, int, bool)),
+)
+
+
+def _literal(kind: Any, value: Any) -> bool:
+    """Whether a value of a type can be written down; what says so by itself (a function, a literal) can."""
+    if isinstance(value, (sa.sql.ClauseElement, sqla_compat._literal_bindparam)):
+        return True
+    if isinstance(kind, (sa.JSON, sa.LargeBinary, sa.Interval)) and value is None:
+        return not isinstance(kind, sa.JSON)
+    if value is None:
+        return True
+    if isinstance(kind, sa.types.TypeDecorator):
+        return False  # its Python decides
+    return any(isinstance(kind, known) and isinstance(value, allowed) for known, allowed in _LITERALS)
+
+
+def _computed_by_default(construct: Any) -> bool:
+    """Whether a new column says neither STORED nor VIRTUAL: before 18 PostgreSQL knows one of the two."""
+    table, column = getattr(construct, "element", None), getattr(construct, "column", None)
+    columns = list(table.columns) if isinstance(table, sa.Table) else [column] if isinstance(column, sa.Column) else []
+    return any(c.computed is not None and c.computed.persisted is None for c in columns)
 
 
 class _NoResult:

@@ -61,7 +61,7 @@ def _entries(revision: Revision, script: str) -> list[tuple[str, bool]]:
 
 
 def _ends(statement: str) -> bool:
-    return sqltext.transaction_control(statement) in ("COMMIT", "END")
+    return sqltext.transaction_control(statement) == "COMMIT"
 
 
 def _forget(name: str) -> str:

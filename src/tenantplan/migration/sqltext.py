@@ -112,6 +112,20 @@ def index_built(statement: str) -> tuple[str | None, str | None] | None:
     return None
 
 
+_LASTING = ("search_path", "role", "session_authorization", "timezone", "datestyle", "intervalstyle")
+
+
+def session_settings(text: str) -> list[tuple[str, bool]]:
+    """Settings that a text changes for the rest of the session, and on which the meaning of others depends, in order; with
+    whether it is set, or back at what it was. ("", False): all of them are."""
+    try:
+        found = [node for kind, node in trees(text) if kind == "variable_set_stmt" and not node.is_local]
+    except ValueError:
+        return []
+    named = [(node.name.lower(), word(node, "kind") in ("VAR_SET_VALUE", "VAR_SET_CURRENT")) for node in found]
+    return [(name, lasting) for name, lasting in named if name in _LASTING or not name]
+
+
 def transaction_control(statement: str) -> str:
     """BEGIN, START TRANSACTION, COMMIT, ROLLBACK or PREPARE TRANSACTION if the statement is one of them, else "".
 

@@ -6,7 +6,7 @@ import ast
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,22 @@ def surroundings(directory: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def environment(as_sql: bool) -> Iterator[None]:
-    """`alembic.context` answers is_offline_mode() and get_x_argument() meanwhile."""
+def environment(directory: Path, as_sql: bool, asked: Callable[[str], None] = lambda how: None) -> Iterator[None]:
+    """`alembic.context` answers is_offline_mode(), after calling `asked`, get_x_argument() and config meanwhile."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
-    scripts = object.__new__(ScriptDirectory)  # of which neither question asks anything
-    with EnvironmentContext(Config(), scripts, as_sql=as_sql):
+    scripts = object.__new__(ScriptDirectory)  # of which none of them asks anything
+    found = [path for path in (directory / "alembic.ini", directory.parent / "alembic.ini") if path.is_file()]
+    context = EnvironmentContext(Config(found[0]) if found else Config(), scripts, as_sql=as_sql)
+
+    def is_offline_mode() -> bool:
+        asked("does something else in Alembic's offline mode (is_offline_mode)")
+        return as_sql
+
+    context.is_offline_mode = is_offline_mode  # type: ignore[method-assign]
+    with context:
         yield
 
 
@@ -51,7 +59,11 @@ def _register(directory: Path) -> None:
     env = directory / "env.py"
     if not env.is_file():
         return
-    for node in ast.walk(ast.parse(env.read_bytes(), str(env))):
+    try:
+        tree = ast.parse(env.read_bytes(), str(env))
+    except (SyntaxError, ValueError):
+        return  # nobody runs it here
+    for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
         for name in names:

@@ -13,6 +13,7 @@ from tenantplan.migration import prisma
 from tenantplan.migration.fingerprint import fingerprint, fingerprint_and
 from tenantplan.migration.graph import PRISMA, Graph
 from tenantplan.migration.revision import position
+from tenantplan.model.step import as_mark
 
 _TABLES = {"main": "alembic_version", "tenant": "alembic_version", "shared": "alembic_version_tenant"}
 _PRISMA_TABLE = "_prisma_migrations"
@@ -46,10 +47,11 @@ class VersionTables:
         ).fetchone()
         if row is None:
             return None, None
+        mark = as_mark(row[0])
         if self._is_prisma(tree):
-            return self._prisma(connection, lock), row[0]
+            return self._prisma(connection, lock), mark
         listed = sql.SQL("SELECT version_num FROM {}").format(table) + sql.SQL(" FOR UPDATE" if lock else "")
-        return position(found[0] for found in connection.execute(listed).fetchall()), row[0]
+        return position(found[0] for found in connection.execute(listed).fetchall()), mark
 
     def read_with_fingerprint(self, connection: psycopg.Connection[Any]) -> tuple[str | None, str | None, str]:
         """(revision, mark, fingerprint) of a tenant database, in one snapshot; the session is in no transaction."""
@@ -61,7 +63,7 @@ class VersionTables:
             except psycopg.errors.UndefinedTable:
                 pass  # nothing was applied, or somebody dropped it
             else:
-                return (None, None, found) if row is None else (position(row[0] or ()), row[1], found)
+                return (None, None, found) if row is None else (position(row[0] or ()), as_mark(row[1]), found)
         with connection.transaction():
             revision, mark = self.read(connection, "tenant")
             return revision, mark, fingerprint(connection)

@@ -23,7 +23,8 @@ class Operation:
     Of a migration, `revisions` is the path, oldest first. `steps` say how its statements run; empty: in one transaction.
     `checks` must hold before the first of them runs anywhere, `hazards` are what a reviewer should know, `locks` the tables
     that writers wait for meanwhile, with PostgreSQL's name of the lock, and `undo` is the way back (None: there is none, or
-    none is wanted). Of a repair, `schema` are the fingerprints before and after it.
+    none is wanted). Of a repair, `schema` are the fingerprints before and after it, and
+    whether nothing is left that differs.
     """
 
     id: str
@@ -48,7 +49,7 @@ class Operation:
     hazards: tuple[Hazard, ...] = ()
     locks: tuple[tuple[str, str], ...] = ()
     undo: tuple[Step, ...] | None = None
-    schema: tuple[str, str] | None = None
+    schema: tuple[str, str, bool] | None = None
 
     @property
     def in_steps(self) -> tuple[Step, ...]:
@@ -98,8 +99,8 @@ class Operation:
         values["checks"] = tuple(Check(*item) for item in values["checks"])
         values["hazards"] = tuple(Hazard(**item) for item in values["hazards"])
         if values["schema"] is not None:
-            before, after = values["schema"]
-            values["schema"] = (before, after)
+            before, after, whole = values["schema"]
+            values["schema"] = (before, after, whole)
         values["locks"] = tuple((table, mode) for table, mode in values["locks"])
         if values["undo"] is not None:
             values["undo"] = tuple(Step.parse(item) for item in values["undo"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_MARK = re.compile(r"[A-Za-z0-9_.-]+:\d+:[0-9a-f]{12}(:down)?")
 TRANSACTION, OUTSIDE, PROGRAM = "transaction", "outside", "program"
 
 
@@ -89,6 +91,11 @@ class Migration:
     def statements(self) -> tuple[str, ...]:
         """Every statement, in order."""
         return flat(self.steps)
+
+
+def as_mark(comment: str | None) -> str | None:
+    """The mark in a version table's comment; None when it is a comment of somebody else."""
+    return comment if comment and _MARK.fullmatch(comment) else None
 
 
 def flat(steps: Iterable[Step]) -> tuple[str, ...]:

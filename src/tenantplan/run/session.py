@@ -63,12 +63,9 @@ def _take_back(
     if work.settings.spec.rollout.on_failure != "rollback" or not rolled.stopped:
         return ()
     done = before | {outcome.operation.id for outcome in rolled.outcomes if outcome.status == "done"}
-    operations = undo.way_back(work.plan.operations, done)
+    operations = undo.journal(taken.run, taken.control, work.plan.operations, done)
     if not operations:
         return ()
-    undo.journal(
-        taken.run, taken.control, operations, {o.id for o in work.plan.operations if o.undo is not None} & done
-    )
     reach("rollback-journaled")
     outcomes = _carry_out(work, taken.run, operations, replace(limits, max_failures=None), on_outcome).outcomes
     undo.forget_revisions(work, taken.run, taken.control, work.look(), work.plan.operations)

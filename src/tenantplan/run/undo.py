@@ -27,7 +27,7 @@ def _reverse(operation: Operation) -> Operation:
     target = operation.before if isinstance(operation.before, Schema) else replace(operation.after, revision=None)
     return replace(
         operation,
-        id=digest([operation.id, "undo"])[:16],
+        id=_undo_id(operation),
         before=operation.after,
         after=replace(operation.after, revision=target.revision),
         fingerprint=fingerprint(operation.after),
@@ -43,20 +43,25 @@ def _reverse(operation: Operation) -> Operation:
     )
 
 
-def journal(run: Run, control: Connection, taken_back: Sequence[Operation], original: Collection[str]) -> None:
-    """Before the first is taken back: the new operations, and that the old ones do not count as done any more."""
+def journal(run: Run, control: Connection, operations: Sequence[Operation], done: Collection[str]) -> list[Operation]:
+    """The operations that take back what is `done` of a plan, journaled. As each ends, its original counts as undone."""
+    taken_back = way_back(operations, done)
+    run.undoes.update({_undo_id(o): o.id for o in operations if o.undo is not None})
     record.add_operations(run, control, taken_back)
-    with control.transaction():
-        record.check_epoch(control, run.epoch)
-        control.execute(
-            "UPDATE tenantplan.operations o SET status = 'abandoned' FROM tenantplan.runs r"
-            " WHERE r.id = o.run_id AND r.plan_seal = %s AND o.op_id = ANY(%s)",
-            [run.seal, list(original)],
-        )
+    return taken_back
+
+
+def _undo_id(operation: Operation) -> str:
+    return digest([operation.id, "undo"])[:16]
 
 
 def forget_revisions(work: Work, run: Run, control: Connection, live: Survey, operations: Sequence[Operation]) -> None:
-    """Revisions that no database is at any more count as never applied, so that their files can be mended."""
+    """Revisions that no database is at any more count as never applied, so that their files can be mended.
+
+    While a database cannot be seen, nothing is forgotten.
+    """
+    if live.unreachable:
+        return
     graph = work.trees.tenant
     used = {
         revision.id
@@ -64,6 +69,7 @@ def forget_revisions(work: Work, run: Run, control: Connection, live: Survey, op
         if isinstance(schema, Schema) and schema.tree != "main" and graph.knows(schema.revision)
         for revision in graph.path(None, schema.revision)
     }
+    used |= {s.halfway.partition(":")[0] for s in live.state.values() if isinstance(s, Schema) and s.halfway}
     tried = {revision for o in operations if o.action == "migrate" for revision in o.revisions} - used
     with control.transaction():
         record.check_epoch(control, run.epoch)

@@ -82,6 +82,7 @@ class Work:
             self.trees.versions,
             self.programs,
             self.trees.files,
+            self.trees.digests,
             GROUPS,
             round(pace.lock_timeout_seconds * 1000),
             pace.statement_timeout_seconds * 1000,

@@ -219,6 +219,7 @@ def test_names_are_read_strictly() -> None:
 
 def test_names_are_found_whole() -> None:
     assert mentions("SELECT a FROM public.t", ["public.t", "a"])
+    assert mentions('SELECT FROM public."a+b"', ['public."a+b"'])
     for text in ("publicxt", "public.tt", 'public."t"', "xpublic.t", 'public.t"'):
         assert not mentions(text, ["public.t"])
     assert speaks_of_unknown("USING gin (a ext.gin_ops)", "ext", {"ext.f"})

@@ -157,7 +157,7 @@ def test_so_is_every_field_of_an_operation(name: str) -> None:
     other: object = {
         "transactional": False, "retire": True, "before": None, "after": None, "depends_on": ("x",), "statements": ("x",),
         "revisions": ("x",), "action": "create", "steps": (a_step,), "undo": (a_step,), "checks": (Check("r", "SELECT"),),
-        "schema": ("a", "b"), "locks": (("t", "SHARE"),), "hazards": (Hazard("r", "danger", 0, None, None, "m"),),
+        "schema": ("a", "b", True), "locks": (("t", "SHARE"),), "hazards": (Hazard("r", "danger", 0, None, None, "m"),),
     }.get(name, "x")  # fmt: skip
     assert a_plan(operations=(an_operation(**{name: other}),)).digest != a_plan(operations=(an_operation(),)).digest
 

@@ -53,6 +53,10 @@ class Comparison:
         found = (Difference(identity, text, None) for identity, text in self.expected.items())
         return [d for d in found if d.home == home]
 
+    def marked(self, table: str, mark: str) -> tuple[str, ...]:
+        """The table's indexes that differ and have a mark that only one can have: setting it elsewhere changes them."""
+        return tuple(d.identity for d in self if d.kind == "index" and d.home == table and f" {mark}" in f"{d.actual}")
+
     def parents(self, table: str) -> list[str]:
         """The tables that a table is a partition or a child of, as it is."""
         differs = self.differences.get(f"table {table}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from psycopg import sql
 
@@ -71,6 +72,16 @@ def _primary(extras: list[Difference]) -> Difference | None:
 def index(comparison: Comparison, d: Difference) -> Fix | Left:
     """Renamed back, built again where it is only invalid, or dropped and made; those of constraints come with them."""
     want = read(_INDEX, d.expected)
+    outcome = _index(comparison, d, want)
+    if isinstance(outcome, Left):
+        return outcome
+    marks = ("CLUSTERED" if want["clustered"] else "", "REPLICA IDENTITY" if want["replica"] else "")
+    itself = {d.identity, *outcome.gone}
+    lose = [o for mark in marks if mark for o in comparison.marked(d.home, mark) if o not in itself]
+    return replace(outcome, with_others=(*outcome.with_others, *lose))
+
+
+def _index(comparison: Comparison, d: Difference, want: re.Match[str]) -> Fix | Left:
     if want["inherited"]:
         return inherited(comparison, d)
     if want["constraint"]:
@@ -117,7 +128,8 @@ def _renamed(comparison: Comparison, d: Difference, want: re.Match[str], key: Fi
     old = split(key.renamed.name)[1] if key.renamed else ""
     its = comparison.differences.get(f"index {schema_of(d.name)}.{old}")
     text = (its.actual or "").replace(f" INDEX {old} ON ", f" INDEX {split(d.name)[1]} ON ", 1) if its else None
-    return _kept(d, want, read(_INDEX, text) if text else None, key.difference.identity)
+    outcome = _kept(d, want, read(_INDEX, text) if text else None, key.difference.identity)
+    return replace(outcome, renamed=its) if isinstance(outcome, Fix) else outcome
 
 
 def _kept(d: Difference, want: re.Match[str], have: re.Match[str] | None, *key: str) -> Fix | Left:

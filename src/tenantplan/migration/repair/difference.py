@@ -67,7 +67,7 @@ class Difference:
         return ""
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
+    def called(self) -> tuple[str, ...]:
         """The names that are in the definition of whatever uses the object; () for a kind that nothing uses."""
         if self.kind == "column":
             return names.split(self.name)

@@ -62,7 +62,7 @@ def _rank(d: Difference, definition: Definition) -> str:
 def _needed_by(d: Difference, definition: Definition) -> tuple[str, ...]:
     if _rank(d, definition) == "key":
         return (d.home,)
-    return d.names if d.kind in ("function", "view", "column") else ()
+    return d.called if d.kind in ("function", "view", "column") else ()
 
 
 def _waits(fix: Fix, other: Fix) -> bool:
@@ -89,12 +89,9 @@ def possible(fixes: Sequence[Fix], left: Sequence[Left], known: Collection[str])
 
 def _usable(d: Difference) -> bool:
     """Whether what speaks of an object can be made while its difference stays."""
-    there = d.actual is not None
-    return (
-        usable(d)
-        if d.kind == "column" and there and d.expected is not None
-        else there and d.kind in ("table", "sequence")
-    )
+    if d.expected is None or d.actual is None:
+        return False
+    return usable(d) if d.kind == "column" else d.kind in ("table", "sequence")
 
 
 def _why_not(fix: Fix, gone: Collection[str], lacks: Sequence[Difference], known: Collection[str]) -> str:
@@ -120,4 +117,4 @@ def _needs(d: Difference, text: str, other: Difference, known: Collection[str]) 
     # Rights can be given on what differs, but not on what is missing or would have to be dropped.
     if d.kind == "grant" and other.actual is not None and other.kind not in ("view", "function"):
         return False
-    return bool(other.names) and mentions(text, other.names)
+    return bool(other.called) and mentions(text, other.called)

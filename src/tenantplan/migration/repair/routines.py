@@ -60,7 +60,7 @@ def _users(comparison: Comparison, d: Difference) -> Iterator[str]:
     stays = [o for o in comparison if o.expected is None]
     stays += [o for o in expected if not _dropped(comparison, comparison.differences.get(o.identity))]
     for other in stays:
-        if other.kind != "grant" and other.identity != d.identity and mentions(other.text(other.actual), d.names):
+        if other.kind != "grant" and other.identity != d.identity and mentions(other.text(other.actual), d.called):
             yield other.identity
 
 
@@ -75,7 +75,7 @@ def _dropped(comparison: Comparison, d: Difference | None) -> bool:
 def _dropped_before(comparison: Comparison, d: Difference) -> tuple[str, ...]:
     """What uses it and is dropped as well, before it."""
     users = (o for o in comparison if o.actual is not None and o.kind != "grant" and o is not d)
-    return () if replaceable(d) else tuple(o.identity for o in users if mentions(o.text(o.actual), d.names))
+    return () if replaceable(d) else tuple(o.identity for o in users if mentions(o.text(o.actual), d.called))
 
 
 def view(comparison: Comparison, d: Difference) -> Fix | Left:

@@ -33,9 +33,9 @@ def table(comparison: Comparison, d: Difference) -> Fix | Left:
     want, have = read(_TABLE, d.expected), read(_TABLE, d.actual)
     if any(want[part] != have[part] for part in ("kind", "unlogged", "rest")):
         return Left(d, "it is of another kind, persistence or parent: ALTER TABLE by hand, then repair again")
-    marked = (o for o in comparison if o.kind == "index" and o.home == d.name and " REPLICA IDENTITY" in o.wanted)
-    index = tuple(o.identity for o in marked if want["replica"] == "i")
-    return Fix(d, make=tuple(_table(d.name, want, have)), with_others=index)
+    needed = (o for o in comparison if o.kind == "index" and o.home == d.name and " REPLICA IDENTITY" in o.wanted)
+    indexes = tuple(o.identity for o in needed) + comparison.marked(d.name, "REPLICA IDENTITY")
+    return Fix(d, (), tuple(_table(d.name, want, have)), indexes if want["replica"] != have["replica"] else ())
 
 
 def _table(name: str, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.Composed]:
@@ -49,13 +49,20 @@ def _table(name: str, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.
 
 
 def inherited(comparison: Comparison, d: Difference) -> Fix | Left:
-    """A table's part that comes back with that of its parent table."""
+    """A table's part that comes back with the same part of its parent table."""
     parents = comparison.parents(d.home)
-    same = (o for o in comparison if o.kind == d.kind and o.expected is not None and o.home in parents)
-    parent = next(same, None)
-    return (
-        Fix(d, with_others=(parent.identity,)) if parent else Left(d, "it comes from the parent table: by hand, there")
-    )
+    above = (o for o in comparison if o.kind == d.kind and o.expected is not None and o.home in parents)
+    same = next((o for o in above if _part(o) == _part(d)), None)
+    return Fix(d, with_others=(same.identity,)) if same else Left(d, "it comes from the parent table: by hand, there")
+
+
+def _part(d: Difference) -> str:
+    """What a part has in common with that of the parent table: columns and triggers the name, the others what they are."""
+    if d.kind in ("column", "trigger"):
+        return split(d.name)[1]
+    return re.sub(r"( OF CONSTRAINT)?( INHERITED)?( CLUSTERED| REPLICA IDENTITY| INVALID)*$", "", d.wanted).split(
+        " USING "
+    )[-1]
 
 
 def column(comparison: Comparison, d: Difference) -> Fix | Left:
