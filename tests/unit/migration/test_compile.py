@@ -260,3 +260,79 @@ def test_threads_do_not_mix(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert all(found[n].count(f"SELECT {n}") == 5 and len(found[n]) == 7 for n in range(4))
+
+
+def test_a_resumed_revision_is_not_checked_again(tmp_path: Path) -> None:
+    """What it checked may be what its first half has changed; and a step before the marked one would clear the mark."""
+    root = a_tree(tmp_path, a1="op.execute('SELECT 1')")
+    a_revision(root, "a2", "a1", BUILT, extra="preflight = 'SELECT 1 WHERE false'")
+    graph = load(root, "tenant")
+    guard, built, last = upgrade(graph, "a1", "a2")
+    assert guard.statements[0].startswith("DO ") and built.begun is not None
+    assert upgrade(graph, "a1", "a2", mark=built.begun) == (built, last)
+
+
+def test_a_mark_that_no_way_begins_with_is_refused(tmp_path: Path) -> None:
+    graph = load(a_tree(tmp_path, a1="op.execute('SELECT 1')"), "tenant")
+    with pytest.raises(MigrationError, match="halfway through revision a2"):
+        upgrade(graph, "a1", "a1", mark="a2:1:0123456789ab")
+
+
+def test_a_rollback_that_was_stopped_is_said(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1=f"op.execute('SELECT 1')\n{BUILT}")
+    graph = load(root, "tenant")
+    with pytest.raises(MigrationError, match="halfway back from revision a1") as raised:
+        upgrade(graph, None, "a1", mark="a1:1:0123456789ab:down")
+    assert "by hand" in raised.value.hint
+
+
+def test_an_index_without_a_name_is_not_built_outside_a_transaction(tmp_path: Path) -> None:
+    body = f"{BLOCK}op.execute('CREATE INDEX CONCURRENTLY ON t (c)')"
+    with pytest.raises(MigrationError, match="gives it no name"):
+        upgrade(load(a_tree(tmp_path, a1=body), "tenant"), None, "a1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import uuid\nop.execute(f\"INSERT INTO t VALUES ('{uuid.uuid4()}')\")",
+        "op.bulk_insert(sa.table('t', sa.column('b', sa.LargeBinary)), [{'b': b'x'}])",
+        "import datetime\nop.bulk_insert(sa.table('t', sa.column('b', sa.Interval)), [{'b': datetime.timedelta(days=1)}])",
+        "op.bulk_insert(sa.table('t', sa.column('b', sa.JSON)), [{'b': None}])",
+        "op.bulk_insert(sa.table('t', sa.column('b', sa.Integer)), [{'b': 2.7}])",
+        "op.bulk_insert(sa.table('t', sa.column('a'), sa.column('b')), [{'a': 'x'}, {'a': 'y', 'b': 'z'}])",
+        "op.add_column('t', sa.Column('b', sa.Integer, sa.Computed('a + 1')))",
+        "t = sa.table('t', sa.column('a'))\nt.c.a.default = None\n"
+        "u = sa.Table('u', sa.MetaData(), sa.Column('a', sa.Integer), sa.Column('b', sa.Integer, default=7))\n"
+        "op.get_bind().execute(u.insert().values(a=1))",
+        "sa.Enum('a', name='mood').create(op.get_bind(), checkfirst=True)",
+        "try:\n    sa.inspect(op.get_bind())\nexcept Exception:\n    op.execute('SELECT 1')",
+        "op.get_bind().execution_options(schema_translate_map={None: 'x'})",
+    ],
+)
+def test_what_sql_would_say_differently_is_left_to_alembic(tmp_path: Path, body: str) -> None:
+    (step,) = upgrade(load(a_tree(tmp_path, a1=body), "tenant"), None, "a1")[1:]
+    assert step.kind == "program"
+
+
+def test_a_module_of_the_tree_that_asks_makes_its_revisions_ask(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="import beside\nbeside.act()")
+    (root / "beside.py").write_text("from alembic import op\ndef act():\n    return op.get_context().as_sql\n")
+    assert upgrade(load(root, "tenant"), None, "a1")[-1].kind == "program"
+
+
+@pytest.mark.parametrize(("first", "refused"), [("SET search_path = x", True), ("SET LOCAL search_path = x", False),
+                                                ("SET search_path = x; RESET search_path", False)])  # fmt: skip
+def test_what_is_set_for_the_session_does_not_outlive_a_step(tmp_path: Path, first: str, refused: bool) -> None:
+    graph = load(a_tree(tmp_path, a1=f"op.execute('{first}')", a2=BUILT), "tenant")
+    if refused:
+        with pytest.raises(MigrationError, match="sets search_path for the session"):
+            upgrade(graph, None, "a2")
+    else:
+        assert upgrade(graph, None, "a2")
+    assert upgrade(graph, None, "a1")  # one transaction is one session's
+
+
+def test_a_revision_that_is_not_written_yet_is_no_program(tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="NotImplementedError"):
+        upgrade(load(a_tree(tmp_path, a1="raise NotImplementedError('fill in')"), "tenant"), None, "a1")
