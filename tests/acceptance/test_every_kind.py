@@ -15,6 +15,8 @@ from psycopg import sql
 from tenantplan.manifest.kinds import KINDS
 from tenantplan.tables import ROW_TYPES
 
+pytestmark = pytest.mark.once
+
 # An edit of each kind and of each thing that is nested in one: file, what stands there, what shall, and what that changes.
 EDITS = (
     ("tiers.yaml", "displayName: Starter", "displayName: Starters", "tier/starter"),

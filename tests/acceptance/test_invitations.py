@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from acceptance.harness import Fleet
+
+pytestmark = pytest.mark.once
 
 _FACTS = "SELECT email, role::text, status::text, expires_at::date::text FROM invitations"
 

@@ -12,6 +12,8 @@ from acceptance.harness import Fleet
 from acceptance.test_projects import refused
 from psycopg import sql
 
+pytestmark = pytest.mark.once
+
 PASSWORD = "correct-horse-9-battery"
 
 

@@ -34,6 +34,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
+pytestmark = pytest.mark.once
+
 print("models are imported")
 
 class Base(DeclarativeBase):
@@ -183,7 +185,6 @@ def test_tables_are_dropped_in_an_order_that_works(fleet: Fleet, tree: TenantTre
     assert columns(fleet, database) == []
 
 
-@pytest.mark.once
 def test_what_is_not_the_models_stays(fleet: Fleet, tree: TenantTree) -> None:
     """The version table, tables of the main database, schemas that no model is in, and partitions."""
     tree.head = "aa00aa00"
@@ -211,7 +212,6 @@ def test_what_is_not_the_models_stays(fleet: Fleet, tree: TenantTree) -> None:
     assert "schema='crm'" in text
 
 
-@pytest.mark.once
 def test_a_template_without_a_place_for_imports(fleet: Fleet, tree: TenantTree) -> None:
     fleet.write("mig/script.py.mako", TEMPLATE_WITHOUT_IMPORTS)
     fleet.write("mig/tenancy.py", "")
@@ -225,7 +225,6 @@ def test_a_template_without_a_place_for_imports(fleet: Fleet, tree: TenantTree) 
     same(fleet, tree)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("reference", ["shop.models:Base.metadata", "shop.models:Base"])
 def test_models_are_named_in_two_ways(fleet: Fleet, tree: TenantTree, reference: str) -> None:
     fleet.settings(migrations=f"mig, models: '{reference}'")
@@ -233,7 +232,6 @@ def test_models_are_named_in_two_ways(fleet: Fleet, tree: TenantTree, reference:
     assert not list(fleet.root.glob("shop/**/__pycache__"))
 
 
-@pytest.mark.once
 def test_a_type_of_a_library_is_imported(fleet: Fleet, tree: TenantTree) -> None:
     point = "class Point(sa.types.UserDefinedType):\n    cache_ok = True\n"
     point += "    def get_col_spec(self):\n        return 'point'\n    def __repr__(self):\n        return 'Point()'\n"
@@ -244,7 +242,6 @@ def test_a_type_of_a_library_is_imported(fleet: Fleet, tree: TenantTree) -> None
     assert "sa.Column('place', shop.types.Point(), nullable=True)" in text
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("reference", "models", "said"),
     [
@@ -264,7 +261,6 @@ def test_models_that_cannot_be_used(
     assert said in refused(fleet, tree)
 
 
-@pytest.mark.once
 def test_where_it_is_no_use(fleet: Fleet, tree: TenantTree) -> None:
     assert "that is no message" in fleet.run("migrations", "new", "a\nb", "--autogenerate", code=1).err
     fleet.run("migrations", "new", "pets", "--autogenerate", "--tree", "main", code=1)
@@ -319,7 +315,6 @@ def test_interrupted_it_leaves_nothing_behind(fleet: Fleet, tree: TenantTree, nu
     assert written(tree) == [path]
 
 
-@pytest.mark.once
 def test_a_new_migration_of_prisma(fleet: Fleet) -> None:
     """A folder as `prisma migrate dev --create-only` makes it; the next one comes after it, whatever the clock says."""
     fleet.write("prisma/migration_lock.toml", 'provider = "postgresql"\n')
@@ -340,7 +335,6 @@ def test_a_new_migration_of_prisma(fleet: Fleet) -> None:
     assert len(list((fleet.root / "prisma").iterdir())) == 5
 
 
-@pytest.mark.once
 def test_what_cannot_be_made_in_a_tree_of_prisma(fleet: Fleet) -> None:
     fleet.write("prisma/init/migration.sql", "CREATE TABLE pets (id int);")
     fleet.settings(migrations="prisma, models: 'shop.models:Base'")
@@ -350,7 +344,6 @@ def test_what_cannot_be_made_in_a_tree_of_prisma(fleet: Fleet) -> None:
     assert [path.name for path in (fleet.root / "prisma").iterdir()] == ["init"]
 
 
-@pytest.mark.once
 def test_a_new_migration_of_prisma_applies(fleet: Fleet) -> None:
     fleet.write("prisma/20260101000000_init/migration.sql", "CREATE TABLE pets (id int);")
     fleet.settings(migrations="prisma")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from acceptance.harness import Fleet
 from servers import TestServer
+
+pytestmark = pytest.mark.once
 
 
 def _rules(fleet: Fleet) -> set[tuple[str, str]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from acceptance.harness import Fleet
+
+pytestmark = pytest.mark.once
 
 BODY = """
 database: { mode: dedicated }

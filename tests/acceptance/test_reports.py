@@ -10,6 +10,8 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.test_budget import Watch
 
+pytestmark = pytest.mark.once
+
 EMPTY = {"active-tenants", "licenses-expiring", "metrics-24h", "top-tenants", "critical-errors", "inactive-tenants"}
 
 

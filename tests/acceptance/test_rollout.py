@@ -9,6 +9,8 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import TenantTree, tenant_tree
 
+pytestmark = pytest.mark.once
+
 DEDICATED = "database: { mode: dedicated }"
 ADD = "op.add_column('donors', sa.Column('nickname', sa.Text()))"
 DROP = "op.drop_column('donors', 'nickname')"
@@ -195,7 +197,6 @@ def test_a_failed_concurrent_index_is_never_passed_by(fleet: Fleet) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.once
 @pytest.mark.parametrize("point", ["outside-begun", "outside-done", "step-committed:2"])
 def test_killed_around_a_statement_outside_a_transaction(fleet: Fleet, point: str) -> None:
     """Fault 9, 2: the next run knows from the mark where this one stood."""

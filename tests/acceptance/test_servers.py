@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from acceptance.harness import Fleet
 from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+
+pytestmark = pytest.mark.once
 
 
 def on(server: str) -> str:

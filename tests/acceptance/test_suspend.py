@@ -6,6 +6,8 @@ import psycopg
 import pytest
 from acceptance.harness import Fleet
 
+pytestmark = pytest.mark.once
+
 PASSWORD = "long-and-random-5Xq!"
 BODY = "database: { mode: dedicated, password: { env: MSF_PASSWORD } }\n"
 

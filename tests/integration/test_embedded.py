@@ -29,6 +29,8 @@ _ENSURE = """
 import fcntl, hashlib, json, os, pathlib, shutil, subprocess, sys, tempfile
 from tenantplan.errors import SettingsError
 from tenantplan.postgres import embedded
+
+pytestmark = pytest.mark.once
 embedded.binary("postgres")
 if len(sys.argv) > 2:
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[2]))

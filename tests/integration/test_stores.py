@@ -57,7 +57,8 @@ def connect(server: TestServer) -> Iterator[Connect]:
         with server.connect(dbname=name) as connection:
             connection.execute(TABLE)
         yield lambda: server.connect(dbname=name)
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with server.superuser_connect() as superuser:  # who may end an autovacuum, too
+        superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(params=["file", "main", "local", "memory", "s3", "mongodb"])
@@ -418,6 +419,8 @@ import sys
 from pathlib import Path
 import psycopg
 from tenantplan.stores import open_store
+
+pytestmark = pytest.mark.once
 url, root, main, key, source = sys.argv[1:]
 open_store(url, Path(root), lambda: psycopg.connect(main, autocommit=True)).put(key, Path(source))
 """

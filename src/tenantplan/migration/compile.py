@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # The tenant tree has its own version table where it shares the main database with the main tree.
 SHARED_VERSION_TABLE = "alembic_version_tenant"
 _LOCK = threading.Lock()
+_COMPILED: dict[tuple[object, ...], tuple[Step, ...]] = {}  # each path once in a process; the digest covers every file
 _HINT = "write it as plain SQL (INSERT … SELECT, DO $$ … $$), which runs as it is written"
 _SPLIT = "make two revisions of it: one that looks at the database, and one with the autocommit block"
 
@@ -90,23 +91,43 @@ def _compile(
                 " stopped, run the rest of the downgrade by hand and take the comment from the version table",
             )
         return ()
+    key = (
+        graph.directory,
+        graph.digest,
+        start,
+        tuple(revision.id for revision in path),
+        up,
+        version_table,
+        shared,
+        mark,
+    )
+    with _LOCK:
+        if key not in _COMPILED:
+            parts, first = _parts(graph, path, start, up, version_table, shared)
+            _COMPILED[key] = assemble(parts, start, mark, first, graph.env.each_alone)
+        return _COMPILED[key]
+
+
+def _parts(
+    graph: Graph, path: Sequence[Revision], start: str | None, up: bool, version_table: str, shared: bool
+) -> tuple[list[Part], list[str]]:
+    """One part for each revision, and the statements before the first: they make the version table."""
     if graph.engine == PRISMA:
-        parts = scripts.parts(graph, path, start, up)
-        return assemble(parts, start, mark, [prisma.table()] if start is None else [])
+        return scripts.parts(graph, path, start, up), [prisma.table()] if start is None else []
     from tenantplan.migration.recorder import Recorder  # imports Alembic
 
-    with _LOCK, surroundings(graph.directory):
+    with surroundings(graph.directory):
         recorder = Recorder(shared, version_table, start, graph.env.naming_convention)
         if start is None:
             recorder.create_version_table()
         first = [entry.text for entry in recorder.take()]
-        parts = []
+        parts: list[Part] = []
         at = start
         for revision in path:
             with environment(graph.directory, as_sql=True, asked=recorder.ask):
                 parts.append(_part(graph, revision, at, up, recorder))
             at = parts[-1].position
-    return assemble(parts, start, mark, first, graph.env.each_alone)
+    return parts, first
 
 
 def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: Recorder) -> Part:
