@@ -38,6 +38,6 @@ def _invalid(connector: Connector, schema: Schema, index: str) -> str:
     if row is None or row[0]:
         return ""
     return (
-        f"index {index} is INVALID, since building it failed; mend what stood in its way,"
+        f"index {index} is INVALID: building it failed, or goes on in another session; mend what stood in its way,"
         f" DROP INDEX CONCURRENTLY {index}, and apply again"
     )

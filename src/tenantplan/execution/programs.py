@@ -66,7 +66,7 @@ class Programs:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps(asdict(job)) + "\n")
+            process.stdin.write(json.dumps({**asdict(job), "parent": os.getpid()}) + "\n")
             process.stdin.flush()
             answer = process.stdout.readline()
             found = json.loads(answer) if answer else None

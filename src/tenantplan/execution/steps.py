@@ -241,7 +241,7 @@ def _said(version: Version) -> str:
 
 
 def _invalid(step: Step) -> str:
-    return f"index {step.index} is INVALID: building it failed"
+    return f"index {step.index} is INVALID: building it failed, or goes on in another session"
 
 
 def _repair(step: Step) -> str:

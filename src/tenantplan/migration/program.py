@@ -23,7 +23,7 @@ from psycopg import sql
 from tenantplan.migration import env_file
 from tenantplan.migration.revision import digest
 from tenantplan.migration.surroundings import environment, surroundings
-from tenantplan.postgres.connect import describe
+from tenantplan.postgres.connect import describe, patiently
 
 
 class _MismatchError(Exception):
@@ -65,10 +65,13 @@ def _answer(job: dict[str, Any]) -> dict[str, str]:
 
 def _run(job: dict[str, Any]) -> None:
     try:
-        connection = psycopg.connect("", **job["params"])
+        connection = patiently(lambda: psycopg.connect("", **job["params"]))
     except psycopg.OperationalError as error:
         raise _UnreachableError(" ".join(str(error).split())) from None
     connection.prepare_threshold = None
+    if os.getppid() != job["parent"]:  # only now: sessions that a dead run has left are ended by the next one
+        connection.close()
+        raise SystemExit("its run was interrupted")
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool)
     try:
         with engine.connect() as session, session.begin():

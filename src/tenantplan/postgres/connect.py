@@ -9,7 +9,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,10 @@ MIGRATING = "-c search_path=public,pg_temp -c client_min_messages=warning"
 
 _BUSY = re.compile(r"too many clients|remaining connection slots|too many connections|in recovery|starting up", re.I)
 _ADVICE = (
+    (
+        re.compile(r"unsupported .*startup parameter", re.I),
+        "a connection pooler such as PgBouncer answers there: give tenantplan the address of PostgreSQL itself",
+    ),
     (
         re.compile(r"Connection refused|No such file or directory|could not connect", re.I),
         "nothing listens there: check host and port, that PostgreSQL runs, and the firewall",
@@ -114,16 +118,24 @@ class Connector:
         }
 
     def _open(self, server: Server, dbname: str | None, options: str) -> Connection:
-        deadline = time.monotonic() + PATIENCE
-        pause = 0.1
-        while True:
-            try:
-                return _dial(server, dbname or server.maintenance, self.tag, options)
-            except ConnectError as error:
-                if not (error.retryable and self._patient) or time.monotonic() > deadline:
-                    raise
-            time.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 2, 3.0)
+        def dial() -> Connection:
+            return _dial(server, dbname or server.maintenance, self.tag, options)
+
+        return patiently(dial) if self._patient else dial()
+
+
+def patiently(dial: Callable[[], Connection]) -> Connection:
+    """A session, dialled again for PATIENCE seconds while the server is out of connections."""
+    deadline = time.monotonic() + PATIENCE
+    pause = 0.1
+    while True:
+        try:
+            return dial()
+        except (ConnectError, psycopg.OperationalError) as error:
+            if not _BUSY.search(str(error)) or time.monotonic() > deadline:
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.5))
+        pause = min(pause * 2, 3.0)
 
 
 def _dial(server: Server, dbname: str, tag: str, options: str) -> Connection:
