@@ -12,6 +12,8 @@ from acceptance.harness import Fleet
 from acceptance.tenant_tree import TenantTree
 from servers import PASSWORDS
 
+pytestmark = pytest.mark.once
+
 MAKO = '''"""${message}"""
 from alembic import op
 import sqlalchemy as sa
@@ -33,8 +35,6 @@ MODELS = """
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
-
-pytestmark = pytest.mark.once
 
 print("models are imported")
 

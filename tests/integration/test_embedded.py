@@ -21,6 +21,8 @@ from tenantplan.errors import SettingsError
 from tenantplan.postgres import embedded
 from tenantplan.postgres.account import Account, let_run
 
+pytestmark = pytest.mark.once
+
 NOBODY = Account(65534, 65534)
 ROOT = os.geteuid() == 0
 
@@ -29,8 +31,6 @@ _ENSURE = """
 import fcntl, hashlib, json, os, pathlib, shutil, subprocess, sys, tempfile
 from tenantplan.errors import SettingsError
 from tenantplan.postgres import embedded
-
-pytestmark = pytest.mark.once
 embedded.binary("postgres")
 if len(sys.argv) > 2:
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[2]))

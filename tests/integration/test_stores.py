@@ -31,6 +31,8 @@ from tenantplan.stores.folder import ABANDONED, FolderStore
 from tenantplan.stores.large_objects import LargeObjectStore
 from tenantplan.stores.store import CHUNK
 
+pytestmark = pytest.mark.once
+
 SRC = Path(__file__).parents[2] / "src"
 KEY = "node-2.4.0-rc.1+build/9f86d081.zip"
 SIZE = 2 * CHUNK + 12_345
@@ -419,8 +421,6 @@ import sys
 from pathlib import Path
 import psycopg
 from tenantplan.stores import open_store
-
-pytestmark = pytest.mark.once
 url, root, main, key, source = sys.argv[1:]
 open_store(url, Path(root), lambda: psycopg.connect(main, autocommit=True)).put(key, Path(source))
 """
