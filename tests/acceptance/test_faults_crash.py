@@ -108,8 +108,11 @@ def purge(world: World) -> None:
 CHAPTERS: dict[str, Callable[[World], None]] = {"birth": birth, "later": later, "purge": purge}
 
 
+# Failpoints of migrations that leave transactions or are taken back, and of repairs: test_rollout and test_repair kill there.
+ELSEWHERE = ("outside-begun", "outside-done", "rollback-journaled", "schema-repaired")
+TOLD = tuple(point for point in failpoint.POINTS if point not in ELSEWHERE)
 # The chapter that must reach a failpoint: a point that none reaches would prove nothing.
-REACHED_IN = dict.fromkeys(failpoint.POINTS, "birth") | {
+REACHED_IN = dict.fromkeys(TOLD, "birth") | {
     "intent-recorded": "later",
     "remote-committed": "later",
     "tenant-migrated": "later",
@@ -308,7 +311,7 @@ def test_killed_at_a_failpoint_the_next_apply_finishes(worlds: Callable[[], Worl
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", CHAPTERS)
-@pytest.mark.parametrize("point", failpoint.POINTS)
+@pytest.mark.parametrize("point", TOLD)
 def test_killed_at_every_failpoint_every_time_it_is_reached(
     worlds: Callable[[], World], chapter: str, point: str
 ) -> None:

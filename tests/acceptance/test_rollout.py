@@ -110,6 +110,23 @@ def test_a_failed_rollout_is_taken_back_everywhere(fleet: Fleet) -> None:
     fleet.converged()
 
 
+@pytest.mark.parametrize("point", ["rollback-journaled", "tenant-committed:5", "committed:4"])
+def test_a_rollback_that_is_killed_is_finished_by_the_next_run(fleet: Fleet, point: str) -> None:
+    """N3, 2: killed before the first downgrade, after one, and after its record: the next run ends all-old, too."""
+    names = [f"org-{number}" for number in range(4)]
+    tree = a_fleet(fleet, *names, rollout="parallelism: 1, onFailure: rollback")
+    before = tree.head
+    fleet.execute(TWICE, database=fleet.database("org-3"))
+    tree.add("aa01", f"{ADD}\n{UNIQUE}", back=f"op.drop_constraint('donors_phone_key', 'donors')\n{DROP}")
+    fleet.run("plan", "--out", "plan.json")
+    assert fleet.process("apply", "plan.json", env={"TENANTPLAN_FAILPOINT": point}).code == -9
+    assert "aa01" in [*revisions(fleet, *names), shared_revision(fleet)]
+    fleet.apply(code=5)
+    assert set(revisions(fleet, *names)) == {before} == {shared_revision(fleet)}
+    fleet.run("drift")
+    fleet.run("audit", "verify")
+
+
 def test_the_same_plan_file_goes_again_after_it_was_taken_back(fleet: Fleet) -> None:
     """N3: what was taken back does not count as done."""
     tree = a_fleet(fleet, "a", "b", "c", rollout="parallelism: 1, onFailure: rollback")

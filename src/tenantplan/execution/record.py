@@ -132,7 +132,7 @@ def done(run: Run, connection: Connection, operations: Sequence[Operation], *, c
     `connected`: a connection to their database was made for them, which is audited too.
     """
     _mark(run, connection, operations, "done", None)
-    _mark_undone(run, connection, [run.undoes[o.id] for o in operations if o.id in run.undoes])
+    _mark_undone(connection, [run.undoes[o.id] for o in operations if o.id in run.undoes])
     _record_revisions(run, connection, operations)
     reach("journal-closed")
     attempts = [connection_fact(operation, "done") for operation in operations if connected]
@@ -224,13 +224,13 @@ def _mark(run: Run, connection: Connection, operations: Sequence[Operation], sta
     connection.execute(_MARK, {"status": status, "error": error, "run": run.id, "ids": ids})
 
 
-def _mark_undone(run: Run, connection: Connection, originals: Sequence[str]) -> None:
-    """What was taken back does not count as done any more, by whichever run of this plan it was."""
+def _mark_undone(connection: Connection, originals: Sequence[str]) -> None:
+    """What was taken back does not count as done any more, by whichever run it was."""
     if originals:
         connection.execute(
-            "UPDATE tenantplan.operations o SET status = 'abandoned' FROM tenantplan.runs r"
-            " WHERE r.id = o.run_id AND r.plan_seal = %s AND o.op_id = ANY(%s)",
-            [run.seal, list(originals)],
+            "UPDATE tenantplan.operations SET status = 'abandoned'"
+            " WHERE op_id = ANY(%s) AND status IN ('done', 'recovered')",
+            [list(originals)],
         )
 
 

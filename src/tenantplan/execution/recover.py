@@ -68,10 +68,11 @@ def open_operations(connection: Connection, runs: list[str]) -> list[Open]:
         " AND (status = 'running' OR (status = 'pending' AND action = 'migrate')) ORDER BY seq",
         [runs],
     ).fetchall()
-    return [Open(r[0], r[1], r[2], r[3], r[4], r[5], _resource(r[6]), _resource(r[7])) for r in rows]
+    return [Open(r[0], r[1], r[2], r[3], r[4], r[5], journaled(r[6]), journaled(r[7])) for r in rows]
 
 
-def _resource(text: str | None) -> Resource | None:
+def journaled(text: str | None) -> Resource | None:
+    """The resource that the journal keeps as text."""
     document = parsed(text)
     return from_json(document) if isinstance(document, dict) else None
 

@@ -63,7 +63,7 @@ def _take_back(
     if work.settings.spec.rollout.on_failure != "rollback" or not rolled.stopped:
         return ()
     done = before | {outcome.operation.id for outcome in rolled.outcomes if outcome.status == "done"}
-    operations = undo.journal(taken.run, taken.control, work.plan.operations, done)
+    operations = undo.journal(work, taken.run, taken.control, done)
     if not operations:
         return ()
     reach("rollback-journaled")

@@ -7,11 +7,15 @@ from dataclasses import replace
 
 from tenantplan.execution import record
 from tenantplan.execution.context import Run
+from tenantplan.execution.recover import journaled
 from tenantplan.fleet.survey import Survey
+from tenantplan.fleet.trees import Trees
+from tenantplan.model import address as addresses
 from tenantplan.model.encode import digest, fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import flat, one_transaction
+from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres.connect import Connection
 from tenantplan.run.work import Work
 
@@ -43,12 +47,49 @@ def _reverse(operation: Operation) -> Operation:
     )
 
 
-def journal(run: Run, control: Connection, operations: Sequence[Operation], done: Collection[str]) -> list[Operation]:
-    """The operations that take back what is `done` of a plan, journaled. As each ends, its original counts as undone."""
-    taken_back = way_back(operations, done)
+def journal(work: Work, run: Run, control: Connection, done: Collection[str]) -> list[Operation]:
+    """The operations that take back what is `done` of the plan, journaled. As each ends, its original counts as undone.
+
+    Runs that were interrupted belong to the same rollout, whatever plan they had: what they migrated goes back, too.
+    """
+    mine = {o.address for o in work.plan.operations}
+    before = [o for o in _of_interrupted_runs(work.trees, control) if o.address not in mine]
+    operations = [*before, *work.plan.operations]
+    taken_back = way_back(operations, {*done, *(o.id for o in before)})
     run.undoes.update({_undo_id(o): o.id for o in operations if o.undo is not None})
     record.add_operations(run, control, taken_back)
     return taken_back
+
+
+def _of_interrupted_runs(trees: Trees, control: Connection) -> list[Operation]:
+    """Migrations to the head of the tenant tree that runs have done which did not end, since the last one that did."""
+    rows = control.execute(
+        "SELECT o.op_id, o.address, o.before::text, o.after::text FROM tenantplan.operations o"
+        " JOIN tenantplan.runs r ON r.id = o.run_id WHERE r.status = 'abandoned' AND o.action = 'migrate'"
+        " AND o.status IN ('done', 'recovered') AND r.started_at > coalesce((SELECT max(ended.started_at)"
+        " FROM tenantplan.runs ended WHERE ended.status IN ('done', 'partial')), '-infinity') ORDER BY o.seq"
+    ).fetchall()
+    found = [(op_id, address, journaled(before), journaled(after)) for op_id, address, before, after in rows]
+    return [
+        Operation(
+            op_id,
+            address,
+            action="migrate",
+            risk="risky",
+            scope=addresses.owner(address, after) if after.tree == "tenant" else MAIN_SCOPE,
+            transactional=False,
+            summary="",
+            before=before,
+            after=after,
+            fingerprint="",
+            undo=trees.downgrade(after.tree, before.revision),
+        )
+        for op_id, address, before, after in found
+        if isinstance(before, Schema)
+        and isinstance(after, Schema)
+        and after.tree != "main"
+        and after.revision == trees.tenant.head
+    ]
 
 
 def _undo_id(operation: Operation) -> str:
