@@ -3,6 +3,8 @@
 .PHONY: help demo test lint bench faults schemas lock clean
 # What a person has set for a fleet of their own must not steer the demo or the tests.
 unexport TENANTPLAN_MAIN_URL TENANTPLAN_FLEET ORG_DB_PREFIX ORG_DB_BASE_URL PYTHONPATH
+# An installed package has its bytecode beside it; so does a checkout, from the second start on.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV  := .venv
 BIN   := $(VENV)/bin

@@ -6,8 +6,10 @@ told once undisturbed, which counts how often every failpoint is reached, and th
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -354,9 +356,15 @@ def test_killed_while_the_server_makes_a_database(worlds: Callable[[], World]) -
         deadline = time.monotonic() + 30
         while not (found := fleet.rows(making, database="postgres")):
             assert time.monotonic() < deadline and apply.poll() is None
+        os.kill(found[0][0], signal.SIGSTOP)  # so that its five seconds do not pass before it is told to end
         apply.kill()
         apply.communicate()
         again = fleet.start("apply", "--auto-approve")
+        told = "SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE 'SELECT pg_terminate_backend(pid)%%'"
+        while not fleet.rows(told, database="postgres"):
+            assert time.monotonic() < deadline and again.poll() is None
+            time.sleep(0.02)
+        os.kill(found[0][0], signal.SIGCONT)
         alive = "SELECT FROM pg_stat_activity WHERE pid = %s"
         while fleet.rows(alive, found[0][0], database="postgres") and again.poll() is None:
             assert time.monotonic() < deadline

@@ -22,8 +22,9 @@ def read_files(root: Path, paths: Iterable[str | Path], problems: Problems) -> I
     seen: set[str] = set()
     for given in paths:
         top = Path(os.path.normpath(root / given))
-        for path in _walk(top, (os.path.realpath(root), os.path.realpath(top)), _shown(root, top), seen, problems):
-            text = _read(path, _shown(root, path), problems)
+        real = os.path.realpath(top)
+        for path, shown in _walk(str(top), real, (os.path.realpath(root), real), _shown(root, top), seen, problems):
+            text = _read(path, shown, problems)
             if text is not None:
                 yield text
 
@@ -32,30 +33,34 @@ def _shown(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-def _walk(path: Path, inside: tuple[str, str], shown: str, seen: set[str], problems: Problems) -> Iterator[Path]:
-    """Files under `path`, sorted. Links are followed within `inside` only, and nothing is visited twice."""
-    real = os.path.realpath(path)
+def _walk(
+    path: str, real: str, inside: tuple[str, str], shown: str, seen: set[str], problems: Problems
+) -> Iterator[tuple[str, str]]:
+    """Files under `path`, whose own place is `real`, sorted, each with its name for people. Links are followed within `inside`
+    only, and nothing is visited twice."""
     if real in seen:
         return
     seen.add(real)
-    if not any(Path(real).is_relative_to(folder) for folder in inside):
+    if not any(real == folder or real.startswith(f"{folder.rstrip('/')}/") for folder in inside):
         _fail(problems, shown, "this link leads out of the fleet's folder", "copy the file in instead")
         return
     try:
         if not stat.S_ISDIR(os.stat(path).st_mode):
-            yield path
+            yield path, shown
             return
-        names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+        with os.scandir(path) as found:
+            entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
     except OSError as error:
         _fail(problems, shown, f"cannot be read: {error.strerror or error}")
         return
-    for name in names:
-        child = path / name
-        if name.lower().endswith(_SUFFIXES) or child.is_dir():
-            yield from _walk(child, inside, f"{shown}/{name}", seen, problems)
+    above = "" if shown == "." else f"{shown}/"
+    for entry in entries:
+        if entry.name.lower().endswith(_SUFFIXES) or entry.is_dir():
+            there = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
+            yield from _walk(entry.path, there, inside, f"{above}{entry.name}", seen, problems)
 
 
-def _read(path: Path, shown: str, problems: Problems) -> SourceText | None:
+def _read(path: str, shown: str, problems: Problems) -> SourceText | None:
     """The text of one file; None when a problem was added instead."""
     try:
         facts = os.stat(path)

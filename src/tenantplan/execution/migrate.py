@@ -10,7 +10,6 @@ from tenantplan.execution.steps import Place, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import Step
-from tenantplan.postgres.connect import Connection
 
 
 def migrate(run: Run, operation: Operation) -> None:
@@ -23,10 +22,10 @@ def migrate(run: Run, operation: Operation) -> None:
     assert run.migrator is not None
     start = Version(before.revision, before.halfway) if isinstance(before, Schema) else Version()
 
-    def stamp(connection: Connection, step: Step) -> list[sql.Composed]:
+    def stamp(name: str, comment: str | None, step: Step) -> list[sql.Composed]:
         if after.server not in run.versions:
             return []  # nobody stamps a database that an organization brought
-        return stamping(run, connection, connection.info.dbname, _facts(after, step))
+        return [stamping(run, name, comment, _facts(after, step))]
 
     run.migrator.run(
         Place(run.connector, after.server, after.database or None, after.tree, stamp), operation.in_steps, start

@@ -133,17 +133,17 @@ def _write_database(run: Run, connection: Connection, operation: Operation) -> N
 
 def restamp(run: Run, connection: Connection, database: str, facts: dict[str, str | None]) -> None:
     """Writes `facts` into a database's stamp and keeps the others it has; a None removes one."""
-    _execute(connection, stamping(run, connection, database, facts))
-
-
-def stamping(run: Run, connection: Connection, database: str, facts: dict[str, str | None]) -> statements.Statements:
-    """The statement that writes `facts` into a database's stamp and keeps the others it has."""
     row = connection.execute(
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [database]
     ).fetchone()
-    kept: dict[str, str | None] = {**stamp.decode(row[0] if row else None)}
-    known = {k: v for k, v in {**kept, **facts}.items() if k not in ("fleet", "main", "id", "kind", "ready")}
-    return [_comment(database, run.comment(**known))]
+    _execute(connection, [stamping(run, database, row[0] if row else None, facts)])
+
+
+def stamping(run: Run, database: str, comment: str | None, facts: dict[str, str | None]) -> sql.Composed:
+    """The statement that writes `facts` into a database's stamp and keeps the others that its `comment` has."""
+    kept: dict[str, str | None] = {**stamp.decode(comment), **facts}
+    known = {k: v for k, v in kept.items() if k not in ("fleet", "main", "id", "kind", "ready")}
+    return _comment(database, run.comment(**known))
 
 
 def _comment(database: str, comment: str) -> sql.Composed:

@@ -23,6 +23,9 @@ from tenantplan.postgres.connect import MIGRATING, Connection, Connector
 from tenantplan.postgres.queries import query
 
 ATTEMPTS = 5
+_SETTINGS = sql.SQL(
+    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
+)
 # The last is "tuple concurrently updated": somebody else wrote into the same row of a shared catalog.
 _AGAIN = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_)
 
@@ -41,20 +44,23 @@ class VersionTables(Protocol):
     def name(self, tree: str) -> str:
         """The table's name in schema public."""
 
-    def read(self, connection: Connection, tree: str, *, lock: bool = False) -> tuple[str | None, str | None]:
-        """Revision and mark of the connected database; `lock` keeps other migrations out until the transaction ends."""
+    def read_locked(
+        self, connection: Connection, tree: str, first: sql.Composed, there: bool
+    ) -> tuple[str | None, str | None, str | None]:
+        """Revision, mark and stamp of the connected database, in the current transaction, after `first` was run; other migrations
+        are kept out until it ends. `there`: the version table ought to be."""
 
 
 @dataclass(frozen=True)
 class Place:
     """A database that steps run in: `database` None is the one that the server's connection string names. `stamp` gives the
-    statements that write down what it is at after a step."""
+    statements that write down what it is at after a step, of its name, its stamp and the step."""
 
     connector: Connector
     server: str
     database: str | None
     tree: str
-    stamp: Callable[[Connection, Step], list[sql.Composed]] = lambda connection, step: []
+    stamp: Callable[[str, str | None, Step], list[sql.Composed]] = lambda name, comment, step: []
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Migrator:
                 lasts = []
                 for number, step in group:
                     if kind:
-                        lasts.append((step, at, self._last(session, step, at)))
+                        lasts.append((step, at, self._looked_up(session, step, at)))
                     else:
                         self._step(session, step, at, resumed=number == 0 and start.mark is not None)
                         reach("step-committed")
@@ -120,45 +126,44 @@ class Migrator:
         reach("tenant-committed")
 
     def _together(self, session: Session, step: Step, at: Version, statements: Sequence[str] = ()) -> None:
-        """Statements, mark, version table and stamp in one transaction."""
+        """Statements, mark, version table and stamp in one transaction, and in one message to the server."""
         with session.connection.transaction():
-            self.expect(session, at)
-            run_statements(session.connection, statements)
-            self._finish(session, step, at)
+            comment = self.expect(session, at)
+            run_statements(session.connection, statements, self._last(session, step, at, comment))
             reach("tenant-migrated")
 
-    def expect(self, session: Session, at: Version) -> None:
-        """Timeouts for this transaction, and that the database is at what it is thought to be at."""
-        session.connection.execute(
-            "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),"
-            " pg_catalog.set_config('lock_timeout', %s, true), pg_catalog.set_config('statement_timeout', %s, true)",
-            [f"{self.lock_timeout}ms", f"{self.statement_timeout}ms"],
-        )
-        found = Version(*self.tables.read(session.connection, session.place.tree, lock=True))
+    def expect(self, session: Session, at: Version) -> str | None:
+        """Timeouts for this transaction, and that the database is at what it is thought to be at; returns its stamp."""
+        first = _SETTINGS.format(lock=f"{self.lock_timeout}ms", statement=f"{self.statement_timeout}ms")
+        there = at.revision is not None
+        *version, comment = self.tables.read_locked(session.connection, session.place.tree, first, there)
+        found = Version(*version)
         if found != at:
             raise SchemaMismatch(
                 f"is at revision {_said(found)}, not at {_said(at)} as its stamp said",
                 where=session.label,
                 hint="see tenantplan drift; a fresh plan reads it again once its stamp is right",
             )
+        return comment
 
-    def _finish(self, session: Session, step: Step, at: Version) -> None:
-        for statement in self._last(session, step, at):
-            session.connection.execute(statement)
-
-    def _last(self, session: Session, step: Step, at: Version) -> list[sql.Composed]:
+    def _last(self, session: Session, step: Step, at: Version, comment: str | None) -> list[sql.Composed]:
         """The last statements of a step's transaction: the mark, the version table kept from the application, the stamp."""
         table = sql.Identifier("public", self.tables.name(session.place.tree))
         found: list[sql.Composed] = []
         if step.mark != at.mark:
-            comment = sql.SQL("COMMENT ON TABLE {} IS {}")
-            found.append(comment.format(table, sql.Literal(step.mark) if step.mark else sql.SQL("NULL")))
+            marked = sql.SQL("COMMENT ON TABLE {} IS {}")
+            found.append(marked.format(table, sql.Literal(step.mark) if step.mark else sql.SQL("NULL")))
         if at.revision is None:
             found += [
                 sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(group))
                 for group in present_groups(session.connection, self.groups)
             ]
-        return found + session.place.stamp(session.connection, step)
+        return found + session.place.stamp(session.connection.info.dbname, comment, step)
+
+    def _looked_up(self, session: Session, step: Step, at: Version) -> list[sql.Composed]:
+        """The last statements of a program's transaction, which is in a session of its own."""
+        row = session.connection.execute(query("own_stamp")).fetchone()
+        return self._last(session, step, at, row[0] if row else None)
 
     def _outside(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
         """One statement outside a transaction. The mark that stands before it tells the next run to look whether it has run."""
@@ -222,12 +227,19 @@ class Migrator:
             self.programs.run(job, f"database {place.database or place.server}")
 
 
-def run_statements(connection: Connection, statements: Sequence[str]) -> None:
-    """Runs migration statements with the search_path that their authors expect."""
-    connection.execute("SET LOCAL search_path = public, pg_temp")
-    for statement in statements:
-        connection.execute(statement.encode())
-    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+def run_statements(connection: Connection, statements: Sequence[str], last: Sequence[sql.Composed] = ()) -> None:
+    """Runs migration statements with the search_path that their authors expect, and tenantplan's `last` with its own.
+
+    All of them are one message, whose statements PostgreSQL runs one after the other as far as the first that fails.
+    """
+    ours = [statement.as_string(connection) for statement in last]
+    whole = [
+        "SET LOCAL search_path = public, pg_temp",
+        *statements,
+        "SET LOCAL search_path = pg_catalog, pg_temp",
+        *ours,
+    ]
+    connection.execute("\n;\n".join(whole).encode())  # on lines of their own: a statement may end with a comment
 
 
 def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:

@@ -24,7 +24,8 @@ from tenantplan.postgres.connect import Connection, Connector
 class Recipe:
     """What a template holds: the SQL from nothing to the newest revision, and the groups that may use its tables.
 
-    `tree` is the digest of the migrations that `statements` compiles, which takes a while and is seldom needed.
+    `tree` is the digest of the migrations that `steps` compiles, which takes a while and is seldom needed. `onward` are the
+    steps from older revisions, by these: a template of one of them is cloned, and brought further.
     `describe` reads the objects of a database (identity -> definition). What it finds is kept in the template's stamp,
     so that drift can tell what a database should look like: a template itself takes no connections.
     """
@@ -37,6 +38,12 @@ class Recipe:
     steps: Callable[[], tuple[Step, ...]]
     migrator: Migrator = field(compare=False)
     describe: Callable[[Connection], Mapping[str, str]] = field(default=lambda connection: {}, compare=False)
+    onward: Mapping[str, Sequence[Step]] = field(default_factory=dict, compare=False)
+
+    @property
+    def made(self) -> str:
+        """What else than migrations decides what is in a template."""
+        return digest([__version__, list(self.migrator.groups)])[:16]
 
     @property
     def identity(self) -> dict[str, str | None]:
@@ -46,15 +53,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """The database's name; another recipe has another one, so an edited tree never meets an old template."""
-        content = [
-            __version__,
-            self.fleet,
-            self.main_database,
-            self.id,
-            self.revision,
-            self.tree,
-            list(self.migrator.groups),
-        ]
+        content = [self.made, self.fleet, self.main_database, self.id, self.revision, self.tree]
         return f"{stamp.TEMPLATE}{digest(content)[:16]}"
 
 
@@ -67,17 +66,22 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
         stamps = {name: stamp.decode(comment) for name, comment in _stamps(connection)}
         if stamps.get(recipe.name, {}).get("ready") == "1":
             return recipe.name
-        for name in _unused(stamps, recipe):
+        older = _older(stamps, recipe)
+        for name in _unused(stamps, recipe) - {older}:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        made = sql.Identifier(recipe.name)
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(made))
+        made, source = sql.Identifier(recipe.name), sql.Identifier(older or "template0")
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(made, source))
     # One session at a time: whoever builds a template may have no more than one left in the budget.
     reach("template-created")
-    fill(connector, alias, recipe)
+    if older:
+        start = stamps[older]["revision"]
+        recipe.migrator.run(Place(connector, alias, recipe.name, "tenant"), recipe.onward[start], Version(start))
+    else:
+        fill(connector, alias, recipe)
     with connector.connect(alias, recipe.name) as inside:
         found = recipe.describe(inside)
     with connector.connect(alias) as connection:
-        facts = {**recipe.identity, "kind": "template", "objects": packed(found), "ready": "1"}
+        facts = {**recipe.identity, "kind": "template", "objects": packed(found), "made": recipe.made, "ready": "1"}
         comment = stamp.encode({**facts, "revision": recipe.revision})
         with connection.transaction():
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
@@ -86,18 +90,25 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
     return recipe.name
 
 
-def _unused(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> list[str]:
+def _older(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> str | None:
+    """A ready template of a revision that the recipe leads on from, made in the same way."""
+    wanted = {**recipe.identity, "kind": "template", "ready": "1", "made": recipe.made}
+    found = (name for name, facts in stamps.items() if wanted == {k: facts.get(k) for k in wanted})
+    return next((name for name in found if stamps[name].get("revision") in recipe.onward), None)
+
+
+def _unused(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> set[str]:
     """Templates that are half-built, of an edited tree, or of a revision that no database is at any more."""
     ours = {
         name: facts for name, facts in stamps.items() if recipe.identity == {k: facts.get(k) for k in recipe.identity}
     }
     used = {facts.get("revision") for facts in ours.values() if facts.get("kind") != "template"} - {recipe.revision}
-    return [
+    return {
         name
         for name, facts in stamps.items()
         if name == recipe.name
         or (name in ours and facts.get("kind") == "template" and facts.get("revision") not in used)
-    ]
+    }
 
 
 def packed(objects: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import random
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,16 +17,19 @@ from typing import Any
 import psycopg
 
 from tenantplan.errors import ConnectError, SettingsError
+from tenantplan.postgres.scram import learned_keys
 from tenantplan.postgres.url import Server
 
 Connection = psycopg.Connection[Any]
 CONNECT_TIMEOUT = 10
 PATIENCE = 60.0  # seconds that a full server is waited for
+OFTEN = 4  # sessions of one login after which it is worth one more to learn its SCRAM keys
 PINNED = "-c search_path=pg_catalog,pg_temp -c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
 READ_ONLY = " -c default_transaction_read_only=on"
 # Migrations mean what their authors meant: times and dates as the database has them, names in public.
 MIGRATING = "-c search_path=public,pg_temp -c client_min_messages=warning"
 
+_NO_LOGIN = re.compile(r"authentication failed", re.I)
 _BUSY = re.compile(r"too many clients|remaining connection slots|too many connections|in recovery|starting up", re.I)
 _ADVICE = (
     (
@@ -73,6 +77,9 @@ class Connector:
         self._patient = patient
         self._total = threading.BoundedSemaphore(total)
         self._each = {alias: threading.BoundedSemaphore(server.max_connections) for alias, server in servers.items()}
+        self._opened: Counter[str] = Counter()
+        self._keys: dict[str, dict[str, str]] = {}
+        self._learning = threading.Lock()
 
     def add(self, server: Server) -> None:
         """Makes one more server known."""
@@ -119,9 +126,29 @@ class Connector:
 
     def _open(self, server: Server, dbname: str | None, options: str) -> Connection:
         def dial() -> Connection:
-            return _dial(server, dbname or server.maintenance, self.tag, options)
+            return self._dial(server, dbname or server.maintenance, options)
 
         return patiently(dial) if self._patient else dial()
+
+    def _dial(self, server: Server, dbname: str, options: str) -> Connection:
+        keys = self._scram_keys(server)
+        try:
+            return _dial(server, dbname, self.tag, options, keys)
+        except ConnectError as error:
+            if not keys or not _NO_LOGIN.search(error.message):
+                raise
+        self._keys[server.alias] = {}  # the password was set anew since
+        return _dial(server, dbname, self.tag, options, {})
+
+    def _scram_keys(self, server: Server) -> dict[str, str]:
+        """The SCRAM keys of a login that is used often, as libpq takes them."""
+        with self._learning:
+            self._opened[server.alias] += 1
+            if server.alias not in self._keys and self._opened[server.alias] > OFTEN:
+                self._keys[server.alias] = learned_keys(
+                    {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, "application_name": self.tag}
+                )
+            return self._keys.get(server.alias, {})
 
 
 def patiently(dial: Callable[[], Connection]) -> Connection:
@@ -138,8 +165,8 @@ def patiently(dial: Callable[[], Connection]) -> Connection:
         pause = min(pause * 2, 3.0)
 
 
-def _dial(server: Server, dbname: str, tag: str, options: str) -> Connection:
-    params = {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, "dbname": _literal(dbname)}
+def _dial(server: Server, dbname: str, tag: str, options: str, keys: Mapping[str, str]) -> Connection:
+    params = {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, **keys, "dbname": _literal(dbname)}
     try:
         return psycopg.connect("", **params, options=options, application_name=tag, autocommit=True)  # type: ignore[arg-type]
     except psycopg.OperationalError as error:

@@ -26,6 +26,10 @@ SELECT d.datname, o.rolname, d.datconnlimit, d.datallowconn, s.comment,
  WHERE s.comment LIKE 'tenantplan %%' OR d.datname = ANY(%(names)s)
  ORDER BY d.datname;
 
+-- name: own_stamp
+-- The stamp of the connected database.
+SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database();
+
 -- name: roles
 -- Every role that carries a stamp or has a name the caller asks about.
 SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.comment,

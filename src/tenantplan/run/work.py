@@ -24,8 +24,9 @@ from tenantplan.fleet.trees import Trees
 from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Package, Row, State
+from tenantplan.model.resource import Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
+from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
@@ -126,7 +127,18 @@ class Work:
             partial(self.trees.upgrade, "tenant", None),
             self.migrator,
             fingerprints.objects,
+            self._onward,
         )
+
+    @cached_property
+    def _onward(self) -> dict[str, tuple[Step, ...]]:
+        """The planned steps of databases to the newest revision, by the one that they are at."""
+        return {
+            o.before.revision: o.in_steps
+            for o in self.plan.operations
+            if isinstance(o.before, Schema) and o.before.tree == "tenant" and o.action == "migrate"
+            if o.before.revision and not o.before.halfway
+        }
 
 
 class Templates:
