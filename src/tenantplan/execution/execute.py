@@ -158,7 +158,13 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
 
 
 def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None:
+    together = objects.new_roles(segment)
+    if together:
+        objects.make_roles(run, connection, together)
+    made = {operation.id for operation in together}
     for operation in segment:
+        if operation.id in made:
+            continue
         resource = operation.after or operation.before
         try:
             (rows if isinstance(resource, Row) else objects).write(run, connection, operation)

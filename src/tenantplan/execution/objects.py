@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from psycopg import sql
@@ -36,7 +36,7 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     assert isinstance(subject, Role)
     listed = statements.role(operation)
     if before is None and _owns(subject):
-        listed = _with_membership(run.versions[subject.server], subject, listed)
+        listed = _with_membership(run.versions[subject.server], [subject], listed)
     if after is not None or operation.retire:
         listed.append(_role_stamp(run, operation, subject))
     _execute(connection, listed)
@@ -44,6 +44,34 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     was_open = isinstance(before, Role) and before.login
     if was_open and (after is None or (isinstance(after, Role) and not after.login)):
         _end_sessions(connection, "terminate_role_sessions", {"role": subject.name}, [subject.name])
+
+
+def new_roles(operations: Sequence[Operation]) -> list[Operation]:
+    """The operations that make roles, where several organizations and nothing but new things are made."""
+    made = [o for o in operations if o.before is None and isinstance(o.after, Role)]
+    several = len({getattr(o.after, "holder", None) for o in made}) > 1
+    return made if several and all(o.before is None for o in operations) else []
+
+
+def make_roles(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
+    """Makes new roles of one server, with few changes of memberships: after each, PostgreSQL walks again through all that
+    tenantplan's role has, and from 16 on it is a member of every role that it made."""
+    roles = [o.after for o in operations if isinstance(o.after, Role)]
+    owners = [role for role in roles if _owns(role)]
+    others = [role for role in roles if not _owns(role)]
+    version = run.versions[roles[0].server]
+    _execute(connection, _with_membership(version, owners, [s for o in owners for s in statements.created_role(o)]))
+    _execute(connection, [s for role in others for s in statements.created_role(role)])
+    groups = sorted({group for role in others for group in role.member_of})
+    _execute(connection, [_granted(group, [r for r in others if group in r.member_of]) for group in groups])
+    _execute(connection, [_role_stamp(run, o, o.after) for o in operations if isinstance(o.after, Role)])
+    for operation in operations:
+        _give_password(run, connection, operation)
+
+
+def _granted(group: str, roles: Sequence[Role]) -> sql.Composed:
+    named = sql.SQL(", ").join(sql.Identifier(role.name) for role in roles)
+    return sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), named)
 
 
 def _execute(connection: Connection, listed: statements.Statements) -> None:
@@ -68,11 +96,15 @@ def _end_sessions(connection: Connection, name: str, parameters: dict[str, str],
     _execute(connection, [sql.SQL("REVOKE {} FROM CURRENT_USER").format(role) for role in named])
 
 
-def _with_membership(version: int, subject: Role, listed: statements.Statements) -> statements.Statements:
-    """CREATE ROLE in such a way that tenantplan's role is a member of it: it must give it databases."""
+def _with_membership(version: int, owners: Sequence[Role], listed: statements.Statements) -> statements.Statements:
+    """CREATE ROLE in such a way that tenantplan's role is a member of these: it must give them databases."""
+    if not owners:
+        return listed
     if version >= SELF_GRANT:
-        return [sql.SQL("SET LOCAL createrole_self_grant = {}").format(sql.Literal("set, inherit")), *listed]
-    return [*listed, sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(subject.name))]
+        setting = sql.SQL("SET LOCAL createrole_self_grant = {}")
+        return [setting.format(sql.Literal("set, inherit")), *listed, setting.format(sql.Literal(""))]
+    named = sql.SQL(", ").join(sql.Identifier(owner.name) for owner in owners)
+    return [*listed, sql.SQL("GRANT {} TO CURRENT_USER").format(named)]
 
 
 def _role_stamp(run: Run, operation: Operation, subject: Role) -> sql.Composed:

@@ -32,7 +32,12 @@ def role(operation: Operation) -> Statements:
     """CREATE, ALTER or DROP ROLE with its memberships."""
     before, after = operation.before, operation.after
     if isinstance(after, Role):
-        return _altered_role(before, after) if isinstance(before, Role) else _created_role(after)
+        if isinstance(before, Role):
+            return _altered_role(before, after)
+        name = sql.Identifier(after.name)
+        return created_role(after) + [
+            _f("GRANT {group} TO {name}", group=sql.Identifier(group), name=name) for group in after.member_of
+        ]
     assert isinstance(before, Role)
     name = sql.Identifier(before.name)
     return [
@@ -40,7 +45,8 @@ def role(operation: Operation) -> Statements:
     ]
 
 
-def _created_role(after: Role) -> Statements:
+def created_role(after: Role) -> Statements:
+    """CREATE ROLE with its settings, without its memberships."""
     name = sql.Identifier(after.name)
     login = sql.SQL("LOGIN" if after.login else "NOLOGIN")
     made = _f(
@@ -49,8 +55,7 @@ def _created_role(after: Role) -> Statements:
         login=login,
         limit=sql.Literal(after.connection_limit),
     )
-    grants = [_f("GRANT {group} TO {name}", group=sql.Identifier(g), name=name) for g in after.member_of]
-    return [made, *grants, *_timeout(name, 0, after.statement_timeout)]
+    return [made, *_timeout(name, 0, after.statement_timeout)]
 
 
 def _timeout(name: sql.Identifier, before: int, after: int) -> Statements:
