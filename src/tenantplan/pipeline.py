@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from tenantplan.decision.comparison import Comparison
 from tenantplan.decision.decide import decide
-from tenantplan.decision.repair import repair_plan
 from tenantplan.errors import Blocked
 from tenantplan.fleet import expected
 from tenantplan.fleet.placed import placed
@@ -18,7 +17,6 @@ from tenantplan.model.report import Outcome, Report
 from tenantplan.planning import guard
 from tenantplan.planning.select import EVERYTHING, Selection
 from tenantplan.postgres.connect import Connector
-from tenantplan.run.session import session
 from tenantplan.settings import Settings
 
 
@@ -40,6 +38,8 @@ def plan(settings: Settings, selection: Selection = EVERYTHING, *, deep: bool = 
 
 def repair(settings: Settings) -> Plan:
     """Looks into every database and returns the Plan that brings their schemas back where that is safe. Writes nothing."""
+    from tenantplan.decision.repair import repair_plan
+
     trees = load_trees(settings)
     servers = fleet_servers(settings)
     connector = Connector(servers.usable, settings.spec.max_connections)
@@ -60,6 +60,8 @@ def apply(
     Raises Blocked, PlanRefused or Locked before the first write, when a guard stands, the plan is not this fleet's or
     not fresh, or another run is at work.
     """
+    from tenantplan.run.session import session  # a plan starts without what applies it
+
     standing = guard.standing(chosen, allow_deletes)
     if standing:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from tenantplan.documents import Document, Problem
 from tenantplan.manifest.choice import choose
@@ -47,6 +48,7 @@ class Home:
         return (place.server, place.database) if self.own and place.server and place.database else None
 
 
+@cache
 def roles(database: str) -> tuple[str, str, str]:
     """The names of a database's owner, login and read-only role."""
     return derive("", database, "_owner"), derive("", database, "_app"), derive("", database, "_ro")

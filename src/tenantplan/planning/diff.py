@@ -110,19 +110,22 @@ def _comes_back(have: Resource) -> bool:
 
 
 def comparable(have: Resource, want: Resource) -> Resource:
-    """The live resource reduced to what `want` declares, so that equal means nothing to do."""
+    """The live resource reduced to what `want` declares, so that equal means nothing to do; mostly it is that already."""
     if isinstance(have, Row) and isinstance(want, Row):
+        if have.values.keys() == want.values.keys():
+            return have
         return replace(have, values={column: have.values.get(column) for column in want.values})
     if isinstance(have, Role) and isinstance(want, Role):
         if want.holder is None:  # a group that other fleets of the server use too: it has to exist
             return replace(want, login=have.login)
-        return replace(have, password=have.password if want.password is not None else None)
+        return replace(have, password=None) if want.password is None and have.password is not None else have
     if isinstance(have, Database) and isinstance(want, Database):
         if want.holder is None:  # the main database: it has to exist, its settings are its owner's
             return replace(want, managed=have.managed)
-        return replace(have, connect=have.connect if want.connect is not None else None)
+        return replace(have, connect=None) if want.connect is None and have.connect is not None else have
     if isinstance(have, Schema) and isinstance(want, Schema):
-        return replace(have, database=want.database, tree=want.tree)
+        same = (have.database, have.tree) == (want.database, want.tree)
+        return have if same else replace(have, database=want.database, tree=want.tree)
     return have
 
 
