@@ -122,7 +122,9 @@ def test_the_role_that_runs_is_no_superuser(fleet: Fleet) -> None:  # issue 9
 
 def test_least_privilege(fleet: Fleet) -> None:  # B15
     for name in ("msf", "wwf"):
-        fleet.organization(name, f"database: {{ mode: dedicated, password: {{ env: {name.upper()} }} }}")
+        fleet.organization(
+            name, f"database: {{ mode: dedicated, readOnly: true, password: {{ env: {name.upper()} }} }}"
+        )
         fleet.env[name.upper()] = f"{name} and more {CANARY}"
     fleet.apply()
     database = fleet.database("msf")

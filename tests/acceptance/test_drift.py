@@ -15,7 +15,7 @@ def applied(fleet: Fleet) -> Fleet:
     fleet.organization(
         "msf",
         """
-        database: { mode: dedicated, connectionLimit: 5, password: { env: APP_PASSWORD } }
+        database: { mode: dedicated, connectionLimit: 5, readOnly: true, password: { env: APP_PASSWORD } }
         featureFlags: { MAGIC_WAND: true }
         modules: { donors: { settings: { currency: EUR } } }
         members: [ { user: anna@x.example, role: AGENCY_ADMIN } ]
@@ -66,7 +66,7 @@ def test_no_drift_after_updates_renames_suspension_and_deletion(applied: Fleet) 
     applied.organization(
         "doctors",
         """
-        database: { mode: dedicated, connectionLimit: 5, password: { env: APP_PASSWORD } }
+        database: { mode: dedicated, connectionLimit: 5, readOnly: true, password: { env: APP_PASSWORD } }
         featureFlags: { MAGIC_WAND: true }
         modules: { donors: { settings: { currency: EUR } } }
         members: [ { user: anna@x.example, role: AGENCY_ADMIN } ]

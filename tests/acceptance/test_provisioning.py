@@ -11,14 +11,17 @@ DEDICATED = "database: { mode: dedicated }"
 
 
 def test_a_database_is_made_whole(fleet: Fleet) -> None:
-    """C3, C4: name, owner, tables at head, and the three roles."""
-    fleet.organization("croix-rouge", "database: { mode: dedicated, connectionLimit: 7 }")
+    """C3, C4: name, owner, tables at head, and the roles: one that only reads where it is asked for."""
+    fleet.organization("croix-rouge", "database: { mode: dedicated, connectionLimit: 7, readOnly: true }")
+    fleet.organization("msf", DEDICATED)
     fleet.apply()
     name = fleet.database("croix-rouge")
     owner = "SELECT pg_get_userbyid(datdba)::text, datconnlimit FROM pg_database WHERE datname = %s"
     assert fleet.rows(owner, name) == [(f"{name}_owner", -1)] or fleet.rows(owner, name) == [(f"{name}_owner", 7)]
     roles = "SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname LIKE %s ORDER BY 1"
     assert fleet.rows(roles, name + "\\_%") == [(f"{name}_app", True), (f"{name}_owner", False), (f"{name}_ro", True)]
+    other = fleet.database("msf")
+    assert fleet.rows(roles, other + "\\_%") == [(f"{other}_app", True), (f"{other}_owner", False)]
     assert fleet.rows("SELECT count(*) FROM donors", database=name) == [(0,)]
     (head,) = fleet.rows("SELECT version_num FROM alembic_version_tenant")
     assert fleet.rows("SELECT version_num FROM alembic_version", database=name) == [head]
@@ -56,7 +59,7 @@ def test_a_database_of_that_name_is_never_taken(fleet: Fleet) -> None:
 
 def test_a_change_made_by_hand_is_put_right(fleet: Fleet) -> None:
     """C3: limits, logins and grants follow the YAML."""
-    fleet.organization("msf", "database: { mode: dedicated, connectionLimit: 7 }")
+    fleet.organization("msf", "database: { mode: dedicated, connectionLimit: 7, readOnly: true }")
     fleet.apply()
     name = fleet.database("msf")
     for statement in (

@@ -9,7 +9,7 @@ from acceptance.harness import Fleet
 pytestmark = pytest.mark.once
 
 PASSWORD = "long-and-random-5Xq!"
-BODY = "database: { mode: dedicated, password: { env: MSF_PASSWORD } }\n"
+BODY = "database: { mode: dedicated, readOnly: true, password: { env: MSF_PASSWORD } }\n"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class Home:
     """The placement of one document, and what its database and roles need to know.
 
     `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
-    `tags` are those that its server was chosen by; None: it was named.
+    `tags` are those that its server was chosen by; None: it was named. `read_only`: a login role that only reads is asked for.
     """
 
     document: Document
@@ -40,6 +40,7 @@ class Home:
     password: str | None = None
     was: str | None = None
     tags: Mapping[str, str] | None = None
+    read_only: bool = False
 
     @property
     def made(self) -> tuple[str, str] | None:
@@ -78,7 +79,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
     if settings.url is not None and facts.dedicated:
         return Home(document, Placement(holder, "dedicated", url=settings.url.text), own=True, deleted=deleted)
     if settings.mode == "shared" or not facts.dedicated:
-        return Home(document, Placement(holder, "shared"), deleted=deleted)
+        return Home(document, Placement(holder, "shared"), deleted=deleted, read_only=settings.read_only)
     return Home(
         document,
         _dedicated(document, settings.server, facts.default_server, settings.name, facts),
@@ -90,6 +91,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         password=settings.password.text if settings.password else None,
         was=_before(document, settings.name, facts),
         tags=sought(settings.server),
+        read_only=settings.read_only,
     )
 
 
@@ -109,6 +111,7 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
         statement_timeout=parent.statement_timeout,
         was=_before(document, settings.name, facts),
         tags=sought(settings.server),
+        read_only=parent.read_only,
     )
 
 
@@ -155,15 +158,27 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
     owner, app, reader = roles(name)
     password = Secret(home.password) if home.password else None
     timeout = home.statement_timeout
-    limit, connect = home.connection_limit, tuple(sorted((app, reader))) if home.open else ()
+    logins = (app, reader) if home.read_only else (app,)
+    limit, connect = home.connection_limit, logins if home.open else ()
     yield addresses.role(server, owner), Role(server, owner, holder=holder)
     yield (
         addresses.role(server, app),
         Role(server, app, home.open, limit, (facts.group_rw,), password, holder, timeout),
     )
-    yield addresses.role(server, reader), Role(server, reader, home.open, -1, (facts.group_ro,), None, holder, timeout)
+    if home.read_only:
+        yield (
+            addresses.role(server, reader),
+            Role(server, reader, home.open, -1, (facts.group_ro,), None, holder, timeout),
+        )
     yield addresses.database(server, name), Database(server, name, owner, limit, connect=connect, holder=holder)
     yield addresses.schema(server, name), Schema(server, name, "tenant", holder=holder)
+
+
+def closed(home: Home) -> Iterator[tuple[str, str]]:
+    """Login roles that are not asked for, or not any more, and whose they would be: what is there of them lets nobody in."""
+    if home.made is not None and not home.read_only and not home.deleted:
+        server, name = home.made
+        yield addresses.role(server, roles(name)[2]), home.placement.holder
 
 
 def groups(found: Iterable[Home], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:

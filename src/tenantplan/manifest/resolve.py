@@ -16,7 +16,7 @@ from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.own_secrets import own_secrets
-from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
+from tenantplan.manifest.placement import Home, closed, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_rows import same_rows
 from tenantplan.manifest.unfit import misplaced, unplaced
@@ -66,6 +66,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         adopted=frozenset(kinds[d.kind].address(d.name) for d in unique if d.adopt),
         tables=tables,
         notes=misplaced(found.values(), facts),
+        closed={role: holder for home in found.values() for role, holder in closed(home)},
     )
 
 

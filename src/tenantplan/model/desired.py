@@ -32,7 +32,8 @@ class Desired:
     `deleted`: addresses that were declared `state: deleted`; `gone`: such rows, as far as their keys are known. `renames`: old
     address -> new address, for every resource that a `renamedFrom` touches. `labels`: address of a document -> its labels.
     `origins`: address -> "file:line". `tables`: every table that rows may be of. `adopted`: addresses of documents that take
-    over what the application made. `notes`: what a reviewer should see of it although it changes nothing.
+    over what the application made. `notes`: what a reviewer should see of it although it changes nothing. `closed`: addresses of
+    login roles that nobody asks for, or not any more, and whose they would be.
     """
 
     state: State = field(default_factory=dict)
@@ -46,3 +47,4 @@ class Desired:
     adopted: frozenset[str] = frozenset()
     tables: Tables = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
+    closed: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -46,6 +46,7 @@ def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> D
             before = None if have is None else comparable(have, want)
             adopt = have is not None and not _manages(have)
             changes.append(Change(address, before, want, renamed_from=sources.get(address), adopt=adopt))
+    changes.extend(_closures(desired, moved, sources))
     gone = _deletions(desired, moved, now, grace)
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
     return Difference(tuple(changes), _orphans(desired, moved), tuple(conflicts), tuple(aside.values()))
@@ -102,6 +103,17 @@ def _fixed(address: str, have: Row, want: Row, tables: Tables) -> Finding | None
             message = f"has {column} {had} for good and cannot get {wanted}: give that a document of its own"
             return Finding(address, "fixed", message)
     return None
+
+
+def _closures(desired: Desired, live: State, sources: Mapping[str, str]) -> Iterator[Change]:
+    """Login roles that nobody asks for any more are closed, and go along with a rename; nothing drops them."""
+    for address, holder in desired.closed.items():
+        have = live.get(address)
+        if not isinstance(have, Role) or not have.managed or have.retired_at is not None or have.holder is None:
+            continue
+        kept = replace(have, name=address.rsplit("/", 1)[-1], login=False, holder=holder)
+        if addresses.renamed(have.holder, desired.renames) == holder and have != kept:
+            yield Change(address, have, kept, renamed_from=sources.get(address))
 
 
 def _comes_back(have: Resource) -> bool:
@@ -273,7 +285,9 @@ def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
         if parents & (missing.keys() | desired.deleted) or _shared_group(resource):
             continue
         retired = _retired_at(resource)
-        if retired:
+        if address in desired.closed:
+            message = "a login that is not asked for: closed and left alone; DROP ROLE removes it"
+        elif retired:
             message = f"deleted {retired[:10]}, kept until its grace period ends"
         else:
             message = "live but not declared: left alone (state: deleted would remove it)"

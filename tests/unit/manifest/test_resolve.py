@@ -65,7 +65,7 @@ def test_a_shared_organization_is_one_row(tmp_path: Path) -> None:
 
 
 def test_a_dedicated_organization_has_its_database_roles_and_schema(tmp_path: Path) -> None:
-    spec = "database: { mode: dedicated, server: eu-1, connectionLimit: 9, password: { env: PW } }"
+    spec = "database: { mode: dedicated, server: eu-1, connectionLimit: 9, readOnly: true, password: { env: PW } }"
     found = desired(tmp_path, an_organization("croix-rouge", spec))
     holder, name = "organization/croix-rouge", "tp_croix_rouge"
     assert found.state[f"database/eu-1/{name}"] == Database(
@@ -81,6 +81,26 @@ def test_a_dedicated_organization_has_its_database_roles_and_schema(tmp_path: Pa
     assert "role/primary/tenantplan_rw" not in found.state
     assert values(found, holder)["database_name"] == name
     assert found.placements[holder] == Placement(holder, "dedicated", "eu-1", name)
+
+
+def test_a_role_that_only_reads_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
+    """By an organization, for its tenants too, or by a tier."""
+    found = desired(
+        tmp_path,
+        an_organization("plain", "database: { mode: dedicated }"),
+        an_organization("asks", "database: { mode: dedicated, readOnly: true }"),
+        a_tenant("node", "asks", "database: { mode: dedicated }"),
+        "---\napiVersion: tenantplan/v1\nkind: Tier\nmetadata: { name: pro }\n"
+        "spec: { displayName: Pro, defaults: { database: { mode: dedicated, readOnly: true } } }\n",
+        an_organization("tiered", "tier: pro"),
+        an_organization("declines", "tier: pro, database: { readOnly: false }"),
+    )
+    made = {address for address in found.state if address.endswith("_ro") and "tp_" in address}
+    assert made == {f"role/primary/tp_{name}_ro" for name in ("asks", "node", "tiered")}
+    assert found.closed == {f"role/primary/tp_{n}_ro": f"organization/{n}" for n in ("plain", "declines")}
+    for name in ("plain", "declines"):
+        database = found.state[f"database/primary/tp_{name}"]
+        assert isinstance(database, Database) and database.connect == (f"tp_{name}_app",)
 
 
 def test_a_suspended_organization_is_closed(tmp_path: Path) -> None:
@@ -105,7 +125,6 @@ def test_a_deleted_organization_is_named_without_what_is_in_it(tmp_path: Path) -
         "database/primary/tp_acme",
         "role/primary/tp_acme_owner",
         "role/primary/tp_acme_app",
-        "role/primary/tp_acme_ro",
     }
     assert set(found.state) == {"role/primary/tenantplan_rw", "role/primary/tenantplan_ro"}
     assert found.protected == frozenset() and found.placements == {}

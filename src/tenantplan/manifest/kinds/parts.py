@@ -182,6 +182,9 @@ class DatabaseSettings(Spec):
     statement_timeout: Duration | None = Field(
         default=None, description="Longest statement of its login roles, such as 30s; none: no limit."
     )
+    read_only: bool = Field(
+        default=False, description="Make a login role that only reads, beside the one of the application."
+    )
     pool: Pool = Field(default_factory=Pool, description="Pool settings for the application.")
 
 
