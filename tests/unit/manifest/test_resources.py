@@ -109,7 +109,7 @@ def test_a_statement_timeout_of_the_organizations_logins(tmp_path: Path, typed: 
     """A15: of its login roles and of those of its tenants, not of the owner's, which migrates."""
     found = desired(
         tmp_path,
-        an_organization("acme", f"database: {{ mode: dedicated, statementTimeout: {typed} }}"),
+        an_organization("acme", f"database: {{ mode: dedicated, readOnly: true, statementTimeout: {typed} }}"),
         a_document("Tenant", "node", "organization: acme, displayName: X, database: { mode: dedicated }"),
     )
     assert row(found, "organization/acme").values["statement_timeout"] == milliseconds
