@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tenantplan.errors import SettingsError
 
 SCHEMES = ("postgresql", "postgresql+psycopg", "postgresql+asyncpg")
 ALLOWED = {"host", "hostaddr", "port", "user", "password", "dbname", "connect_timeout", "channel_binding"}
 ALLOWED |= {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "keepalives", "keepalives_idle"}
+_VALUES = {
+    "sslmode": re.compile(r"disable|allow|prefer|require|verify-ca|verify-full"),
+    "channel_binding": re.compile(r"disable|prefer|require"),
+    "port": re.compile(r"0*[1-9]\d{0,3}|0*[1-5]\d{4}|0*6[0-4]\d{3}|0*65[0-4]\d\d|0*655[0-2]\d|0*6553[0-5]", re.ASCII),
+    "connect_timeout": re.compile(r"\d{1,4}", re.ASCII),
+    "keepalives": re.compile(r"[01]"),
+    "keepalives_idle": re.compile(r"\d{1,6}", re.ASCII),
+    "host": re.compile(r"[/@][^\s'\"]*|[\w.:%-]+"),
+    "hostaddr": re.compile(r"[0-9A-Fa-f.:]+(%\w+)?", re.ASCII),
+}
 _EXPECTED = "expected postgresql://user:password@host:port/database (or postgresql+psycopg://, postgresql+asyncpg://)"
 
 
@@ -49,29 +59,69 @@ def parse(url: str, name: str) -> dict[str, str]:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
         raise SettingsError(f"the connection string in {name} has no scheme that is known", hint=_EXPECTED)
-    if any(ord(c) < 32 or ord(c) == 127 for c in url):
+    if _controlled(url):
         raise SettingsError(f"the connection string in {name} holds a control character", hint=_EXPECTED)
     if scheme == "postgresql+asyncpg":
         rest = rest.replace("?ssl=", "?sslmode=").replace("&ssl=", "&sslmode=")
     try:
-        params = {key: str(value) for key, value in conninfo_to_dict(f"postgresql://{rest}").items() if value}
-        after_place = "".join(re.split(r"[/?]", rest, maxsplit=1)[1:])
-        if rest.count("@") > 1 or "@" in after_place or not re.fullmatch(r"[\d,]*", params.get("port", "")):
+        found = {key: str(value) for key, value in conninfo_to_dict(f"postgresql://{rest}").items()}
+        if _split_password(rest, found):
             raise ProgrammingError  # a password with an unencoded @, / or ?, of which libpq makes host, port and database
     except (ProgrammingError, UnicodeDecodeError):  # percent-encoded bytes that are no text
         raise SettingsError(
             f"the connection string in {name} cannot be read",
             hint=f"{_EXPECTED}; special characters in the password are percent-encoded: @ is %40, / is %2F, : is %3A",
         ) from None
-    refused = sorted(params.keys() - ALLOWED)
+    wrong = _unwanted(rest, found)
+    if wrong:
+        raise SettingsError(f"the connection string in {name} {wrong[0]}", hint=wrong[1])
+    return {key: value for key, value in found.items() if value}
+
+
+def _controlled(text: str) -> bool:
+    return any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text)
+
+
+def _split_password(rest: str, found: Mapping[str, str]) -> bool:
+    """Whether the string was cut at a place where its author did not mean it to be."""
+    after_place = "".join(re.split(r"[/?]", rest, maxsplit=1)[1:])
+    return rest.count("@") > 1 or "@" in after_place or not re.fullmatch(r"[\d,]*", found.get("port", ""))
+
+
+def _unwanted(rest: str, found: Mapping[str, str]) -> tuple[str, str] | None:
+    """What a string says that tenantplan does not take, and what to do instead; never a value of it."""
+    refused = sorted(found.keys() - ALLOWED)
     if refused:
-        raise SettingsError(
-            f"the connection string in {name} sets {', '.join(refused)}",
-            hint=f"allowed are: {', '.join(sorted(ALLOWED))}",
-        )
-    if any("," in params.get(part, "") for part in ("host", "hostaddr", "port")):
-        raise SettingsError(f"the connection string in {name} names several hosts", hint="name the primary only")
-    return params
+        return f"sets {', '.join(refused)}", f"allowed are: {', '.join(sorted(ALLOWED))}"
+    if any("," in found.get(part, "") for part in ("host", "hostaddr", "port")):
+        return "names several hosts", "name the primary only"
+    twice = _twice(rest, found)
+    if twice:
+        return f"sets {', '.join(twice)} twice", "say it once: which of them counts is easily mistaken"
+    if found.get("password") == "" or re.match(r"[^/?@]*:@", rest):
+        return "has an empty password", "leave out the colon after the user, or set a password"
+    controlled = sorted(key for key, value in found.items() if key != "password" and _controlled(value))
+    if controlled:
+        return f"holds a control character in {', '.join(controlled)}", _EXPECTED
+    invalid = sorted(key for key, rule in _VALUES.items() if found.get(key) and not rule.fullmatch(found[key]))
+    if invalid:
+        return f"has a value of {', '.join(invalid)} that cannot be", _EXPECTED
+    return None
+
+
+def _twice(rest: str, found: Mapping[str, str]) -> list[str]:
+    """Parameters that stand in the string more than once: of two, libpq silently takes the last."""
+    place, _, parameters = rest.partition("?")
+    named = [unquote(part.partition("=")[0]) for part in parameters.split("&") if part]
+    named = ["sslmode" if key == "ssl" else key for key in named]
+    login, at, host = place.rpartition("@")
+    address, _, database = host.partition("/")
+    user, colon, _ = login.partition(":")
+    port = re.search(r":(\d+)$", address) if not address.endswith("]") else None
+    stands = {"user": at and user, "password": at and colon, "host": address.removesuffix(port[0] if port else ""),
+              "port": port, "dbname": database}  # fmt: skip
+    both = [key for key, there in stands.items() if there and key in named]
+    return sorted({*both, *(key for key in named if named.count(key) > 1)} & found.keys())
 
 
 def masked(params: Mapping[str, str], dbname: str | None = None) -> str:
@@ -80,7 +130,7 @@ def masked(params: Mapping[str, str], dbname: str | None = None) -> str:
     secret = ":***" if params.get("password") else ""
     host = params.get("host") or params.get("hostaddr") or "localhost"
     at = f"{user}{secret}@" if user else ""
-    database = dbname if dbname is not None else params.get("dbname", "")
+    database = quote(dbname if dbname is not None else params.get("dbname", ""), safe="")
     if host.startswith("/"):
         return f"postgresql://{at}/{database}?host={host}"
-    return f"postgresql://{at}{host}:{params.get('port', '5432')}/{database}"
+    return f"postgresql://{at}{f'[{host}]' if ':' in host else host}:{params.get('port', '5432')}/{database}"

@@ -39,6 +39,68 @@ def test_refused(url: str) -> None:
         parse(url, "env:X")
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://h/d?sslmode=verify-full&sslmode=disable", "sets sslmode twice"),
+        ("postgresql+asyncpg://h/d?ssl=verify-full&sslmode=disable", "sets sslmode twice"),
+        ("postgresql://h/d?sslmode=verify-full&ssl%6Dode=disable", "sets sslmode twice"),
+        ("postgresql://good.example/d?host=evil.example", "sets host twice"),
+        ("postgresql://good.example:5432/d?host=evil.example", "sets host twice"),
+        ("postgresql://[::1]/d?host=evil.example", "sets host twice"),
+        ("postgresql://h:5432/d?port=6432", "sets port twice"),
+        ("postgresql://[::1]:5432/d?port=6432", "sets port twice"),
+        ("postgresql://h/d?dbname=e", "sets dbname twice"),
+        ("postgresql://anna@h/d?user=root", "sets user twice"),
+        ("postgresql://anna:canary@h/d?password=canary", "sets password twice"),
+        ("postgresql://anna:@h/d", "has an empty password"),
+        ("postgresql://h/d?password=", "has an empty password"),
+        ("postgresql://h/d%0Aevil", "control character in dbname"),
+        ("postgresql://u%0Devil:x@h/d", "control character in user"),
+        ("postgresql://h%1B/d", "control character in host"),
+        ("postgresql://h/d?sslrootcert=a%0Ab", "control character in sslrootcert"),
+        ("postgresql://h/d%C2%9Bevil", "control character in dbname"),
+        ("postgresql://h/d?sslmode=on", "a value of sslmode"),
+        ("postgresql://h/d?sslmode=VERIFY-FULL", "a value of sslmode"),
+        ("postgresql://h/d?channel_binding=yes", "a value of channel_binding"),
+        ("postgresql://h:0/d", "a value of port"),
+        ("postgresql://h:65536/d", "a value of port"),
+        ("postgresql://h:99999/d", "a value of port"),
+        ("postgresql://h/d?connect_timeout=-1", "a value of connect_timeout"),
+        ("postgresql://h%40evil.example/d", "a value of host"),
+        ("postgresql://h%2Fx/d", "a value of host"),
+        ("postgresql://h%20evil/d", "a value of host"),
+        ("postgresql://h%3Fx/d", "a value of host"),
+        ("postgresql://h/d?hostaddr=evil.example", "a value of hostaddr"),
+    ],
+)
+def test_refused_because(url: str, says: str) -> None:  # C9
+    with pytest.raises(SettingsError) as error:
+        parse(url, "env:X")
+    assert says in error.value.message and "env:X" in error.value.message
+    assert "canary" not in str(error.value) and "evil" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql:///d?host=/run/postgresql", {"host": "/run/postgresql", "dbname": "d"}),
+        ("postgresql://%2Frun%2Fpostgresql/d", {"host": "/run/postgresql", "dbname": "d"}),
+        ("postgresql://u@/d?host=db.example&port=6432", {"user": "u", "dbname": "d", "host": "db.example", "port": "6432"}),
+        ("postgresql://[::1]:65535/d", {"host": "::1", "port": "65535", "dbname": "d"}),
+        ("postgresql://h:05432/d", {"host": "h", "port": "05432", "dbname": "d"}),
+        ("postgresql://h/d?sslcert=a.crt&sslkey=a.key&sslrootcert=system",
+         {"host": "h", "dbname": "d", "sslcert": "a.crt", "sslkey": "a.key", "sslrootcert": "system"}),
+        ("postgresql://u:%09%0A@h/d", {"user": "u", "password": "\t\n", "host": "h", "dbname": "d"}),
+        ("postgresql://h?dbname=d", {"host": "h", "dbname": "d"}),
+        ("postgresql://bücher.example/d", {"host": "bücher.example", "dbname": "d"}),
+        ("postgresql://", {}),
+    ],
+)  # fmt: skip
+def test_taken(url: str, expected: dict[str, str]) -> None:
+    assert parse(url, "env:X") == expected
+
+
 def _said(url: str) -> str:
     """What a person may get to see of a connection string."""
     try:
@@ -71,6 +133,8 @@ def test_masked() -> None:
     assert masked(params) == "postgresql://a%40b:***@h:1/d"
     assert masked(params, "other") == "postgresql://a%40b:***@h:1/other"
     assert masked({"host": "/run/x", "user": "u"}) == "postgresql://u@/?host=/run/x"
+    assert masked({"host": "::1"}) == "postgresql://[::1]:5432/"
+    assert masked({"host": "h", "dbname": "d?password=x"}) == "postgresql://h:5432/d%3Fpassword%3Dx"
     assert masked({}) == "postgresql://localhost:5432/"
 
 
