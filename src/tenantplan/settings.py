@@ -45,7 +45,14 @@ class ServerSpec(Spec):
     )
     max_connections: int = Field(16, ge=3, le=1000, description="Most connections tenantplan opens to it at once.")
     sslmode: SslMode | None = Field(None, description="Overrides the connection string's sslmode.")
-    sslrootcert: str | None = Field(None, description="CA file, relative to the fleet file.")
+    sslrootcert: str | None = Field(
+        None, description="CA file, relative to the fleet file; `system`: the authorities that this machine trusts."
+    )
+    sslcert: str | None = Field(None, description="Client certificate, relative to the fleet file.")
+    sslkey: str | None = Field(None, description="Its key, relative to the fleet file, readable by its owner only.")
+    channel_binding: Literal["disable", "prefer", "require"] | None = Field(
+        None, description="Overrides the connection string's channel_binding."
+    )
     weight: int = Field(1, ge=0, description="Share of new databases that name no server; 0: it keeps those it has.")
     tags: dict[LabelKey, LabelValue] = Field(
         default_factory=dict, description="What databases can ask for: `server: { tags: { region: eu } }`."

@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
 from acceptance.harness import ROOT, Fleet
-from conftest import FreshServer
 from psycopg import sql
-from servers import PASSWORDS, TestServer
+from servers import PASSWORDS
 
 CANARY = "canary-4711-xyz"
 HEAD = "9c1b04aa"
@@ -269,55 +267,3 @@ def test_a_failed_connection_is_audited(fleet: Fleet) -> None:  # C11
     fleet.execute(f"ALTER DATABASE {fleet.database('msf')} ALLOW_CONNECTIONS true", database="postgres")
     fleet.apply()
     assert fleet.operations() == []
-
-
-@pytest.fixture
-def secured(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
-    """A fleet on a server that lets nobody in without TLS. Only Debian's PostgreSQL 15 is built with OpenSSL."""
-    fleet = Fleet(tmp_path / "fleet", fresh_server(version=15, tls=True))
-    fleet.organization("msf", "database: { mode: dedicated }")
-    return fleet
-
-
-def plain_url(server: TestServer, query: str) -> str:
-    return f"{server.url().partition('?')[0]}?{query}"
-
-
-def test_tls(secured: Fleet) -> None:  # A12
-    assert "sslmode=verify-full" in secured.server.url()
-    secured.apply()
-    assert secured.operations() == []
-
-    for weak in ("sslmode=disable", "sslmode=prefer"):
-        secured.env["TENANTPLAN_MAIN_URL"] = plain_url(secured.server, weak)
-        secured.settings("servers: { primary: { sslmode: verify-full, sslrootcert: ca.pem } }")
-        (secured.root / "ca.pem").write_bytes((secured.server.ca_file or Path()).read_bytes())
-        assert secured.operations() == []
-        (secured.root / "ca.pem").write_text("")
-        failed = secured.run("plan", code=1).err  # verification was not switched off by the URL
-        assert f"127.0.0.1:{secured.server.port}" in failed and "sslrootcert" in failed
-
-    secured.spec = ""
-    secured.settings()
-    for unverified in ("sslmode=verify-full", "sslmode=verify-full&sslrootcert=/no/such/ca.pem"):
-        secured.env["TENANTPLAN_MAIN_URL"] = plain_url(secured.server, unverified)
-        failed = secured.run("plan", code=1).err
-        assert f"127.0.0.1:{secured.server.port}" in failed and "sslrootcert" in failed
-
-
-def test_a_certificate_of_another_host_is_refused(secured: Fleet) -> None:  # A12
-    place = f"127.0.0.1:{secured.server.port}"
-    other = secured.server.url().replace(place, f"other.example:{secured.server.port}", 1) + "&hostaddr=127.0.0.1"
-    failed = secured.run("plan", code=1, env={"TENANTPLAN_MAIN_URL": other}).err
-    assert "other.example" in failed and "does not match host name" in failed
-
-
-def test_a_server_without_tls_when_tls_is_asked_for(fleet: Fleet) -> None:  # A12, A16
-    fleet.organization("acme")
-    for query in ("?sslmode=require", "?sslmode=verify-full"):
-        said = refused(fleet, fleet.server.url() + query)
-        assert (f"127.0.0.1:{fleet.server.port}" in said and "SSL" in said) or "sslrootcert" in said
-    asyncpg = fleet.server.url().replace("postgresql", "postgresql+asyncpg", 1) + "?ssl=require"
-    assert "SSL" in refused(fleet, asyncpg)
-    fleet.settings("servers: { primary: { sslmode: require } }")
-    assert "SSL" in refused(fleet, fleet.server.url())

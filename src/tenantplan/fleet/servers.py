@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tenantplan.errors import SettingsError, TenantplanError
 from tenantplan.execution.context import MAIN
+from tenantplan.postgres.tls import SYSTEM, with_defaults
 from tenantplan.postgres.url import Server, parse
 from tenantplan.secrets.references import resolve
 from tenantplan.secrets.strength import default_password
@@ -31,7 +32,7 @@ def fleet_servers(settings: Settings) -> Servers:
         if alias == MAIN:
             continue
         try:
-            usable[alias] = usable[MAIN] if spec.url is None else _remote(settings, alias, spec)
+            usable[alias] = usable[MAIN] if spec.url is None else _server(settings, alias, spec)
         except TenantplanError as error:
             unusable[alias] = error
     return Servers(usable, unusable)
@@ -46,8 +47,7 @@ def main_server(settings: Settings) -> Server:
         from tenantplan.postgres import embedded
 
         return Server(MAIN, embedded.ensure(settings.state_folder / "postgres"), spec.max_connections)
-    params = checked(resolve(reference, settings.root), reference)
-    return Server(MAIN, _secured(params, spec, settings.root), spec.max_connections)
+    return _server(settings, MAIN, spec)
 
 
 def brought_server(alias: str, reference: str, settings: Settings) -> Server:
@@ -55,8 +55,11 @@ def brought_server(alias: str, reference: str, settings: Settings) -> Server:
     return Server(alias, checked(resolve(reference, settings.root), reference), 4)
 
 
-def checked(url: str, reference: str) -> dict[str, str]:
-    """The parameters of a connection string, refused when its password is one that an attacker tries first (D12)."""
+def checked(url: str, reference: str, spec: ServerSpec | None = None, root: Path = Path()) -> dict[str, str]:
+    """The parameters of a connection string, with TLS where it leaves that open, or as the fleet file's `spec` has it.
+
+    SettingsError when its password is one that an attacker tries first (D12).
+    """
     params = parse(url, reference)
     reason = default_password(params.get("password", ""), params.get("user", ""))
     if reason:
@@ -64,20 +67,22 @@ def checked(url: str, reference: str) -> dict[str, str]:
             f"the password of user {params.get('user')} in {reference} {reason}",
             hint="give the role another one: ALTER ROLE … PASSWORD, or \\password in psql",
         )
-    return params
+    return with_defaults(_overridden(params, spec, root) if spec else params)
 
 
-def _remote(settings: Settings, alias: str, spec: ServerSpec) -> Server:
+def _server(settings: Settings, alias: str, spec: ServerSpec) -> Server:
     reference = settings.url_reference(alias)
-    params = checked(resolve(reference, settings.root), reference)
-    return Server(alias, _secured(params, spec, settings.root), spec.max_connections)
+    url = resolve(reference, settings.root)
+    return Server(alias, checked(url, reference, spec, settings.root), spec.max_connections)
 
 
-def _secured(params: Mapping[str, str], spec: ServerSpec, root: Path) -> dict[str, str]:
+def _overridden(params: Mapping[str, str], spec: ServerSpec, root: Path) -> dict[str, str]:
     """The parameters with the fleet file's TLS settings, which a connection string cannot weaken."""
     wanted = dict(params)
     if spec.sslmode is not None:
         wanted["sslmode"] = spec.sslmode
-    if spec.sslrootcert is not None:
-        wanted["sslrootcert"] = str(root / spec.sslrootcert)
+    if spec.channel_binding is not None:
+        wanted["channel_binding"] = spec.channel_binding
+    files = {"sslrootcert": spec.sslrootcert, "sslcert": spec.sslcert, "sslkey": spec.sslkey}
+    wanted |= {name: path if path == SYSTEM else str(root / path) for name, path in files.items() if path is not None}
     return wanted

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
 from typing import Any
 
 import psycopg
@@ -15,11 +14,11 @@ from tenantplan.fleet.servers import Servers, checked
 from tenantplan.inspection.placed import Placed
 from tenantplan.postgres.connect import Connection, Connector, describe, is_pooled
 from tenantplan.postgres.queries import query
+from tenantplan.postgres.tls import ENFORCED, VERIFIED, is_local
 from tenantplan.postgres.url import Server
 from tenantplan.settings import Settings
 
 OLDEST = 150000  # server_version_num of PostgreSQL 15
-_ENFORCED = {"require", "verify-ca", "verify-full"}
 
 
 @dataclass(frozen=True)
@@ -156,26 +155,26 @@ def _session(connection: Connection, server: Server, subject: str, facts: Mappin
 
 def _tls(server: Server, subject: str, facts: Mapping[str, Any]) -> Check:
     mode = server.params.get("sslmode", "prefer")
-    if facts["tls"] and mode in ("verify-full", "verify-ca"):
-        return _passed(subject, "TLS", f"{facts['tls_version']}, certificate verified ({mode})")
+    bound = server.params.get("channel_binding") == "require"
+    if facts["tls"] and mode in VERIFIED:
+        said = [facts["tls_version"], f"certificate verified ({mode})"]
+        said += ["channel binding"] if bound else []
+        said += ["client certificate"] if facts["client_certificate"] else []
+        if bound or not server.params.get("password") or is_local(server.params):
+            return _passed(subject, "TLS", ", ".join(said))
+        advice = "leave channel_binding out of the connection string, so that it is required, unless the server cannot"
+        return Check(subject, "TLS", "warn", f"{', '.join(said)}, channel binding not required", advice)
     if facts["tls"]:
         advice = "sslmode=verify-full with sslrootcert also makes sure whose server it is"
         return Check(subject, "TLS", "warn", f"{facts['tls_version']}, certificate not verified ({mode})", advice)
     if facts["local"]:
         return _passed(subject, "TLS", "not needed: a local socket")
-    if mode in _ENFORCED:
+    if mode in ENFORCED:
         return Check(subject, "TLS", "fail", f"not encrypted, against sslmode={mode}", "see the server's pg_hba.conf")
-    if _loopback(server):
+    if is_local(server.params):
         return _passed(subject, "TLS", "not encrypted: this machine only")
-    return Check(subject, "TLS", "warn", "not encrypted", "set sslmode=verify-full and sslrootcert (fleet file or URL)")
-
-
-def _loopback(server: Server) -> bool:
-    host = server.params.get("hostaddr") or server.params.get("host") or "localhost"
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    advice = "leave sslmode out of URL and fleet file, so that it is verify-full, and set sslrootcert"
+    return Check(subject, "TLS", "warn", f"not encrypted (sslmode={mode})", advice)
 
 
 def _facts(connection: Connection) -> dict[str, Any]:

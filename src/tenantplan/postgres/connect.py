@@ -43,10 +43,36 @@ _ADVICE = (
     (re.compile(r"could not translate host name|Name or service not known|resolve", re.I), "check the host name"),
     (re.compile(r"timeout expired|timed out|No route|unreachable", re.I), "check host, port and firewall"),
     (
+        re.compile(r"channel binding", re.I),
+        "the server did not ask for a SCRAM password inside TLS, as channel_binding=require wants it to (tenantplan's default"
+        " with TLS and a password): something may stand between. If it is to log in another way (a client certificate, md5,"
+        " a proxy that ends TLS), say channel_binding=prefer in the connection string",
+    ),
+    (
         re.compile(r"password authentication failed|no password supplied|SCRAM|SASL", re.I),
         "check user and password; special characters in a connection string are percent-encoded",
     ),
     (re.compile(r"pg_hba", re.I), "the server's pg_hba.conf does not let this user in from here (or asks for TLS)"),
+    (
+        re.compile(r"does not support SSL", re.I),
+        "the server has no TLS, and sslmode asks for it (verify-full is tenantplan's default for a server that is not local):"
+        " set ssl = on there; or, on a network that you trust, say sslmode=disable in the connection string",
+    ),
+    (
+        re.compile(r"root certificate file|certificate verify failed", re.I),
+        "sslmode asks to verify the server's certificate (verify-full is tenantplan's default for a server that is not local),"
+        " and its authority is not known: name the CA file (sslrootcert=ca.pem in the connection string, or servers.NAME."
+        "sslrootcert), or the authorities that this machine trusts (sslrootcert=system)",
+    ),
+    (
+        re.compile(r"does not match host name", re.I),
+        "connect by a name that the server's certificate holds: sslmode=verify-full makes sure whose server it is",
+    ),
+    (re.compile(r"private key", re.I), "check sslkey: a file that only its owner can read (chmod 600)"),
+    (
+        re.compile(r"client certificate", re.I),
+        "name the client certificate and its key: sslcert and sslkey (connection string, or servers.NAME)",
+    ),
     (
         re.compile(r"SSL|certificate|TLS", re.I),
         "check sslmode and sslrootcert, and that the server's certificate names this host",
