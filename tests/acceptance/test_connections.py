@@ -10,8 +10,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from acceptance.harness import ROOT, Fleet
+from acceptance.pooler import Pooler
 from psycopg import sql
 from servers import PASSWORDS
+
+from tenantplan.secrets.box import new_key
 
 CANARY = "canary-4711-xyz"
 HEAD = "9c1b04aa"
@@ -199,15 +202,11 @@ def test_a_brought_database_is_migrated(fleet: Fleet, brought: Brought) -> None:
     assert ("organization/acme", "done") in attempts  # C11
 
 
-@pytest.mark.parametrize(
-    "trouble", ["closed port", "no variable", "no database", "wrong password", "no rights", "scheme"]
-)
+@pytest.mark.parametrize("trouble", ["closed port", "no variable", "no database", "wrong password", "scheme"])
 def test_a_brought_database_is_tested_before_it_is_saved(fleet: Fleet, brought: Brought, trouble: str) -> None:
     """C2, B13: what cannot be used is named and not saved; everything else is planned and applied."""
     if trouble == "no variable":
         del fleet.env["ACME_URL"]
-    elif trouble == "no rights":
-        fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO postgres", database="postgres")
     else:
         fleet.env["ACME_URL"] = {
             "closed port": f"postgresql://u:{CANARY}@127.0.0.1:1/x",
@@ -224,6 +223,105 @@ def test_a_brought_database_is_tested_before_it_is_saved(fleet: Fleet, brought: 
     applied = fleet.apply(code=5)
     assert CANARY not in applied.out + applied.err
     assert fleet.rows("SELECT slug FROM organizations") == [("wwf",)]
+
+
+CONNECTS = (
+    "SELECT address, result FROM tenantplan.audit_log"
+    " WHERE action = 'connect' AND organization = 'organization/acme' ORDER BY sequence"
+)
+
+
+def test_a_new_connection_string_that_does_not_fit_is_a_blocker(fleet: Fleet, brought: Brought) -> None:  # C2
+    """Reached, and not fit: nothing of the plan is applied. Once in use, it stops its organization only (P9)."""
+    fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO postgres", database="postgres")
+    fleet.organization("wwf")
+    plan = fleet.plan()
+    assert [(b["address"], b["rule"]) for b in plan["blockers"]] == [("organization/acme", "connection")]
+    assert f"GRANT CREATE ON SCHEMA public TO {brought.name}_owner" in plan["blockers"][0]["message"]
+    assert plan["unreachable"] == [] and not [o for o in plan["operations"] if "acme" in o["address"]]
+    shown = fleet.run("plan")
+    assert "GRANT CREATE ON SCHEMA" in shown.out and CANARY not in shown.out + shown.err
+    fleet.apply(code=3)
+    assert "organizations" not in str(fleet.databases())
+
+    fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO {brought.name}_owner", database="postgres")
+    fleet.apply()
+    fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO postgres", database="postgres")
+    plan = fleet.plan()
+    assert plan["blockers"] == [] and [f["address"] for f in plan["unreachable"]] == ["organization/acme"]
+    fleet.env["ACME_OTHER"] = brought.url
+    fleet.organization("acme", "database: { url: { env: ACME_OTHER } }")
+    assert [b["address"] for b in fleet.plan()["blockers"]] == ["organization/acme"]
+
+
+def test_a_pooler_is_no_database_to_bring(fleet: Fleet, brought: Brought) -> None:  # C2, fault 5
+    fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO tp_admin", database="postgres")
+    with Pooler(fleet.server, ignore_options=True) as pooler:
+        fleet.env["ACME_URL"] = pooler.url.replace("/postgres", f"/{brought.name}", 1)
+        (blocker,) = fleet.plan()["blockers"]
+        assert "a connection pooler answers there" in blocker["message"]
+
+
+@pytest.mark.parametrize("key", [None, new_key()], ids=["no key", "key"])
+def test_a_changed_value_of_a_connection_string_is_tested_too(fleet: Fleet, brought: Brought, key: str | None) -> None:
+    """C2. What changed can be told where the value is stored, which takes a key; else the reference tells."""
+    if key:
+        fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = key
+    fleet.organization("wwf")
+    fleet.apply()
+    role = f"{brought.name}_guest"
+    fleet.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{CANARY}'", database="postgres")
+    fleet.env["ACME_URL"] = fleet.server.url(role, brought.name, CANARY)
+    plan = fleet.plan()
+    assert [b["rule"] for b in plan["blockers"]] == (["connection"] if key else [])
+    assert [f["address"] for f in plan["unreachable"]] == ([] if key else ["organization/acme"])
+    fleet.execute(f"GRANT CREATE ON SCHEMA public TO {role}", database=brought.name)
+    if key:
+        assert "alembic_version" in fleet.plan()["blockers"][0]["message"]
+    fleet.execute(f"GRANT {brought.name}_owner TO {role}", database="postgres")
+    assert fleet.plan()["blockers"] == []
+    if key:
+        fleet.apply()
+        assert fleet.rows(CONNECTS)[-1] == ("organization/acme", "done")
+    fleet.execute(f"REVOKE CREATE ON SCHEMA public FROM {role}; DROP ROLE {role}", database=brought.name)
+
+
+@pytest.mark.parametrize("trouble", ["closed", "no rights", "another value"])
+def test_apply_tests_a_connection_again_before_it_saves_it(fleet: Fleet, brought: Brought, trouble: str) -> None:
+    """C2, C11, P9: what does not work any more is not saved, and is audited; everything else is applied."""
+    fleet.apply()
+    assert fleet.rows(CONNECTS) == [("schema/organization/acme", "done"), ("organization/acme", "done")]
+    fleet.env["ACME_OTHER"] = brought.url
+    fleet.organization("acme", "database: { url: { env: ACME_OTHER } }")
+    fleet.organization("wwf")
+    fleet.run("plan", "--out", "plan.json")
+    if trouble == "closed":
+        fleet.execute(f"ALTER DATABASE {brought.name} ALLOW_CONNECTIONS false", database="postgres")
+    elif trouble == "no rights":
+        fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO postgres", database="postgres")
+    else:
+        fleet.env["ACME_OTHER"] = fleet.server.url(f"{brought.name}_owner", "no_such_db", CANARY)
+    result = fleet.run("apply", "plan.json", "--auto-approve", code=5)
+    assert CANARY not in result.out + result.err and "organization/acme" in result.out + result.err
+    saved = "SELECT slug, database_url FROM organizations ORDER BY 1"
+    assert fleet.rows(saved) == [("acme", "env:ACME_URL"), ("wwf", None)]
+    assert fleet.rows(CONNECTS)[2:] == [("organization/acme", "failed")]
+    fleet.run("audit", "verify")
+    fleet.execute(f"ALTER DATABASE {brought.name} ALLOW_CONNECTIONS true", database="postgres")
+    fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO {brought.name}_owner", database="postgres")
+    fleet.env["ACME_OTHER"] = brought.url
+    fleet.apply()
+    assert fleet.rows(CONNECTS)[3:] == [("organization/acme", "done")]
+    fleet.converged()
+
+
+def test_a_new_database_that_goes_away_before_apply_is_not_saved(fleet: Fleet, brought: Brought) -> None:  # C2, P9
+    fleet.organization("wwf")
+    fleet.run("plan", "--out", "plan.json")
+    fleet.execute(f"ALTER DATABASE {brought.name} ALLOW_CONNECTIONS false", database="postgres")
+    fleet.run("apply", "plan.json", "--auto-approve", code=5)
+    assert fleet.rows("SELECT slug FROM organizations") == [("wwf",)]
+    assert fleet.rows(CONNECTS) == [("schema/organization/acme", "failed")]
 
 
 def test_a_brought_database_that_goes_away_keeps_its_row(fleet: Fleet, brought: Brought) -> None:  # C2

@@ -11,7 +11,7 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import TenantplanError, UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.inspection.checks import Check
+    from tenantplan.fleet.fitness import Check
 
 _MARKS = {"pass": "ok", "warn": "warn", "fail": "FAIL"}
 

@@ -13,6 +13,7 @@ from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
 from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
+from tenantplan.decision.unfit import unfit_connections
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
@@ -49,6 +50,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     desired, unfit = _filled_in(desired, known, live, settings)
     now, grace = datetime.now(UTC), timedelta(days=settings.spec.guard.grace_days)
     difference = diff(desired, known, now=now, grace=grace)
+    untested, weak = unfit_connections(wanted, live, settings)
     migrations, stuck = migrations_for(
         desired.state, known, comparison.trees, undo=settings.spec.rollout.on_failure == "rollback"
     )
@@ -59,11 +61,12 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     made = replace(
         draft(settings, comparison.trees, live, operations),
         orphans=difference.orphans,
-        unreachable=live.unreachable + not_planned(wanted, desired, live),
+        unreachable=_unreachable(live, untested) + not_planned(wanted, desired, live),
         selection=comparison.selection.document(),
         notes=(
             *difference.aside,
             *unfit.notes,
+            *weak,
             *desired.notes,
             *notes(desired.state, known, now),
             *changed(comparison, connector, known),
@@ -78,6 +81,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     blockers = [
         *difference.conflicts,
         *unfit.blockers,
+        *untested,
         *circles,
         *stuck.values(),
         *([] if behind else _misfits(made, live)),
@@ -88,6 +92,12 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     blockers += halfway(connector, operations)
     blockers += losses(settings, connector, guard.relocations(operations, known), live)
     return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _unreachable(live: Survey, blocked: list[Finding]) -> tuple[Finding, ...]:
+    """What cannot be planned now, without what is told as a blocker."""
+    told = {finding.address for finding in blocked}
+    return tuple(finding for finding in live.unreachable if finding.address not in told)
 
 
 def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, Findings]:

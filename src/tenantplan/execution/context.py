@@ -38,6 +38,7 @@ class Run:
     the main database, or the one they were in before, by its URL. `migrator` runs the steps of migrations (None: this
     run makes none), `fingerprint` tells what a schema is. `sealed` holds what was encrypted and is not yet recorded.
     `undoes` maps operations that take something back to those that did it.
+    `try_connection` connects to the database behind a reference that an organization brings, and raises when it does not fit.
     `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
     """
 
@@ -66,6 +67,7 @@ class Run:
     catalog_locks: Mapping[str, threading.Lock] = field(default_factory=dict)
     undoes: dict[str, str] = field(default_factory=dict)
     creations: Mapping[str, threading.Semaphore] = field(default_factory=dict)
+    try_connection: Callable[[str, str], None] = lambda holder, reference: None
 
     def comment(self, **facts: str | None) -> str:
         """A stamp of this fleet with further facts."""

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.execution import objects, packages, record, rows, statements
+from tenantplan.execution.connections import saves_connection, try_connections
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.failure import failure
@@ -49,7 +50,7 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
 
 def shareable(operations: Sequence[Operation]) -> bool:
     """Whether all of it can happen in one transaction of the main database (databases are made before it)."""
-    return all(_place(operation) == MAIN and not _alone(operation) for operation in operations)
+    return all(_place(o) == MAIN and not _alone(o) and saves_connection(o) is None for o in operations)
 
 
 def execute_together(run: Run, main: Connection, operations: list[Operation]) -> list[Outcome] | None:
@@ -103,25 +104,31 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     elif _drops(first):
         _drop(run, main, first)
     elif place == MAIN:
+        tried = try_connections(run, segment)
         with _without_leftovers(main, segment):
             _create_databases(run, main, segment)
-            _retrying(lambda: _commit(run, main, segment))
+            _retrying(lambda: _commit(run, main, segment, tried))
     else:
         _commit_apart(run, main, place, segment)
 
 
-def _commit(run: Run, main: Connection, segment: list[Operation]) -> None:
-    """One transaction of the main database. Where rows exchange what is unique, that is checked at its end only."""
+def _commit(run: Run, main: Connection, segment: list[Operation], tried: list[Operation]) -> None:
+    """One transaction of the main database. Where rows exchange what is unique, that is checked at its end only.
+
+    For those that were `tried`, a connection to an organization's database was made, which is audited too.
+    """
     try:
-        _commit_together(run, main, segment)
+        _commit_together(run, main, segment, tried)
     except psycopg.errors.UniqueViolation as error:
         try:
-            _commit_together(run, main, segment, deferred=True)
+            _commit_together(run, main, segment, tried, deferred=True)
         except psycopg.errors.UniqueViolation:
             raise error from None  # which names the row at fault
 
 
-def _commit_together(run: Run, main: Connection, segment: list[Operation], deferred: bool = False) -> None:
+def _commit_together(
+    run: Run, main: Connection, segment: list[Operation], tried: list[Operation], deferred: bool = False
+) -> None:
     """Effects, journal and audit. `deferred`: unique keys that can be are checked at the commit."""
     known = dict(run.ids)
     try:
@@ -132,6 +139,7 @@ def _commit_together(run: Run, main: Connection, segment: list[Operation], defer
                 main.execute("SET CONSTRAINTS ALL DEFERRED")
             _effects(run, main, segment)
             reach("effects-made")
+            record.audit(run, main, [record.connection_fact(operation, "done") for operation in tried])
             record.done(run, main, segment)
     except BaseException:
         for operation in segment:  # ids of rows that were rolled back are not known any more

@@ -149,10 +149,25 @@ def failed(run: Run, connection: Connection, operation: Operation, status: str, 
         audit(run, connection, [*attempt, fact(operation, status, error)])
 
 
+def attempted(run: Run, connection: Connection, attempts: Sequence[tuple[Operation, str | None]]) -> None:
+    """Audits connections that were made to look into databases: the operation each was made for, and why it failed, if it did."""
+    if not attempts:
+        return
+    with connection.transaction():
+        if run.epoch:
+            check_epoch(connection, run.epoch)
+        facts = [connection_fact(o, "failed" if error else "done", error) for o, error in attempts]
+        audit(run, connection, facts)
+
+
 def connection_fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
     """What the audit log says of an attempt to connect to the database an operation is for (C11)."""
     held = addresses.owner(operation.address, operation.after or operation.before)
-    return Fact(operation.address, "connect", result, organization=held, detail=detail)
+    return Fact(operation.address, "connect", result, organization=_organization(held), detail=detail)
+
+
+def _organization(scope: str) -> str | None:
+    return scope if scope.startswith(("organization/", "tenant/")) else None
 
 
 def skipped(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
@@ -164,12 +179,11 @@ def skipped(run: Run, connection: Connection, operations: Sequence[Operation]) -
 
 def fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
     """What the audit log says of an operation; secrets stand in it as references with keyed hashes."""
-    held = operation.scope
     return Fact(
         address=operation.address,
         action="retire" if operation.retire else "adopt" if operation.adopt else operation.action,
         result=result,
-        organization=held if held.startswith(("organization/", "tenant/")) else None,
+        organization=_organization(operation.scope),
         before=text(to_json(operation.before)),
         after=text(to_json(operation.after)),
         detail=detail,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-import psycopg
-
-from tenantplan.errors import ConnectError, PrivilegeError, SettingsError, TenantplanError
+from tenantplan.errors import ConnectError, SettingsError
 from tenantplan.execution.context import MAIN
+from tenantplan.fleet.brought import read_brought
+from tenantplan.fleet.fitness import Check
 from tenantplan.fleet.packages import NEAR, fleet_store, location
-from tenantplan.fleet.servers import Servers, brought_server
+from tenantplan.fleet.servers import Servers
 from tenantplan.live.main import MainFacts, read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.live.server import ServerFacts, Whose, read_server
@@ -20,7 +20,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
@@ -30,13 +30,15 @@ from tenantplan.tables import BUILTIN
 @dataclass(frozen=True)
 class Survey:
     """What is there. `state` is live State over all servers; `held_out` maps addresses of organizations and tenants that
-    cannot be planned, because their server or database is out of reach, to the reason."""
+    cannot be planned, because their server or database is out of reach, to the reason. `unfit`: what the tests of databases
+    that organizations brought found, by organization."""
 
     state: State
     main: MainFacts
     servers: Mapping[str, ServerFacts]
     held_out: Mapping[str, str] = field(default_factory=dict)
     unreachable: tuple[Finding, ...] = ()
+    unfit: Mapping[str, tuple[Check, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,11 @@ def survey(
         state |= known.state
     state |= main.state
     _place_main(state, main, main_name)
-    found, problems = _read_brought(settings, connector, _brought(question, main.state), facts, versions)
-    state |= found
-    held_out, unreachable = _held_out(state, facts, trouble, problems)
-    return Survey(state, main, facts, held_out, unreachable)
+    taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
+    brought = read_brought(settings, connector, _brought(question, main.state), taken, versions)
+    state |= brought.state
+    held_out, unreachable = _held_out(state, facts, trouble, brought.problems)
+    return Survey(state, main, facts, held_out, unreachable, brought.unfit)
 
 
 def _refuse_second_fleets(settings: Settings, main: ServerFacts) -> None:
@@ -183,60 +186,6 @@ def _brought(question: Question, rows: State) -> dict[str, str]:
         if question.follow and isinstance(row, Row) and row.values.get("database_url") and row.retired_at is None
     }
     return {**live, **question.brought}
-
-
-def _read_brought(
-    settings: Settings,
-    connector: Connector,
-    brought: Mapping[str, str],
-    facts: Mapping[str, ServerFacts],
-    versions: VersionTables,
-) -> tuple[State, dict[str, str]]:
-    """Schemas of databases that organizations brought, by connecting to each: nobody stamps those."""
-    state: State = {}
-    problems: dict[str, str] = {}
-    taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
-    for holder, reference in brought.items():
-        alias = f"url:{holder.split('/', 1)[1]}"
-        try:
-            server = brought_server(alias, reference, settings)
-            connector.add(server)
-            with connector.connect(alias, read_only=True) as connection, connection.transaction():
-                revision, mark = versions.read(connection, "tenant")
-                _check_brought(connection, reference)
-                _claim(connection, reference, holder, taken)
-            state[f"schema/{holder}"] = Schema(alias, "", "tenant", revision, holder, mark)
-        except TenantplanError as error:
-            problems[holder] = f"{error.where}: {error.message}" if error.where else error.message
-        except psycopg.Error as error:
-            problems[holder] = f"{reference}: {error.diag.message_primary or 'connection lost'}"
-    return state, problems
-
-
-def _claim(connection: Connection, reference: str, holder: str, taken: dict[tuple[str, str], str]) -> None:
-    """SettingsError when a brought database is somebody's already: two would write one database."""
-    row = connection.execute(
-        "SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database()::text"
-    ).fetchone()
-    assert row is not None
-    other = taken.setdefault((row[0], row[1]), holder)
-    if other != holder:
-        raise SettingsError(
-            f"database {row[1]} belongs to {other} already",
-            where=reference,
-            hint="each organization has one of its own",
-        )
-
-
-def _check_brought(connection: Connection, reference: str) -> None:
-    """PrivilegeError when the role of a brought database could not make the tenant tables in it (C2)."""
-    row = connection.execute("SELECT current_user::text, has_schema_privilege('public', 'CREATE')").fetchone()
-    if row is not None and not row[1]:
-        raise PrivilegeError(
-            f"the role {row[0]} may not create tables in schema public of database {connection.info.dbname}",
-            where=reference,
-            hint=f"its owner grants it: GRANT CREATE ON SCHEMA public TO {row[0]}",
-        )
 
 
 def _held_out(

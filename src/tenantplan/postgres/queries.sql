@@ -124,6 +124,7 @@ SELECT d.datname, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE coalesce(g.rolname:
 SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::int AS version_num,
        current_user AS role,
+       pg_backend_pid() AS pid,
        coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS tls,
        (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS tls_version,
        (SELECT client_dn IS NOT NULL FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS client_certificate,

@@ -13,7 +13,7 @@ from tenantplan.fleet.trees import Trees
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Package, Resource, Row, State
+from tenantplan.model.resource import Package, Resource, Row, Schema, State
 from tenantplan.planning.diff import comparable, under_new_names
 from tenantplan.planning.windows import CLOSED, restricted
 from tenantplan.postgres.connect import Connection
@@ -89,7 +89,7 @@ def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
     """PlanRefused when anything that the operations not `done` are about is not as the plan saw it."""
     state, _ = under_new_names(live.state, plan.renames)
     first = {o.address: o for o in reversed(plan.operations)}  # what a second step finds is what the first one made
-    operations = [o for o in first.values() if o.id not in done]
+    operations = [o for o in first.values() if o.id not in done and not _out_of_reach(o, live)]
     stale = sorted(
         o.address
         for o in operations
@@ -98,6 +98,12 @@ def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
         raise PlanRefused(f"changed after the plan was made: {', '.join(stale[:5])}{more}", hint=STALE)
+
+
+def _out_of_reach(operation: Operation, live: Survey) -> bool:
+    """Whether it is about a database that an organization brought and that cannot be looked into now: it fails alone."""
+    schema = operation.after
+    return isinstance(schema, Schema) and schema.server.startswith("url:") and schema.holder in live.held_out
 
 
 def check_secrets(work: Work, done: set[str], live: Survey) -> None:

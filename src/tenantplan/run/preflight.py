@@ -9,6 +9,7 @@ from functools import partial
 import psycopg
 
 from tenantplan.errors import Blocked, ConnectError
+from tenantplan.execution import record
 from tenantplan.fleet.survey import Survey
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
@@ -24,10 +25,11 @@ _SHOWN = 50
 _NOT_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 
-def check_data(work: Work, done: Collection[str], live: Survey) -> None:
+def check_data(work: Work, control: Connection, done: Collection[str], live: Survey) -> None:
     """Blocked, with every database that fails, when a query that a revision declares as preflight returns a row somewhere.
 
-    A database that cannot be reached is left to its migration, which fails alone.
+    A database that cannot be reached is left to its migration, which fails alone. Each attempt is audited (C11); `control` is a
+    session on the main database that holds the fleet's lock.
     """
     operations = [o for o in work.plan.operations if o.checks and o.before is not None and o.id not in done]
     if not operations:
@@ -35,8 +37,10 @@ def check_data(work: Work, done: Collection[str], live: Survey) -> None:
     width = max(1, min(PARALLEL, work.settings.spec.max_connections - 2))
     ids = [(a, i) for a, i in live.main.ids.items() if a.startswith("organization/") and a.count("/") == 1]
     with ThreadPoolExecutor(width) as pool:
-        found = pool.map(partial(_problems, work.connector, dict(ids)), operations)
-        problems = [problem for listed in found for problem in listed]
+        found = list(pool.map(partial(_problems, work.connector, dict(ids)), operations))
+    problems = [problem for listed, _ in found for problem in listed]
+    asked_alone = [(o, lost) for o, (_, lost) in zip(operations, found, strict=True) if _tree(o) == "tenant"]
+    record.attempted(work.run(live, 0), control, asked_alone)
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise Blocked(
@@ -45,17 +49,24 @@ def check_data(work: Work, done: Collection[str], live: Survey) -> None:
         )
 
 
-def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation) -> list[str]:
+def _tree(operation: Operation) -> str:
+    assert isinstance(operation.after, Schema)
+    return operation.after.tree
+
+
+def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation) -> tuple[list[str], str | None]:
+    """What stands in the way of an operation; and why its database was out of reach, None when it was not."""
     schema = operation.after
     assert isinstance(schema, Schema)
     try:
         with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
             if schema.tree == "shared":
-                return list(_shared(connection, ids, operation))
+                return list(_shared(connection, ids, operation)), None
             held = addresses.owner(operation.address, schema)
-            return [f"{held}: {why}" for check in operation.checks for why in _failed(connection, check, operation)]
-    except ConnectError:
-        return []
+            found = [f"{held}: {why}" for check in operation.checks for why in _failed(connection, check, operation)]
+            return found, None
+    except ConnectError as error:
+        return [], f"{error.where}: {error.message}"
 
 
 def _failed(

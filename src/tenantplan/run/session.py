@@ -40,7 +40,7 @@ def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome:
         taken = take(work, stack)
         done = freshness.already_done(taken.control, plan)
         operations = [o for o in plan.operations if o.id not in done]
-        limits = _limits(work, parallelism)
+        limits = _limits(work, taken, parallelism)
         rolled = _carry_out(work, taken.run, operations, limits, on_outcome)
         taken_back = _take_back(work, taken, rolled, done, limits, on_outcome)
         gone = {outcome.operation.address for outcome in taken_back}
@@ -83,13 +83,14 @@ def _work(settings: Settings, plan: Plan, programs: Programs) -> Work:
     return Work(settings, plan, trees, servers, connector, actor, run_id, programs)
 
 
-def _limits(work: Work, parallelism: int | None) -> Limits:
+def _limits(work: Work, taken: Taken, parallelism: int | None) -> Limits:
     """As many tracks as asked for and as the connection budget allows: two sessions each, and one for the lock."""
     spec = work.settings.spec
     budget = min(spec.max_connections, work.settings.servers[MAIN].max_connections)
     width = max(1, min(parallelism or spec.rollout.parallelism, (budget - 1) // 2))
     failures = None if spec.rollout.on_failure == "continue" else spec.rollout.max_failures
-    return Limits(width, failures, partial(between_waves, spec.rollout, work.connector))
+    attempted = partial(record.attempted, taken.run, taken.control)
+    return Limits(width, failures, partial(between_waves, spec.rollout, work.connector, attempted))
 
 
 def _carry_out(

@@ -51,7 +51,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
         freshness.check_fresh(work.plan, done, live)
         freshness.check_secrets(work, done, live)
         freshness.check_packages(work, done)
-        check_data(work, done, live)
+        check_data(work, control, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = work.run(live, epoch)
     recovered = _settle(work, run, control, live, dead) if dead else 0

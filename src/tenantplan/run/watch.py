@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -15,23 +15,40 @@ from tenantplan.postgres.connect import Connector, describe
 from tenantplan.settings import RolloutSpec
 
 
-def between_waves(pace: RolloutSpec, connector: Connector, done: Sequence[Operation]) -> str:
-    """Why the rollout must not go on, "" when it may: the health query returned a row in a database that the wave migrated."""
+def between_waves(
+    pace: RolloutSpec,
+    connector: Connector,
+    attempted: Callable[[Sequence[tuple[Operation, str | None]]], None],
+    done: Sequence[Operation],
+) -> str:
+    """Why the rollout must not go on, "" when it may: the health query returned a row in a database that the wave migrated.
+
+    `attempted` hears of each connection that was made for it, and why it failed, if it did.
+    """
     if not done:
         return ""
     time.sleep(pace.pause_seconds)
-    migrated = [o.after for o in done if isinstance(o.after, Schema) and o.after.tree == "tenant"]
-    for schema in migrated if pace.health else ():
-        if why := _unhealthy(connector, schema, str(pace.health)):
-            return f"after wave {done[-1].wave}, the health query {why} in database {schema.database or schema.server}"
-    return ""
+    migrated = [o for o in done if isinstance(o.after, Schema) and o.after.tree == "tenant"]
+    attempts: list[tuple[Operation, str | None]] = []
+    found = ""
+    for operation in migrated if pace.health else ():
+        schema = operation.after
+        assert isinstance(schema, Schema)
+        why, lost = _unhealthy(connector, schema, str(pace.health))
+        attempts.append((operation, lost))
+        if why:
+            found = f"after wave {done[-1].wave}, the health query {why} in database {schema.database or schema.server}"
+            break
+    attempted(attempts)
+    return found
 
 
-def _unhealthy(connector: Connector, schema: Schema, query: str) -> str:
+def _unhealthy(connector: Connector, schema: Schema, query: str) -> tuple[str, str | None]:
+    """What is wrong, "" when nothing is; and why there was no connection, None when there was one."""
     try:
         with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
-            return "finds rows" if asked(connection, query) else ""
+            return "finds rows" if asked(connection, query) else "", None
     except ConnectError as error:
-        return f"cannot be asked ({error.message})"
+        return f"cannot be asked ({error.message})", f"{error.where}: {error.message}"
     except psycopg.Error as error:
-        return f"cannot be asked ({describe(error)})"
+        return f"cannot be asked ({describe(error)})", None

@@ -16,6 +16,7 @@ from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import Open
 from tenantplan.execution.steps import Migrator
 from tenantplan.execution.template import Recipe, ensure_template
+from tenantplan.fleet.brought import try_connection
 from tenantplan.fleet.expected import GROUPS
 from tenantplan.fleet.packages import fleet_store
 from tenantplan.fleet.servers import Servers
@@ -107,6 +108,7 @@ class Work:
             tables=self.tables,
             vault=fleet_vault(self.settings),
             open_store=partial(fleet_store, self.settings),
+            try_connection=partial(try_connection, self.settings, self.connector),
             migrator=self.migrator,
             fingerprint=fingerprints.fingerprint,
             ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},

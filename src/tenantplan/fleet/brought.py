@@ -1,0 +1,122 @@
+"""Databases that organizations brought themselves: looked into by connecting to each, since nobody stamps those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import psycopg
+
+from tenantplan.errors import ConnectError, TenantplanError
+from tenantplan.fleet.fitness import Check, brought_checks
+from tenantplan.fleet.servers import brought_server
+from tenantplan.migration.version import VersionTables
+from tenantplan.model.resource import Schema, State
+from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.settings import Settings
+
+
+@dataclass
+class Brought:
+    """What they hold: schemas by address. `problems` says by organization why one cannot be used, `unfit` what else its
+    connection test found: what failed although it could be reached, and what is weaker than it could be."""
+
+    state: State = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    unfit: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+
+
+def alias_of(holder: str) -> str:
+    """What the server of an organization's own database is called: `url:NAME`."""
+    return f"url:{holder.split('/', 1)[1]}"
+
+
+def read_brought(
+    settings: Settings,
+    connector: Connector,
+    references: Mapping[str, str],
+    taken: Mapping[tuple[str, str], str],
+    versions: VersionTables,
+) -> Brought:
+    """Looks into each, by organization and reference. `taken` are databases (system identifier, name) that are somebody's."""
+    found = Brought()
+    owners = dict(taken)
+    for holder, reference in references.items():
+        alias = alias_of(holder)
+        try:
+            server = brought_server(alias, reference, settings)
+            connector.add(server)
+            with connector.connect(alias, read_only=True) as connection:
+                checks = [c for c in brought_checks(connection, server, reference) if c.status != "pass"]
+                checks += _claimed(connection, reference, holder, owners)
+                schema = Schema(alias, "", "tenant", holder=holder)
+                if not _failed(checks):
+                    schema, refused = _version(connection, versions, schema, reference)
+                    checks += refused
+            if checks:
+                found.unfit[holder] = tuple(checks)
+            if failed := _failed(checks):
+                found.problems[holder] = "; ".join(said(check) for check in failed)
+            else:
+                found.state[f"schema/{holder}"] = schema
+        except TenantplanError as error:
+            found.problems[holder] = f"{error.where}: {error.message}" if error.where else error.message
+        except psycopg.Error as error:
+            found.problems[holder] = f"{reference}: {error.diag.message_primary or 'connection lost'}"
+    return found
+
+
+def said(check: Check) -> str:
+    """What a check found, and what to do about it."""
+    return f"{check.subject}: {check.detail}: {check.advice}"
+
+
+def _failed(checks: Iterable[Check]) -> list[Check]:
+    return [check for check in checks if check.status == "fail"]
+
+
+def try_connection(settings: Settings, connector: Connector, holder: str, reference: str) -> None:
+    """Connects to what a reference stands for now, and asks all that plan has asked; ConnectError when it does not fit.
+
+    For the moment before a connection string is saved (C2).
+    """
+    alias = alias_of(holder)
+    server = brought_server(alias, reference, settings)
+    connector.add(server)
+    try:
+        with connector.connect(alias, read_only=True) as connection:
+            failed = _failed(brought_checks(connection, server, reference))
+    except psycopg.Error as error:
+        raise ConnectError(describe(error), where=reference, hint="see the server's log") from error
+    if failed:
+        raise ConnectError(
+            "; ".join(check.detail for check in failed),
+            where=reference,
+            hint="; ".join(check.advice for check in failed),
+        )
+
+
+def _version(
+    connection: Connection, versions: VersionTables, schema: Schema, reference: str
+) -> tuple[Schema, list[Check]]:
+    """The schema with what it is at; and what to say when the role may not look."""
+    try:
+        with connection.transaction():
+            revision, mark = versions.read(connection, "tenant")
+    except psycopg.errors.InsufficientPrivilege as error:
+        advice = "connect as the role that owns the tables: it is to migrate them"
+        return schema, [Check(reference, "migrate", "fail", describe(error), advice)]
+    return replace(schema, revision=revision, halfway=mark), []
+
+
+def _claimed(connection: Connection, reference: str, holder: str, owners: dict[tuple[str, str], str]) -> list[Check]:
+    """A failed check when a database is somebody's already: two would write one database."""
+    row = connection.execute(
+        "SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database()::text"
+    ).fetchone()
+    assert row is not None
+    other = owners.setdefault((row[0], row[1]), holder)
+    if other == holder:
+        return []
+    what = f"database {row[1]} belongs to {other} already"
+    return [Check(reference, "owner", "fail", what, "each organization has one of its own")]
