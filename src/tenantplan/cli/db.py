@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,9 @@ from tenantplan.errors import TenantplanError, UsageError
 
 if TYPE_CHECKING:
     from tenantplan.fleet.fitness import Check
+    from tenantplan.inspection.placed import Placed
+
+DRIVERS = ("postgresql", "psycopg", "asyncpg", "prisma")
 
 _MARKS = {"pass": "ok", "warn": "warn", "fail": "FAIL"}
 
@@ -23,28 +27,59 @@ def command() -> None:
 
 @command.command("show")
 @click.argument("organization")
+@click.option("--driver", type=click.Choice(DRIVERS), help="The connection string in the words of this driver.")
+@click.option("--reveal", is_flag=True, help="Print the connection string with its password. Audited, with the reason.")
+@click.option("--reason", metavar="TEXT", help="Why --reveal: asked for on a terminal.")
 @json_option
-def show(organization: str, as_json: bool) -> None:
-    """Where ORGANIZATION (or tenant/NAME) is: mode, server, database, the connection string without its password."""
+def show(organization: str, driver: str | None, reveal: bool, reason: str | None, as_json: bool) -> None:
+    """Where ORGANIZATION (or tenant/NAME) is: mode, server, database, its application's connection string, masked.
+
+    --reveal prints that string and nothing else, once the audit log says who asked for it, and why.
+    """
     from tenantplan.fleet.servers import fleet_servers
     from tenantplan.inspection.placed import placed
-    from tenantplan.postgres.url import masked
-    from tenantplan.rendering.safe import mask_url, terminal
 
+    if reason is not None and not reveal:
+        raise UsageError("--reason goes with --reveal", hint="without it nothing secret is shown")
+    why = _reason(reason) if reveal else ""
     fleet = settings()
     place = placed(fleet, fleet_servers(fleet), organization)
-    lost = isinstance(place.server, TenantplanError)
+    if reveal:
+        from tenantplan.inspection import reveal as revealing
+
+        url = revealing.reveal(fleet, place, driver, why)
+        if as_json:
+            print_json({"address": place.address, "url": url})
+        else:
+            click.echo(url)
+        return
+    _show(place, driver, as_json)
+
+
+def _reason(given: str | None) -> str:
+    from tenantplan.inspection.reveal import checked_reason
+
+    if given is None and sys.stdin.isatty():
+        given = click.prompt("Reason, for the audit log", err=True)
+    return checked_reason(given or "")
+
+
+def _show(place: Placed, driver: str | None, as_json: bool) -> None:
+    from tenantplan.inspection.reveal import masked_url
+    from tenantplan.rendering.safe import mask_url, terminal
+
     document = {
         "address": place.address,
         "mode": place.mode,
         "hasDedicatedDatabase": place.mode == "dedicated",
         "server": "its own" if place.brought else place.alias,
         "database": place.database,
-        "url": "" if isinstance(place.server, TenantplanError) else masked(place.server.params, place.database),
+        "login": place.login.name if place.login else "",
+        "url": masked_url(place, driver),
         "source": place.source,
         "declaredAt": place.origin,
         "applied": place.applied,
-        "problem": str(place.server) if lost else "",
+        "problem": str(place.server) if isinstance(place.server, TenantplanError) else "",
     }
     if as_json:
         print_json(document)

@@ -15,7 +15,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role, Row, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
-from tenantplan.secrets.box import Place, Vault, key_of
+from tenantplan.secrets.box import Place, Refused, Vault, key_of
 from tenantplan.secrets.judge import judge
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
@@ -73,6 +73,18 @@ def keep(connection: Connection, place: Place, value_hash: str, sealed: bytes, h
         " stored_at = now()",
         [*(place.relation, place.row_id, place.column), key_of(sealed), value_hash, keyed_hash(hash_key, sealed.hex())],
     )
+
+
+def verified(connection: Connection, place: Place, stored: bytes, hash_key: str) -> str:
+    """The keyed hash of the value in a place; Refused when what is stored there is not what tenantplan stored last."""
+    row = connection.execute(
+        "SELECT value_hash, stored_hash FROM tenantplan.credentials"
+        " WHERE relation = %s AND row_id = %s AND column_name = %s",
+        [place.relation, place.row_id, place.column],
+    ).fetchone()
+    if row is None or keyed_hash(hash_key, stored.hex()) != row[1]:
+        raise Refused("what is stored is not what tenantplan stored: it was changed, moved or put back by hand")
+    return str(row[0])
 
 
 def forget(connection: Connection, rowtype: RowType, row_id: str, column: str | None = None) -> None:

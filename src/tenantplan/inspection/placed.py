@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
@@ -11,8 +11,11 @@ from tenantplan.fleet import placed as placing
 from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.inspection.homes import placement
 from tenantplan.inspection.scene import Scene, look, not_found, rows
+from tenantplan.manifest.placement import roles
+from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired, Placement
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Ref, Role, Row, State
+from tenantplan.postgres.dialects import Pool
 from tenantplan.postgres.url import Server
 from tenantplan.settings import Settings
 
@@ -22,7 +25,8 @@ class Placed:
     """A place with the server to reach it by, or the reason why there is none.
 
     `origin` is the file and line that declares it, "" when it is live only. `source` is the reference of its
-    connection string. `applied`: the main database knows it in this very place.
+    connection string. `applied`: the main database knows it in this very place. `login` is the role of its application, None
+    where tenantplan makes none; `pool` how many connections that may have.
     """
 
     address: str
@@ -33,6 +37,8 @@ class Placed:
     source: str
     origin: str
     applied: bool
+    login: Role | None = None
+    pool: Pool = field(default_factory=Pool)
 
     @property
     def brought(self) -> bool:
@@ -56,7 +62,32 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
         raise not_found(name, _known(desired, scene, address.split("/", 1)[0]))
     place = declared or live
     assert place is not None
-    return _placed(settings, servers, place, address, desired.origins.get(address, ""), live == place)
+    found = _placed(settings, servers, place, address, desired.origins.get(address, ""), live == place)
+    both = {**scene.live.state, **desired.state}
+    return replace(found, login=_login(found, both), pool=_pool(both, place.holder))
+
+
+def _login(place: Placed, state: State) -> Role | None:
+    """The login role of a database of its own; one that nobody declares or has made is named as it would be."""
+    if place.mode != "dedicated" or place.brought:
+        return None
+    name = roles(place.database)[1]
+    known = state.get(addresses.role(place.alias, name))
+    return known if isinstance(known, Role) else Role(place.alias, name)
+
+
+def _pool(state: State, holder: str) -> Pool:
+    """How many connections an application may have: its pool's, and no more than its login may have."""
+    row = state.get(holder)
+    owner = row.values.get("organization_id") if isinstance(row, Row) else None
+    row = state.get(owner.address) if isinstance(owner, Ref) else row
+    if not isinstance(row, Row):
+        return Pool()
+    size, limit = (
+        int(row.values["pool_size"]) + int(row.values["pool_max_overflow"]),
+        int(row.values["connection_limit"]),
+    )
+    return Pool(size if limit < 0 else min(size, limit), row.values.get("pool_timeout"))
 
 
 def _known(desired: Desired, scene: Scene, kind: str) -> set[str]:

@@ -15,7 +15,7 @@ from psycopg import sql
 from tenantplan.errors import Locked, NotFound
 from tenantplan.execution import record
 from tenantplan.execution.context import MAIN, Run
-from tenantplan.execution.credentials import keep, the_vault
+from tenantplan.execution.credentials import keep, the_vault, verified
 from tenantplan.fleet.act import act
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.live.main import read_main
@@ -24,7 +24,6 @@ from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import Place, Refused, Vault, key_of
-from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
@@ -120,7 +119,7 @@ def _renew(run: Run, control: Connection, vault: Vault, rowtype: RowType, place:
         if row is None or row[0] is None:
             raise Refused("it is gone from its row, and not by tenantplan")
         stored = bytes(row[0])
-        value_hash = _checked(run, control, place, stored)
+        value_hash = verified(control, place, stored, run.hash_key)
         value = vault.open(place, stored)
         if key_of(stored) == vault.key_id:
             return 0
@@ -132,18 +131,6 @@ def _renew(run: Run, control: Connection, vault: Vault, rowtype: RowType, place:
         keep(control, place, value_hash, sealed, run.hash_key)
         record.audit(run, control, [_fact(address, place, "done", f"key {key_of(stored)} -> {vault.key_id}")])
         return 1
-
-
-def _checked(run: Run, control: Connection, place: Place, stored: bytes) -> str:
-    """The keyed hash of the value; Refused when what is stored is not what tenantplan stored last."""
-    row = control.execute(
-        "SELECT value_hash, stored_hash FROM tenantplan.credentials"
-        " WHERE relation = %s AND row_id = %s AND column_name = %s",
-        [place.relation, place.row_id, place.column],
-    ).fetchone()
-    if row is None or keyed_hash(run.hash_key, stored.hex()) != row[1]:
-        raise Refused("what is stored is not what tenantplan stored: it was changed, moved or put back by hand")
-    return str(row[0])
 
 
 def _fact(address: str, place: Place, result: str, detail: str) -> record.Fact:

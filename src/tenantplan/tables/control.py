@@ -40,6 +40,7 @@ ORGANIZATION = RowType(
         "statement_timeout": "int",  # ms
         "pool_size": "int",
         "pool_max_overflow": "int",
+        "pool_timeout": "int",  # ms
     },
     refs={"tier_id": "tiers", "owner_id": "users"},
     enums={"state": "organization_state", "database_mode": "database_mode"},

@@ -133,6 +133,7 @@ def _values(draft: Draft, document: Document, spec: OrganizationSpec, placement:
         "statement_timeout": milliseconds(spec.database.statement_timeout),
         "pool_size": spec.database.pool.size,
         "pool_max_overflow": spec.database.pool.max_overflow,
+        "pool_timeout": milliseconds(spec.database.pool.timeout),
         **(connection if draft.encrypts or placement.url is None else {}),
     }
 

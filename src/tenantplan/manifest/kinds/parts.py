@@ -142,6 +142,9 @@ class Pool(Spec):
 
     size: int = Field(default=10, ge=1, le=1000, description="Connections kept open.")
     max_overflow: int = Field(default=20, ge=0, le=1000, description="Further ones, opened under load.")
+    timeout: Duration | None = Field(
+        default=None, description="How long the application waits for one, such as 10s; none: as its driver has it."
+    )
 
 
 class TaggedServer(Spec):

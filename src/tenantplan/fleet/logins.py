@@ -1,0 +1,57 @@
+"""The secrets that applications log in with: one place that knows where each is kept."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from tenantplan.errors import NotFound, TenantplanError
+from tenantplan.execution.credentials import verified
+from tenantplan.model.resource import Role
+from tenantplan.postgres.connect import Connection
+from tenantplan.secrets.box import Place, Refused
+from tenantplan.secrets.keys import fleet_vault
+from tenantplan.secrets.references import resolve
+from tenantplan.settings import Settings
+from tenantplan.tables.control import ORGANIZATION
+
+CONNECTION = "database_connection"
+
+
+def login_password(settings: Settings, role: Role) -> str:
+    """The password of a login role, from the reference in the YAML. NotFound when tenantplan does not know it."""
+    reference = role.password.reference if role.password else None
+    if reference is None:
+        raise NotFound(
+            f"tenantplan does not know the password of role {role.name}",
+            hint="declare one, by reference: database: { password: { env: NAME } }",
+        )
+    return resolve(reference, settings.root)
+
+
+def brought_connection(settings: Settings, main: Connection, slug: str, reference: str, hash_key: str) -> str:
+    """The connection string of a database that an organization brought: what is stored encrypted, else its reference's value.
+
+    Raises Refused when what is stored is not what tenantplan stored, or there is no key for it and no value either.
+    """
+    statement = sql.SQL("SELECT {id}::text, {column} FROM {table} WHERE {name} = %s").format(
+        id=sql.Identifier(ORGANIZATION.id),
+        column=sql.Identifier(CONNECTION),
+        table=sql.Identifier(*ORGANIZATION.relation),
+        name=sql.Identifier(ORGANIZATION.name),
+    )
+    row = main.execute(statement, [slug]).fetchone()
+    vault = fleet_vault(settings)
+    if row is not None and row[1] is not None and vault is not None:
+        place, stored = Place(ORGANIZATION.table, row[0], CONNECTION), bytes(row[1])
+        verified(main, place, stored, hash_key)
+        return vault.open(place, stored)
+    try:
+        return resolve(reference, settings.root)
+    except TenantplanError as error:
+        if row is None or row[1] is None:
+            raise
+        raise Refused(
+            "the connection string is stored encrypted, and there is no key",
+            where=f"organization/{slug}",
+            hint=f"set CREDENTIALS_ENCRYPTION_KEY; or the value itself: {error.message}",
+        ) from None

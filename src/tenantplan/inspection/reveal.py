@@ -1,0 +1,110 @@
+"""An organization's connection string with its password, for somebody who says why; audited before anybody sees it (C5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psycopg
+
+from tenantplan.errors import NotFound, PrivilegeError, UsageError
+from tenantplan.execution import record
+from tenantplan.execution.context import MAIN, Run
+from tenantplan.fleet.act import act
+from tenantplan.fleet.logins import brought_connection, login_password
+from tenantplan.fleet.servers import main_server
+from tenantplan.inspection.placed import Placed
+from tenantplan.inspection.scene import main_session
+from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.dialects import compose
+from tenantplan.postgres.tls import with_defaults
+from tenantplan.postgres.url import Server, masked, parse
+from tenantplan.rendering.safe import mask_url
+from tenantplan.secrets.box import Refused
+from tenantplan.settings import Settings
+
+SHORTEST, LONGEST = 3, 500  # characters of a reason
+_LOCK = "10s"
+
+
+def checked_reason(reason: str) -> str:
+    """The reason as it is audited, on one line and without the password of a connection string in it; UsageError for none."""
+    said = " ".join(reason.split())
+    if not SHORTEST <= len(said) <= LONGEST or not said.isprintable():
+        raise UsageError(
+            "a connection string is shown to nobody without a reason",
+            hint=f'say why, in {SHORTEST} to {LONGEST} characters: --reason "incident 42: …"',
+        )
+    return mask_url(said)
+
+
+def reveal(settings: Settings, place: Placed, driver: str | None, reason: str) -> str:
+    """The connection string of an organization's application, after the audit entry that says who asked for it, and why.
+
+    `driver` None: as it was brought, or PostgreSQL's own. Raises NotFound or Refused where there is none, PrivilegeError when
+    the entry cannot be written.
+    """
+    with main_session(settings) as reading:
+        key = reading.execute("SELECT value FROM tenantplan.keys WHERE name = 'hash'").fetchone()
+        connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections)
+        run = act(settings, connector, hash_key=key[0] if key else "")
+        try:
+            url = _secret(settings, reading, place, driver, run.hash_key)
+        except Refused as error:
+            _audit(settings, run, place, "refused", f"{reason}: {error.message}")
+            raise
+    _audit(settings, run, place, "done", _without(reason, url))
+    return url
+
+
+def _without(reason: str, url: str) -> str:
+    """The reason without the very password that is asked for."""
+    secret = parse(url, "what is shown").get("password")
+    return reason.replace(secret, "***") if secret else reason
+
+
+def _secret(settings: Settings, main: Connection, place: Placed, driver: str | None, hash_key: str) -> str:
+    if place.brought:
+        url = brought_connection(settings, main, place.alias.removeprefix("url:"), place.source, hash_key)
+        return url if driver is None else compose(with_defaults(parse(url, place.source)), driver, place.pool)
+    if place.login is None:
+        raise NotFound(
+            f"{place.address} has no login of its own: in shared mode it uses the main database",
+            hint="tenantplan db show says where it is",
+        )
+    params = {**application_params(place), "password": login_password(settings, place.login)}
+    return compose(params, driver or "postgresql", place.pool)
+
+
+def application_params(place: Placed) -> Mapping[str, str]:
+    """How an application reaches a database that tenantplan made, but for the password; *** stands for one that is declared."""
+    assert isinstance(place.server, Server)
+    assert place.login is not None
+    own = ("user", "password", "sslcert", "sslkey", "connect_timeout")  # those of the role that runs tenantplan
+    params = {name: value for name, value in place.server.params.items() if name not in own}
+    known = {"password": "***"} if place.login.password else {}
+    return with_defaults({**params, "user": place.login.name, "dbname": place.database, **known})
+
+
+def masked_url(place: Placed, driver: str | None) -> str:
+    """The connection string of an organization's application, *** for its password; "" while its server cannot be used."""
+    if not isinstance(place.server, Server):
+        return ""
+    if place.login is not None:
+        return compose(application_params(place), driver or "postgresql", place.pool, shown=True)
+    if place.brought and driver is not None:
+        return compose(place.server.params, driver, place.pool, shown=True)
+    return masked(place.server.params, place.database)
+
+
+def _audit(settings: Settings, run: Run, place: Placed, result: str, detail: str) -> None:
+    fact = record.Fact(place.address, "reveal", result, organization=place.address, detail=detail)
+    try:
+        with run.connector.connect(MAIN, settings.spec.main.database) as connection, connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = '{_LOCK}'".encode())
+            record.audit(run, connection, [fact])
+    except psycopg.Error as error:
+        raise PrivilegeError(
+            f"this cannot be written into the audit log, so nothing is shown: {describe(error)}",
+            where=f"database {settings.spec.main.database}",
+            hint="connect as the role that applies; while an apply is at work, try again",
+        ) from error
