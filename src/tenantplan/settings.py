@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tenantplan.documents.envelope import LabelKey, LabelValue
+from tenantplan.documents.plans import PlansSpec
 from tenantplan.documents.reference import Reference
 from tenantplan.documents.spec import Spec
 from tenantplan.documents.window import FreezeSpec, WindowSpec
@@ -170,6 +171,7 @@ class FleetSpec(Spec):
     drift: DriftSpec = DriftSpec()
     packages: PackagesSpec = PackagesSpec()
     credentials: CredentialsSpec = CredentialsSpec()
+    plans: PlansSpec = PlansSpec()
     resource_tables: list[Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*\.)?([a-z_][a-z0-9_]*|\*)$")]] = Field(
         default_factory=list,
         description="Tables that ResourceKind documents may stand for: webhooks, crm.contacts, or crm.* for a schema.",
@@ -211,9 +213,9 @@ class Settings:
 
     @property
     def own_references(self) -> frozenset[str]:
-        """References of the fleet's own secrets: connection strings of servers, encryption keys, the package store."""
+        """References of the fleet's own secrets: connection strings of servers, keys, the package store."""
         spec = self.spec
-        found = [spec.packages.url, spec.credentials.key, *spec.credentials.former_keys]
+        found = [spec.packages.url, spec.credentials.key, *spec.credentials.former_keys, *spec.plans.references]
         found += [server.url for server in spec.servers.values()]
         return frozenset({self.url_reference("primary"), *(reference.text for reference in found if reference)})
 

@@ -38,6 +38,7 @@ def command(
 ) -> int:
     """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
     from tenantplan import pipeline
+    from tenantplan.fleet.plan_file import read_plan
 
     fleet = settings()
     if plan_file is not None:
@@ -45,7 +46,7 @@ def command(
             raise UsageError(
                 "a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json"
             )
-        chosen = _read(plan_file)
+        chosen = read_plan(fleet, plan_file)
     else:
         chosen = pipeline.plan(fleet, selection(target, exclude, selector))
         _confirm(fleet, chosen, auto_approve, allow_deletes, as_json)
@@ -58,15 +59,6 @@ def command(
     else:
         _show(chosen, report)
     return _exit_code(chosen, report)
-
-
-def _read(path: Path) -> Plan:
-    from tenantplan.model.plan import parse
-
-    try:
-        return parse(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UsageError(f"the plan file cannot be read: {error.strerror}", where=str(path)) from None
 
 
 def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, allow_deletes: int | None, as_json: bool) -> None:

@@ -13,11 +13,15 @@ def command() -> None:
 
 
 @command.command("key")
-def key() -> None:
+@click.option(
+    "--signing", is_flag=True, help="A pair to sign plan files with (Ed25519): the private key, then the public."
+)
+def key(signing: bool) -> None:
     """Print a new random key. Put it where CREDENTIALS_ENCRYPTION_KEY comes from, and keep a copy in a safe place."""
     from tenantplan.secrets.box import new_key
+    from tenantplan.secrets.signing import new_pair
 
-    click.echo(new_key())
+    click.echo("\n".join(new_pair()) if signing else new_key())
 
 
 @command.command("rekey")

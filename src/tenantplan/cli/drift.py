@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,18 +47,18 @@ def command(repair: bool, out: Path | None, as_json: bool) -> int:
 def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
     """The plan of the repair; exit 2 when there is something to do or to look at."""
     from tenantplan import pipeline
-    from tenantplan.cli.plan import write_plan
+    from tenantplan.cli.plan import print_plan
+    from tenantplan.fleet.plan_file import write_plan
     from tenantplan.rendering import text
 
     made = pipeline.repair(fleet)
-    if out is not None:
-        write_plan(out, made.to_bytes())
+    saved = write_plan(fleet, made, out) if out is not None else ""
     if as_json:
-        sys.stdout.write(made.to_bytes().decode())
+        print_plan(fleet, made)
     else:
         click.echo(text.plan(made, color=color(), verbose=True), nl=False, color=color())
-        if out is not None:
-            click.echo(f"Saved; apply exactly this: tenantplan apply {out}", err=True)
+        if saved:
+            click.echo(f"{saved}; apply exactly this: tenantplan apply {out}", err=True)
     return 2 if made.operations or made.notes else 0
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tenantplan.cli.common import color, json_option, selection, selection_options, settings
 
+if TYPE_CHECKING:
+    from tenantplan.model.plan import Plan
+    from tenantplan.settings import Settings
+
 
 @click.command("plan")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan file that apply takes.")
+@click.option(
+    "--encrypt", is_flag=True, help="With --out: encrypt the file, under plans.encryptionKey of the fleet file."
+)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "markdown", "html"]), default="text", show_default=True
 )
@@ -32,6 +40,7 @@ from tenantplan.cli.common import color, json_option, selection, selection_optio
 def command(
     context: click.Context,
     out: Path | None,
+    encrypt: bool,
     form: str,
     as_json: bool,
     detailed_exitcode: bool,
@@ -43,33 +52,38 @@ def command(
 ) -> int:
     """Compare the YAML with the live databases and show what apply would change. Writes nothing."""
     from tenantplan import pipeline
+    from tenantplan.errors import UsageError
+    from tenantplan.fleet.plan_file import write_plan
     from tenantplan.rendering import html, markdown, text
 
+    if encrypt and out is None:
+        raise UsageError("--encrypt is for a plan file", hint="say --out plan.json --encrypt")
     fleet = settings()
     made = pipeline.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
     grace = fleet.spec.guard.grace_days
-    if out is not None:
-        write_plan(out, made.to_bytes())
+    saved = write_plan(fleet, made, out, encrypt=encrypt) if out is not None else ""
     if as_json or form == "json":
-        sys.stdout.write(made.to_bytes().decode())
+        print_plan(fleet, made)
     elif form == "markdown":
         click.echo(markdown.plan(made, grace_days=grace), nl=False)
     elif form == "html":
         click.echo(html.plan(made, grace_days=grace), nl=False)
     else:
         click.echo(text.plan(made, color=color(), verbose=verbose, grace_days=grace), nl=False, color=color())
-        if out is not None:
-            click.echo(f"Saved; apply exactly this: tenantplan apply {out}", err=True)
+        if saved:
+            click.echo(f"{saved}; apply exactly this: tenantplan apply {out}", err=True)
     return 2 if detailed_exitcode and (made.unreachable or made.blockers or made.deferred or not made.empty) else 0
 
 
-def write_plan(path: Path, data: bytes) -> None:
-    """The whole file or none of it: a plan cut short would be refused, but only when somebody needs it."""
-    from tenantplan.errors import UsageError
+def print_plan(fleet: Settings, made: Plan) -> None:
+    """The plan file on stdout: signed where it is to be signed and the key is at hand."""
+    from tenantplan.errors import SettingsError
+    from tenantplan.rendering.safe import terminal
+    from tenantplan.secrets.plan_keys import plan_signer
 
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"the plan file cannot be written: {error.strerror}", where=str(path)) from None
+        sign = plan_signer(fleet)
+    except SettingsError as error:
+        click.echo(terminal(f"not signed, so that apply will not take it: {error.message}"), err=True)
+        sign = None
+    sys.stdout.write(made.to_bytes(sign).decode())

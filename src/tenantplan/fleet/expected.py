@@ -69,6 +69,9 @@ def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
 
 
 def config_digest(settings: Settings, trees: Trees) -> str:
-    """Digest of what, besides the manifest, decides what a plan means: the fleet file and the migrations."""
-    spec = settings.spec.model_dump(mode="json", by_alias=True)
+    """Digest of what, besides the manifest, decides what a plan means: the fleet file and the migrations.
+
+    Which keys sign plan files is not part of it: a key is added and another removed while plans are waiting.
+    """
+    spec = settings.spec.model_dump(mode="json", by_alias=True, exclude={"plans"})
     return digest([settings.fleet, settings.prefix, spec, trees.main.digest, trees.tenant.digest])

@@ -1,14 +1,15 @@
 """The plan: what was reviewed is what runs.
 
-`digest` is the plan's identity, the same for the same input. `seal` covers every byte of the file: a file that is
-not byte for byte the canonical JSON of its content is refused.
+`digest` is the plan's identity, the same for the same input. The seal covers every byte of the file: SHA-256, or a
+signature made of the same bytes. A file that is not byte for byte the canonical JSON of its content is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,8 @@ from tenantplan.model.rowtype import RowType
 FORMAT_VERSION = "1.0"
 _SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete": "delete", "move": "move"}
 _RANK = ("delete", "move", "create", "update")
+Sign = Callable[[bytes], str]  # what a seal covers -> the seal
+Judge = Callable[[bytes, str], str | None]  # what a seal covers, and the seal -> what is wrong with it, None: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +121,22 @@ class Plan:
 
     @cached_property
     def seal(self) -> str:
-        """SHA-256 of the whole document but the seal itself."""
-        return digest(self._content() | {"created_at": self.created_at, "digest": self.digest})
+        """SHA-256 of the whole document but the seal itself: by this a plan is known as applied, signed or not."""
+        return hashlib.sha256(self._covered()).hexdigest()
 
     def document(self) -> dict[str, Any]:
         """The plan as the JSON document of design.md."""
-        return self._content() | {"created_at": self.created_at, "digest": self.digest, "seal": self.seal}
+        return self._unsealed() | {"seal": self.seal}
 
-    def to_bytes(self) -> bytes:
-        """The plan file: the canonical document and a newline."""
-        return canonical(self.document()) + b"\n"
+    def to_bytes(self, sign: Sign | None = None) -> bytes:
+        """The plan file: the canonical document and a newline; `sign` makes its seal, else that is the SHA-256."""
+        return canonical(self._unsealed() | {"seal": sign(self._covered()) if sign else self.seal}) + b"\n"
+
+    def _covered(self) -> bytes:
+        return canonical(self._unsealed())
+
+    def _unsealed(self) -> dict[str, Any]:
+        return self._content() | {"created_at": self.created_at, "digest": self.digest}
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -158,25 +167,37 @@ def _goes_along(operation: Operation, deleted: set[str]) -> bool:
     return isinstance(before, Row) and not deleted.isdisjoint(before.references.values())
 
 
-def parse(data: bytes, where: str) -> Plan:
-    """The plan in the bytes of a plan file; PlanRefused when it is not exactly what `to_bytes` wrote."""
+def unsigned(covered: bytes, seal: str) -> str | None:
+    """What is wrong with the seal of a plan file that nobody signed; None when nothing is."""
+    return (
+        None if seal == hashlib.sha256(covered).hexdigest() else "was changed after it was made: its seal does not hold"
+    )
+
+
+def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
+    """The plan in the bytes of a plan file; PlanRefused when it is not exactly what `to_bytes` wrote.
+
+    `judge` looks at the seal before anything else in the file is taken for true.
+    """
     try:
         document = json.loads(data)
-        version = document["format_version"]
+        version, seal = document["format_version"], document["seal"]
         if version != FORMAT_VERSION:
             raise PlanRefused(
                 f"plan format {version!r} is not {FORMAT_VERSION!r}",
                 where=where,
                 hint="make a new plan with this version",
             )
-        plan = _from_document(document)
-        intact = plan.to_bytes() == data
+        intact = isinstance(seal, str) and canonical(document) + b"\n" == data
+        covered = canonical({name: value for name, value in document.items() if name != "seal"})
+        problem = judge(covered, seal) if intact else "was changed after it was made: it is not canonical"
+        plan = None if problem else _from_document(document)
+        if plan is not None and plan.to_bytes(lambda covered: seal) != data:
+            problem = "is not one that plan wrote"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanRefused("this is not an intact plan file", where=where, hint=_AGAIN) from error
-    if not intact:
-        raise PlanRefused(
-            "the plan file was changed after it was made: its seal does not hold", where=where, hint=_AGAIN
-        )
+    if problem or plan is None:
+        raise PlanRefused(f"the plan file {problem}", where=where, hint=_AGAIN)
     return plan
 
 

@@ -96,7 +96,7 @@ def key_of(stored: bytes) -> str:
 
 def vault(current: str, former: Iterable[str] = (), where: str = "the key") -> Vault:
     """A Vault of master keys in their text form, `base64:` and 32 bytes; SettingsError for anything else."""
-    return Vault(_master(current, where), tuple(_master(key, "a former key") for key in former))
+    return Vault(master(current, where), tuple(master(key, "a former key") for key in former))
 
 
 def new_key() -> str:
@@ -104,18 +104,19 @@ def new_key() -> str:
     return PREFIX + base64.b64encode(os.urandom(MASTER_BYTES)).decode()
 
 
-def _master(text: str, where: str) -> bytes:
+def master(text: str, where: str, what: str = "encryption key") -> bytes:
+    """The bytes of a key in its text form; SettingsError, which calls it `what`, for anything else."""
     hint = "make one: tenantplan credentials key"
     if not text.startswith(PREFIX):
-        raise SettingsError(f"the encryption key has to start with {PREFIX}", where=where, hint=hint)
+        raise SettingsError(f"the {what} has to start with {PREFIX}", where=where, hint=hint)
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        raise SettingsError("the encryption key is not base64", where=where, hint=hint) from None
+        raise SettingsError(f"the {what} is not base64", where=where, hint=hint) from None
     if len(key) != MASTER_BYTES:
-        raise SettingsError(f"the encryption key has {len(key)} bytes, not {MASTER_BYTES}", where=where, hint=hint)
+        raise SettingsError(f"the {what} has {len(key)} bytes, not {MASTER_BYTES}", where=where, hint=hint)
     if len(set(key)) < 8:
-        raise SettingsError("the encryption key is not random", where=where, hint=hint)
+        raise SettingsError(f"the {what} is not random", where=where, hint=hint)
     return key
 
 
