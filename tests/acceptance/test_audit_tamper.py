@@ -30,17 +30,18 @@ def log(fleet: Fleet) -> Fleet:
     return fleet
 
 
-def verify(fleet: Fleet, anchor: str | None = None) -> dict[str, Any]:
+def verify(fleet: Fleet, *anchors: str) -> dict[str, Any]:
     """What `audit verify` finds; its exit code agrees."""
-    result = fleet.run("audit", "verify", "--json", *(["--anchor", anchor] if anchor else []), code=None)
+    given = [word for anchor in anchors for word in ("--anchor", anchor)]
+    result = fleet.run("audit", "verify", "--json", *given, code=None)
     found: dict[str, Any] = result.json
     assert result.code == (0 if found["ok"] else 1)
     assert result.err == ""
     return found
 
 
-def first_bad(fleet: Fleet, anchor: str | None = None) -> int | None:
-    found = verify(fleet, anchor)
+def first_bad(fleet: Fleet, *anchors: str) -> int | None:
+    found = verify(fleet, *anchors)
     return None if found["ok"] else int(found["broken"]["sequence"])
 
 
@@ -61,6 +62,11 @@ def restored(fleet: Fleet) -> Iterator[None]:
     tamper(fleet, "TRUNCATE tenantplan.audit_log", "INSERT INTO tenantplan.audit_log SELECT * FROM tenantplan.kept",
            "TRUNCATE tenantplan.audit_head", "INSERT INTO tenantplan.audit_head SELECT * FROM tenantplan.kept_head",
            "DROP TABLE tenantplan.kept, tenantplan.kept_head")  # fmt: skip
+
+
+def kept(fleet: Fleet, name: str, *command: str) -> str:
+    """The path of a file with what a command printed, as somebody would keep it outside the database."""
+    return str(fleet.write(name, fleet.run("audit", *command).out))
 
 
 def head_to(sequence: str) -> str:
@@ -99,10 +105,11 @@ CHANGES = (
 
 
 def test_an_edited_entry_is_named(log: Fleet) -> None:  # fault 30
+    anchor = verify(log)["head"]
     for change in CHANGES:
         with restored(log):
             tamper(log, f"UPDATE tenantplan.audit_log SET {change} WHERE sequence = 5")
-            assert first_bad(log) == 5, change
+            assert first_bad(log) == first_bad(log, anchor) == 5, change
             assert "entry 5" in log.run("audit", "verify", code=1).out
     assert first_bad(log) is None
 
@@ -133,34 +140,31 @@ MOVES = {
 
 
 def test_deleted_and_reordered_entries_are_named(log: Fleet) -> None:  # fault 30
+    anchor = verify(log)["head"]
     for name, (bad, statements) in MOVES.items():
         with restored(log):
             tamper(log, *statements)
-            assert first_bad(log) == bad, name
+            assert first_bad(log) == first_bad(log, anchor) == bad, name
     assert first_bad(log) is None
 
 
-def test_a_cut_tail_shows_by_the_head_row(log: Fleet) -> None:  # fault 30
-    last = verify(log)["entries"]
-    tamper(log, f"DELETE FROM tenantplan.audit_log WHERE sequence > {last - 2}")
-    assert first_bad(log) == last - 1
-
-
-def test_a_cut_tail_shows_by_the_anchor_when_the_head_was_edited_too(log: Fleet) -> None:  # fault 30
+def test_a_cut_tail_is_named(log: Fleet) -> None:  # fault 30
     found = verify(log)
-    last, anchor = found["entries"], found["head"]
-    tamper(log, f"DELETE FROM tenantplan.audit_log WHERE sequence > {last - 2}", head_to(str(last - 2)))
-    assert first_bad(log) is None  # nothing inside the database can tell
-    assert first_bad(log, anchor) == last - 1
-
-
-def test_an_emptied_log_is_found(log: Fleet) -> None:  # fault 30
-    anchor = verify(log)["head"]
-    tamper(log, "TRUNCATE tenantplan.audit_log")
-    assert first_bad(log) == 1
-    tamper(log, f"UPDATE tenantplan.audit_head SET sequence = 0, hash = '{GENESIS}'")
-    assert first_bad(log) is None
-    assert first_bad(log, anchor) == 1
+    last, anchor, line = found["entries"], found["head"], kept(log, "head.txt", "anchor")
+    cut = f"DELETE FROM tenantplan.audit_log WHERE sequence > {last - 2}"
+    with restored(log):
+        tamper(log, cut)
+        assert first_bad(log) == first_bad(log, anchor) == last - 1
+        tamper(log, head_to(str(last - 2)))
+        assert first_bad(log) is None  # nothing inside the database can tell
+        assert first_bad(log, anchor) == first_bad(log, line) == first_bad(log, ANOTHER, line) == last - 1
+    with restored(log):
+        tamper(log, "TRUNCATE tenantplan.audit_log")
+        assert first_bad(log) == first_bad(log, anchor) == 1
+        tamper(log, f"UPDATE tenantplan.audit_head SET sequence = 0, hash = '{GENESIS}'")
+        assert first_bad(log) is None
+        assert first_bad(log, anchor) == first_bad(log, line) == 1
+    assert first_bad(log, anchor, line) is None
 
 
 def test_a_log_without_its_head_row_is_broken(log: Fleet) -> None:  # fault 30
@@ -171,18 +175,17 @@ def test_a_log_without_its_head_row_is_broken(log: Fleet) -> None:  # fault 30
 def _rewritten(links: list[Link], start: int, change: Callable[[Link], Link]) -> list[Link]:
     """The chain with one entry changed and every later hash recomputed, as a patient superuser would."""
     result = links[: start - 1]
-    previous = result[-1].hash
+    previous = result[-1].hash if result else GENESIS
     for link in [change(links[start - 1]), *links[start:]]:
         result.append(Link(link.entry, previous, link.entry.hash_after(previous)))
         previous = result[-1].hash
     return result
 
 
-def test_a_log_rewritten_with_good_hashes_is_found_by_the_anchor(log: Fleet) -> None:  # fault 30
-    anchor = verify(log)["head"]
-    with log.connect() as superuser, superuser.transaction():
-        links = list(read_chain(superuser))
-        forged = _rewritten(links, 5, lambda link: replace(link, entry=replace(link.entry, actor="nobody")))
+def rewrite(fleet: Fleet, start: int, change: Callable[[Link], Link]) -> None:
+    """One entry changed, every later hash and the head computed anew."""
+    with fleet.connect() as superuser, superuser.transaction():
+        forged = _rewritten(list(read_chain(superuser)), start, change)
         superuser.execute("ALTER TABLE tenantplan.audit_log DISABLE TRIGGER ALL")
         for link in forged:
             superuser.execute(
@@ -190,8 +193,35 @@ def test_a_log_rewritten_with_good_hashes_is_found_by_the_anchor(log: Fleet) -> 
                 [link.entry.actor, link.previous_hash, link.hash, link.entry.sequence],
             )
         superuser.execute("UPDATE tenantplan.audit_head SET hash = %s", [forged[-1].hash])
-    assert first_bad(log) is None
-    assert first_bad(log, anchor) is not None
+
+
+def test_a_log_rewritten_with_good_hashes_is_found_by_the_anchor(log: Fleet) -> None:  # fault 30
+    found = verify(log)
+    last, anchor = found["entries"], found["head"]
+    early = log.write("early.txt", "\n".join(f"{row[0]}" for row in log.rows(
+        "SELECT hash FROM tenantplan.audit_log WHERE sequence IN (2, 4)")))  # fmt: skip
+    line, everything = kept(log, "head.txt", "anchor"), kept(log, "log.jsonl", "export")
+    with restored(log):
+        rewrite(log, 5, lambda link: replace(link, entry=replace(link.entry, actor="nobody")))
+        assert first_bad(log) is None
+        assert first_bad(log, str(early)) is None
+        assert first_bad(log, anchor) is not None
+        assert first_bad(log, line) == first_bad(log, line, str(early)) == last
+        assert first_bad(log, everything) == first_bad(log, everything, line) == 5  # every entry is an anchor
+        assert "rewritten after entry 4" in verify(log, everything)["broken"]["reason"]
+        assert "broken at entry 5" in log.run("audit", "verify", "--anchor", everything, code=1).out
+    assert first_bad(log, anchor, line, everything, str(early)) is None
+
+
+def test_a_log_replaced_by_another_whole_one(log: Fleet) -> None:  # fault 30
+    """All entries thrown away and a chain of fewer begun at 1, as if the fleet had never done more."""
+    line, everything = kept(log, "head.txt", "anchor"), kept(log, "log.jsonl", "export")
+    last = verify(log)["entries"]
+    tamper(log, "DELETE FROM tenantplan.audit_log WHERE sequence > 6", head_to("6"))
+    rewrite(log, 1, lambda link: replace(link, entry=replace(link.entry, actor="nobody"), previous_hash=GENESIS))
+    assert first_bad(log) is None and last > 7
+    assert first_bad(log, everything) == 1
+    assert first_bad(log, line) == 7
 
 
 def test_an_anchor_is_a_hash(log: Fleet) -> None:
@@ -216,10 +246,14 @@ def test_nobody_changes_the_log_by_ordinary_means(log: Fleet, statement: str) ->
         runner.execute("GRANT ALL ON tenantplan.audit_log TO tp_admin")  # an owner can give itself the right back
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"):
             runner.execute(statement.encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            runner.execute("SET session_replication_role = replica")
     with log.connect() as superuser:
         superuser.execute("SET session_replication_role = replica")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"):
-            superuser.execute(statement.encode())
+        for role in ("tp_admin", "none"):  # the owner with its rights back, and the superuser itself
+            superuser.execute(f"SET ROLE {role}".encode())
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"):
+                superuser.execute(statement.encode())
     assert log.rows("SELECT * FROM tenantplan.audit_log ORDER BY sequence") == before
     assert first_bad(log) is None
 

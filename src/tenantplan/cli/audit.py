@@ -1,13 +1,15 @@
-"""`tenantplan audit list|show|verify`."""
+"""`tenantplan audit list|show|verify|anchor|export`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,10 +17,11 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.model.audit import Link
+    from tenantplan.live.audit import Conditions
+    from tenantplan.model.audit import Anchor, Link
     from tenantplan.postgres.connect import Connection
 
-
+F = TypeVar("F", bound=Callable[..., Any])
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 
 
@@ -27,32 +30,54 @@ def command() -> None:
     """Read and verify the audit log: who changed what, when, and by which plan."""
 
 
-@command.command("list")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most this many.")
-@click.option("--organization", metavar="NAME", help="Only entries of this organization.")
-@click.option("--address", metavar="ADDRESS", help="Only entries of this address and what is nested in it.")
-@click.option("--team", metavar="NAME", help="Only entries about this team.")
-@click.option("--project", metavar="NAME", help="Only entries about this project and what is nested in it.")
-@click.option(
-    "--user", metavar="TEXT", help="Only entries by somebody with this in name or address, or about that user."
-)
-@click.option(
-    "--since", type=_TIME, metavar="TIME", help="Only entries since then: 2026-11-20 or 2026-11-20T12:00:00, UTC."
-)
-@click.option("--until", type=_TIME, metavar="TIME", help="Only entries before then.")
-@click.option("--action", metavar="ACTION", help="Only this action: create, update, delete, migrate, …")
-@click.option("--run", metavar="ID", help="Only entries of this run; the beginning of its id will do.")
-@json_option
-def list_entries(limit: int, team: str | None, project: str | None, as_json: bool, **chosen: Any) -> None:
-    """The newest entries, newest first."""
-    from tenantplan.live.audit import Conditions, find_entries
+def _conditions(function: F) -> F:
+    """The options that say which entries are meant; `_chosen` makes Conditions of them."""
+    for option in reversed(
+        (
+            click.option("--organization", metavar="NAME", help="Only entries of this organization."),
+            click.option("--address", metavar="ADDRESS", help="Only entries of this address and what is nested in it."),
+            click.option("--team", metavar="NAME", help="Only entries about this team."),
+            click.option("--project", metavar="NAME", help="Only entries about this project and what is nested in it."),
+            click.option(
+                "--user",
+                metavar="TEXT",
+                help="Only entries by somebody with this in name or address, or about that user.",
+            ),
+            click.option(
+                "--since",
+                type=_TIME,
+                metavar="TIME",
+                help="Only entries since then: 2026-11-20 or 2026-11-20T12:00:00, UTC.",
+            ),
+            click.option("--until", type=_TIME, metavar="TIME", help="Only entries before then."),
+            click.option("--action", metavar="ACTION", help="Only this action: create, update, delete, migrate, …"),
+            click.option("--run", metavar="ID", help="Only entries of this run; the beginning of its id will do."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def _chosen(team: str | None, project: str | None, **chosen: Any) -> Conditions:
+    from tenantplan.live.audit import Conditions
 
     if team and project:
         raise UsageError("--team and --project exclude each other", hint="an entry is about one of them")
     about = f"team/{team}" if team else f"project/{project}" if project else None
     times = {name: chosen.pop(name) for name in ("since", "until")}
     moments = {name: at.replace(tzinfo=UTC) if at else None for name, at in times.items()}
-    conditions = Conditions(document=about, **moments, **chosen)
+    return Conditions(document=about, **moments, **chosen)
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most this many.")
+@_conditions
+@json_option
+def list_entries(limit: int, as_json: bool, **chosen: Any) -> None:
+    """The newest entries, newest first."""
+    from tenantplan.live.audit import Conditions, find_entries
+
+    conditions = _chosen(**chosen)
     with _main() as connection:
         found = find_entries(connection, conditions, limit)
     if as_json:
@@ -69,6 +94,22 @@ def list_entries(limit: int, team: str | None, project: str | None, as_json: boo
         for e in (link.entry for link in found)
     ]
     click.echo(table(headers, lines, color=color()), nl=False)
+
+
+@command.command("export")
+@_conditions
+def export(**chosen: Any) -> None:
+    """Every entry, or those that fit, as JSON lines in order: with their hashes, and exactly as they were hashed.
+
+    The same entries always give the same bytes. A whole export can be verified without tenantplan (docs/audit.md), and is an
+    anchor that names the very entry where a log was rewritten.
+    """
+    from tenantplan.live.audit import read_entries
+
+    conditions = _chosen(**chosen)
+    with _main() as connection, _snapshot(connection):
+        for link in read_entries(connection, conditions):
+            sys.stdout.write(link.to_bytes().decode())
 
 
 @command.command("show")
@@ -98,22 +139,39 @@ def show(sequence: int, as_json: bool) -> None:
             click.echo(f"  {name:<14}{terminal(mask_url(str(value)))}")
 
 
+@command.command("anchor")
+@json_option
+def anchor_head(as_json: bool) -> None:
+    """The head of the log in one line, to be kept where whoever runs the database cannot write: a signed tag, a CI artifact."""
+    from tenantplan.live.audit import read_anchor
+
+    fleet = settings()
+    with _main() as connection, _snapshot(connection):
+        head = read_anchor(connection, fleet.fleet)
+    if as_json:
+        print_json(asdict(head))
+    else:
+        click.echo(head.line())
+
+
 @command.command("verify")
 @click.option(
-    "--anchor", metavar="HASH", help="A hash that verify printed before: finds a log that was cut or rewritten."
+    "--anchor",
+    "anchors",
+    multiple=True,
+    metavar="HASH|FILE|-",
+    help="What anchor, verify or export printed before, repeatable: finds a log that was cut or rewritten.",
 )
 @json_option
-def verify(anchor: str | None, as_json: bool) -> int:
+def verify(anchors: tuple[str, ...], as_json: bool) -> int:
     """Recompute the chain of hashes from the first entry to the last. Exit 1 when an entry was changed, moved or cut."""
     from tenantplan.live.audit import read_chain, read_head
     from tenantplan.model.audit import GENESIS, broken_at
 
-    if anchor is not None and not re.fullmatch(r"[0-9a-f]{64}", anchor):
-        raise UsageError("--anchor is not a hash", hint="it is the 64 hexadecimal digits that audit verify prints")
-    with _main() as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    noted = [anchor for given in anchors for anchor in _anchors(given)]
+    with _main() as connection, _snapshot(connection):
         chain = _Watched(read_chain(connection))
-        broken = broken_at(chain, anchor)
+        broken = broken_at(chain, noted)
         head = read_head(connection)
     last = (chain.last.entry.sequence, chain.last.hash) if chain.last else (0, GENESIS)
     if broken is None and head != last:
@@ -125,10 +183,42 @@ def verify(anchor: str | None, as_json: bool) -> int:
     elif broken is None:
         entries = "1 entry" if last[0] == 1 else f"{last[0]:,} entries"
         click.echo(f"The audit log is whole: {entries}.\nhead {last[1]}")
-        click.echo("Keep this hash elsewhere; audit verify --anchor HASH then finds a log that was cut or rewritten.")
+        if not noted:
+            click.echo(
+                "Keep this hash elsewhere; audit verify --anchor HASH then finds a log that was cut or rewritten."
+            )
     else:
         click.echo(f"The audit log is broken at entry {broken[0]}: {broken[1]}")
     return 0 if broken is None else 1
+
+
+def _anchors(given: str) -> list[Anchor]:
+    """The anchors that one --anchor names: a hash, a file, or what comes on stdin."""
+    from tenantplan.model.anchor import anchors
+
+    fleet = settings().fleet
+    if re.fullmatch(r"[0-9a-f]{64}", given):
+        return anchors(given, fleet)
+    try:
+        text = sys.stdin.read() if given == "-" else Path(given).read_text(encoding="utf-8")
+        return anchors(text, fleet)
+    except OSError:
+        raise UsageError(f"--anchor is not a hash, and there is no such file: {given}", hint=_ANCHOR) from None
+    except UnicodeDecodeError:
+        raise UsageError("this is not text", where=given, hint=_ANCHOR) from None
+    except ValueError as error:
+        raise UsageError(f"the anchor {error}", where=given, hint=_ANCHOR) from None
+
+
+_ANCHOR = "it is what audit anchor printed, a hash that audit verify printed, or what audit export wrote"
+
+
+@contextmanager
+def _snapshot(connection: Connection) -> Iterator[None]:
+    """A transaction that sees the log as it is now, however long it is read."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
 
 
 class _Watched:

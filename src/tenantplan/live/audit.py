@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from tenantplan.model.audit import Entry, Link
+from tenantplan.errors import TenantplanError
+from tenantplan.model.anchor import Head
+from tenantplan.model.audit import GENESIS, Entry, Link
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -39,9 +41,21 @@ def find_entries(connection: Connection, conditions: Conditions, limit: int = 1)
 
 def read_chain(connection: Connection) -> Iterator[Link]:
     """Every entry in order, in batches, of the snapshot that the caller's transaction sees."""
+    return _in_order(connection, query("audit_entries"), {})
+
+
+def read_entries(connection: Connection, conditions: Conditions) -> Iterator[Link]:
+    """The entries that fit all conditions, in order, in batches, of the snapshot that the caller's transaction sees."""
+    if conditions == Conditions():
+        return read_chain(connection)
+    found = b"SELECT * FROM (" + query("audit_found") + b") found ORDER BY sequence"
+    return _in_order(connection, found, asdict(conditions) | {"limit": None})
+
+
+def _in_order(connection: Connection, statement: bytes, parameters: dict[str, object]) -> Iterator[Link]:
     with connection.cursor(name="audit_chain") as cursor:
         cursor.itersize = BATCH
-        for row in cursor.execute(query("audit_entries")):
+        for row in cursor.execute(statement, parameters):
             yield _link(row)
 
 
@@ -49,6 +63,19 @@ def read_head(connection: Connection) -> tuple[int, str]:
     """Sequence and hash of the newest entry, as the head row says."""
     row = connection.execute("SELECT sequence, hash FROM tenantplan.audit_head WHERE id = 1").fetchone()
     return (0, "") if row is None else (row[0], row[1])
+
+
+def read_anchor(connection: Connection, fleet: str) -> Head:
+    """The head as the log itself says it; TenantplanError when the head row, or its own content, says something else."""
+    newest = find_entries(connection, Conditions())
+    last = (newest[0].entry.sequence, newest[0].hash) if newest else (0, GENESIS)
+    if last != read_head(connection) or any(link.entry.hash_after(link.previous_hash) != link.hash for link in newest):
+        raise TenantplanError(
+            "the newest entry of the audit log is not what its head says: it was cut or written to by hand",
+            hint="see where: tenantplan audit verify",
+        )
+    system, database, at = connection.execute(query("audit_place")).fetchone() or ("", "", "")
+    return Head(fleet, system, database, *last, at)
 
 
 def _link(row: tuple) -> Link:  # type: ignore[type-arg]

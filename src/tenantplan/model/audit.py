@@ -43,15 +43,27 @@ class Link:
     previous_hash: str
     hash: str
 
+    def to_bytes(self) -> bytes:
+        """The line of an export: canonical JSON with `before` and `after` as the texts that were hashed, and a newline."""
+        return canonical(asdict(self.entry) | {"previous_hash": self.previous_hash, "hash": self.hash}) + b"\n"
 
-def broken_at(links: Iterable[Link], anchor: str | None = None) -> tuple[int, str] | None:
-    """The first bad sequence of a chain and why, or None when it is whole.
 
-    `links` are in order of sequence and are looked at once, one by one. `anchor` is a hash that was the head at some
-    time: a chain that does not contain it was cut or rewritten.
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """An entry's hash as somebody noted it outside the database, and which entry that was, where they noted it."""
+
+    hash: str
+    sequence: int | None = None
+
+
+def broken_at(links: Iterable[Link], anchors: Iterable[Anchor] = ()) -> tuple[int, str] | None:
+    """The first sequence known to be bad and why, or None when the chain is whole.
+
+    `links` are in order of sequence and are looked at once, one by one. A chain without one of the `anchors` was cut or
+    rewritten; where it was rewritten, the first entry known to be bad is that of the first anchor after it.
     """
-    previous, expected = GENESIS, 1
-    anchored = anchor is None or anchor == GENESIS
+    numbered, unseen = _sorted(anchors)
+    previous, expected, known = GENESIS, 1, 0
     for link in links:
         entry = link.entry
         if entry.sequence != expected:
@@ -60,14 +72,31 @@ def broken_at(links: Iterable[Link], anchor: str | None = None) -> tuple[int, st
             return entry.sequence, "does not follow the entry before it"
         if entry.hash_after(previous) != link.hash:
             return entry.sequence, "was edited: its content does not give its hash"
-        previous, expected = link.hash, expected + 1
-        anchored = anchored or link.hash == anchor
-    if not anchored:
+        noted = numbered.pop(entry.sequence, None)
+        if noted is not None and noted != {link.hash}:
+            return entry.sequence, f"is not the entry that an anchor names: the log was rewritten after entry {known}"
+        unseen.discard(link.hash)
+        previous, expected, known = link.hash, expected + 1, entry.sequence if noted else known
+    if numbered or unseen:
         return (
             expected,
             f"the log ends at entry {expected - 1} and does not contain the anchor: its tail was cut or rewritten",
         )
     return None
+
+
+def _sorted(anchors: Iterable[Anchor]) -> tuple[dict[int, set[str]], set[str]]:
+    """The hashes by the sequence they are for, and those of which nobody noted it; the one before all entries is left out."""
+    numbered: dict[int, set[str]] = {}
+    unseen: set[str] = set()
+    for anchor in anchors:
+        if anchor.hash == GENESIS and not anchor.sequence:
+            continue
+        if anchor.sequence is None:
+            unseen.add(anchor.hash)
+        else:
+            numbered.setdefault(anchor.sequence, set()).add(anchor.hash)
+    return numbered, unseen
 
 
 def text(document: object) -> str | None:

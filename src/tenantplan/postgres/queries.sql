@@ -159,6 +159,11 @@ SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:
    AND (%(run)s::text IS NULL OR starts_with(run_id::text, %(run)s))
  ORDER BY sequence DESC LIMIT %(limit)s;
 
+-- name: audit_place
+-- Where and when the head of the audit log is looked at.
+SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database()::text,
+       to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+
 -- name: templates
 -- The stamps of template databases, which tell what a database at their revision looks like.
 SELECT s.comment FROM pg_database d

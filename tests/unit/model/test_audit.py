@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantplan.model.audit import GENESIS, Entry, Link, broken_at
+from tenantplan.model.audit import GENESIS, Anchor, Entry, Link, broken_at
 
 
 def an_entry(sequence: int) -> Entry:
@@ -32,8 +32,8 @@ def test_whole() -> None:
     chain = a_chain(5)
     assert broken_at([]) is None
     assert broken_at(chain) is None
-    assert all(broken_at(chain, link.hash) is None for link in chain)
-    assert broken_at([], GENESIS) is None
+    assert all(broken_at(chain, [Anchor(link.hash)]) is None for link in chain)
+    assert broken_at([], [Anchor(GENESIS), Anchor(GENESIS, 0)]) is None
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Entry)])
@@ -48,7 +48,7 @@ def test_every_field_is_part_of_the_hash(name: str) -> None:
 def test_a_missing_entry(length: int, gone: int) -> None:
     chain = a_chain(8)
     del chain[gone - 1]
-    found = broken_at(chain, a_chain(8)[-1].hash)
+    found = broken_at(chain, [Anchor(a_chain(8)[-1].hash)])
     assert found is not None
     assert found[0] == gone or gone == 8
 
@@ -65,7 +65,25 @@ def test_any_other_order(order: list[int]) -> None:
 def test_a_cut_tail_needs_the_anchor() -> None:
     chain = a_chain(5)
     assert broken_at(chain[:3]) is None
-    assert broken_at(chain[:3], chain[-1].hash) == (
+    assert broken_at(chain[:3], [Anchor(chain[-1].hash)]) == (
         4,
         "the log ends at entry 3 and does not contain the anchor: its tail was cut or rewritten",
     )
+
+
+def test_an_anchor_with_its_sequence_names_where_a_log_was_rewritten() -> None:
+    old, new = a_chain(6), a_chain(3)
+    for sequence in (4, 5, 6):
+        entry = replace(an_entry(sequence), actor="nobody")
+        new.append(Link(entry, new[-1].hash, entry.hash_after(new[-1].hash)))
+    noted = [Anchor(link.hash, link.entry.sequence) for link in old]
+    assert broken_at(old, noted) is None and broken_at(new) is None
+    assert broken_at(new, noted) == (4, "is not the entry that an anchor names: the log was rewritten after entry 3")
+    assert broken_at(new, noted[5:]) == (
+        6,
+        "is not the entry that an anchor names: the log was rewritten after entry 0",
+    )
+    assert broken_at(new, noted[:3]) is None
+    assert (broken_at(old[:5], noted) or (0,))[0] == 6
+    assert (broken_at(old, [Anchor(new[5].hash, 6), noted[5]]) or (0,))[0] == 6  # two that contradict each other
+    assert (broken_at(old, [Anchor(new[5].hash)]) or (0,))[0] == 7
