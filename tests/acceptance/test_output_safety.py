@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -290,9 +293,44 @@ def inert_markdown(result: Result) -> None:
         assert alive not in prose
 
 
+class _Tags(HTMLParser):
+    """The tags, attributes and comments of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(f"{tag} {name}" for name, _ in attrs)}
+
+    def handle_comment(self, data: str) -> None:
+        self.found.add(f"<!--{data}")
+
+
+def inert_html(result: Result) -> None:
+    """Nothing that loads, runs, links or hides."""
+    inert(result)
+    tags = _Tags(result.out).found
+    assert tags & {"html", "article", "code"}
+    assert not [
+        tag
+        for tag in tags
+        if re.match(r"(a|b|img|script|iframe|form|object|svg|base|link)\b|<!--|\S+ (on|src|href|style)", tag)
+    ]
+
+
 def shown_everywhere(fleet: Fleet) -> None:
-    for line in ("plan", "plan -v", "status", "drift", "audit list --limit 1000", "validate"):
+    report = "report without-database"
+    for line in ("plan", "plan -v", "status", "drift", "audit list --limit 1000", "validate", "audit anchor", "migrations status",
+                 report):  # fmt: skip
         inert(fleet.run(*line.split(), code=None))
+    rows = fleet.run(*report.split(), "--csv")
+    inert(replace(rows, out=rows.out.replace("\r\n", "\n")))
+    exported = fleet.run("audit", "export")
+    inert(exported)
+    assert exported.out.isascii() and all(json.loads(entry) for entry in exported.out.splitlines())
+    inert_html(fleet.run("plan", "--format", "html"))
     for sequence in range(1, 1 + fleet.rows("SELECT max(sequence) FROM tenantplan.audit_log")[0][0], 7):
         inert(fleet.run("audit", "show", str(sequence)))
     for line in (
@@ -377,3 +415,66 @@ def test_a_hostile_database_error(fleet: Fleet) -> None:
     inert(fleet.apply(code=5))
     inert_json(fleet.apply("--json", code=5))
     shown_everywhere(fleet)
+
+
+def test_a_hostile_database_that_an_organization_brought(fleet: Fleet) -> None:
+    """Fault 26: its owner decides what stands in it: the revision, names of objects, a comment like a stamp, error texts."""
+    texts = ["\x1b[2J\n::add-mask::x", "a ##[error]b \u202e", "<img src=x> `@team`"]
+    guest, password = f"o{fleet.id}_guest", "7d1f0c5e9a3b4862"
+    fleet.execute(f"CREATE ROLE {guest} LOGIN PASSWORD '{password}'", database="postgres")
+    names = [f"o{fleet.id}_brought_{number}" for number in range(len(texts))]
+    try:
+        for number, name in enumerate(names):
+            fleet.execute(f"CREATE DATABASE {name} OWNER {guest}", database="postgres")
+            fleet.env[f"URL_{number}"] = fleet.server.url(guest, name, password)
+            fleet.organization(f"b{number}", f"database: {{ url: {{ env: URL_{number} }} }}")
+        fleet.apply()
+        for name, text in zip(names, texts, strict=True):
+            spoil(fleet, name, text)
+        shown_everywhere(fleet)
+        for line in ("db test b0", "db test b1 --json", "db show b0", "status b0", "status b1 --json", "status --max-skew 0",
+                     "migrations status --json", "plan --refresh deep", "drift --repair", "apply --auto-approve"):  # fmt: skip
+            inert(fleet.run(*line.split(), code=None))
+    finally:
+        for name in names:
+            fleet.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", database="postgres")
+
+
+def spoil(fleet: Fleet, name: str, text: str) -> None:
+    """What the owner of a database can write into it."""
+    deep = "[" * 100_000 if "##" in text else json.dumps({"fleet": text, "revision": text})
+    comment = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(f"tenantplan {deep}"))
+    fleet.execute(comment.as_string(), database="postgres")
+    for statement in (
+        "ALTER TABLE alembic_version ALTER version_num TYPE text",
+        f"CREATE TABLE {quoted(text)} ({quoted(text)} int)",
+        f"CREATE FUNCTION {quoted(text)}() RETURNS int LANGUAGE sql AS $f$ SELECT 1 /* {text} */ $f$",
+    ):
+        fleet.execute(statement, database=name)
+    fleet.execute("UPDATE alembic_version SET version_num = %s", text, database=name)
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def test_hostile_arguments_and_file_names(fleet: Fleet) -> None:
+    """Fault 26: what CI has from a pull request: branches as arguments, files with any name."""
+    text = "\x1b[31mx\n::add-mask::y ##[error]z\u202e"
+    fleet.organization("acme")
+    for arguments in ((text,), ("plan", text), ("plan", f"--{text}"), ("plan", "--format", text), ("plan", "--target", text),
+                      ("plan", "--selector", text), ("apply", text), ("apply", "--parallelism", text), ("db", "show", text),
+                      ("status", text), ("audit", "list", "--since", text), ("audit", "verify", "--anchor", text), ("report", text),
+                      ("migrations", "sql", "--from", text), ("migrations", "new", text), ("plan", "--out", f"{text}/plan.json"),
+                      ("--fleet", text, "plan"), ("validate", text)):  # fmt: skip
+        refused = fleet.run(*arguments, code=None)
+        inert(refused)
+        assert refused.code in (1, 4), arguments
+    inert(fleet.run("plan", "--out", f"{text}.json"))
+    fleet.write(f"tenants/{text}.yaml", f"kind: {json.dumps(text)}\n")
+    fleet.write(
+        "tenants/b.yaml",
+        'apiVersion: tenantplan/v1\nkind: Organization\nmetadata: { name: b, "\\e[1m::x::": 1 }\nspec: {}\n',
+    )
+    for command in ("validate", "plan"):
+        inert(fleet.run(command, code=1))

@@ -86,7 +86,10 @@ def _progress(chosen: Plan, quiet: bool) -> Iterator[Callable[[Outcome], None]]:
         yield lambda outcome: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from tenantplan.rendering.safe import terminal
 
     columns = (
         TextColumn("applying"),
@@ -97,7 +100,7 @@ def _progress(chosen: Plan, quiet: bool) -> Iterator[Callable[[Outcome], None]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=len(chosen.operations))
-        yield lambda outcome: bar.update(task, advance=1, description=outcome.operation.address.replace("[", r"\["))
+        yield lambda outcome: bar.update(task, advance=1, description=escape(terminal(outcome.operation.address)))
 
 
 def _show(chosen: Plan, report: Report) -> None:

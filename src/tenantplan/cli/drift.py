@@ -50,6 +50,7 @@ def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
     from tenantplan.cli.plan import print_plan
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.rendering import text
+    from tenantplan.rendering.safe import terminal
 
     made = pipeline.repair(fleet)
     saved = write_plan(fleet, made, out) if out is not None else ""
@@ -58,7 +59,7 @@ def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
     else:
         click.echo(text.plan(made, color=color(), verbose=True), nl=False, color=color())
         if saved:
-            click.echo(f"{saved}; apply exactly this: tenantplan apply {out}", err=True)
+            click.echo(terminal(f"{saved}; apply exactly this: tenantplan apply {out}"), err=True)
     return 2 if made.operations or made.notes else 0
 
 

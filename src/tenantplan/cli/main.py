@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from importlib import import_module
@@ -92,8 +93,7 @@ def main() -> None:
     except click.exceptions.Abort:
         _fail("interrupted; run the same command again to finish what was begun", 1)
     except click.ClickException as error:
-        error.show(sys.stderr)
-        sys.exit(1)
+        _misused(error)
     except TenantplanError as error:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
@@ -105,6 +105,16 @@ def main() -> None:
 
 def _flush() -> None:
     sys.stdout.flush()
+
+
+def _misused(error: click.ClickException) -> None:
+    """What click says of the arguments, which CI may have from a pull request."""
+    from tenantplan.rendering.safe import terminal
+
+    shown = io.StringIO()
+    error.show(shown)
+    click.echo("\n".join(terminal(line) for line in shown.getvalue().rstrip("\n").split("\n")), err=True)
+    sys.exit(1)
 
 
 def _unexpected(error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,11 +46,8 @@ def _show(tree: TreeStatus) -> None:
     from tenantplan.rendering.safe import terminal
     from tenantplan.rendering.text import table
 
-    click.echo(
-        click.style(f"{tree.tree}: head {tree.head or 'none'}", bold=True)
-        if color()
-        else f"{tree.tree}: head {tree.head or 'none'}"
-    )
+    title = f"{tree.tree}: head {terminal(tree.head or 'none')}"
+    click.echo(click.style(title, bold=True) if color() else title)
     lines = [(revision, message, len(tree.at.get(revision, ()))) for revision, message in tree.revisions]
     click.echo(table(("REVISION", "MESSAGE", "DATABASES"), lines, color=color()), nl=False)
     for revision, names in sorted(tree.behind.items(), key=lambda item: str(item[0])):
@@ -76,6 +74,7 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
     """
     from tenantplan.fleet.trees import load_trees
     from tenantplan.migration.new import new_revision
+    from tenantplan.rendering.safe import terminal
 
     fleet = settings()
     if tree == "main" and fleet.spec.migrations.main is None:
@@ -92,7 +91,7 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
         return
     path = new_revision(graph, message, body)
     what = "Fill it in" if body is None else "Read it"
-    click.echo(f"{path} after {head}. {what}, then: tenantplan migrations sql --from {head}, and lint")
+    click.echo(terminal(f"{path} after {head}. {what}, then: tenantplan migrations sql --from {head}, and lint"))
     if body and "op.create_table(" in body.upgrades and (graph.directory / "tenancy.py").is_file():
         click.echo(
             "It makes tables. Organizations that share a database need organization_id and row level security on them:"
@@ -154,12 +153,12 @@ def sql(tree: str, start: str, end: str, as_json: bool) -> None:
         return
     from tenantplan.rendering.safe import terminal
 
-    click.echo(f"-- {tree}: {first or 'base'} -> {last or 'base'}")
+    click.echo(f"-- {tree}: {terminal(first or 'base')} -> {terminal(last or 'base')}")
     if not steps:
         click.echo("-- nothing to do")
         return
     for step in steps:
-        click.echo(f"\n-- {step['direction']} {step['revision']}: {terminal(step['message'])}")
+        click.echo(f"\n-- {step['direction']} {terminal(step['revision'])}: {terminal(step['message'])}")
         for part in step["steps"]:
             _print(part)
 
@@ -169,8 +168,17 @@ def _print(part: dict[str, Any]) -> None:
     together = part["kind"] != "outside"
     click.echo("BEGIN;\nSET LOCAL search_path = public, pg_temp;" if together else "SET search_path = public, pg_temp;")
     for statement in part["statements"]:
-        click.echo(statement + ("\n;" if "--" in statement.rsplit("\n", 1)[-1] else ";"))
+        click.echo(_seen(statement) + ("\n;" if "--" in statement.rsplit("\n", 1)[-1] else ";"))
     click.echo("COMMIT;" if together else "RESET search_path;")
+
+
+def _seen(statement: str) -> str:
+    """The statement as it is, for who runs it; on a terminal with nothing in it that a terminal obeys."""
+    from tenantplan.rendering.safe import terminal
+
+    if not sys.stdout.isatty():
+        return statement
+    return "\n".join(terminal(line.expandtabs(4)) for line in statement.split("\n"))
 
 
 def _revision(graph: Graph, named: str) -> str | None:

@@ -55,6 +55,7 @@ def command(
     from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.rendering import html, markdown, text
+    from tenantplan.rendering.safe import terminal
 
     if encrypt and out is None:
         raise UsageError("--encrypt is for a plan file", hint="say --out plan.json --encrypt")
@@ -71,7 +72,7 @@ def command(
     else:
         click.echo(text.plan(made, color=color(), verbose=verbose, grace_days=grace), nl=False, color=color())
         if saved:
-            click.echo(f"{saved}; apply exactly this: tenantplan apply {out}", err=True)
+            click.echo(terminal(f"{saved}; apply exactly this: tenantplan apply {out}"), err=True)
     return 2 if detailed_exitcode and (made.unreachable or made.blockers or made.deferred or not made.empty) else 0
 
 

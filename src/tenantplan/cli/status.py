@@ -77,7 +77,7 @@ def _all(scene: Scene, as_json: bool) -> list[Home]:
     from tenantplan.rendering.text import table
 
     facts = scene.live.servers["primary"]
-    click.echo(f"fleet {scene.settings.fleet}   main {terminal(scene.main_url)}, PostgreSQL {facts.version}")
+    click.echo(f"fleet {scene.settings.fleet}   main {terminal(scene.main_url)}, PostgreSQL {terminal(facts.version)}")
     if not scene.applied:
         click.echo(f"\nNothing applied yet: {_NEXT}.")
         _activity(now)
@@ -95,10 +95,13 @@ def _all(scene: Scene, as_json: bool) -> list[Home]:
 
 def _revisions(found: list[Home]) -> None:
     """How many databases are at each revision; those in shared mode count as one."""
+    from tenantplan.rendering.parts import clipped
+    from tenantplan.rendering.safe import terminal
+
     places = {(item.server, item.database): str(item.revision) for item in found if item.reachable}
     counts = Counter(places.values())
     if counts:
-        listed = ", ".join(f"{revision}: {count}" for revision, count in counts.most_common())
+        listed = ", ".join(f"{terminal(clipped(name, 60))}: {count}" for name, count in counts.most_common())
         click.echo(f"Databases by revision: {listed}.")
 
 

@@ -15,6 +15,7 @@ def command(as_json: bool) -> None:
     """Check the fleet file, every document and the migrations. Needs no database and no secret."""
     from tenantplan.fleet import expected
     from tenantplan.fleet.trees import load_trees
+    from tenantplan.rendering.safe import terminal
 
     fleet = settings()
     documents = expected.load_documents(fleet)
@@ -30,4 +31,4 @@ def command(as_json: bool) -> None:
         return
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     click.echo(f"Fleet {fleet.fleet} is valid: {counted}.")
-    click.echo(f"Migrations: main at {trees.main.head}, tenant at {trees.tenant.head}.")
+    click.echo(terminal(f"Migrations: main at {trees.main.head}, tenant at {trees.tenant.head}."))

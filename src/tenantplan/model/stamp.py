@@ -28,6 +28,6 @@ def decode(comment: str | None) -> dict[str, str]:
         return {}
     try:
         facts = json.loads(comment[len(PREFIX) :])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(key): str(value) for key, value in facts.items()} if isinstance(facts, dict) else {}

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 
-# C0, DEL, C1, soft hyphen, fillers, zero-width, bidi, line separators, lone surrogates, interlinear, tag characters.
+# C0, DEL, C1, soft hyphen, fillers, zero-width, bidi, line separators, lone surrogates, interlinear, formats of scripts and
+# of music, tag characters: every Cc, Cf, Cs, Zl and Zp of Unicode, and what is as invisible.
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufeff\uffa0"
+    "\ufff0-\uffff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
 )
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # The Actions runner reads `::command::` after leading blanks only, but the older `##[command]` anywhere in a line.

@@ -21,6 +21,8 @@ _INDENT = "        "
 _STATEMENT = 110
 _STATEMENTS = 12  # of a migration; a longer one needs --verbose
 _NAMES = 3
+_CELL = 500  # characters in a column of a table; its widest cell is the width of all
+_VALUE = 2000
 _NEXT = {
     "failed": "fix the cause and run tenantplan apply again: only what is unfinished runs",
     "stale": "it changed after the plan was made and was left untouched: make a new plan, review it, apply it",
@@ -77,7 +79,7 @@ def _taken_back(report: Report, color: bool) -> list[str]:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, color: bool = False) -> str:
     """Aligned columns under their headers; None is an empty cell."""
-    cells = [["" if cell is None else terminal(mask_url(str(cell))) for cell in row] for row in rows]
+    cells = [["" if cell is None else terminal(clipped(mask_url(str(cell)), _CELL)) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(headers), *cells]) for i in range(len(headers))]
     lines = [_columns(headers, widths), *(_columns(row, widths) for row in cells)]
     head = click.style(lines[0], bold=True) if color else lines[0]
@@ -93,12 +95,16 @@ def drift(items: Sequence[DriftItem], *, color: bool = False) -> str:
     for item in items:
         held.setdefault(item.address, []).append(item)
     for address, group in held.items():
-        lines.append(f"  {_paint('~', '~', color)} {terminal(address)}")
+        lines.append(f"  {_paint('~', '~', color)} {terminal(clipped(address, _CELL))}")
         for item in group:
-            expected, actual = (terminal(mask_url(v)) or "absent" for v in (item.expected, item.actual))
-            lines.append(f"{_INDENT}{terminal(item.name)}  expected {expected}, found {actual}")
+            expected, actual = (_shown(value) or "absent" for value in (item.expected, item.actual))
+            lines.append(f"{_INDENT}{terminal(clipped(item.name, _CELL))}  expected {expected}, found {actual}")
     lines += ["", f"Drift: {counted(len(items), 'difference')} in {counted(len(held), 'object')}."]
     return "\n".join(lines) + "\n"
+
+
+def _shown(value: str) -> str:
+    return terminal(clipped(mask_url(value), _VALUE))
 
 
 def _header(view: View, color: bool) -> str:
@@ -201,8 +207,8 @@ def _footer(view: View, color: bool, verbose: bool) -> list[str]:
 
 
 def _outcome(outcome: Outcome, color: bool) -> str:
-    address = f"{outcome.operation.action} {terminal(outcome.operation.address)}"
-    reason = f"  {terminal(mask_url(outcome.error))}" if outcome.error else ""
+    address = f"{outcome.operation.action} {terminal(clipped(outcome.operation.address, _CELL))}"
+    reason = f"  {_shown(outcome.error)}" if outcome.error else ""
     return f"  {_paint('!', '!', color)} {address}{reason}"
 
 

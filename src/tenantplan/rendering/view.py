@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
@@ -12,10 +12,12 @@ from tenantplan.rendering import groups
 from tenantplan.rendering.entries import Wording, declared, shortened
 from tenantplan.rendering.parts import SYMBOLS, Entry, Field, clipped
 from tenantplan.rendering.safe import mask_url
+from tenantplan.rendering.values import LONG
 
 __all__ = ["DriftItem", "Entry", "Field", "View", "build", "counts", "risk"]
 _ORDER = {symbol: rank for rank, symbol in enumerate(SYMBOLS)}
 _MESSAGE = 1000
+_ADDRESS = 400  # more than any that was declared; a row that somebody else wrote may have a longer one
 _BRAKE = "max-deletes"
 
 
@@ -70,8 +72,8 @@ class View:
 def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -> View:
     """The view of a plan; `verbose` leaves nothing out, `grace_days` is how long a deletion can be undone."""
     return View(
-        fleet=plan.fleet,
-        main=_main(plan.target),
+        fleet=clipped(plan.fleet, _ADDRESS),
+        main=clipped(_main(plan.target), _ADDRESS),
         base=_base(plan.base),
         selection=_selection(plan.selection),
         digest=plan.digest,
@@ -81,9 +83,9 @@ def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -
         orphans=_findings(plan.orphans),
         unreachable=_findings(plan.unreachable),
         notes=_findings(plan.notes),
-        deferred=tuple(groups.deferrals(plan.deferred, verbose=verbose)),
+        deferred=tuple(_bounded(entry) for entry in groups.deferrals(plan.deferred, verbose=verbose)),
         waiting=len(plan.deferred),
-        unfinished=plan.unfinished,
+        unfinished=clipped(plan.unfinished, _ADDRESS) if plan.unfinished else None,
     )
 
 
@@ -130,11 +132,26 @@ def _entries(operations: Sequence[Operation], wording: Wording) -> tuple[Entry, 
     found += groups.migrations(migrating)
     found.sort(key=lambda entry: entry.title)
     shown = found if wording.verbose else [shortened(entry) for entry in groups.alike(found)]
-    return tuple(sorted(shown, key=lambda entry: (not entry.destructive, _ORDER[entry.symbol])))
+    return tuple(_bounded(e) for e in sorted(shown, key=lambda entry: (not entry.destructive, _ORDER[entry.symbol])))
+
+
+def _bounded(entry: Entry) -> Entry:
+    """The entry without the length that could push others out of sight."""
+    names = tuple(clipped(name, _ADDRESS) for name in entry.names)
+    title, headline = clipped(entry.title, _ADDRESS), clipped(entry.headline, _MESSAGE)
+    return replace(entry, title=title, headline=headline, fields=tuple(map(_bounded_field, entry.fields)), names=names)
+
+
+def _bounded_field(field: Field) -> Field:
+    before, after = (None if value is None else clipped(value, LONG) for value in (field.before, field.after))
+    return Field(field.sign, clipped(field.label, _ADDRESS), before, after)
 
 
 def _findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    return tuple(Finding(f.address, f.rule, clipped(mask_url(f.message), _MESSAGE)) for f in findings)
+    return tuple(
+        Finding(clipped(f.address, _ADDRESS), clipped(f.rule, _ADDRESS), clipped(mask_url(f.message), _MESSAGE))
+        for f in findings
+    )
 
 
 def _main(target: Mapping[str, object]) -> str:

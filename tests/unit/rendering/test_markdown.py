@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -127,6 +129,15 @@ def test_a_safe_change_is_cut_before_any_destructive_one(limit: int) -> None:
     assert " cut" in shown
     if "`organization/safe-" in shown:
         assert shown.count("`organization/gone-") == 50
+
+
+@pytest.mark.parametrize("long", ["x", "`", "\u202e", "\n", "💥"])
+def test_a_very_long_name_hides_nothing(long: str) -> None:
+    """Fault 26: what somebody else wrote does not take the place of a deletion that a reviewer has to see."""
+    hostile, fair = a_hostile_plan(long * 50_000), a_large_plan(10)
+    shown = markdown.plan(replace(hostile, operations=(*hostile.operations, *fair.operations), fleet="demo"))
+    assert len(shown) < 65_535
+    assert all(f"organization/gone-{n}`" in shown for n in range(50))
 
 
 def test_nothing_is_cut_when_it_fits() -> None:

@@ -22,6 +22,13 @@ def test_terminal_text_is_one_line_that_no_terminal_or_runner_obeys(text: str) -
     shown.encode()
 
 
+def test_no_character_that_cannot_be_seen_or_moves_others_is_shown_as_itself() -> None:
+    categories = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    assert [
+        hex(n) for n in range(0x110000) if unicodedata.category(chr(n)) in categories and terminal(chr(n)) == chr(n)
+    ] == []
+
+
 def test_terminal_shows_what_it_escapes_and_leaves_the_rest() -> None:
     assert terminal("a\x1b[2J\n\t\x9b\u202e\U000e0041") == "a\\x1b[2J\\n\\t\\x9b\\u202e\\U000e0041"
     assert (

@@ -160,6 +160,15 @@ def test_hostile_names_are_inert_in_text(hostile: str) -> None:
     assert_inert(text.drift([DriftItem(hostile, hostile, hostile, hostile)]))
 
 
+def test_very_long_names_make_no_very_long_lines() -> None:  # fault 26
+    long = "x" * 100_000
+    plan = a_hostile_plan(long)
+    outcomes = tuple(Outcome(operation, "failed", long) for operation in plan.operations)
+    for shown in (text.plan(plan), text.table(("a", "b"), [(long, 1), (2, long)]), text.drift([DriftItem(long, long, long, long)]),
+                  text.report(Report("r", "d", outcomes, 1.0))):  # fmt: skip
+        assert max(map(len, shown.splitlines())) < 6000
+
+
 @pytest.mark.parametrize("hostile", [text for text in HOSTILE if "\ud800" not in text])
 def test_the_plan_file_keeps_a_hostile_value_on_one_line_without_a_control_character(hostile: str) -> None:
     data = a_hostile_plan(hostile).to_bytes().decode()
