@@ -15,6 +15,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Role, Secret
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
+from tenantplan.secrets import scram
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
 from tenantplan.secrets.strength import weakness
@@ -139,10 +140,9 @@ def set_password(run: Run, connection: Connection, role: Role) -> None:
     reason = weakness(password, role.name)
     if reason:
         raise SettingsError(f"the password in {role.password.reference} {reason}", hint="choose a longer, random one")
-    verifier = connection.pgconn.encrypt_password(password.encode(), role.name.encode(), b"scram-sha-256")
-    connection.execute(
-        sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role.name), sql.Literal(verifier.decode()))
-    )
+    made = connection.pgconn.encrypt_password(password.encode(), role.name.encode(), b"scram-sha-256")
+    verifier = scram.checked(made.decode(), password)
+    connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role.name), sql.Literal(verifier)))
 
 
 def _write_database(run: Run, connection: Connection, operation: Operation) -> None:
