@@ -16,9 +16,11 @@ from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.documents.plans import PlansSpec
 from tenantplan.documents.reference import Reference
 from tenantplan.documents.spec import Spec
+from tenantplan.documents.target import TargetName, TargetSpec
 from tenantplan.documents.window import FreezeSpec, WindowSpec
 from tenantplan.errors import ManifestError, SettingsError
 from tenantplan.model.ignore import Ignore
+from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.window import Rules
 
 FLEET_FILE = "tenantplan.yaml"
@@ -143,13 +145,17 @@ class PackagesSpec(Spec):
 
 
 class CredentialsSpec(Spec):
-    """The key that credentials are encrypted with in the main database."""
+    """The key that credentials are encrypted with in the main database, and where generated passwords can go."""
 
     key: Reference = Field(
         Reference(env=DEFAULT_KEY), description="Reference to it: `base64:` and 32 bytes. Default: that variable."
     )
     former_keys: list[Reference] = Field(
         default_factory=list, description="Keys that were used before: they still decrypt, until `credentials rekey`."
+    )
+    targets: dict[TargetName, TargetSpec] = Field(
+        default_factory=dict,
+        description="Where passwords can go, by the name that `deliver` says; `main` is always there.",
     )
 
 
@@ -274,6 +280,9 @@ def load(path: Path) -> Settings:
     if "auto" in spec.servers:
         place = documents[0].at("spec", "servers", "auto")
         raise ManifestError([f"{place}: a server cannot be called auto: `server: auto` means any of them"])
+    if MAIN_TARGET in spec.credentials.targets:
+        place = documents[0].at("spec", "credentials", "targets", MAIN_TARGET)
+        raise ManifestError([f"{place}: a target cannot be called main: that is the main database"])
     prefix = spec.naming.database_prefix or os.environ.get("ORG_DB_PREFIX") or DEFAULT_PREFIX
     return Settings(fleet=documents[0].name, root=path.parent, spec=spec, prefix=_checked_prefix(prefix))
 

@@ -28,6 +28,8 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.planning import guard
 from tenantplan.planning.diff import diff
+from tenantplan.planning.logins import findings as due_logins
+from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.notes import notes
 from tenantplan.planning.order import order
@@ -47,8 +49,8 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     tables = with_ids({**live.main.tables, **comparison.desired.tables}, live.main.relations)
     wanted = replace(comparison.desired, tables=tables)
     desired, known = without_held_out(wanted, live)
-    desired, unfit = _filled_in(desired, known, live, settings)
     now, grace = datetime.now(UTC), timedelta(days=settings.spec.guard.grace_days)
+    desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
     difference = diff(desired, known, now=now, grace=grace)
     untested, weak = unfit_connections(wanted, live, settings)
     migrations, stuck = migrations_for(
@@ -69,6 +71,9 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *weak,
             *desired.notes,
             *notes(desired.state, known, now),
+            *due_logins(
+                desired, live.main.issued, now, [a for a, r in known.items() if isinstance(r, Role) and r.login]
+            ),
             *changed(comparison, connector, known),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tenantplan.documents.target import TargetSpec
 from tenantplan.execution.steps import Migrator
 from tenantplan.model import stamp
 from tenantplan.model.rowtype import Tables
@@ -39,6 +41,8 @@ class Run:
     run makes none), `fingerprint` tells what a schema is. `sealed` holds what was encrypted and is not yet recorded.
     `undoes` maps operations that take something back to those that did it.
     `try_connection` connects to the database behind a reference that an organization brings, and raises when it does not fit.
+    `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see, and `issued`
+    the passwords on their way, by the address of their role.
     `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
     """
 
@@ -68,6 +72,9 @@ class Run:
     undoes: dict[str, str] = field(default_factory=dict)
     creations: Mapping[str, threading.Semaphore] = field(default_factory=dict)
     try_connection: Callable[[str, str], None] = lambda holder, reference: None
+    targets: Mapping[str, TargetSpec] = field(default_factory=dict)
+    hidden: Collection[str] = ()
+    issued: dict[str, Any] = field(default_factory=dict)
 
     def comment(self, **facts: str | None) -> str:
         """A stamp of this fleet with further facts."""

@@ -110,7 +110,7 @@ def marked(run: Run, operation: Operation) -> Operation:
 
 
 def _unmarked(value: Any) -> bool:
-    return isinstance(value, Secret) and value.keyed is None and value.reference is not None
+    return isinstance(value, Secret) and value.keyed is None and value.reference is not None and value.target is None
 
 
 def _mark(run: Run, kind: str, secret: Secret) -> Secret:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import groupby
 
 import psycopg
 from psycopg import sql
 
 from tenantplan.errors import Locked, TenantplanError
-from tenantplan.execution import objects, packages, record, rows, statements
+from tenantplan.execution import logins, objects, packages, record, rows, statements
 from tenantplan.execution.connections import saves_connection, try_connections
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
@@ -50,7 +50,9 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
 
 def shareable(operations: Sequence[Operation]) -> bool:
     """Whether all of it can happen in one transaction of the main database (databases are made before it)."""
-    return all(_place(o) == MAIN and not _alone(o) and saves_connection(o) is None for o in operations)
+    return all(
+        _place(o) == MAIN and not _alone(o) and saves_connection(o) is None and not logins.apart(o) for o in operations
+    )
 
 
 def execute_together(run: Run, main: Connection, operations: list[Operation]) -> list[Outcome] | None:
@@ -68,8 +70,7 @@ def execute_together(run: Run, main: Connection, operations: list[Operation]) ->
 
 def _segments(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
     """Neighbours that can share one transaction: everything transactional on one server; the rest one by one."""
-    for (_, alone), group in groupby(operations, key=lambda o: (_place(o), o.id if _alone(o) else "")):
-        del alone
+    for _, group in groupby(operations, key=lambda o: (_place(o), o.id if _alone(o) else "", logins.apart(o))):
         yield list(group)
 
 
@@ -103,6 +104,8 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
         _carry(run, main, first)
     elif _drops(first):
         _drop(run, main, first)
+    elif logins.apart(first):
+        _hand_out(run, main, place, segment)
     elif place == MAIN:
         tried = try_connections(run, segment)
         with _without_leftovers(main, segment):
@@ -137,10 +140,11 @@ def _commit_together(
             record.check_epoch(main, run.epoch)
             if deferred:
                 main.execute("SET CONSTRAINTS ALL DEFERRED")
+            logins.issue(run, main, segment)
             _effects(run, main, segment)
             reach("effects-made")
             record.audit(run, main, [record.connection_fact(operation, "done") for operation in tried])
-            record.done(run, main, segment)
+            record.done(run, main, logins.settle(run, main, segment))
     except BaseException:
         for operation in segment:  # ids of rows that were rolled back are not known any more
             if operation.address not in known:
@@ -159,9 +163,34 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
         with _catalog(run, place, segment), there.transaction():
             _effects(run, there, segment)
     reach("remote-committed")
+    _conclude(run, main, segment)
+
+
+def _hand_out(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
+    """Generated passwords that leave the main database's transaction: journaled, set, delivered, and then current."""
+    with main.transaction():
+        record.intend(run, main, segment)
+        logins.issue(run, main, segment)
+    reach("login-pending")
+    with ExitStack() as stack:
+        there = main if place == MAIN else stack.enter_context(run.connector.connect(place))
+        with _catalog(run, place, segment), there.transaction():
+            _effects(run, there, segment)
+    reach("login-set")
+    for operation in segment:
+        try:
+            logins.hand_over(run, operation)
+        except TenantplanError as error:
+            error.operation = operation  # type: ignore[attr-defined]
+            raise
+    _conclude(run, main, segment)
+
+
+def _conclude(run: Run, main: Connection, segment: list[Operation]) -> None:
+    """Outcome and audit entries of what has happened elsewhere."""
     with main.transaction():
         record.check_epoch(main, run.epoch)
-        record.done(run, main, segment)
+        record.done(run, main, logins.settle(run, main, segment))
     reach("committed")
 
 

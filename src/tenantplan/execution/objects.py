@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from psycopg import sql
 
 from tenantplan.errors import SettingsError
-from tenantplan.execution import statements
+from tenantplan.execution import logins, statements
 from tenantplan.execution.context import Run
 from tenantplan.model import stamp
 from tenantplan.model.operation import Operation
@@ -42,6 +42,13 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
         listed.append(_role_stamp(run, operation, subject))
     _execute(connection, listed)
     _give_password(run, connection, operation)
+    if isinstance(before, Role) and isinstance(after, Role) and before.ends_before and not after.ends_before:
+        _end_sessions(
+            connection,
+            "terminate_former_sessions",
+            {"role": subject.name, "before": before.ends_before},
+            [subject.name],
+        )
     was_open = isinstance(before, Role) and before.login
     if was_open and (after is None or (isinstance(after, Role) and not after.login)):
         _end_sessions(connection, "terminate_role_sessions", {"role": subject.name}, [subject.name])
@@ -112,7 +119,7 @@ def _role_stamp(run: Run, operation: Operation, subject: Role) -> sql.Composed:
     if subject.holder is None:
         comment = stamp.encode({"kind": "group"})
     else:
-        keyed = _keyed(run, subject.password) if subject.password else None
+        keyed = _keyed(run, operation, subject.password) if subject.password else None
         retired = _now() if operation.retire else None
         comment = run.comment(holder=subject.holder, password=keyed, retired=retired)
     return sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(subject.name), sql.Literal(comment))
@@ -122,27 +129,38 @@ def _give_password(run: Run, connection: Connection, operation: Operation) -> No
     after = operation.after
     before = operation.before.password if isinstance(operation.before, Role) else None
     if isinstance(after, Role) and after.password is not None and after.password != before:
-        set_password(run, connection, after)
+        generated = logins.generates(operation)
+        verifier = set_password(connection, after, logins.secret(run, operation) if generated else _value(run, after))
+        if generated:
+            logins.remember(run, operation, verifier)
 
 
-def _keyed(run: Run, password: Secret) -> str | None:
+def _keyed(run: Run, operation: Operation, password: Secret) -> str | None:
     """The keyed hash to remember: the first plan of a fleet could not make it, since the key is made with the main database."""
+    if logins.generates(operation):
+        return keyed_hash(run.hash_key, logins.secret(run, operation))
     if password.keyed is None and password.reference is not None:
         return keyed_hash(run.hash_key, resolve(password.reference, run.root))
     return password.keyed
 
 
-def set_password(run: Run, connection: Connection, role: Role) -> None:
-    """Gives a role its password as a SCRAM verifier made by libpq: the plaintext never leaves this process."""
+def _value(run: Run, role: Role) -> str:
+    """The password that is set by reference; SettingsError when it is one that an attacker tries first."""
     assert role.password is not None
     assert role.password.reference is not None
     password = resolve(role.password.reference, run.root)
     reason = weakness(password, role.name)
     if reason:
         raise SettingsError(f"the password in {role.password.reference} {reason}", hint="choose a longer, random one")
+    return password
+
+
+def set_password(connection: Connection, role: Role, password: str) -> str:
+    """Gives a role its password as a SCRAM verifier made by libpq, and returns that: the plaintext never leaves this process."""
     made = connection.pgconn.encrypt_password(password.encode(), role.name.encode(), b"scram-sha-256")
     verifier = scram.checked(made.decode(), password)
     connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role.name), sql.Literal(verifier)))
+    return verifier
 
 
 def _write_database(run: Run, connection: Connection, operation: Operation) -> None:

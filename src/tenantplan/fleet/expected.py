@@ -11,6 +11,7 @@ from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import digest
+from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import Database, Schema, State
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
@@ -50,6 +51,7 @@ def declared(
         reserved=settings.own_references,
         offers={name: Offer(server.weight, server.tags) for name, server in settings.servers.items()},
         placed=placed,
+        targets=frozenset({MAIN_TARGET, *settings.spec.credentials.targets}),
     )
     return resolve(load_documents(settings) if documents is None else documents, facts)
 

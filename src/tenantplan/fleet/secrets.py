@@ -42,6 +42,11 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
         stored = secrets_of(live.get(address))
         known: dict[str, Secret] = {}
         for name, secret in secrets_of(resource).items():
+            if secret.target is not None:
+                known[name] = secret
+                if vault is None and secret.keyed is None:
+                    findings.blockers.append(Finding(address, "secret", _NO_KEY))
+                continue
             how = _judge(resource, name, desired.tables)
             known[name], missing, unfit = _known(secret, key, settings.root, how)
             had = stored.get(name)
@@ -94,7 +99,13 @@ def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Pat
     for operation in operations:
         had = secrets_of(operation.before)
         for name, secret in secrets_of(operation.after).items():
-            if key is None or secret.keyed is None or secret.reference is None or had.get(name) == secret:
+            if (
+                key is None
+                or secret.keyed is None
+                or secret.reference is None
+                or had.get(name) == secret
+                or secret.target
+            ):
                 continue
             assert operation.after is not None
             mark = _judge(operation.after, name, tables).mark(key, resolve(secret.reference, root))

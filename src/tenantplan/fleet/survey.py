@@ -11,6 +11,7 @@ from tenantplan.fleet.brought import read_brought
 from tenantplan.fleet.fitness import Check
 from tenantplan.fleet.packages import NEAR, fleet_store, location
 from tenantplan.fleet.servers import Servers
+from tenantplan.live.logins import with_sessions_left
 from tenantplan.live.main import MainFacts, read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.live.server import ServerFacts, Whose, read_server
@@ -97,6 +98,7 @@ def survey(
     for known in facts.values():
         state |= known.state
     state |= main.state
+    state = with_sessions_left(state, main.issued)
     _place_main(state, main, main_name)
     taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
     brought = read_brought(settings, connector, _brought(question, main.state), taken, versions)

@@ -8,8 +8,10 @@ from typing import Any
 
 from psycopg import sql
 
+from tenantplan.live.logins import read_logins
 from tenantplan.live.packages import read_packages
 from tenantplan.live.rows import Wanted, read_rows
+from tenantplan.model.login import Issued
 from tenantplan.model.relation import Attribute, Relation
 from tenantplan.model.resource import State
 from tenantplan.model.rowtype import RowType, Tables
@@ -30,7 +32,8 @@ class MainFacts:
     of keyed hashes.
     `unfinished`: the newest run that neither finished nor was cleaned up. `tables`: those whose rows were read;
     `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table. `left`: how
-    many rows are still managed in a table that a kind stood for before, by "kind table".
+    many rows are still managed in a table that a kind stood for before, by "kind table". `issued`: passwords that tenantplan
+    generated.
     """
 
     state: State = field(default_factory=dict)
@@ -44,6 +47,7 @@ class MainFacts:
     tables: Tables = field(default_factory=dict)
     relations: Mapping[str, Relation] = field(default_factory=dict)
     left: Mapping[str, int] = field(default_factory=dict)
+    issued: tuple[Issued, ...] = ()
 
 
 def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
@@ -73,6 +77,7 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
             tables=tables,
             relations=relations,
             left=_left(connection, former, columns, wanted.fleet),
+            issued=read_logins(connection, wanted.fleet) if "public.database_logins" in columns else (),
         )
 
 

@@ -17,6 +17,8 @@ def effective(spec: OrganizationSpec, tier: TierSpec | None) -> OrganizationSpec
     defaults = tier.defaults.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
     if spec.database.url is not None and "database" in defaults:  # a brought database is nowhere else
         defaults["database"] = {k: v for k, v in defaults["database"].items() if k not in ("mode", "server")}
+    if spec.database.password is not None and "database" in defaults:  # which is one thing, however it is said
+        defaults["database"].pop("password", None)
     return OrganizationSpec.model_validate(_merged(defaults, own))
 
 

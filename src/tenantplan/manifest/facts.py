@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tenantplan.model.login import MAIN_TARGET
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -25,7 +27,7 @@ class FleetFacts:
     `reserved`: references of the fleet's own secrets. `tables`: those that ResourceKind documents may stand for ("crm.*":
     all of a schema). `encrypts`: there is a key, so that connection strings can be stored. `offers`: of servers that offer
     more than their name. `placed`: address of each organization and tenant that has a database of its own -> the server
-    that it is on; None: not known.
+    that it is on; None: not known. `targets`: where generated passwords can go.
     """
 
     fleet: str
@@ -41,6 +43,7 @@ class FleetFacts:
     reserved: frozenset[str] = frozenset()
     offers: Mapping[str, Offer] = field(default_factory=dict)
     placed: Mapping[str, str] | None = None
+    targets: frozenset[str] = frozenset({MAIN_TARGET})
 
     @property
     def offered(self) -> dict[str, Offer]:

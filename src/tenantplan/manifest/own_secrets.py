@@ -26,8 +26,9 @@ def own_secrets(draft: Draft, documents: Iterable[Document], reserved: frozenset
     for document in documents:
         spec = document.spec
         if isinstance(spec, OrganizationSpec):
-            for name in ("url", "password"):
-                named = getattr(spec.database, name)
+            password = spec.database.password
+            by_reference = password.reference if password is not None else None
+            for name, named in (("url", spec.database.url), ("password", by_reference)):
                 if named is not None and _plain(named.text) in taken:
                     yield _problem(document, ("spec", "database", name), named.text)
 

@@ -11,6 +11,7 @@ from tenantplan.manifest.choice import choose
 from tenantplan.manifest.crosscheck import is_deleted
 from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds import address
+from tenantplan.manifest.kinds.logins import Rotation
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.parts import TaggedServer, milliseconds, sought
 from tenantplan.manifest.kinds.tenant import TenantSpec
@@ -28,6 +29,7 @@ class Home:
 
     `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
     `tags` are those that its server was chosen by; None: it was named. `read_only`: a login role that only reads is asked for.
+    `rotation` is set where passwords are generated.
     """
 
     document: Document
@@ -38,6 +40,7 @@ class Home:
     connection_limit: int = -1
     statement_timeout: int = 0
     password: str | None = None
+    rotation: Rotation | None = None
     was: str | None = None
     tags: Mapping[str, str] | None = None
     read_only: bool = False
@@ -53,6 +56,19 @@ class Home:
 def roles(database: str) -> tuple[str, str, str]:
     """The names of a database's owner, login and read-only role."""
     return derive("", database, "_owner"), derive("", database, "_app"), derive("", database, "_ro")
+
+
+def logins(home: Home) -> tuple[str, ...]:
+    """The login roles that the application uses: one, or two that take turns."""
+    if home.made is None:
+        return ()
+    first = roles(home.made[1])[1]
+    return (first, second(home.made[1])) if home.rotation and home.rotation.roles == 2 else (first,)
+
+
+def second(database: str) -> str:
+    """The name of the login role that takes turns with the first one."""
+    return derive("", database, "_app2")
 
 
 def homes(
@@ -88,7 +104,8 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         deleted=deleted,
         connection_limit=settings.connection_limit,
         statement_timeout=milliseconds(settings.statement_timeout) or 0,
-        password=settings.password.text if settings.password else None,
+        password=settings.secret,
+        rotation=settings.generated,
         was=_before(document, settings.name, facts),
         tags=sought(settings.server),
         read_only=settings.read_only,
@@ -109,6 +126,8 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
         open=getattr(parent.document.spec, "state", "active") == "active",
         deleted=deleted,
         statement_timeout=parent.statement_timeout,
+        password=parent.password if parent.rotation else None,
+        rotation=parent.rotation,
         was=_before(document, settings.name, facts),
         tags=sought(settings.server),
         read_only=parent.read_only,
@@ -158,13 +177,19 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
     owner, app, reader = roles(name)
     password = Secret(home.password) if home.password else None
     timeout = home.statement_timeout
-    logins = (app, reader) if home.read_only else (app,)
-    limit, connect = home.connection_limit, logins if home.open else ()
+    used = logins(home)
+    limit, connect = (
+        home.connection_limit,
+        tuple(sorted((*used, reader) if home.read_only else used)) if home.open else (),
+    )
     yield addresses.role(server, owner), Role(server, owner, holder=holder)
     yield (
         addresses.role(server, app),
         Role(server, app, home.open, limit, (facts.group_rw,), password, holder, timeout),
     )
+    for name_of_second in used[1:]:  # closed until it is its turn
+        there = Role(server, name_of_second, False, limit, (facts.group_rw,), None, holder, timeout)
+        yield addresses.role(server, name_of_second), there
     if home.read_only:
         yield (
             addresses.role(server, reader),
@@ -199,7 +224,10 @@ def collisions(found: Sequence[Home], facts: FleetFacts) -> Iterator[Problem]:
             yield _clash(home, f"the database name `{name}` is the main database's")
         if {facts.group_rw, facts.group_ro} & set(roles(name)):
             yield _clash(home, f"a role of database `{name}` would be one of the fleet's group roles")
-        for claim in (addresses.database(server, name), *(addresses.role(server, role) for role in roles(name))):
+        for claim in (
+            addresses.database(server, name),
+            *(addresses.role(server, role) for role in (*roles(name), second(name))),
+        ):
             first = claimed.setdefault(claim, home)
             if first is not home:
                 other = f"{first.document.kind} `{first.document.name}` at {_place(first)}"

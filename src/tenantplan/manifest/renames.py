@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tenantplan.documents import Document
 from tenantplan.manifest.kinds import Kinds
-from tenantplan.manifest.placement import Home, roles
+from tenantplan.manifest.placement import Home, logins, roles, second
 from tenantplan.model import address as addresses
 from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
@@ -39,7 +39,9 @@ def _objects(home: Home, before: Mapping[str, str]) -> Iterator[tuple[str, str]]
     server, name = home.made
     yield addresses.database(server, home.was), addresses.database(server, name)
     yield addresses.schema(server, home.was), addresses.schema(server, name)
-    for old, new in zip(roles(home.was), roles(name), strict=True):
+    pairs = list(zip(roles(home.was), roles(name), strict=True))
+    pairs += [(second(home.was), second(name))] if len(logins(home)) == 2 else []
+    for old, new in pairs:
         yield addresses.role(server, old), addresses.role(server, new)
 
 

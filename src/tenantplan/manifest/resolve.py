@@ -15,6 +15,7 @@ from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
+from tenantplan.manifest.logins import declared_logins, login_problems
 from tenantplan.manifest.own_secrets import own_secrets
 from tenantplan.manifest.placement import Home, closed, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
@@ -38,7 +39,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     documents = [document for document in documents if document.kind != DEFINITIONS]
     index = index_of(documents)
     problems = Problems()
-    for problem in (*refused, *crosscheck(documents, index, facts)):
+    for problem in (*refused, *crosscheck(documents, index, facts), *login_problems(documents, facts)):
         problems.add(problem)
     unique = list(index.values())
     organizations = _effective(unique, index)
@@ -67,6 +68,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         tables=tables,
         notes=misplaced(found.values(), facts),
         closed={role: holder for home in found.values() for role, holder in closed(home)},
+        logins=declared_logins(found.values()),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tenantplan.model.login import Login
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import State
 from tenantplan.model.rowtype import Tables
@@ -33,7 +34,8 @@ class Desired:
     address -> new address, for every resource that a `renamedFrom` touches. `labels`: address of a document -> its labels.
     `origins`: address -> "file:line". `tables`: every table that rows may be of. `adopted`: addresses of documents that take
     over what the application made. `notes`: what a reviewer should see of it although it changes nothing. `closed`: addresses of
-    login roles that nobody asks for, or not any more, and whose they would be.
+    login roles that nobody asks for, or not any more, and whose they would be. `logins`: holder -> how its login roles get
+    passwords that tenantplan generates.
     """
 
     state: State = field(default_factory=dict)
@@ -48,3 +50,4 @@ class Desired:
     tables: Tables = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
     closed: Mapping[str, str] = field(default_factory=dict)
+    logins: Mapping[str, Login] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tenantplan.model.resource import TYPES, Ref, Resource, Row, Schema, Secret
+from tenantplan.model.resource import TYPES, Ref, Resource, Role, Row, Schema, Secret
 
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
 _LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others", "repaired"}
@@ -26,6 +26,8 @@ def _left_out(resource: Resource, name: str) -> bool:
     """What few resources have stands in their JSON only."""
     if isinstance(resource, Schema):
         return name == "halfway" and resource.halfway is None
+    if isinstance(resource, Role):
+        return name in ("ends_before", "serves") and getattr(resource, name) is None
     return name == "initial" and isinstance(resource, Row) and not resource.initial
 
 

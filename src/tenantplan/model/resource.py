@@ -21,15 +21,25 @@ class Ref:
     address: str
 
 
+GENERATED = "generate:"
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret by reference ("env:NAME" or "file:path") with a keyed hash of its value.
+    """A secret by reference ("env:NAME" or "file:path") with a keyed hash of its value, or one that is generated when it is
+    set ("generate:TARGET").
 
     Two secrets are equal when their keyed hashes are. `keyed` is None while the value or the key is not known.
     """
 
     reference: str | None = field(default=None, compare=False)
     keyed: str | None = None
+
+    @property
+    def target(self) -> str | None:
+        """Where a generated secret goes; None: it is by reference."""
+        found = self.reference is not None and self.reference.startswith(GENERATED)
+        return str(self.reference).removeprefix(GENERATED) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,9 @@ class Row:
 class Role:
     """A role of one server. `connection_limit` -1 is unlimited, `statement_timeout` is in ms, 0: none.
 
-    `overridden_in` are databases where it has another one. `holder` is the address it belongs to.
+    `overridden_in` are databases where it has another one. `holder` is the address it belongs to. `ends_before`: sessions that
+    began before this time (ISO 8601) have the password before the present one, and are to be ended after its grace period.
+    `serves`: the database that an application connects to with it, where tenantplan hands it the password.
     """
 
     server: str
@@ -73,6 +85,8 @@ class Role:
     holder: str | None = None
     statement_timeout: int = 0
     overridden_in: tuple[str, ...] = ()
+    ends_before: str | None = field(default=None, compare=False)
+    serves: str | None = field(default=None, compare=False)
     managed: bool = field(default=True, compare=False)
     retired_at: str | None = field(default=None, compare=False)
 

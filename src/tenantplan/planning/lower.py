@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.encode import digest, fingerprint, to_json
+from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Migration, one_transaction
+from tenantplan.planning.summary import summary
 
 MAIN_SCOPE = "main"
 _PLACEMENT = ("database_mode", "database_server", "database_name", "database_url")
@@ -44,13 +46,17 @@ def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
     creating = {c.address for c in changes if isinstance(c.after, Database) and c.before is None and c.address != main}
     kept = [c for c in changes if not (isinstance(c.after, Schema) and _clone_of(c.after) in creating)]
     rows = {c.address for c in changes if isinstance(c.after, Row) and c.before is None}
-    steps = [step for change in kept for step in _steps(change, rows, context.tables)]
+    steps = [step for change in kept for step in _steps(change, rows, context.tables, context.main_server)]
     return _with_dependencies([_operation(step, context) for step in steps], context.tables)
 
 
-def _steps(change: Change, creating: Set[str], tables: Tables) -> list[Change]:
-    """The change, or two: a new row without its late references to other new rows, and then those."""
+def _steps(change: Change, creating: Set[str], tables: Tables, main_server: str) -> list[Change]:
+    """The change, or two: a new row without its late references to other new rows, and then those; a new role, and, once its
+    database is there, the password that its application gets."""
     row = change.after
+    if change.before is None and isinstance(row, Role) and _handed_out(row, main_server):
+        closed = replace(row, password=None)
+        return [replace(change, after=closed), Change(change.address, closed, row)]
     if change.before is not None or not isinstance(row, Row):
         return [change]
     late = [c for c in tables[row.table].late if isinstance(ref := row.values.get(c), Ref) and ref.address in creating]
@@ -58,6 +64,14 @@ def _steps(change: Change, creating: Set[str], tables: Tables) -> list[Change]:
         return [change]
     first = replace(row, values={**row.values, **dict.fromkeys(late)})
     return [replace(change, after=first), Change(change.address, first, row)]
+
+
+def _handed_out(role: Resource | None, main_server: str) -> bool:
+    """Whether a role's password is generated, and not within one transaction of the main database."""
+    if not isinstance(role, Role) or role.password is None or role.password.keyed is not None:
+        return False
+    target = role.password.target
+    return target is not None and (target != MAIN_TARGET or role.server != main_server)
 
 
 def _clone_of(schema: Schema) -> str:
@@ -78,8 +92,12 @@ def _operation(change: Change, context: Context) -> Operation:
         action=action,
         risk="destructive" if any(h.level == "danger" for h in ran.hazards) else _risk(change, action),
         scope=_scope(change.address, resource, context),
-        transactional=not (isinstance(resource, (Schema, Package)) or _outside(change)),
-        summary=_summary(change, action, migration),
+        transactional=not (
+            isinstance(resource, (Schema, Package))
+            or _outside(change)
+            or _handed_out(change.after, context.main_server)
+        ),
+        summary=summary(change, action, migration),
         before=change.before,
         after=change.after,
         fingerprint=before_print,
@@ -165,36 +183,6 @@ def _risk(change: Change, action: str) -> str:
     return "safe"
 
 
-def _summary(change: Change, action: str, migration: Migration) -> str:
-    resource = change.after or change.before
-    if isinstance(resource, Schema):
-        start = change.before.revision if isinstance(change.before, Schema) else None
-        count = len(migration.revisions)
-        return f"migrate {start or 'empty'} -> {resource.revision}: {count} revision{'s' if count != 1 else ''}"
-    if isinstance(resource, Package) and action != "delete":
-        had = change.before.store if isinstance(change.before, Package) else resource.store
-        left = f"; its copy in {had} stays there" if had != resource.store else ""
-        return f"store package {resource.version}, {resource.size} bytes, in {resource.store}{left}"
-    what = {Row: "row", Role: "role", Database: "database", Package: "package"}[type(resource)]
-    if change.adopt:
-        return f"adopt row {_name(change)}: the application made it, from now on this fleet manages it"
-    if change.retire:
-        return f"retire {what} {_name(change)}, restorable until its grace period ends"
-    if action == "delete":
-        return f"{'purge' if not isinstance(resource, Row) else 'delete'} {what} {_name(change)}"
-    if change.before == change.after and change.before is not None:
-        return f"bring back {what} {_name(change)}"
-    if change.renamed_from:
-        return f"rename {what} {change.renamed_from.rsplit('/', 1)[-1]} to {_name(change)}"
-    if isinstance(resource, Database) and action == "create" and migration.revisions:
-        return f"create database {resource.name} on {resource.server} at revision {migration.revisions[-1]}"
-    return f"{action} {what} {_name(change)}"
-
-
-def _name(change: Change) -> str:
-    return change.address.split("/", 2)[-1] if change.address.count("/") == 2 else change.address.split("/", 1)[1]
-
-
 def _with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[Operation]:
     """The operations with `depends_on` filled in from what they refer to."""
     listed = list(operations)
@@ -255,6 +243,8 @@ def _needs(
         if isinstance(operation.before, Database):  # a renamed role keeps its grants, so it may be named either way
             names |= {operation.before.owner, *(operation.before.connect or ())} - {None}
         wanted += [addresses.role(resource.server, str(name)) for name in names]
+    elif isinstance(resource, Role) and resource.serves and by_address[operation.address] is not operation:
+        wanted.append(addresses.database(resource.server, resource.serves))
     elif isinstance(resource, Role):
         wanted += [addresses.role(resource.server, name) for name in resource.member_of]
     elif isinstance(resource, Schema):

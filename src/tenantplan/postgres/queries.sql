@@ -84,6 +84,11 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 -- name: terminate_role_sessions
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %(role)s AND pid <> pg_backend_pid();
 
+-- name: terminate_former_sessions
+-- Ends sessions that began before a role got its present password; a second more, since that was between two clock readings.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE usename = %(role)s AND backend_start < %(before)s::timestamptz + interval '1 second' AND pid <> pg_backend_pid();
+
 -- name: user_tables
 -- Ordinary tables of a tenant database, and whether each has a column organization_id.
 SELECT c.relname, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'organization_id'

@@ -14,7 +14,7 @@ from tenantplan.rendering.values import LONG, SHORT, camel, changes, effective, 
 from tenantplan.tables import BUILTIN
 
 MOST_FIELDS = 20
-_NOT_COMPARED = {"id", "managed", "manager", "retired_at", "server", "holder", "source"}
+_NOT_COMPARED = {"id", "managed", "manager", "retired_at", "server", "holder", "source", "serves", "ends_before"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tenantplan.model.resource import Ref, Row, Secret
+from tenantplan.model.resource import GENERATED, Ref, Row, Secret
 from tenantplan.model.rowtype import SECRET_TYPES
 from tenantplan.rendering.parts import Field, clipped
 from tenantplan.rendering.safe import mask_url
@@ -125,6 +125,8 @@ def _secret(table: str, column: str) -> bool:
 
 def _reference(reference: str | None) -> str:
     source, separator, name = (reference or "").partition(":")
+    if f"{source}{separator}" == GENERATED:
+        return f"{{generated, delivered to {name}}}"
     return f"{{{source}: {name}}}" if separator and source in ("env", "file") else "(secret)"
 
 

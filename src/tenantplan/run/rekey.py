@@ -20,6 +20,7 @@ from tenantplan.fleet.act import act
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
+from tenantplan.model import address as addresses
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
@@ -27,6 +28,7 @@ from tenantplan.secrets.box import Place, Refused, Vault, key_of
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
+from tenantplan.tables.control import DATABASE_LOGIN
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,14 @@ def rekey(settings: Settings) -> Rekeyed:
         run = act(settings, connector, hash_key=facts.hash_key or "")
         lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())
         names = {row_id: address for address, row_id in facts.ids.items()}
-        _forget_gone(control, facts.tables)
+        names |= {login.id: addresses.role(login.server, login.role) for login in facts.issued}
+        tables = dict(facts.tables)
+        if "public.database_logins" in facts.columns:
+            tables[DATABASE_LOGIN.table] = DATABASE_LOGIN
+        _forget_gone(control, tables)
         done, refused = 0, {}
         for relation, row_id, column in _places(control):
-            rowtype = facts.tables.get(relation)
+            rowtype = tables.get(relation)
             address = names.get(row_id)
             if rowtype is None or address is None:
                 continue  # another fleet's

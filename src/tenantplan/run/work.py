@@ -116,6 +116,8 @@ class Work:
             template=Templates(self.connector, self._recipe(live)),
             digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
+            targets=self.settings.spec.credentials.targets,
+            hidden=hidden_variables(self.settings),
             creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
         )
 
@@ -141,6 +143,11 @@ class Work:
             if isinstance(o.before, Schema) and o.before.tree == "tenant" and o.action == "migrate"
             if o.before.revision and not o.before.halfway
         }
+
+
+def hidden_variables(settings: Settings) -> frozenset[str]:
+    """Environment variables with secrets of the fleet: no program that it starts for somebody else gets to see them."""
+    return frozenset(r.removeprefix("env:") for r in settings.own_references if r.startswith("env:"))
 
 
 class Templates:

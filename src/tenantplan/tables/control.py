@@ -128,6 +128,13 @@ LICENSE = RowType(
     refs={"tenant_id": "tenants"},
     enums={"status": "license_status"},
 )
+# Not reconciled: what tenantplan generated itself (execution/logins.py). Here for what is true of every encrypted column.
+DATABASE_LOGIN = RowType(
+    kind="login",
+    table="database_logins",
+    name="role_name",
+    columns={"role_name": "text", "password": "encrypted"},
+)
 
 # Tables of requirements.md C13: in every dedicated database, and in the main database for shared mode.
 TENANT_TABLES = ("donors", "donor_preferences", "campaigns", "donations", "forms", "analytics_events")

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tenantplan.documents import Document, Reference, Spec
 from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.kinds.logins import LoginPassword, Rotation
 from tenantplan.manifest.kinds.marks import Names, Refers
 from tenantplan.manifest.kinds.parts import (
     Branding,
@@ -25,7 +26,7 @@ from tenantplan.manifest.kinds.parts import (
     milliseconds,
 )
 from tenantplan.model.desired import Placement
-from tenantplan.model.resource import Ref, Secret
+from tenantplan.model.resource import GENERATED, Ref, Secret
 from tenantplan.tables import control
 
 
@@ -38,7 +39,20 @@ class OrganizationDatabase(DatabaseSettings):
     url: Reference | None = Field(
         default=None, description="A database the organization brings itself, instead of server and name."
     )
-    password: Reference | None = Field(default=None, description="Password of the organization's login role.")
+    password: LoginPassword | None = Field(default=None, description="Password of the organization's login role.")
+
+    @property
+    def secret(self) -> str | None:
+        """The password as a reference: `env:NAME`, `file:path`, or `generate:TARGET`; None: there is none."""
+        if self.password is None:
+            return None
+        reference = self.password.reference
+        return reference.text if reference else f"{GENERATED}{self.deliver}"
+
+    @property
+    def generated(self) -> Rotation | None:
+        """How the password is replaced, when tenantplan generates it."""
+        return self.rotation if self.password is not None and self.password.generate else None
 
     @model_validator(mode="after")
     def _url_stands_alone(self) -> Self:

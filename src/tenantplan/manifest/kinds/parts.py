@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from tenantplan.documents import Spec
 from tenantplan.documents.envelope import LabelKey, LabelValue
+from tenantplan.documents.target import TargetName
+from tenantplan.manifest.kinds.logins import GeneratedPassword, Rotation
 from tenantplan.manifest.names import DATABASE, EMAIL, NAME, database_problem, email_problem, name_problem
 
 Presence = Literal["active", "deleted"]
@@ -189,6 +191,15 @@ class DatabaseSettings(Spec):
         default=False, description="Make a login role that only reads, beside the one of the application."
     )
     pool: Pool = Field(default_factory=Pool, description="Pool settings for the application.")
+    password: GeneratedPassword | None = Field(
+        default=None,
+        description="Password of the login role of a dedicated database; none: nobody can log in with one.",
+    )
+    rotation: Rotation = Field(default_factory=Rotation, description="How a generated password is replaced.")
+    deliver: TargetName = Field(
+        default="main",
+        description="Where a generated password goes: `main`, encrypted in the main database, or a target of the fleet file.",
+    )
 
 
 FeatureFlags = dict[FlagName, bool]

@@ -1,0 +1,223 @@
+"""Generated passwords of login roles: journaled encrypted, set, delivered, and only then the current ones.
+
+Where role and target are in the main database's own server all of it is one transaction. Elsewhere the new password is
+committed as pending first, so that whenever the run dies, the current or the pending one logs in, and the next run goes on.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from tenantplan.execution import credentials, record
+from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.failpoint import reach
+from tenantplan.model import address as addresses
+from tenantplan.model.login import MAIN_TARGET
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Role, Secret
+from tenantplan.postgres.connect import Connection
+from tenantplan.secrets.box import Place, Refused
+from tenantplan.secrets.delivery import Handover, deliver
+from tenantplan.secrets.generate import new_password
+from tenantplan.secrets.keyed import keyed_hash
+
+TABLE, COLUMN = "database_logins", "password"
+
+
+@dataclass(frozen=True, repr=False)
+class Issue:
+    """A password on its way: the id of its row, the password, and the keyed hash of its verifier once it is set."""
+
+    id: str
+    password: str
+    verifier: str | None = None
+
+
+def generates(operation: Operation) -> bool:
+    """Whether the operation gives a role a generated password."""
+    after, before = operation.after, operation.before
+    if not isinstance(after, Role) or after.password is None or after.password.target is None:
+        return False
+    return not isinstance(before, Role) or before.password != after.password
+
+
+def apart(operation: Operation) -> bool:
+    """Whether that takes more than one transaction of the main database."""
+    after = operation.after
+    if not generates(operation) or not isinstance(after, Role) or after.password is None:
+        return False
+    return after.server != MAIN or after.password.target != MAIN_TARGET
+
+
+def issue(run: Run, main: Connection, operations: Iterable[Operation]) -> None:
+    """Makes the passwords of operations and keeps them as pending, in the current transaction; one that is pending is used."""
+    for operation in operations:
+        role = operation.after
+        if generates(operation) and isinstance(role, Role):
+            run.issued[operation.address] = _pending(run, main, role) or _new(run, main, role)
+
+
+def _pending(run: Run, main: Connection, role: Role) -> Issue | None:
+    """What an interrupted run has journaled; None where there is nothing that opens."""
+    row = main.execute(
+        "SELECT id::text, password FROM public.database_logins WHERE server = %s AND role_name = %s AND state = 'pending'"
+        " FOR UPDATE",
+        [role.server, role.name],
+    ).fetchone()
+    if row is None or row[1] is None:
+        return None
+    try:
+        password = credentials.the_vault(run.vault).open(Place(TABLE, row[0], COLUMN), bytes(row[1]))
+    except Refused:
+        return None
+    assert role.password is not None
+    main.execute("UPDATE public.database_logins SET target = %s WHERE id = %s", [role.password.target, row[0]])
+    return Issue(row[0], password)
+
+
+def _new(run: Run, main: Connection, role: Role) -> Issue:
+    made = Issue(str(uuid.uuid4()), new_password())
+    place = Place(TABLE, made.id, COLUMN)
+    sealed = credentials.the_vault(run.vault).seal(place, made.password)
+    _remove(main, "server = %s AND role_name = %s AND state = 'pending'", [role.server, role.name])
+    host, port = _address(run, role)
+    assert role.password is not None
+    main.execute(
+        "INSERT INTO public.database_logins (id, holder, server, database_name, role_name, host, port, state, target, password,"
+        " managed_by) VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s)",
+        [
+            made.id,
+            role.holder,
+            role.server,
+            role.serves,
+            role.name,
+            host,
+            port,
+            role.password.target,
+            sealed,
+            run.fleet,
+        ],
+    )
+    credentials.keep(main, place, keyed_hash(run.hash_key, made.password), sealed, run.hash_key)
+    return made
+
+
+def _address(run: Run, role: Role) -> tuple[str, int]:
+    params = run.connector.servers[role.server].params
+    return params.get("host") or params.get("hostaddr") or "localhost", int(params.get("port") or 5432)
+
+
+def hand_over(run: Run, operation: Operation) -> None:
+    """Delivers a password that is set; the target "main" needs none."""
+    role, issued = operation.after, run.issued[operation.address]
+    assert isinstance(role, Role)
+    assert role.password is not None
+    target = str(role.password.target)
+    if target == MAIN_TARGET:
+        return
+    host, port = _address(run, role)
+    kind, _, name = str(role.holder).partition("/")
+    whose = name if kind == "organization" else f"{kind}.{name}"
+    handover = Handover(whose, role.name, host, port, str(role.serves), issued.password)
+    deliver(target, run.targets[target], handover, run.root, run.hidden)
+    reach("login-delivered")
+
+
+def secret(run: Run, operation: Operation) -> str:
+    """The password that the operation gives its role."""
+    issued: Issue = run.issued[operation.address]
+    return issued.password
+
+
+def remember(run: Run, operation: Operation, verifier: str) -> None:
+    """Keeps the keyed hash of the verifier that was set, for the row of the password."""
+    run.issued[operation.address] = replace(run.issued[operation.address], verifier=keyed_hash(run.hash_key, verifier))
+
+
+def settle(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Operation]:
+    """Writes what became of logins, in the transaction that closes the operations; returns them with keyed hashes for the audit."""
+    for operation in operations:
+        resource = operation.after or operation.before
+        if isinstance(resource, Role) and resource.holder is not None and operation.before is not None:
+            _follow(main, operation)
+        if generates(operation):
+            _promote(run, main, operation)
+    return [_marked(run, operation) for operation in operations]
+
+
+def _marked(run: Run, operation: Operation) -> Operation:
+    issued = run.issued.pop(operation.address, None) if generates(operation) else None
+    role = operation.after
+    if issued is None or not isinstance(role, Role) or role.password is None:
+        return operation
+    known = Secret(role.password.reference, keyed_hash(run.hash_key, issued.password))
+    return replace(operation, after=replace(role, password=known))
+
+
+def _promote(run: Run, main: Connection, operation: Operation) -> None:
+    """The pending password becomes the current one; what a role that takes turns has becomes the previous one."""
+    role, issued = operation.after, run.issued[operation.address]
+    assert isinstance(role, Role)
+    assert role.password is not None
+    stored = role.password.target == MAIN_TARGET
+    others = main.execute(
+        "SELECT role_name, state FROM public.database_logins WHERE server = %s AND holder = %s AND id <> %s",
+        [role.server, role.holder, issued.id],
+    ).fetchall()
+    if any(name == role.name for name, _ in others):
+        _remove(main, "server = %s AND role_name = %s AND id <> %s", [role.server, role.name, issued.id])
+    if any(name != role.name and state == "current" for name, state in others):
+        main.execute(
+            "UPDATE public.database_logins SET state = 'previous', superseded_at = clock_timestamp()"
+            " WHERE server = %s AND holder = %s AND state = 'current' AND id <> %s",
+            [role.server, role.holder, issued.id],
+        )
+    main.execute(
+        "UPDATE public.database_logins SET state = 'current', set_at = clock_timestamp(), sessions_left = %s,"
+        " verifier_hash = %s, password = CASE WHEN %s THEN password END WHERE id = %s",
+        [any(name == role.name for name, _ in others), issued.verifier, stored, issued.id],
+    )
+    if not stored:
+        _forget(main, [issued.id])
+        detail = f"the password of role {role.name} to {role.password.target}"
+        held = addresses.document(str(role.holder))
+        record.audit(run, main, [record.Fact(operation.address, "deliver", "done", held, detail=detail)])
+
+
+def _follow(main: Connection, operation: Operation) -> None:
+    """What is known of a role's passwords follows its name, its end and a password by reference."""
+    before, after = operation.before, operation.after
+    assert isinstance(before, Role)
+    if isinstance(after, Role) and before.name != after.name:
+        main.execute(
+            "UPDATE public.database_logins SET role_name = %s, holder = %s, database_name = %s"
+            " WHERE server = %s AND role_name = %s",
+            [after.name, after.holder, after.serves, before.server, before.name],
+        )
+    if after is None and not operation.retire:
+        _remove(main, "server = %s AND role_name = %s", [before.server, before.name])
+    if not isinstance(after, Role):
+        return
+    if after.password is not None and after.password.target is None and after.password != before.password:
+        _remove(main, "server = %s AND role_name = %s", [after.server, after.name])
+    if before.login and not after.login:
+        _remove(main, "server = %s AND role_name = %s AND state = 'previous'", [after.server, after.name])
+    if before.ends_before and not after.ends_before:
+        main.execute(
+            "UPDATE public.database_logins SET sessions_left = false WHERE server = %s AND role_name = %s",
+            [after.server, after.name],
+        )
+
+
+def _remove(main: Connection, which: str, values: Sequence[object]) -> None:
+    statement = f"DELETE FROM public.database_logins WHERE {which} RETURNING id::text"  # noqa: S608  # ours, above
+    _forget(main, [row[0] for row in main.execute(statement.encode(), values).fetchall()])
+
+
+def _forget(main: Connection, ids: Sequence[str]) -> None:
+    if ids:
+        main.execute(
+            "DELETE FROM tenantplan.credentials WHERE relation = %s AND row_id = ANY(%s::uuid[])", [TABLE, list(ids)]
+        )

@@ -1,0 +1,135 @@
+"""Generated passwords of login roles: which role is to have one now, which is closed, and which are due to be replaced.
+
+The main database says what was issued; who is current, who follows and what is over is decided here, from that and the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tenantplan.model import address as addresses
+from tenantplan.model.desired import Desired
+from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, PREVIOUS, Issued, Login
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import GENERATED, Database, Role, Secret, State
+from tenantplan.planning.diff import under_new_names
+
+UNKNOWN = "changed outside tenantplan"  # the keyed hash of a password that somebody else set
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where one login stands: its issued passwords by state and name of the role."""
+
+    login: Login
+    issued: Mapping[tuple[str, str], Issued]
+
+    def of(self, state: str) -> Issued | None:
+        """The issued password in a state, whichever role has it."""
+        found = [row for (known, _), row in sorted(self.issued.items()) if known == state]
+        return next((row for row in found if row.role in self.login.roles), found[0] if found else None)
+
+    @property
+    def next_role(self) -> str:
+        """The role that the next password is for."""
+        pending, current = self.of(PENDING), self.of(CURRENT)
+        if pending is not None and pending.role in self.login.roles:
+            return pending.role
+        others = [name for name in self.login.roles if current is None or name != current.role]
+        return others[0] if others else self.login.roles[0]
+
+    def ends(self, since: str) -> datetime:
+        """When the grace period ends that began then."""
+        return datetime.fromisoformat(since) + timedelta(minutes=self.login.grace_minutes)
+
+    @property
+    def due(self) -> datetime | None:
+        """When the current password is due to be replaced; None: there is none yet."""
+        current = self.of(CURRENT)
+        return None if current is None else datetime.fromisoformat(current.set_at) + timedelta(self.login.every_days)
+
+
+def turns(desired: Desired, issued: Sequence[Issued]) -> dict[str, Turn]:
+    """Holder -> where its login stands; what was issued under an old name counts under the new one."""
+    found: dict[tuple[str, str], dict[tuple[str, str], Issued]] = {}
+    for row in issued:
+        role = addresses.renamed(addresses.role(row.server, row.role), desired.renames)
+        holder = addresses.renamed(row.holder, desired.renames)
+        name = role.split("/", 2)[2]
+        found.setdefault((holder, row.server), {})[row.state, name] = replace(row, role=name, holder=holder)
+    return {h: Turn(login, found.get((h, login.server), {})) for h, login in desired.logins.items()}
+
+
+def with_logins(
+    desired: Desired, live: State, issued: Sequence[Issued], now: datetime, rotate: Collection[str] = ()
+) -> Desired:
+    """The desired state with the login roles as their turns have it. `rotate`: holders that get a new password now."""
+    state = dict(desired.state)
+    live, _ = under_new_names(live, desired.renames)
+    for holder, turn in turns(desired, issued).items():
+        for name in turn.login.roles:
+            address = addresses.role(turn.login.server, name)
+            want, have = state.get(address), live.get(address)
+            first = desired.state.get(addresses.role(turn.login.server, turn.login.roles[0]))
+            if isinstance(want, Role) and isinstance(first, Role):
+                found = have if isinstance(have, Role) else None
+                want = replace(want, login=first.login, serves=turn.login.database)
+                state[address] = _role(want, found, turn, now, holder in rotate)
+        _keep_former(state, live, turn, now)
+    return replace(desired, state=state)
+
+
+def _keep_former(state: State, live: State, turn: Turn, now: datetime) -> None:
+    """A role that took turns until the tier went back to one: it keeps its login until the grace period ends."""
+    database = addresses.database(turn.login.server, turn.login.database)
+    for (_, name), row in turn.issued.items():
+        address = addresses.role(turn.login.server, name)
+        have, home = live.get(address), state.get(database)
+        if name in turn.login.roles or not isinstance(have, Role) or not have.managed or not isinstance(home, Database):
+            continue
+        lasting = have.login and (row.superseded_at is None or turn.ends(row.superseded_at) > now)
+        state[address] = replace(have, login=lasting, password=None)
+        if lasting and home.connect:
+            state[database] = replace(home, connect=tuple(sorted({*home.connect, name})))
+
+
+def _role(want: Role, have: Role | None, turn: Turn, now: datetime, rotate: bool) -> Role:
+    """One role; `want.login` says whether the organization's logins are open at all."""
+    pending, current = turn.of(PENDING), turn.of(CURRENT)
+    previous = turn.issued.get((PREVIOUS, want.name))
+    fresh = Secret(f"{GENERATED}{turn.login.target}")
+    gets = rotate or current is None or current.role not in turn.login.roles or pending is not None
+    if gets and want.name == turn.next_role:
+        return replace(want, password=fresh)
+    if current is not None and want.name == current.role:
+        keyed = have.password.keyed if have is not None and have.password is not None else None
+        lasting = have.ends_before if have is not None and turn.ends(current.set_at) > now else None
+        outdated = have is not None and have.name != want.name and turn.login.target != MAIN_TARGET
+        known = Secret(fresh.reference, None if keyed == UNKNOWN or outdated else keyed)
+        return replace(want, password=known, ends_before=lasting)
+    if previous is not None and previous.superseded_at and turn.ends(previous.superseded_at) > now:
+        return replace(want, password=None)
+    return replace(want, login=False, password=None)
+
+
+def findings(
+    desired: Desired, issued: Sequence[Issued], now: datetime, open_roles: Iterable[str]
+) -> tuple[Finding, ...]:
+    """A note for each generated password that is due to be replaced, among the roles that can log in."""
+    usable, found = set(open_roles), []
+    for holder, turn in turns(desired, issued).items():
+        current, due = turn.of(CURRENT), turn.due
+        if current is None or due is None or addresses.role(current.server, current.role) not in usable:
+            continue
+        if due <= now:
+            why = f"due to be rotated since {due:%Y-%m-%d} (every {turn.login.every_days} days)"
+        elif current.target != turn.login.target:
+            why = f"was delivered to {current.target} and is to go to {turn.login.target}"
+        else:
+            continue
+        name = holder.split("/", 1)[1] if holder.startswith("organization/") else holder
+        message = f"the password of its login {why}: tenantplan credentials rotate {name}"
+        found.append(Finding(holder, "rotation-due", message))
+    return tuple(sorted(found, key=lambda finding: finding.address))

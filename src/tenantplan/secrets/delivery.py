@@ -1,0 +1,151 @@
+"""A login handed to its application: in a file that nobody else can read or redirect, or on a program's standard input."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import stat
+import subprocess
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from tenantplan.documents.target import PLACEHOLDER, TargetSpec
+from tenantplan.errors import SettingsError, TenantplanError
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, repr=False)
+class Handover:
+    """A login as its application needs it. `organization` is its name (of a tenant's own database: tenant.NAME)."""
+
+    organization: str
+    role: str
+    host: str
+    port: int
+    database: str
+    password: str
+
+    @property
+    def url(self) -> str:
+        """The connection string, percent-encoded where it has to be."""
+        host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")  # a folder of sockets, too
+        at = f"{quote(self.role, safe='')}:{quote(self.password, safe='')}@{host}:{self.port}"
+        return f"postgresql://{at}/{quote(self.database, safe='')}"
+
+    def document(self) -> bytes:
+        """The login as a JSON object."""
+        return json.dumps(asdict(self) | {"url": self.url}, sort_keys=True).encode() + b"\n"
+
+    def variables(self) -> bytes:
+        """The login as lines of NAME=value, which need no quotes: for a shell, systemd or a container."""
+        found = {
+            "DATABASE_URL": self.url,
+            "PGDATABASE": self.database,
+            "PGHOST": self.host,
+            "PGPASSWORD": self.password,
+            "PGPORT": self.port,
+            "PGUSER": self.role,
+        }
+        return "".join(f"{name}={value}\n" for name, value in found.items()).encode()
+
+
+def deliver(name: str, target: TargetSpec, handover: Handover, root: Path, hidden: Collection[str]) -> None:
+    """Hands a login over; doing it twice is doing it once. `hidden` are variables that a program does not get to see.
+
+    Raises TenantplanError, naming the target and never what it was given, when it is not taken.
+    """
+    if target.file is not None:
+        path = root / target.file.replace(PLACEHOLDER, handover.organization)
+        write(path, handover.document() if path.suffix == ".json" else handover.variables(), f"target {name}")
+    else:
+        assert target.command is not None
+        environment = {k: v for k, v in os.environ.items() if k not in hidden}
+        _run(name, target.command, target.timeout_seconds, handover.document(), root, environment)
+
+
+def _run(name: str, command: list[str], timeout: int, given: bytes, root: Path, environment: Mapping[str, str]) -> None:
+    """What the program says is shown to nobody: it may be the secret, in whatever form."""
+    where, hint = f"target {name}", f"run {command[0]} by hand to see what it says; then apply again"
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=root,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or "its arguments cannot be passed"
+        raise TenantplanError(f"the command {command[0]} cannot be started: {said}", where=where, hint=hint) from None
+    try:
+        with suppress(BrokenPipeError):
+            process.communicate(given, timeout=timeout)
+        code = process.wait(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise TenantplanError(
+            f"the command {command[0]} took longer than {timeout} s and was ended", where=where, hint=hint
+        ) from None
+    if code != 0:
+        ended = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
+        raise TenantplanError(f"the command {command[0]} {ended}", where=where, hint=hint)
+
+
+def write(path: Path, content: bytes, where: str) -> None:
+    """Writes a file of mode 0600, whole or not at all; SettingsError when somebody else could read, change or redirect it."""
+    folder = path.parent
+    try:
+        _check(next(place for place in (folder, *folder.parents) if os.path.lexists(place)), where)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check(folder, where)
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _unusable(folder, str(error.strerror), where) from None
+    part = f".{path.name}.{secrets.token_hex(8)}"
+    try:
+        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=opened)
+        with os.fdopen(file, "wb") as written:
+            written.write(content)
+            written.flush()
+            os.fsync(file)
+        os.rename(part, path.name, src_dir_fd=opened, dst_dir_fd=opened)
+        os.fsync(opened)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(part, dir_fd=opened)
+        raise _unusable(path, str(error.strerror), where) from None
+    finally:
+        os.close(opened)
+
+
+def _check(folder: Path, where: str) -> None:
+    """Every folder on the way, as it is written and as it really is, is ours or root's, and others can replace nothing in it."""
+    real = Path(os.path.realpath(folder))
+    absolute = Path(os.path.abspath(folder))
+    for place in dict.fromkeys((*absolute.parents, absolute, *real.parents, real)):
+        facts = place.lstat()
+        if facts.st_uid not in (0, os.geteuid()):
+            raise _unusable(place, "it belongs to somebody else", where)
+        if stat.S_ISLNK(facts.st_mode):
+            continue  # ours or root's, in a folder that is checked itself
+        sticky = facts.st_mode & stat.S_ISVTX and place != real
+        if facts.st_mode & _OTHERS_WRITE and not sticky:
+            raise _unusable(place, "others can write to it", where)
+
+
+def _unusable(place: Path, why: str, where: str) -> SettingsError:
+    return SettingsError(
+        f"{place} cannot hold a secret: {why}",
+        where=where,
+        hint="name a folder that only the user that runs tenantplan can write to (chmod 700)",
+    )
