@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tenantplan.decision.comparison import Comparison
 from tenantplan.decision.decide import decide
+from tenantplan.decision.rotation import Wish, rotation_plan
 from tenantplan.errors import Blocked
 from tenantplan.fleet import expected
 from tenantplan.fleet.placed import placed
@@ -45,6 +46,17 @@ def repair(settings: Settings) -> Plan:
     connector = Connector(servers.usable, settings.spec.max_connections)
     live = survey(settings, servers, connector, Question((), follow=True), trees.versions)
     return repair_plan(settings, trees, live, connector)
+
+
+def rotation(settings: Settings, wish: Wish) -> Plan:
+    """The Plan that replaces passwords of login roles, ends what is over, and finishes what was interrupted. Writes nothing."""
+    trees = load_trees(settings)
+    documents = expected.load_documents(settings)
+    desired = expected.complete(expected.declared(settings, documents, placed(settings, documents)), settings, trees)
+    servers = fleet_servers(settings)
+    connector = Connector(servers.usable, settings.spec.max_connections)
+    live = survey(settings, servers, connector, question(desired), trees.versions)
+    return rotation_plan(settings, trees, desired, live, wish)
 
 
 def apply(

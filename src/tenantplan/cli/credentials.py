@@ -1,15 +1,23 @@
-"""`tenantplan credentials key|rekey|status`."""
+"""`tenantplan credentials key|rekey|rotate|status`."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tenantplan.cli.common import json_option, print_json, settings
+from tenantplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from tenantplan.inspection.logins import LoginStatus
+    from tenantplan.model.plan import Plan
+    from tenantplan.model.report import Outcome, Report
 
 
 @click.group("credentials")
 def command() -> None:
-    """Credentials that are kept encrypted in the main database, and the key they are encrypted with."""
+    """Credentials that are kept encrypted in the main database, the key they are encrypted with, and passwords of logins."""
 
 
 @command.command("key")
@@ -48,10 +56,72 @@ def rekey(as_json: bool) -> int:
     return 5 if found.refused else 0
 
 
+@command.command("rotate")
+@click.argument("organizations", nargs=-1, metavar="[ORGANIZATION]...")
+@click.option("--due", is_flag=True, help="Every login that is due, and the end of every grace period that is over.")
+@json_option
+def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
+    """Give the logins of ORGANIZATIONs (or tenant/NAME) new passwords, and deliver them where their tier says.
+
+    With two roles the other one gets it, and the one before works until its grace period ends. With one, the new password
+    counts at once, and sessions with the one before live that long. What is over is ended by the next rotate or apply, and
+    what was interrupted is finished first. Exit 5 when a login could not be rotated.
+    """
+    from tenantplan import pipeline
+    from tenantplan.decision.rotation import Wish
+
+    if not organizations and not due:
+        raise UsageError("whose passwords?", hint="name organizations, or say --due")
+    fleet = settings()
+    plan = pipeline.rotation(fleet, Wish(organizations, due))
+    report = pipeline.apply(fleet, plan)
+    if as_json:
+        rotated = [_rotated(outcome) for outcome in report.outcomes]
+        print_json({"run": report.run or None, "logins": rotated, "unreachable": [f.address for f in plan.unreachable]})
+    else:
+        _show(plan, report)
+    failed = report.count("failed", "skipped", "stale") or report.stopped or plan.unreachable
+    return 5 if failed else 0
+
+
+def _rotated(outcome: Outcome) -> dict[str, Any]:
+    """What became of one role: a new password, or the end of its former one."""
+    from tenantplan.execution.logins import generates
+
+    role = outcome.operation.after
+    password = getattr(role, "password", None)
+    new = generates(outcome.operation)
+    return {
+        "holder": getattr(role, "holder", ""),
+        "role": getattr(role, "name", ""),
+        "what": "new password" if new else "former one ended",
+        "target": password.target if new and password is not None else None,
+        "status": outcome.status,
+        "error": outcome.error or None,
+    }
+
+
+def _show(plan: Plan, report: Report) -> None:
+    from tenantplan.rendering.safe import mask_url, terminal
+
+    for outcome in report.outcomes:
+        found = _rotated(outcome)
+        said = outcome.operation.summary if outcome.status == "done" else f"{outcome.status}  {mask_url(outcome.error)}"
+        click.echo(f"  {'~' if outcome.status == 'done' else '!'} {terminal(found['holder'])}  {terminal(said)}")
+    for finding in plan.unreachable:
+        click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}", err=True)
+    if not report.outcomes:
+        click.echo("Nothing is due.")
+
+
 @command.command("status")
 @json_option
 def status(as_json: bool) -> int:
-    """Show how many credentials are encrypted under each key. Exit 1 when one of the keys is not at hand."""
+    """Show how many credentials are encrypted under each key, and the logins whose passwords tenantplan generates.
+
+    Exit 1 when one of the keys is not at hand.
+    """
+    from tenantplan.inspection.logins import login_status
     from tenantplan.inspection.scene import main_session
     from tenantplan.run.rekey import keys
     from tenantplan.secrets.keys import fleet_vault
@@ -60,14 +130,40 @@ def status(as_json: bool) -> int:
     vault = fleet_vault(fleet)
     with main_session(fleet) as connection:
         found = keys(connection)
+        logins = login_status(fleet, connection)
     unknown = sorted(found.keys() - (vault.key_ids if vault else frozenset()))
     if as_json:
-        print_json({"keys": found, "current": vault.key_id if vault else None, "unknown": unknown})
+        print_json(
+            {"keys": found, "current": vault.key_id if vault else None, "unknown": unknown}
+            | {"logins": [login.document() for login in logins]}
+        )
     else:
         _keys(found)
+        _logins(logins)
     for key_id in unknown:
         click.echo(f"key {key_id} is not at hand: name it in credentials.formerKeys, or apply to store anew", err=True)
     return 1 if unknown else 0
+
+
+def _logins(logins: list[LoginStatus]) -> None:
+    from tenantplan.cli.common import color
+    from tenantplan.rendering.text import table
+
+    if logins:
+        lines = [
+            (
+                login.holder,
+                login.role,
+                login.target,
+                login.set_at or "not yet",
+                f"{login.due_at}{' (due)' if login.due else ''}",
+                login.former or "",
+                "interrupted: rotate again" if login.pending else "",
+            )
+            for login in logins
+        ]
+        heads = ("LOGIN OF", "ROLE", "DELIVERED TO", "PASSWORD SINCE", "NEXT", "FORMER ONE UNTIL", "")
+        click.echo("\n" + table(heads, lines, color=color()), nl=False)
 
 
 def _keys(found: object) -> None:

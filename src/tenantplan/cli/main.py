@@ -23,7 +23,7 @@ COMMANDS = {
     "status": ("status", "Show every organization, its database and revision."),
     "audit": ("audit", "Read and verify the audit log."),
     "db": ("db", "Show or test the connection of an organization."),
-    "credentials": ("credentials", "Make the encryption key, or change it."),
+    "credentials": ("credentials", "Make the encryption key or change it; replace passwords of logins."),
     "migrations": ("migrations", "Show revisions, the SQL between them and what is dangerous in it; begin a new one."),
     "schema": ("schema", "Export the JSON Schema of the YAML."),
     "dev": ("dev", "Start, stop or enter the embedded PostgreSQL."),

@@ -42,7 +42,7 @@ def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> D
         conflict = _conflict(address, have, want, desired)
         if conflict:
             conflicts.append(conflict)
-        elif have is None or comparable(have, want) != want or _ends(have, want) or not _manages(have):
+        elif have is None or comparable(have, want) != want or ends(have, want) or not _manages(have):
             before = None if have is None else comparable(have, want)
             adopt = have is not None and not _manages(have)
             changes.append(Change(address, before, want, renamed_from=sources.get(address), adopt=adopt))
@@ -116,7 +116,7 @@ def _closures(desired: Desired, live: State, sources: Mapping[str, str]) -> Iter
             yield Change(address, have, kept, renamed_from=sources.get(address))
 
 
-def _ends(have: Resource, want: Resource) -> bool:
+def ends(have: Resource, want: Resource) -> bool:
     """Whether something is over that a comparison does not show: a deletion of what is declared, whose grace period has not
     ended, or the time of sessions that have a role's former password."""
     if isinstance(have, Role) and isinstance(want, Role):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Database, Row, State
+from tenantplan.model.resource import Database, Role, Row, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.lower import moves
 
@@ -163,9 +163,8 @@ def brakes(operations: Sequence[Operation], deletes: int, live_organizations: in
                 f" apply with --allow-deletes {deletes} if that is meant",
             )
         )
-    changed = len(
-        {o.scope for o in operations if o.action in ("update", "move", "delete", "grant") and _is_held(o.scope)}
-    )
+    changing = [o for o in operations if o.action in ("update", "move", "delete", "grant") and not _expires(o)]
+    changed = len({o.scope for o in changing if _is_held(o.scope)})
     share = 100 * changed / live_organizations if live_organizations else 0
     if limits.max_changed is not None and changed > limits.max_changed:
         found.append(_mass(f"{changed} organizations would change, {limits.max_changed} allowed (guard.maxChanged)"))
@@ -173,6 +172,14 @@ def brakes(operations: Sequence[Operation], deletes: int, live_organizations: in
         percent = f"{changed} of {live_organizations} organizations would change"
         found.append(_mass(f"{percent}, {limits.max_changed_percent} % allowed (guard.maxChangedPercent)"))
     return found
+
+
+def _expires(operation: Operation) -> bool:
+    """Whether a role's former password, or the role that had it, is over: the end of a change that was made before."""
+    before, after = operation.before, operation.after
+    if not isinstance(before, Role) or not isinstance(after, Role):
+        return False
+    return not (after.login and not before.login) and replace(before, login=after.login) == after
 
 
 def _mass(message: str) -> Finding:
