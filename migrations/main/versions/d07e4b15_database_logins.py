@@ -6,7 +6,7 @@ Found by holder: SELECT … FROM database_logins WHERE holder = 'organization/NA
 from alembic import op
 
 revision = "d07e4b15"
-down_revision = "b52c90e1"
+down_revision = "e6f1a2c8"
 branch_labels = None
 depends_on = None
 
