@@ -339,3 +339,19 @@ def test_a_target_that_fails_keeps_the_former_password_of_the_other_role(keyed: 
     after = json.loads((keyed.root / "vault" / "msf.json").read_text())
     assert after["role"] != before["role"] and logs_in(keyed, after["role"], after["password"], after["database"])
     assert Path(keyed.root / "vault" / "msf.json").exists() and kept(keyed, "pending") == []
+
+
+def test_what_is_revealed_is_the_login_whose_turn_it_is(keyed: Fleet) -> None:  # C5, A8
+    declare(keyed, more=TWO)
+    keyed.apply()
+    reason = ("--reveal", "--reason", "incident 42")
+    for role in ("_app", "_app2"):
+        url = keyed.run("db", "show", "msf", *reason).out.strip()
+        with psycopg.connect(url) as connection:
+            assert connection.info.user == f"{keyed.database('msf')}{role}"
+        assert current(keyed)["password"] not in keyed.run("db", "show", "msf").out
+        keyed.run("credentials", "rotate", "msf")
+    entries = keyed.run("audit", "list", "--action", "reveal", "--json").json
+    assert [entry["detail"] for entry in entries] == ["incident 42"] * 2
+    keyed.env.pop("CREDENTIALS_ENCRYPTION_KEY")
+    assert "CREDENTIALS_ENCRYPTION_KEY" in keyed.run("db", "show", "msf", *reason, code=1).err

@@ -6,6 +6,7 @@ from psycopg import sql
 
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.execution.credentials import verified
+from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import Role
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place, Refused
@@ -17,15 +18,46 @@ from tenantplan.tables.control import ORGANIZATION
 CONNECTION = "database_connection"
 
 
-def login_password(settings: Settings, role: Role) -> str:
-    """The password of a login role, from the reference in the YAML. NotFound when tenantplan does not know it."""
-    reference = role.password.reference if role.password else None
-    if reference is None:
+def login_password(settings: Settings, main: Connection, role: Role, hash_key: str) -> str:
+    """The password of a login role: from the reference in the YAML, or, generated, as it is kept encrypted.
+
+    NotFound when tenantplan does not know it, Refused when what is stored is not what tenantplan stored or does not open.
+    """
+    if role.password is None or role.password.reference is None:
         raise NotFound(
             f"tenantplan does not know the password of role {role.name}",
             hint="declare one, by reference: database: { password: { env: NAME } }",
         )
-    return resolve(reference, settings.root)
+    if role.password.target is None:
+        return resolve(role.password.reference, settings.root)
+    if role.password.target != MAIN_TARGET:
+        raise NotFound(
+            f"the password of role {role.name} was delivered to {role.password.target}, and is not kept",
+            hint="look there; tenantplan credentials rotate delivers a new one",
+        )
+    return _generated(settings, main, role, hash_key)
+
+
+def _generated(settings: Settings, main: Connection, role: Role, hash_key: str) -> str:
+    row = main.execute(
+        "SELECT id::text, password FROM public.database_logins"
+        " WHERE managed_by = %s AND server = %s AND role_name = %s AND state = 'current' AND password IS NOT NULL",
+        [settings.fleet, role.server, role.name],
+    ).fetchone()
+    if row is None:
+        raise NotFound(
+            f"role {role.name} has no password yet", hint="tenantplan apply, or credentials rotate, gives it one"
+        )
+    vault = fleet_vault(settings)
+    if vault is None:
+        raise Refused(
+            "the password is stored encrypted, and there is no key",
+            where=f"role {role.name}",
+            hint="set CREDENTIALS_ENCRYPTION_KEY",
+        )
+    place, stored = Place("database_logins", row[0], "password"), bytes(row[1])
+    verified(main, place, stored, hash_key)
+    return vault.open(place, stored)
 
 
 def brought_connection(settings: Settings, main: Connection, slug: str, reference: str, hash_key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import TenantplanError
@@ -14,7 +15,8 @@ from tenantplan.inspection.scene import Scene, look, not_found, rows
 from tenantplan.manifest.placement import roles
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired, Placement
-from tenantplan.model.resource import Ref, Role, Row, State
+from tenantplan.model.login import CURRENT, Issued
+from tenantplan.model.resource import GENERATED, Ref, Role, Row, Secret, State
 from tenantplan.postgres.dialects import Pool
 from tenantplan.postgres.url import Server
 from tenantplan.settings import Settings
@@ -64,16 +66,21 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
     assert place is not None
     found = _placed(settings, servers, place, address, desired.origins.get(address, ""), live == place)
     both = {**scene.live.state, **desired.state}
-    return replace(found, login=_login(found, both), pool=_pool(both, place.holder))
+    login = _login(found, both, scene.live.main.issued)
+    return replace(found, login=login, pool=_pool(both, place.holder))
 
 
-def _login(place: Placed, state: State) -> Role | None:
-    """The login role of a database of its own; one that nobody declares or has made is named as it would be."""
+def _login(place: Placed, state: State, issued: Iterable[Issued]) -> Role | None:
+    """The login role of a database of its own, of several that take turns the current one; one that nobody declares or has made
+    is named as it would be."""
     if place.mode != "dedicated" or place.brought:
         return None
-    name = roles(place.database)[1]
+    here = (row for row in issued if (row.server, row.database, row.state) == (place.alias, place.database, CURRENT))
+    current = next(here, None)
+    name = current.role if current else roles(place.database)[1]
     known = state.get(addresses.role(place.alias, name))
-    return known if isinstance(known, Role) else Role(place.alias, name)
+    role = known if isinstance(known, Role) else Role(place.alias, name)
+    return replace(role, password=Secret(f"{GENERATED}{current.target}")) if current else role
 
 
 def _pool(state: State, holder: str) -> Pool:

@@ -71,7 +71,7 @@ def _secret(settings: Settings, main: Connection, place: Placed, driver: str | N
             f"{place.address} has no login of its own: in shared mode it uses the main database",
             hint="tenantplan db show says where it is",
         )
-    params = {**application_params(place), "password": login_password(settings, place.login)}
+    params = {**application_params(place), "password": login_password(settings, main, place.login, hash_key)}
     return compose(params, driver or "postgresql", place.pool)
 
 

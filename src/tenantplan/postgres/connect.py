@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from tenantplan.errors import ConnectError, SettingsError
-from tenantplan.postgres.scram import learned_keys
+from tenantplan.postgres.login_keys import learned_keys
 from tenantplan.postgres.url import Server
 
 Connection = psycopg.Connection[Any]
