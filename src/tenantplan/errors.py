@@ -8,6 +8,7 @@
     ├── PrivilegeError             the role lacks a right that the command needs
     ├── SchemaMismatch             a database is not at the revision or schema expected
     ├── MigrationError             the Alembic tree cannot be used as it stands
+    ├── CodeOfOthers               a tenant's database holds code that is not tenantplan's
     ├── NotFound                   an organization, database or audit entry that does not exist
     ├── Blocked                    exit 3: guard, protection or policy
     ├── PlanRefused                exit 4: plan file stale, tampered, expired, applied, other target
@@ -72,6 +73,10 @@ class SchemaMismatch(TenantplanError):
 
 class MigrationError(TenantplanError):
     """The Alembic tree cannot be used: several heads, an edited revision, a step that cannot be compiled."""
+
+
+class CodeOfOthers(TenantplanError):
+    """A tenant's database holds code that would run with tenantplan's rights."""
 
 
 class NotFound(TenantplanError):

@@ -181,7 +181,7 @@ def forget(made: list[World]) -> None:
     for world in made:
         for seen in (world.abroad, world.fleet):
             seen.clean()
-            seen.execute("DROP ROLE IF EXISTS tenantplan_rw, tenantplan_ro", database="postgres")
+            seen.execute("DROP ROLE IF EXISTS tenantplan_rw, tenantplan_ro, tenantplan_owner", database="postgres")
     made.clear()
 
 

@@ -12,7 +12,7 @@ from tenantplan.execution import logins, statements
 from tenantplan.execution.context import Run
 from tenantplan.model import stamp
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Role, Secret
+from tenantplan.model.resource import OWNER, Database, Role, Secret
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.secrets import scram
@@ -89,8 +89,8 @@ def _execute(connection: Connection, listed: statements.Statements) -> None:
 
 
 def _owns(role: Role) -> bool:
-    """Whether the role is one that owns a database: no login, in no group, and serving somebody."""
-    return role.holder is not None and not role.login and not role.member_of
+    """Whether the role is one that owns a database (no login, in no group, and serving somebody), or what is in databases."""
+    return role.name == OWNER or (role.holder is not None and not role.login and not role.member_of)
 
 
 def _end_sessions(connection: Connection, name: str, parameters: dict[str, str], roles: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 
 import psycopg
 
-from tenantplan.errors import ConnectError, MigrationError, SchemaMismatch
+from tenantplan.errors import CodeOfOthers, ConnectError, MigrationError, SchemaMismatch
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Job:
     table and those that come `last`.
 
     `start` is the revision that the database has to be at, `table` its version table, `timeouts` are lock_timeout and
-    statement_timeout in ms. `file` is the revision's, `digest` its SHA-256 as it was reviewed. `params` are libpq's, with the
-    password: they go through a pipe.
+    statement_timeout in ms; `trusting`: code in it is not tenantplan's to judge. `file` is the revision's, `digest` its SHA-256
+    as it was reviewed. `params` are libpq's, with the password: they go through a pipe.
     """
 
     params: dict[str, str]
@@ -35,6 +35,7 @@ class Job:
     table: str
     start: str | None
     timeouts: tuple[int, int]
+    trusting: bool
     version: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
 
@@ -117,6 +118,8 @@ def _raise(answer: dict[str, str], job: Job, label: str) -> None:
         raise ConnectError(message, where=label)
     if kind == "mismatch":
         raise SchemaMismatch(message, where=label, hint="see tenantplan drift")
+    if kind == "code":
+        raise CodeOfOthers(message, where=label, hint=answer.get("hint", ""))
     if answer.get("sqlstate"):
         raise _as_psycopg(answer["sqlstate"], message)
     raise MigrationError(f"the program of revision {job.revision} failed: {message}", where=label)

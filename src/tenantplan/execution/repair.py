@@ -11,6 +11,7 @@ from tenantplan.execution.objects import restamp
 from tenantplan.execution.steps import Place, Session, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
+from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 
 
@@ -34,7 +35,7 @@ def _at_once(run: Run, connection: Connection, operation: Operation, after: Sche
     before, wanted, whole = operation.schema
     place = Place(run.connector, after.server, after.database, after.tree)
     with connection.transaction():
-        run.migrator.expect(Session(connection, place), Version(after.revision, after.halfway))
+        run.migrator.expect(Session(connection, place), Version(after.revision, after.halfway), careful=True)
         if run.fingerprint(connection) != before:
             raise SchemaMismatch(
                 "its schema changed after the plan was made",
@@ -43,6 +44,7 @@ def _at_once(run: Run, connection: Connection, operation: Operation, after: Sche
             )
         for statement in operation.statements:
             connection.execute(statement.encode())
+        connection.execute(guard.LEAVE)
         if run.fingerprint(connection) != wanted:
             raise MigrationError(
                 "the repair did not lead to the schema that the plan promised; nothing was changed",

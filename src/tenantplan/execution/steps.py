@@ -18,7 +18,9 @@ from psycopg import sql
 from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.programs import Job, Programs
+from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
+from tenantplan.postgres import guard
 from tenantplan.postgres.connect import MIGRATING, Connection, Connector
 from tenantplan.postgres.queries import query
 
@@ -61,6 +63,11 @@ class Place:
     database: str | None
     tree: str
     stamp: Callable[[str, str | None, Step], list[sql.Composed]] = lambda name, comment, step: []
+
+    @property
+    def trusting(self) -> bool:
+        """Whether code in it is not tenantplan's to judge: the main database, and those that organizations brought."""
+        return self.tree != "tenant" or guard.is_brought(self.server)
 
 
 @dataclass(frozen=True)
@@ -127,16 +134,36 @@ class Migrator:
 
     def _together(self, session: Session, step: Step, at: Version, statements: Sequence[str] = ()) -> None:
         """Statements, mark, version table and stamp in one transaction, and in one message to the server."""
+        try:
+            self._at_once(session, step, at, statements)
+        except guard.Suspected:
+            self._at_once(session, step, at, statements, careful=True)
+
+    def _at_once(
+        self, session: Session, step: Step, at: Version, statements: Sequence[str], careful: bool = False
+    ) -> None:
         with session.connection.transaction():
-            comment = self.expect(session, at)
+            comment = self.expect(session, at, careful=careful)
             run_statements(session.connection, statements, self._last(session, step, at, comment))
             reach("tenant-migrated")
 
-    def expect(self, session: Session, at: Version) -> str | None:
-        """Timeouts for this transaction, and that the database is at what it is thought to be at; returns its stamp."""
-        first = _SETTINGS.format(lock=f"{self.lock_timeout}ms", statement=f"{self.statement_timeout}ms")
+    def expect(self, session: Session, at: Version, *, careful: bool = False) -> str | None:
+        """Role and timeouts for this transaction, and that the database is at what it is thought to be at; returns its stamp.
+
+        Raises guard.Suspected where code of others may be, CodeOfOthers if `careful`: only this finds out, by messages of its own.
+        """
+        table, place = self.tables.name(session.place.tree), session.place
+        timeouts = (self.lock_timeout, self.statement_timeout)
+        if place.trusting:
+            first = _SETTINGS.format(lock=f"{self.lock_timeout}ms", statement=f"{self.statement_timeout}ms")
+        elif careful:
+            guard.enter(session.connection, table, *timeouts)
+            first = sql.Composed([sql.SQL("SELECT")])
+        else:
+            first = guard.entering(session.connection, table, *timeouts)
         there = at.revision is not None
-        *version, comment = self.tables.read_locked(session.connection, session.place.tree, first, there)
+        with guard.suspecting():
+            *version, comment = self.tables.read_locked(session.connection, place.tree, first, there)
         found = Version(*version)
         if found != at:
             raise SchemaMismatch(
@@ -170,19 +197,29 @@ class Migrator:
         if at.mark != step.begun:
             self.patiently(partial(self._together, session, replace(step, mark=step.begun), at))
             at = Version(at.revision, step.begun)
+        owner = self._as_owner(session)
         reach("outside-begun")
         valid = self._index(session, step)
         if valid is False:
             raise MigrationError(_invalid(step), where=session.label, hint=_repair(step))
         if not (resumed and valid):
-            self._alone(session, step, resumed)
+            self._alone(session, step, resumed, owner)
         reach("outside-done")
         self.patiently(partial(self._together, session, step, at))
 
-    def _alone(self, session: Session, step: Step, resumed: bool) -> None:
+    def _as_owner(self, session: Session) -> bool:
+        """Whether the owner of what migrations make is who executes here; that there is no code of others is looked at again."""
+        if session.place.trusting:
+            return False
+        with session.connection.transaction():
+            return guard.enter(session.connection, self.tables.name(session.place.tree), self.lock_timeout)
+
+    def _alone(self, session: Session, step: Step, resumed: bool, owner: bool) -> None:
         """No timeouts: such statements wait without standing in anybody's way, and one that is stopped leaves things half done."""
         connection = session.connection
         connection.execute("SET search_path = public, pg_temp; SET lock_timeout = 0; SET statement_timeout = 0")
+        if owner:
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
         try:
             connection.execute(step.statements[0].encode())
         except (psycopg.errors.UndefinedObject, psycopg.errors.UndefinedTable):
@@ -196,7 +233,7 @@ class Migrator:
             raise
         finally:
             if not connection.closed:
-                connection.execute("RESET search_path; RESET lock_timeout; RESET statement_timeout")
+                connection.execute("RESET ROLE; RESET search_path; RESET lock_timeout; RESET statement_timeout")
         if step.index and not self._index(session, step):
             raise MigrationError(_invalid(step), where=session.label, hint=_repair(step))
 
@@ -220,6 +257,7 @@ class Migrator:
             table=self.tables.name(place.tree),
             start=at.revision,
             timeouts=(self.lock_timeout, self.statement_timeout),
+            trusting=place.trusting,
             version=list(step.statements[1:]),
             last=[statement.as_string() for statement in last],
         )
@@ -236,7 +274,7 @@ def run_statements(connection: Connection, statements: Sequence[str], last: Sequ
     whole = [
         "SET LOCAL search_path = public, pg_temp",
         *statements,
-        "SET LOCAL search_path = pg_catalog, pg_temp",
+        guard.LEAVE,
         *ours,
     ]
     connection.execute("\n;\n".join(whole).encode())  # on lines of their own: a statement may end with a comment

@@ -16,8 +16,10 @@ from tenantplan.execution.sentinel import place_sentinel
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.model import stamp
 from tenantplan.model.encode import digest
+from tenantplan.model.resource import OWNER
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.guard import may_be_owner
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Recipe:
     @property
     def made(self) -> str:
         """What else than migrations decides what is in a template."""
-        return digest([__version__, list(self.migrator.groups)])[:16]
+        return digest([__version__, OWNER, list(self.migrator.groups)])[:16]
 
     @property
     def identity(self) -> dict[str, str | None]:
@@ -135,19 +137,26 @@ def fill(connector: Connector, alias: str, recipe: Recipe) -> None:
 
 
 def grant_groups(connection: Connection, groups: Sequence[str]) -> None:
-    """Default privileges for what migrations will make: read and write for the first group, read for the second."""
+    """Default privileges for what migrations will make: read and write for the first group, read for the second.
+
+    OWNER makes it, if the connected role may act as that; else the connected role itself.
+    """
     write, read = (sql.Identifier(group) for group in groups)
     connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    maker: sql.Composable = sql.SQL("CURRENT_USER")
+    if may_be_owner(connection):
+        maker = sql.Identifier(OWNER)
+        connection.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(maker))
     for text in _GRANTS:
-        connection.execute(sql.SQL(text).format(write=write, read=read))
+        connection.execute(sql.SQL(text).format(maker=maker, write=write, read=read))
 
 
 _GRANTS = (
     "GRANT USAGE ON SCHEMA public TO {write}, {read}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {write}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {write}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {read}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO {read}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {maker} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {write}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {maker} IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {write}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {maker} IN SCHEMA public GRANT SELECT ON TABLES TO {read}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {maker} IN SCHEMA public GRANT SELECT ON SEQUENCES TO {read}",
 )
 
 

@@ -17,10 +17,12 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import TenantplanError
+from tenantplan.execution.context import MAIN
 from tenantplan.fleet.each import PARALLEL
 from tenantplan.inspection.databases import Place
 from tenantplan.inspection.scene import Scene, each
 from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.guard import enter, is_brought
 from tenantplan.postgres.queries import blocks
 
 AT_ONCE = "200ms"
@@ -59,7 +61,13 @@ def maintain(
 
 
 def _one(scene: Scene, place: Place, statement: LiteralString) -> Maintained | TenantplanError:
-    return each(scene, [place.target], lambda connection: _database(connection, statement))[place.target]
+    def maintained(connection: Connection) -> Maintained:
+        if place.target != (MAIN, scene.main_database) and not is_brought(place.target[0]):
+            with connection.transaction():
+                enter(connection)
+        return _database(connection, statement)
+
+    return each(scene, [place.target], maintained)[place.target]
 
 
 def _database(connection: Connection, statement: LiteralString) -> Maintained:

@@ -103,8 +103,9 @@ SELECT pg_database_size(current_database()) AS size_bytes,
        coalesce((SELECT sum(n_dead_tup) FROM pg_stat_user_tables), 0)::bigint AS dead_rows;
 
 -- name: maintained_tables
--- Tables that the connected role made, with their partitions; and how many are somebody else's.
-SELECT n.nspname::text, c.relname::text, c.relowner = r.oid
+-- Tables that the connected role made, or the role that migrations run as, with their partitions; and how many are somebody else's.
+SELECT n.nspname::text, c.relname::text,
+       c.relowner = r.oid OR pg_get_userbyid(c.relowner) = 'tenantplan_owner' AND pg_has_role(c.relowner, 'USAGE')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.rolname = current_user
  WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't' AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND NOT starts_with(n.nspname, 'pg_toast')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -32,11 +33,15 @@ def shared_rows(connection: Connection, organization_id: str) -> dict[str, int]:
     return found
 
 
-def database_rows(connection: Connection) -> dict[str, int]:
-    """1 for each table of a dedicated database that holds any row; every table of schema public counts."""
+def database_rows(connection: Connection, *, trusting: bool) -> dict[str, int]:
+    """1 for each table of a dedicated database that holds any row; every table of schema public counts.
+
+    `trusting` is that of guard.enter; raises CodeOfOthers.
+    """
     found: dict[str, int] = {}
     with connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
+        guard.enter(connection, trusting=trusting)
         for table, _, _ in connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall():
             statement = sql.SQL("SELECT EXISTS (SELECT FROM public.{})").format(sql.Identifier(table))
             row = connection.execute(statement).fetchone()

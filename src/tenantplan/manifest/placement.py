@@ -18,7 +18,7 @@ from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.names import derive
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Placement
-from tenantplan.model.resource import Database, Resource, Role, Schema, Secret
+from tenantplan.model.resource import OWNER, Database, Resource, Role, Schema, Secret
 
 _NAME_PATH = ("spec", "database", "name")
 
@@ -209,7 +209,7 @@ def closed(home: Home) -> Iterator[tuple[str, str]]:
 def groups(found: Iterable[Home], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
     """The group roles of every server that holds a database tenantplan makes."""
     for server in sorted({home.made[0] for home in found if home.made}):
-        for name in (facts.group_rw, facts.group_ro):
+        for name in (OWNER, facts.group_rw, facts.group_ro):
             yield addresses.role(server, name), Role(server, name)
 
 
@@ -222,7 +222,7 @@ def collisions(found: Sequence[Home], facts: FleetFacts) -> Iterator[Problem]:
         server, name = home.made
         if name == facts.main_database:
             yield _clash(home, f"the database name `{name}` is the main database's")
-        if {facts.group_rw, facts.group_ro} & set(roles(name)):
+        if {OWNER, facts.group_rw, facts.group_ro} & set(roles(name)):
             yield _clash(home, f"a role of database `{name}` would be one of the fleet's group roles")
         for claim in (
             addresses.database(server, name),

@@ -57,7 +57,7 @@ def fingerprint(connection: Connection[Any]) -> str:
 def fingerprint_and(connection: Connection[Any], statement: sql.Composed) -> tuple[str, tuple[Any, ...] | None]:
     """The fingerprint, and the row that `statement` returns in the same snapshot: one message to the server, one answer.
 
-    For a session that is in no transaction. Raises psycopg.Error.
+    Of several statements it is the last one's. For a session that is in no transaction. Raises psycopg.Error.
     """
     whole = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; {}; {}; COMMIT")
     with connection.cursor(row_factory=tuple_row) as cursor:
@@ -67,7 +67,7 @@ def fingerprint_and(connection: Connection[Any], statement: sql.Composed) -> tup
             connection.execute("ROLLBACK")
             raise
         rows = [cursor.fetchone() for _ in _sets(cursor) if cursor.description]
-    row, found = rows
+    row, found = rows[-2:]
     assert found is not None
     return str(found[0]), row
 

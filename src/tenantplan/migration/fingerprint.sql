@@ -1,6 +1,6 @@
 -- Every object of the current database as (identity, definition), by names and never by oids, so that a database cloned
 -- from a template and one migrated step by step give the same rows. Left out: system schemas, the sentinel, what an extension owns,
--- contents, owners, column order, comments. Definitions are or hold the SQL that makes the object: repair/ reads them back.
+-- contents, owners and what the role that owns migrated objects needs in schema public, column order, comments. Definitions are or hold the SQL that makes the object: repair/ reads them back.
 -- "inherited" is what a partition or child table has from its parent. pg_get_*def and regclass print names relative to search_path: it is pinned by the
 -- caller to pg_catalog, and so are the settings that change how constants are printed.
 WITH
@@ -62,6 +62,7 @@ privileges AS (
            string_agg(DISTINCT g.privilege_type || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ') AS granted
     FROM acls CROSS JOIN LATERAL aclexplode(acl) g LEFT JOIN pg_roles r ON r.oid = g.grantee
     WHERE NOT (g.grantee = owner AND g.privilege_type = 'MAINTAIN')
+      AND NOT (g.grantee <> owner AND r.rolname IS NOT DISTINCT FROM 'tenantplan_owner' AND subject = 'schema public')
     GROUP BY 1, 2
 ),
 -- An owner who has everything is not worth a row either; one who gave a privilege up is. So it is with what PUBLIC has

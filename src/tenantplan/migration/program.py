@@ -20,9 +20,11 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 
+from tenantplan.errors import CodeOfOthers
 from tenantplan.migration import env_file
 from tenantplan.migration.revision import digest
 from tenantplan.migration.surroundings import environment, surroundings
+from tenantplan.postgres import guard
 from tenantplan.postgres.connect import describe, patiently
 
 
@@ -49,6 +51,8 @@ def _answer(job: dict[str, Any]) -> dict[str, str]:
         _run(job)
     except _MismatchError as error:
         return {"kind": "mismatch", "message": str(error)}
+    except CodeOfOthers as error:
+        return {"kind": "code", "message": error.message, "hint": error.hint}
     except _UnreachableError as error:
         return {"kind": "connect", "message": str(error)}
     except psycopg.Error as error:
@@ -72,6 +76,8 @@ def _run(job: dict[str, Any]) -> None:
     if os.getppid() != job["parent"]:  # only now: sessions that a dead run has left are ended by the next one
         connection.close()
         raise SystemExit("its run was interrupted")
+    with connection.transaction():  # before SQLAlchemy asks for types by names of schema public
+        _enter(connection, job)
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool)
     try:
         with engine.connect() as session, session.begin():
@@ -79,17 +85,15 @@ def _run(job: dict[str, Any]) -> None:
             _call(session, job)
             if _transaction(session) != transaction:
                 raise RuntimeError("it ended its transaction itself, so that what it did cannot be taken back")
-            for statement in [*job["version"], "SET LOCAL search_path = pg_catalog, pg_temp", *job["last"]]:
+            for statement in [*job["version"], guard.LEAVE, *job["last"]]:
                 _plain(session, statement)
     finally:
         connection.close()
 
 
 def _begin(session: sa.Connection, job: dict[str, Any]) -> str:
-    """Timeouts, and that the database is at the revision it is thought to be at; the id of the transaction."""
-    lock, statement = job["timeouts"]
-    _plain(session, sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock)).as_string())
-    _plain(session, sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(statement)).as_string())
+    """Role, timeouts, and that the database is at the revision it is thought to be at; the id of the transaction."""
+    _enter(_driver(session), job)
     table = sql.Identifier("public", job["table"])
     found: list[str] = []
     if session.execute(sa.text("SELECT to_regclass(:name)"), {"name": f"public.{job['table']}"}).scalar() is not None:
@@ -100,15 +104,25 @@ def _begin(session: sa.Connection, job: dict[str, Any]) -> str:
     return _transaction(session)
 
 
+def _enter(connection: psycopg.Connection[Any], job: dict[str, Any]) -> None:
+    lock, statement = job["timeouts"]
+    guard.enter(connection, job["table"], lock, statement, trusting=job["trusting"])
+    connection.execute("SET LOCAL search_path = public, pg_temp")
+
+
 def _transaction(session: sa.Connection) -> str:
     return str(session.exec_driver_sql("SELECT txid_current()").scalar())
 
 
 def _plain(session: sa.Connection, statement: str) -> None:
     """A statement as it is: without parameters, nothing in it is taken for one."""
+    _driver(session).execute(statement.encode())
+
+
+def _driver(session: sa.Connection) -> psycopg.Connection[Any]:
     driver = session.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
-    driver.execute(statement.encode())
+    return driver
 
 
 def _call(session: sa.Connection, job: dict[str, Any]) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tenantplan.errors import SchemaMismatch
 from tenantplan.migration import prisma
 from tenantplan.migration.fingerprint import fingerprint, fingerprint_and
 from tenantplan.migration.graph import PRISMA, Graph
 from tenantplan.migration.revision import position
 from tenantplan.model.step import as_mark
+from tenantplan.postgres.queries import query
 
 _TABLES = {"main": "alembic_version", "tenant": "alembic_version", "shared": "alembic_version_tenant"}
 _PRISMA_TABLE = "_prisma_migrations"
@@ -39,17 +41,19 @@ class VersionTables:
 
         MigrationError when Prisma's table says that a migration failed.
         """
-        row = connection.execute(
-            "SELECT obj_description(c.oid, 'pg_class') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = 'public' AND c.relname = %s",
-            [self.name(tree)],
-        ).fetchone()
+        table = sql.Identifier("public", self.name(tree))
+        row = connection.execute(query("version_table"), {"table": self.name(tree)}).fetchone()
         if row is None:
             return None, None
+        if not row[1]:
+            raise SchemaMismatch(
+                f"{table.as_string()} is no plain table: reading it could run somebody's code",
+                where=f"database {connection.info.dbname}",
+                hint="look at what it is now (\\d in psql), and make the version table again",
+            )
         mark = as_mark(row[0])
         if self._is_prisma(tree):
             return self._prisma(connection), mark
-        table = sql.Identifier("public", self.name(tree))
         listed = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchall()
         return position(found[0] for found in listed), mark
 
@@ -66,8 +70,8 @@ class VersionTables:
             locked = _LOCKED.format(stamp=_STAMP, table=table)
             with suppress(psycopg.errors.UndefinedTable):
                 cursor = connection.execute(sql.SQL("{}; {}").format(first, locked))
-                while cursor.description is None:
-                    cursor.nextset()
+                while cursor.nextset():
+                    pass  # to what was asked last
                 if rows := cursor.fetchall():
                     return position(row[0] for row in rows), as_mark(rows[0][1]), rows[0][2]
             return None, None, None
@@ -81,11 +85,18 @@ class VersionTables:
         """(revision, mark, fingerprint) of a tenant database, in one snapshot; the session is in no transaction."""
         if not self._is_prisma("tenant"):
             table = sql.Identifier("public", self.name("tenant"))
-            asked = sql.SQL("SELECT array_agg(version_num::text), obj_description({}::regclass, 'pg_class') FROM {}")
+            # What is no plain table is not read: a name that is none takes its place, whose error ends the message there.
+            asked = sql.SQL(
+                "SELECT coalesce((SELECT 'pg_class' FROM ({plain}) AS found(comment, plain) WHERE plain), 'no_table')::regclass;"
+                " SELECT array_agg(version_num::text), obj_description({name}::regclass, 'pg_class') FROM {table}"
+            )
             try:
-                found, row = fingerprint_and(connection, asked.format(sql.Literal(table.as_string()), table))
+                found, row = fingerprint_and(
+                    connection,
+                    asked.format(plain=_plain(self.name("tenant")), name=sql.Literal(table.as_string()), table=table),
+                )
             except psycopg.errors.UndefinedTable:
-                pass  # nothing was applied, or somebody dropped it
+                pass  # nothing was applied, somebody dropped it, or it is something else
             else:
                 return (None, None, found) if row is None else (position(row[0] or ()), as_mark(row[1]), found)
         with connection.transaction():
@@ -106,3 +117,8 @@ class VersionTables:
 
     def _is_prisma(self, tree: str) -> bool:
         return tree == "tenant" and self.tenant.engine == PRISMA
+
+
+def _plain(table: str) -> sql.Composed:
+    """The catalog query of `read`, as part of another statement."""
+    return sql.SQL(query("version_table").decode().replace("%(table)s", "{table}")).format(table=sql.Literal(table))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
+from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 
-TIMEOUT = "60s"
+TIMEOUT = 60_000  # ms
 
 
-def asked(connection: Connection, text: str, organization: str | None = None) -> bool:
+def asked(connection: Connection, text: str, organization: str | None = None, *, trusting: bool = False) -> bool:
     """Whether a query returns a row, asked read-only and taken back. `organization` is the id that row level security shows.
 
-    Raises psycopg.Error.
+    `trusting` is that of guard.enter. Raises psycopg.Error, or CodeOfOthers.
     """
     with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL search_path = public, pg_temp")
-        connection.execute("SET TRANSACTION READ ONLY")
-        connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(TIMEOUT)))
+        guard.enter(connection, trusting=trusting, statement_timeout=TIMEOUT)
+        connection.execute("SET LOCAL search_path = public, pg_temp; SET TRANSACTION READ ONLY")
         if organization is not None:
-            connection.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [organization])
+            connection.execute("SELECT pg_catalog.set_config('tenantplan.organization_id', %s, true)", [organization])
         return connection.execute(text.strip().rstrip(";").encode()).fetchone() is not None

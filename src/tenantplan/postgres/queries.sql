@@ -122,6 +122,7 @@ SELECT rolname, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassr
 SELECT d.datname, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE coalesce(g.rolname::text, 'a dropped role') END, a.privilege_type
   FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
  WHERE d.datname = ANY(%(names)s) AND a.grantee <> d.datdba AND a.privilege_type NOT IN ('CONNECT', 'TEMPORARY')
+   AND g.rolname IS DISTINCT FROM 'tenantplan_owner'
  ORDER BY 1, 2, 3;
 
 -- name: connection_facts
@@ -194,4 +195,68 @@ SELECT n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, N
 
 -- name: index_validity
 -- Whether an index is valid; no row: there is none of that name. A concurrent build that failed leaves one that is not.
-SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s);
+SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)::oid;
+
+-- name: enter
+-- The beginning of a transaction in a tenant's database: settings, whether there may be code of others, and then the role that
+-- owns what migrations make, where it owns the version table or there is none. What the roles oid 1 to 16383 own (they come with
+-- PostgreSQL, and may have members) is in no pg_shdepend. The search_path may be that of the database still: every type is as its
+-- operator wants it, so that none of schema public fits better.
+SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) AS path,
+       pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true) AS locks,
+       pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true) AS statements,
+       EXISTS (SELECT FROM pg_catalog.pg_shdepend s
+                WHERE s.dbid = d.oid AND s.deptype = 'o' AND s.refclassid = 'pg_authid'::regclass::oid
+                  AND s.classid <> 'pg_largeobject'::regclass::oid AND s.classid <> 'pg_default_acl'::regclass::oid
+                  AND s.refobjid <> d.me AND s.refobjid IS DISTINCT FROM d.maker)
+         OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = d.maker AND m.member <> d.me)
+         OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid >= 16384::oid AND p.proowner < 16384::oid AND p.proowner <> 10::oid)
+         OR d.login AS suspected,
+       CASE WHEN coalesce((SELECT c.relowner FROM pg_catalog.pg_class c
+                            WHERE c.oid = pg_catalog.to_regclass(%(table)s)::oid), d.maker) = d.maker
+             AND pg_catalog.pg_has_role(d.me, d.maker, %(set)s)
+             AND pg_catalog.has_schema_privilege(d.maker, pg_catalog.to_regnamespace('public')::oid, 'CREATE')
+            THEN pg_catalog.set_config('role', 'tenantplan_owner', true) END AS role
+  FROM (SELECT b.oid, u.oid AS me, o.oid AS maker, coalesce(o.rolcanlogin, false) AS login
+          FROM pg_catalog.pg_database b JOIN pg_catalog.pg_roles u ON u.rolname = session_user
+          LEFT JOIN pg_catalog.pg_roles o ON o.rolname = 'tenantplan_owner'
+         WHERE b.datname = pg_catalog.current_database()) d;
+
+-- name: code_of_others
+-- What tenantplan's statements could run, or read as somebody else made it, and who owns it: code anywhere, in schema public tables
+-- and types too. Trusted are superusers, the connected role, and the role that owns what migrations make, as long as it does not
+-- log in and nobody but administrators is a member: not the database's owner, which a person may have been a member of. A session's
+-- temporary functions are its own, unless a trigger of a table that stays uses them.
+WITH trusted AS (
+    SELECT r.oid FROM pg_roles r
+     WHERE r.rolsuper OR r.rolname = session_user
+        OR (r.rolname = 'tenantplan_owner' AND NOT r.rolcanlogin
+            AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.member
+                             WHERE m.roleid = r.oid AND o.rolname <> session_user AND NOT o.rolsuper AND NOT o.rolcreaterole))
+),
+owned (classid, objid, owner) AS (
+    SELECT s.classid, s.objid, s.refobjid FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+     WHERE d.datname = current_database() AND s.deptype = 'o' AND s.refclassid = 'pg_authid'::regclass
+    UNION ALL
+    SELECT 'pg_proc'::regclass, p.oid, p.proowner FROM pg_proc p WHERE p.oid >= 16384 AND p.proowner < 16384
+)
+SELECT i.type, CASE WHEN o.classid = 'pg_namespace'::regclass THEN i.name ELSE i.identity END, pg_get_userbyid(o.owner)::text
+  FROM owned o CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, 0) i
+ WHERE NOT EXISTS (SELECT FROM trusted t WHERE t.oid = o.owner)
+   AND (o.classid = ANY ('{pg_proc,pg_operator,pg_opclass,pg_opfamily,pg_conversion,pg_event_trigger,pg_language,pg_extension}'::regclass[])
+        OR o.classid = ANY ('{pg_foreign_data_wrapper,pg_foreign_server}'::regclass[])
+        OR i.schema = 'public' AND o.classid = ANY ('{pg_class,pg_type}'::regclass[])
+        OR i.identity = 'public' AND o.classid = 'pg_namespace'::regclass)
+   AND (i.schema IS NULL OR NOT starts_with(i.schema, 'pg_temp')
+        OR EXISTS (SELECT FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid WHERE g.tgfoid = o.objid AND c.relpersistence <> 't'))
+   AND i.identity IS NOT NULL
+ ORDER BY o.classid <> 'pg_proc'::regclass, 1, 2;
+
+-- name: version_table
+-- The comment of a version table, and whether reading it runs nobody's code: no view, no policies, no types that somebody made.
+SELECT pg_catalog.obj_description(c.oid, 'pg_class'),
+       c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                          WHERE a.attrelid = c.oid AND a.attnum > 0::int2 AND a.atttypid >= 16384::oid)
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = 'public' AND c.relname = %(table)s;

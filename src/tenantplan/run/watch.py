@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 
-from tenantplan.errors import ConnectError
+from tenantplan.errors import CodeOfOthers, ConnectError
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
+from tenantplan.postgres import guard
 from tenantplan.postgres.ask import asked
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.settings import RolloutSpec
@@ -47,7 +48,10 @@ def _unhealthy(connector: Connector, schema: Schema, query: str) -> tuple[str, s
     """What is wrong, "" when nothing is; and why there was no connection, None when there was one."""
     try:
         with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
-            return "finds rows" if asked(connection, query) else "", None
+            found = asked(connection, query, trusting=guard.is_brought(schema.server))
+            return "finds rows" if found else "", None
+    except CodeOfOthers as error:
+        return f"cannot be asked ({error.message})", None
     except ConnectError as error:
         return f"cannot be asked ({error.message})", f"{error.where}: {error.message}"
     except psycopg.Error as error:

@@ -1,0 +1,130 @@
+"""Entering a tenant's database so that nothing in it runs with the rights of tenantplan's role.
+
+Two layers. What tenantplan executes there runs as OWNER, a role without rights in the cluster that owns what migrations make. And
+since code can take that role off again (RESET ROLE), nothing is executed where code of others is: whoever may plant some,
+by a right that a person gave, is found by what it owns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.errors import CodeOfOthers
+from tenantplan.model.resource import OWNER
+from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.queries import query
+
+_SET_OPTION = 160000  # the version from which being a member and SET ROLE are two things
+_SHOWN = 5
+_NOBODY = "tenantplan_finds_code_of_others"  # a role that there is not
+# Ends what ran as OWNER: what was deferred runs now, and not at the commit as somebody else.
+LEAVE = "SET CONSTRAINTS ALL IMMEDIATE; RESET ROLE; SET LOCAL search_path = pg_catalog, pg_temp"
+
+
+@dataclass(frozen=True)
+class Code:
+    """An object that is code, or that code can hang on: its kind, its name as SQL writes it, and its owner."""
+
+    kind: str
+    identity: str
+    owner: str
+
+    @property
+    def text(self) -> str:
+        """For messages."""
+        return f"{self.kind} {self.identity} of role {self.owner}"
+
+
+class Suspected(Exception):
+    """There may be code of others: `enter` tells. A message that began with `entering` ends there."""
+
+
+def enter(
+    connection: Connection,
+    table: str | None = None,
+    lock_timeout: int = 2000,
+    statement_timeout: int = 900_000,
+    *,
+    trusting: bool = False,
+) -> bool:
+    """Begins what happens in this transaction: search_path and timeouts (in ms) are set, and the role, if OWNER made `table`:
+    whether it did.
+
+    Raises CodeOfOthers, before anything of the database is read, unless `trusting`: in the main database, whose code is its
+    owner's affair, and in one that an organization brought.
+    """
+    row = connection.execute(_entering(connection, table, lock_timeout, statement_timeout)).fetchone()
+    if not trusting and (row is None or row[3]):
+        found = code_of_others(connection)
+        if found:
+            raise CodeOfOthers(_message(found), where=f"database {connection.info.dbname}", hint=_hint(found[0]))
+    return row is not None and row[4] is not None
+
+
+def entering(connection: Connection, table: str, lock_timeout: int, statement_timeout: int) -> sql.Composed:
+    """The beginning as a statement, for a message that reads the database in its next one: where there may be code of others it
+    fails (see `suspecting`), so that nothing else of the message runs."""
+    stopped = sql.SQL("SELECT (CASE WHEN suspected THEN {} ELSE '-' END)::regrole FROM ({}) AS entered")
+    return stopped.format(sql.Literal(_NOBODY), _entering(connection, table, lock_timeout, statement_timeout))
+
+
+@contextmanager
+def suspecting() -> Iterator[None]:
+    """Raises Suspected where a message ended at `entering`."""
+    try:
+        yield
+    except psycopg.errors.UndefinedObject as error:
+        if _NOBODY not in (error.diag.message_primary or ""):
+            raise
+        raise Suspected from None
+
+
+def _entering(connection: Connection, table: str | None, lock_timeout: int, statement_timeout: int) -> sql.Composed:
+    named = {
+        "table": sql.Identifier("public", table).as_string() if table else None,
+        "set": "SET" if connection.info.server_version >= _SET_OPTION else "MEMBER",
+        "lock_timeout": f"{lock_timeout}ms",
+        "statement_timeout": f"{statement_timeout}ms",
+    }
+    text = re.sub(r"%\((\w+)\)s", r"{\1}", query("enter").decode())
+    return sql.SQL(text).format(**{name: sql.Literal(value) for name, value in named.items()})
+
+
+def code_of_others(connection: Connection) -> list[Code]:
+    """Code of the connected database that is neither tenantplan's nor of whom it trusts, functions first; search_path is pinned."""
+    return [Code(*row) for row in connection.execute(query("code_of_others")).fetchall()]
+
+
+def is_brought(server: str) -> bool:
+    """Whether the alias is that of a database an organization brought, in which tenantplan has its login's rights only."""
+    return server.startswith("url:")
+
+
+def may_be_owner(connection: Connection) -> bool:
+    """Whether the connected role can act as OWNER: it may have been made by another administrator's tenantplan."""
+    right = "SET" if connection.info.server_version >= _SET_OPTION else "MEMBER"
+    asked = "SELECT pg_has_role(session_user, oid, %s) FROM pg_roles WHERE rolname = %s"
+    row = connection.execute(asked, [right, OWNER]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _message(found: list[Code]) -> str:
+    listed = ", ".join(code.text for code in found[:_SHOWN])
+    more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"holds code of others, which tenantplan would run: {listed}{more}; nothing was done"
+
+
+def _hint(code: Code) -> str:
+    what = f"{code.kind.upper()} {code.identity}"
+    if code.kind == "schema":
+        return f"give it back: ALTER {what} OWNER TO pg_database_owner"
+    if code.owner == OWNER:
+        return f"its members are others than administrators, or it may log in: REVOKE {OWNER} from them, ALTER ROLE {OWNER} NOLOGIN"
+    drop = f"read it, then drop it: DROP {what}"
+    return drop if code.kind == "extension" else f"{drop}, or take it over: ALTER {what} OWNER TO {OWNER}"
