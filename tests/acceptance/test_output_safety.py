@@ -242,9 +242,9 @@ def watched_processes() -> Iterator[set[str]]:
 
     def look() -> None:
         while not stop.is_set():
-            for file in Path("/proc").glob("[0-9]*/cmdline"):
+            for process in Path("/proc").glob("[0-9]*"):
                 with suppress(OSError):
-                    seen.add(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    seen.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
             stop.wait(0.02)
 
     thread = threading.Thread(target=look)
