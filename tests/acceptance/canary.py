@@ -19,31 +19,19 @@ from acceptance.test_plan_file import dump
 from servers import TestServer
 
 from tenantplan.cli.main import cli
+from tenantplan.secrets.box import Place, vault
 
 SERVER = {**LOGGING, "log_min_duration_statement": "0"}
 # Where a secret can come from: each has a core of letters and digits, which quoting and URL-encoding leave as it is.
 NAMES = (
-    "main",
-    "eu",
-    "brought",
-    "org",
-    "far",
-    "jwt",
-    "access",
-    "bucket",
-    "api",
-    "admin",
-    "key",
-    "former",
-    "store",
-    "unused",
-    "row",
-)
+    "main", "eu", "brought", "org", "far", "jwt", "access", "bucket", "api", "admin", "key", "former", "plan", "sealing",
+    "store", "unused", "row",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Line:
-    """A command line. `shows`: the canaries that stdout holds because the person has asked for them; `root`: run elsewhere."""
+    """A command line. `shows`: the canaries that stdout holds because the person has asked for them."""
 
     text: str
     shows: tuple[str, ...] = ()
@@ -58,7 +46,8 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
     "init": lines("init made-{n} --name made"),
     "validate": lines("validate", "validate --json"),
     "plan": lines(
-        "plan --out plan.json --verbose --refresh deep", "plan --format json", "plan --json", "plan --format markdown",
+        "plan --out plan.json --verbose --refresh deep", "plan --out sealed.json --encrypt",
+        "plan --format json", "plan --json", "plan --format markdown",
         "plan --format html", "plan --detailed-exitcode --target organization/msf --exclude adminuser/ada@x.example",
         "plan -v --selector tier=none",
     ),
@@ -70,11 +59,22 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
         " --until 2100-01-01",
         "audit list --team core", "audit list --project site",
     ),
+    "audit export": lines(
+        "audit export", "audit export --organization msf --address organization/msf --action create --user a --run 0"
+        " --since 2020-01-01 --until 2100-01-01 --team core --project site",
+    ),
+    "audit anchor": lines("audit anchor", "audit anchor --json"),
     "audit show": lines("audit show 2", "audit show 3 --json"),
     "audit verify": lines("audit verify", f"audit verify --json --anchor {'0' * 64}"),
-    "db show": lines("db show msf", "db show acme --json", "db show far", "db show care"),
+    "db show": (
+        *lines("db show msf", "db show acme --json", "db show far --driver psycopg", "db show care", "db show gen"),
+        Line("db show msf --reveal --reason to-see", ("org",)),
+        Line("db show acme --reveal --reason to-see --json", ("brought",)),
+        Line("db show gen --reveal --reason to-see", ("generated",)),
+    ),
     "db test": lines("db test", "db test --json", "db test acme", "db test msf", "db test --url-env ACME_URL"),
-    "credentials key": lines("credentials key"),
+    "credentials key": lines("credentials key", "credentials key --signing"),
+    "credentials rotate": lines("credentials rotate gen", "credentials rotate --due --json"),
     "credentials status": lines("credentials status", "credentials status --json"),
     "credentials rekey": lines("credentials rekey", "credentials rekey --json"),
     "migrations status": lines("migrations status", "migrations status --json"),
@@ -148,6 +148,7 @@ class World:
     abroad: TestServer
     count: int = 0
     heard: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # but for the lines that show a generated password
 
     @property
     def servers(self) -> tuple[TestServer, TestServer]:
@@ -167,6 +168,7 @@ class World:
         assert leaks(result.out, line.shows) == [], f"{line.text}\n{result.out}"
         assert leaks(result.err) == [], f"{line.text}\n{result.err}"
         self.heard.append(f"{line.text} -> {result.code}")
+        self.said += [result.err, "" if "generated" in line.shows else result.out]
         return result
 
     def everything(self, *but: str) -> None:
@@ -177,12 +179,23 @@ class World:
 
     def left(self) -> None:
         """What has been left behind: files, every row, comment and role of both servers, and their logs."""
-        for path in self.fleet.root.rglob("*"):
-            if path.is_file():
-                assert leaks(path.read_text(errors="replace")) == [], path
+        found = {str(path): path.read_text(errors="replace") for path in self.fleet.root.rglob("*") if path.is_file()}
+        for path, text in found.items():
+            assert leaks(text) == [], path
         for server in self.servers:
-            assert leaks(dump(server), ("row",)) == []
-            assert leaks(server.log_text(), ("row",)) == []
+            found |= {f"dump of {server.port}": dump(server), f"log of {server.port}": server.log_text()}
+            assert leaks(found[f"dump of {server.port}"], ("row",)) == []
+            assert leaks(found[f"log of {server.port}"], ("row",)) == []
+        generated = self.generated()
+        for place, text in {**found, "output": "\n".join(self.said)}.items():
+            assert not [password for password in generated if any(shape in text for shape in shapes(password))], place
+
+    def generated(self) -> list[str]:
+        """The passwords that tenantplan has made up, as an application with the key reads them."""
+        keys = [key(name, generation) for name in ("key", "former") for generation in (1, 2)]
+        box = vault(keys[0], keys[1:])
+        rows = self.fleet.rows("SELECT id::text, password FROM database_logins WHERE password IS NOT NULL")
+        return [box.open(Place("database_logins", row_id, "password"), bytes(sealed)) for row_id, sealed in rows]
 
 
 def environment(world: World, generation: int = 1) -> dict[str, str]:
@@ -200,6 +213,8 @@ def environment(world: World, generation: int = 1) -> dict[str, str]:
         "ADA_PASSWORD": secret("admin", generation),
         "CREDENTIALS_ENCRYPTION_KEY": key("key", generation),
         "FORMER_KEY": key("former") if generation == 1 else key("key"),
+        "PLAN_KEY": key("plan"),
+        "SEALING_KEY": key("sealing"),
         "UNUSED": secret("unused"),
     }
 
@@ -207,6 +222,7 @@ def environment(world: World, generation: int = 1) -> dict[str, str]:
 def settings(fleet: Fleet, more: str = "") -> None:
     fleet.settings(
         "servers: { eu-1: { url: { env: EU1_URL } } }\nguard: { maxChangedPercent: 100 }\ndevelopment: true\n"
+        "plans: { signingKey: { env: PLAN_KEY }, encryptionKey: { env: SEALING_KEY } }\n"
         "credentials: { formerKeys: [ { env: FORMER_KEY } ] }\nrollout: { onFailure: continue }\n" + more,
         migrations=str(fleet.root / "migrations"),
     )
@@ -219,6 +235,7 @@ def declare(fleet: Fleet) -> None:
                        "secrets: { jwt: { value: { env: JWT } } }")  # fmt: skip
     fleet.organization("far", "database: { mode: dedicated, server: eu-1, password: { env: FAR_PASSWORD } }")
     fleet.organization("acme", "database: { url: { env: ACME_URL } }")
+    fleet.organization("gen", "database: { mode: dedicated, password: { generate: true } }")
     fleet.organization("care")
     fleet.document("Tenant", "paris", "{ organization: msf, displayName: Paris }")
     fleet.document("AdminUser", "ada@x.example", "{ displayName: Ada, role: SUPPORT, password: { env: ADA_PASSWORD } }")
