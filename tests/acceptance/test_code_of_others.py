@@ -364,6 +364,35 @@ def test_what_runs_in_a_database_has_no_rights_in_the_cluster(attacked: Attacked
     assert fleet.rows("SELECT count(*) FROM pg_database WHERE datdba = 'tenantplan_owner'::regrole") == [(0,)]
 
 
+SCHEMA = """
+op.execute("CREATE SCHEMA crm")
+op.execute("CREATE TABLE crm.visits (id int)")
+op.execute("CREATE TEMP TABLE counted ON COMMIT DROP AS SELECT count(*) FROM donors")
+with op.get_context().autocommit_block():
+    op.execute("CREATE INDEX CONCURRENTLY visited ON crm.visits (id)")
+"""
+
+
+@pytest.mark.parametrize("attacked", [["a"]], indirect=True, ids=["schemas"])
+def test_migrations_may_do_what_they_need(attacked: Attacked) -> None:
+    """Schemas, temporary tables, indexes outside transactions: in databases that are there, in templates, in clones of these."""
+    fleet = attacked.fleet
+    attacked.tree.add("f29d", SCHEMA)
+    fleet.apply()
+    fleet.organization("later", DEDICATED)
+    fleet.apply()
+    attacked.tree.add("f29e", 'op.execute("CREATE SCHEMA more")')
+    fleet.apply()
+    for name in ("a", "later"):
+        owned = (
+            "SELECT nspname::text, pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname IN ('crm', 'more')"
+        )
+        schemas = {("crm", "tenantplan_owner"), ("more", "tenantplan_owner")}
+        assert set(fleet.rows(owned, database=fleet.database(name))) == schemas
+    fleet.run("drift")
+    fleet.converged()
+
+
 @pytest.mark.parametrize("attacked", [["a"]], indirect=True, ids=["members"])
 def test_a_member_of_the_owner_is_refused_everywhere(attacked: Attacked) -> None:
     fleet = attacked.fleet

@@ -8,7 +8,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import OWNER, Database, Resource, Role
+from tenantplan.model.resource import OWNER, Database, Role
 from tenantplan.model.stamp import NEW, TOMBSTONE
 
 Statements = list[sql.Composed]
@@ -120,7 +120,8 @@ def database(operation: Operation) -> Statements:
             if isinstance(before, Database)
             else Database(after.server, temporary(operation), connect=("PUBLIC",))
         )
-        return [*_altered_database(start, after), *_migrated_by_owner(before, after)]
+        new = before is None and after.holder is not None
+        return [*_altered_database(start, after), *([migrated_by_owner(after.name)] if new else [])]
     assert isinstance(before, Database)
     if not operation.retire:
         return [_f("DROP DATABASE IF EXISTS {name}", name=sql.Identifier(before.name))]
@@ -128,12 +129,10 @@ def database(operation: Operation) -> Statements:
     return _altered_database(before, closed)
 
 
-def _migrated_by_owner(before: Resource | None, after: Database) -> Statements:
-    """What migrations need of a database that is new: schemas, extensions and temporary tables."""
-    if before is not None or after.holder is None:
-        return []
+def migrated_by_owner(database: str) -> sql.Composed:
+    """Gives OWNER what migrations need of a database: schemas, extensions and temporary tables."""
     grant = "GRANT CREATE, TEMPORARY ON DATABASE {name} TO {owner}"
-    return [_f(grant, name=sql.Identifier(after.name), owner=sql.Identifier(OWNER))]
+    return _f(grant, name=sql.Identifier(database), owner=sql.Identifier(OWNER))
 
 
 def _altered_database(before: Database, after: Database) -> Statements:

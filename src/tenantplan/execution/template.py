@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from psycopg import sql
 
 from tenantplan import __version__
+from tenantplan.execution import statements
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.sentinel import place_sentinel
 from tenantplan.execution.steps import Migrator, Place, Version
@@ -73,6 +74,8 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         made, source = sql.Identifier(recipe.name), sql.Identifier(older or "template0")
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(made, source))
+        if may_be_owner(connection):  # a database's rights are not cloned
+            connection.execute(statements.migrated_by_owner(recipe.name))
     # One session at a time: whoever builds a template may have no more than one left in the budget.
     reach("template-created")
     if older:
