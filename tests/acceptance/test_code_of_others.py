@@ -63,7 +63,7 @@ ATTACKS = {
         + "CREATE OPERATOR public.|| (leftarg = varchar, rightarg = varchar, function = public.joined)",
         "operator public.||(character varying,character varying)",
     ),
-    "shadow": Attack(  # operators that would fit better than PostgreSQL's own where types are not what they should be
+    "shadow": Attack(  # operators and functions that fit better than PostgreSQL's own where types are not what they should be
         CREATE,
         "".join(
             function(f"public.same_{number}", types, "boolean", "true")
@@ -72,8 +72,10 @@ ATTACKS = {
             for number, types in enumerate(
                 ("oid, regclass", "oid, integer", "name, text", "name, varchar", '"char", text')
             )
-        ),
-        "function public.same_0(pg_catalog.oid,pg_catalog.regclass)",
+        )
+        + function("public.shobj_description", "oid, text", "text", "NULL")
+        + function("public.obj_description", "oid, text", "text", "NULL"),
+        "function public.obj_description(pg_catalog.oid,pg_catalog.text)",
     ),
     "cast": Attack(
         CREATE,
@@ -275,11 +277,12 @@ def test_the_attacks_are_real(attacked: Attacked, monkeypatch: pytest.MonkeyPatc
     assert attacked.harm() != before
 
 
-@pytest.mark.parametrize("attacked", [["trigger", "temporary"]], indirect=True, ids=["programs"])
+@pytest.mark.parametrize("attacked", [["trigger", "shadow"]], indirect=True, ids=["programs"])
 def test_programs_and_questions_do_not_run_it(attacked: Attacked) -> None:
     """A revision that Alembic runs in a process of its own; preflight and health, which are SQL of the fleet's."""
     fleet = attacked.fleet
-    attacked.plant("trigger", ATTACKS["trigger"])
+    for name in ("trigger", "shadow"):
+        attacked.plant(name, ATTACKS[name])
     before = attacked.harm()
     attacked.tree.add(
         "f29b",
@@ -375,9 +378,10 @@ with op.get_context().autocommit_block():
 
 @pytest.mark.parametrize("attacked", [["a"]], indirect=True, ids=["schemas"])
 def test_migrations_may_do_what_they_need(attacked: Attacked) -> None:
-    """Schemas, temporary tables, indexes outside transactions: in databases that are there, in templates, in clones of these."""
+    """Schemas, temporary tables, indexes outside transactions, extensions: in databases that are there, in templates and clones."""
     fleet = attacked.fleet
-    attacked.tree.add("f29d", SCHEMA)
+    known = fleet.rows("SELECT FROM pg_available_extension_versions WHERE name = 'pg_trgm' AND trusted")
+    attacked.tree.add("f29d", SCHEMA + ('op.execute("CREATE EXTENSION pg_trgm")' if known else ""))
     fleet.apply()
     fleet.organization("later", DEDICATED)
     fleet.apply()

@@ -189,8 +189,10 @@ class Migrator:
 
     def _looked_up(self, session: Session, step: Step, at: Version) -> list[sql.Composed]:
         """The last statements of a program's transaction, which is in a session of its own."""
-        row = session.connection.execute(query("own_stamp")).fetchone()
-        return self._last(session, step, at, row[0] if row else None)
+        with session.connection.transaction():  # a database's search_path may lead to functions that fit a call better
+            guard.enter(session.connection, self.tables.name(session.place.tree), trusting=session.place.trusting)
+            row = session.connection.execute(query("own_stamp")).fetchone()
+            return self._last(session, step, at, row[0] if row else None)
 
     def _outside(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
         """One statement outside a transaction. The mark that stands before it tells the next run to look whether it has run."""
