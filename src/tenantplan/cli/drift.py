@@ -76,6 +76,7 @@ def _document(found: Drift) -> dict[str, object]:
         ],
         "unreachable": [finding.document() for finding in found.unreachable],
         "unfinishedRun": found.unfinished,
+        "notCompared": [finding.document() for finding in found.not_compared],
     }
 
 
@@ -94,7 +95,14 @@ def _show(found: Drift) -> None:
         click.echo(f"  ! drift.ignore of {terminal(rule.name)} ended on {rule.until}: {terminal(rule.reason)}")
     if found.unfinished:
         click.echo(f"Run {terminal(found.unfinished)} did not end: what it did shows as drift until the next apply.")
-    if any(not item.address.startswith("schema/") for item in found.items):
+    if found.not_compared:
+        first, more = found.not_compared[0], len(found.not_compared) - 1
+        others = f" and of {more} more" if more else ""
+        click.echo(f"  i {terminal(first.address)}: its password{others} was not compared: {terminal(first.message)}")
+    passwords = [item for item in found.items if item.name == "password" and item.address.startswith("role/")]
+    if passwords:
+        click.echo("tenantplan plan --refresh deep --out plan.json plans the passwords anew.")
+    if any(not item.address.startswith("schema/") and item not in passwords for item in found.items):
         click.echo("tenantplan plan shows what apply would set right.")
     if any(item.address.startswith("schema/") for item in found.items):
         click.echo("tenantplan drift --repair plans what brings schemas back, where that is safe.")

@@ -18,16 +18,18 @@ from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet.packages import with_packages
+from tenantplan.fleet.passwords import check_passwords, with_changed
 from tenantplan.fleet.secrets import Findings, with_secrets
 from tenantplan.fleet.survey import Survey, missing_rights
 from tenantplan.fleet.trees import edited, migrations_for
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.desired import Desired
+from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.planning import guard
-from tenantplan.planning.diff import diff
+from tenantplan.planning.diff import comparable, diff
 from tenantplan.planning.logins import findings as due_logins
 from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
@@ -50,6 +52,9 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     wanted = replace(comparison.desired, tables=tables)
     desired, known = without_held_out(wanted, live)
     now, grace = datetime.now(UTC), timedelta(days=settings.spec.guard.grace_days)
+    by_stamp = known
+    if comparison.deep:
+        known = with_changed(known, check_passwords(settings, connector, live, desired.state))
     desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
     difference = diff(desired, known, now=now, grace=grace)
     untested, weak = unfit_connections(wanted, live, settings)
@@ -58,7 +63,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     )
     changes = [c for c in difference.changes if c.address not in stuck]
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
-    ordered, circles = order(lower(changes, context))
+    ordered, circles = order(_as_seen_by_apply(lower(changes, context), known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
     made = replace(
         draft(settings, comparison.trees, live, operations),
@@ -97,6 +102,16 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     blockers += halfway(connector, operations)
     blockers += losses(settings, connector, guard.relocations(operations, known), live)
     return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _as_seen_by_apply(operations: list[Operation], known: State, by_stamp: State) -> list[Operation]:
+    """Operations on roles whose passwords were compared expect to find what a look at the stamps shows."""
+    return [
+        replace(o, fingerprint=fingerprint(comparable(have, o.after)))
+        if known.get(o.address) is not (have := by_stamp.get(o.address)) and have is not None and o.after is not None
+        else o
+        for o in operations
+    ]
 
 
 def _unreachable(live: Survey, blocked: list[Finding]) -> tuple[Finding, ...]:

@@ -69,7 +69,9 @@ def _pending(run: Run, main: Connection, role: Role) -> Issue | None:
     if row is None or row[1] is None:
         return None
     try:
-        password = credentials.the_vault(run.vault).open(Place(TABLE, row[0], COLUMN), bytes(row[1]))
+        place = Place(TABLE, row[0], COLUMN)
+        credentials.verified(main, place, bytes(row[1]), run.hash_key)
+        password = credentials.the_vault(run.vault).open(place, bytes(row[1]))
     except Refused:
         return None
     assert role.password is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tenantplan.errors import NotFound
+from tenantplan.fleet.passwords import check_passwords
 from tenantplan.inspection.applied import Applied, differences, read_applied
 from tenantplan.inspection.packages import package_drift
 from tenantplan.inspection.scene import Scene, look, main_session
@@ -28,7 +29,7 @@ class Drift:
     """What drift found, what it could not look at, and the run that was interrupted, whose work counts as not applied.
 
     `ignored` are differences that the fleet file leaves out, each with the rule that does; `expired` are rules of the fleet file
-    whose time is over and whose difference is still there.
+    whose time is over and whose difference is still there. `not_compared` are passwords of login roles that could not be.
     """
 
     items: tuple[DriftItem, ...]
@@ -36,6 +37,7 @@ class Drift:
     expired: tuple[Ignore, ...]
     unreachable: tuple[Finding, ...]
     unfinished: str | None
+    not_compared: tuple[Finding, ...] = ()
 
 
 def drift(settings: Settings) -> Drift:
@@ -49,7 +51,9 @@ def drift(settings: Settings) -> Drift:
     skipped = {f"schema/{holder}" for holder in scene.live.held_out}
     items = differences(applied, scene.live.state, readable, skipped)
     inside, lost = schema_drift(scene)
+    passwords = check_passwords(scene.settings, scene.connector, scene.live, applied.state)
     items += [*_server_items(scene, applied), *inside, *package_drift(scene)]
+    items += [DriftItem(address, "password", "as applied", why) for address, why in passwords.changed.items()]
     unreachable = {f.address: f for f in (*scene.live.unreachable, *lost)}
     items.sort(key=lambda item: (item.address, item.name))
     ignored, expired = _ignored(items, settings.ignores)
@@ -60,6 +64,7 @@ def drift(settings: Settings) -> Drift:
         expired,
         tuple(unreachable[address] for address in sorted(unreachable)),
         scene.live.main.unfinished,
+        tuple(Finding(address, "password", why) for address, why in sorted(passwords.unknown.items())),
     )
 
 

@@ -84,6 +84,10 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 -- name: terminate_role_sessions
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %(role)s AND pid <> pg_backend_pid();
 
+-- name: verifiers
+-- What the server keeps of passwords; only for roles that may read pg_authid.
+SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = ANY(%(names)s);
+
 -- name: terminate_former_sessions
 -- Ends sessions that began before a role got its present password; a second more, since that was between two clock readings.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
