@@ -18,6 +18,7 @@ from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role, Secret
 from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.dialects import application, compose
 from tenantplan.secrets.box import Place, Refused
 from tenantplan.secrets.delivery import Handover, deliver
 from tenantplan.secrets.generate import new_password
@@ -122,7 +123,9 @@ def hand_over(run: Run, operation: Operation) -> None:
     host, port = _address(run, role)
     kind, _, name = str(role.holder).partition("/")
     whose = name if kind == "organization" else f"{kind}.{name}"
-    handover = Handover(whose, role.name, host, port, str(role.serves), issued.password)
+    params = application(run.connector.servers[role.server].params, role.name, issued.password, str(role.serves))
+    url, modes = compose(params, "postgresql"), {n: params[n] for n in ("sslmode", "sslrootcert") if n in params}
+    handover = Handover(whose, role.name, host, port, str(role.serves), issued.password, url, **modes)
     deliver(target, run.targets[target], handover, run.root, run.hidden)
     reach("login-delivered")
 

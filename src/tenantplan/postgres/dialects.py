@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tenantplan.postgres.tls import SYSTEM, VERIFIED
+from tenantplan.postgres.tls import SYSTEM, VERIFIED, with_defaults
 
 # driver -> scheme
 DRIVERS = {
@@ -41,6 +41,13 @@ def compose(params: Mapping[str, str], driver: str, pool: Pool = Pool(), *, show
     query = "&".join(f"{name}={quote(value, safe='/.')}" for name, value in options.items())
     database = quote(params.get("dbname", ""), safe="")
     return f"{DRIVERS[driver]}://{login}{place}/{database}" + (f"?{query}" if query else "")
+
+
+def application(server: Mapping[str, str], user: str, password: str, database: str) -> dict[str, str]:
+    """libpq's parameters for an application's own login on a server that tenantplan reaches by `server`."""
+    own = ("sslcert", "sslkey", "connect_timeout")  # those of the role that runs tenantplan
+    params = {name: value for name, value in server.items() if name not in own}
+    return with_defaults({**params, "user": user, "password": password, "dbname": database})
 
 
 def _options(params: Mapping[str, str], driver: str, pool: Pool) -> dict[str, str]:

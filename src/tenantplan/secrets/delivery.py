@@ -12,7 +12,6 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from tenantplan.documents.target import PLACEHOLDER, TargetSpec
 from tenantplan.errors import SettingsError, TenantplanError
@@ -30,29 +29,29 @@ class Handover:
     port: int
     database: str
     password: str
-
-    @property
-    def url(self) -> str:
-        """The connection string, percent-encoded where it has to be."""
-        host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")  # a folder of sockets, too
-        at = f"{quote(self.role, safe='')}:{quote(self.password, safe='')}@{host}:{self.port}"
-        return f"postgresql://{at}/{quote(self.database, safe='')}"
+    url: str
+    sslmode: str = ""
+    sslrootcert: str = ""
 
     def document(self) -> bytes:
         """The login as a JSON object."""
-        return json.dumps(asdict(self) | {"url": self.url}, sort_keys=True).encode() + b"\n"
+        return (
+            json.dumps({name: value for name, value in asdict(self).items() if value}, sort_keys=True).encode() + b"\n"
+        )
 
     def variables(self) -> bytes:
-        """The login as lines of NAME=value, which need no quotes: for a shell, systemd or a container."""
+        """The login as lines of NAME=value without quotes, as containers, systemd and dotenv take them. Not a shell: & in a URL."""
         found = {
             "DATABASE_URL": self.url,
             "PGDATABASE": self.database,
             "PGHOST": self.host,
             "PGPASSWORD": self.password,
             "PGPORT": self.port,
+            "PGSSLMODE": self.sslmode,
+            "PGSSLROOTCERT": self.sslrootcert,
             "PGUSER": self.role,
         }
-        return "".join(f"{name}={value}\n" for name, value in found.items()).encode()
+        return "".join(f"{name}={value}\n" for name, value in found.items() if value).encode()
 
 
 def deliver(name: str, target: TargetSpec, handover: Handover, root: Path, hidden: Collection[str]) -> None:
