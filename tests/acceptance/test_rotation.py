@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from servers import TestServer
 
 POINTS = ("run-opened", "intent-recorded", "login-pending", "login-set", "login-delivered", "journal-closed")
 POINTS += ("audit-written", "committed", "run-closed")
+STEPS = ("login-pending", "login-set", "login-delivered", "journal-closed")
 ONE = ", rotation: { graceMinutes: 0 }"
 TWO = ", rotation: { roles: 2, graceMinutes: 0 }"
 
@@ -260,9 +262,17 @@ def stored(fleet: Fleet, target: str) -> dict[str, Any] | None:
     return json.loads(place.read_text()) if place.exists() else None
 
 
-@pytest.mark.parametrize(("more", "resume"), [(ONE, "rotate"), (TWO, "apply")], ids=["one role", "two roles"])
+@pytest.mark.parametrize(
+    ("more", "resume", "points"),
+    [
+        pytest.param(ONE, "rotate", STEPS, id="one role"),
+        pytest.param(TWO, "apply", STEPS, id="two roles"),
+        pytest.param(ONE, "apply", POINTS, id="one role, every point", marks=pytest.mark.slow),
+        pytest.param(TWO, "rotate", POINTS, id="two roles, every point", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_at_each_step_one_password_always_works(
-    keyed: Fleet, abroad: Fleet, more: str, resume: str
+    keyed: Fleet, abroad: Fleet, more: str, resume: str, points: tuple[str, ...]
 ) -> None:  # fault 17
     """On another server, with a program as target: the way with the most steps."""
     spec = command(keyed)
@@ -271,7 +281,7 @@ def test_killed_at_each_step_one_password_always_works(
     )
     declare(keyed, more=f", server: eu, deliver: vault{more}")
     keyed.apply()
-    for point in POINTS:
+    for point in points:
         before = stored(keyed, "vault")
         assert before is not None
         killed = keyed.process("credentials", "rotate", "msf", env={"TENANTPLAN_FAILPOINT": point})
@@ -294,7 +304,8 @@ def test_killed_at_each_step_one_password_always_works(
     assert wrong == []
 
 
-@pytest.mark.parametrize("point", ["effects-made", "journal-closed", "audit-written", "committed", "run-closed"])
+@pytest.mark.once
+@pytest.mark.parametrize("point", ["effects-made", "audit-written", "committed", "run-closed"])
 def test_in_the_main_database_it_is_one_transaction(keyed: Fleet, point: str) -> None:  # fault 17
     declare(keyed, more=ONE)
     keyed.apply()
@@ -355,3 +366,30 @@ def test_what_is_revealed_is_the_login_whose_turn_it_is(keyed: Fleet) -> None:  
     assert [entry["detail"] for entry in entries] == ["incident 42"] * 2
     keyed.env.pop("CREDENTIALS_ENCRYPTION_KEY")
     assert "CREDENTIALS_ENCRYPTION_KEY" in keyed.run("db", "show", "msf", *reason, code=1).err
+
+
+@pytest.mark.once
+def test_a_freeze_keeps_passwords_as_they_are(keyed: Fleet) -> None:  # P25
+    declare(keyed)
+    keyed.apply()
+    before = current(keyed)
+    ends = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
+    keyed.settings(f'freeze: {{ from: "2026-01-01T00:00:00Z", until: "{ends}", reason: Inventory }}')
+    assert "Inventory" in keyed.run("credentials", "rotate", "msf", code=3).err
+    assert current(keyed)["password"] == before["password"]
+    keyed.settings("guard: { graceDays: 30 }")
+    keyed.run("credentials", "rotate", "msf")
+    assert current(keyed)["password"] != before["password"]
+
+
+@pytest.mark.once
+def test_the_end_of_many_grace_periods_is_no_mass_change(keyed: Fleet) -> None:  # P5
+    names = [f"n{number}" for number in range(10)]
+    for name in names:
+        declare(keyed, name, TWO)
+    keyed.apply()
+    keyed.run("credentials", "rotate", *names)
+    plan = keyed.plan()
+    assert len(plan["operations"]) == 10 and plan["blockers"] == []
+    keyed.apply()
+    keyed.converged()

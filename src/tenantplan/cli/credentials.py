@@ -65,7 +65,8 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
 
     With two roles the other one gets it, and the one before works until its grace period ends. With one, the new password
     counts at once, and sessions with the one before live that long. What is over is ended by the next rotate or apply, and
-    what was interrupted is finished first. Exit 5 when a login could not be rotated.
+    what was interrupted is finished first. Exit 5 when a login could not be rotated, 3 when one has to wait
+    for a change window.
     """
     from tenantplan import pipeline
     from tenantplan.decision.rotation import Wish
@@ -77,11 +78,14 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
     report = pipeline.apply(fleet, plan)
     if as_json:
         rotated = [_rotated(outcome) for outcome in report.outcomes]
-        print_json({"run": report.run or None, "logins": rotated, "unreachable": [f.address for f in plan.unreachable]})
+        print_json(
+            {"run": report.run or None, "logins": rotated, "unreachable": [f.address for f in plan.unreachable]}
+            | {"deferred": [deferral.document() for deferral in plan.deferred]}
+        )
     else:
         _show(plan, report)
     failed = report.count("failed", "skipped", "stale") or report.stopped or plan.unreachable
-    return 5 if failed else 0
+    return 5 if failed else 3 if plan.deferred else 0
 
 
 def _rotated(outcome: Outcome) -> dict[str, Any]:
@@ -110,7 +114,9 @@ def _show(plan: Plan, report: Report) -> None:
         click.echo(f"  {'~' if outcome.status == 'done' else '!'} {terminal(found['holder'])}  {terminal(said)}")
     for finding in plan.unreachable:
         click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}", err=True)
-    if not report.outcomes:
+    for deferral in plan.deferred:
+        click.echo(f"  ! {terminal(deferral.address)}  {terminal(deferral.why)}, until {deferral.when}", err=True)
+    if not report.outcomes and not plan.deferred:
         click.echo("Nothing is due.")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tenantplan.decision.draft import draft
+from tenantplan.decision.labels import labels
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
 from tenantplan.execution.credentials import the_vault
@@ -23,6 +24,7 @@ from tenantplan.planning.diff import comparable, ends
 from tenantplan.planning.logins import Turn, turns, with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.order import order
+from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
 
@@ -48,11 +50,20 @@ def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Surv
     found = {h: turn for h, turn in standing.items() if wish.due or h in named}
     changes = [c for turn in found.values() for c in _changes(turn, wanted.state, live.state)]
     context = Context({}, desired.state, live.state, live.main.tables, settings.spec.main.database)
-    operations, _ = order(lower(changes, context))
+    ordered, _ = order(lower(changes, context))
+    both = {**live.state, **desired.state}
+    asked = labels_of_scopes(ordered, labels(replace(desired, state=both)), both, settings.rules)
+    operations, deferred = restricted(ordered, asked, settings.rules, now)
     if any(generates(operation) for operation in operations):
         the_vault(fleet_vault(settings))
     lost = tuple(Finding(h, "unreachable", f"server {t.login.server} is out of reach") for h, t in _lost(found, live))
-    return replace(draft(settings, trees, live, operations), unreachable=lost)
+    made = draft(settings, trees, live, operations)
+    return replace(
+        made,
+        unreachable=lost,
+        deferred=deferred,
+        labels={o.scope: asked[o.scope] for o in operations if o.scope in asked},
+    )
 
 
 def _as_open_as_live(desired: Desired, live: State) -> State:
