@@ -393,3 +393,18 @@ def test_the_end_of_many_grace_periods_is_no_mass_change(keyed: Fleet) -> None: 
     assert len(plan["operations"]) == 10 and plan["blockers"] == []
     keyed.apply()
     keyed.converged()
+
+
+@pytest.mark.once
+def test_rotated_again_within_the_grace_period(keyed: Fleet) -> None:
+    declare(keyed, more=", rotation: { roles: 2 }")
+    keyed.apply()
+    first = current(keyed)
+    keyed.run("credentials", "rotate", "msf")
+    second = current(keyed)
+    keyed.run("credentials", "rotate", "msf")
+    third = current(keyed)
+    assert third["role"] == first["role"] and works(keyed, third) and works(keyed, second)
+    assert not works(keyed, first)
+    assert [row["role"] for row in kept(keyed, "previous")] == [second["role"]]
+    keyed.converged()
