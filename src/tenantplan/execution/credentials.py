@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -66,13 +66,23 @@ def remember(run: Run, connection: Connection, rowtype: RowType, row_id: str, va
 
 def keep(connection: Connection, place: Place, value_hash: str, sealed: bytes, hash_key: str) -> None:
     """Records what is stored in a place, and under which key."""
-    connection.execute(
-        "INSERT INTO tenantplan.credentials (relation, row_id, column_name, key_id, value_hash, stored_hash)"
-        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (relation, row_id, column_name) DO UPDATE"
-        " SET key_id = excluded.key_id, value_hash = excluded.value_hash, stored_hash = excluded.stored_hash,"
-        " stored_at = now()",
-        [*(place.relation, place.row_id, place.column), key_of(sealed), value_hash, keyed_hash(hash_key, sealed.hex())],
-    )
+    keep_all(connection, [(place, value_hash, sealed)], hash_key)
+
+
+def keep_all(connection: Connection, kept: Iterable[tuple[Place, str, bytes]], hash_key: str) -> None:
+    """The same of several places: each with the keyed hash of its value, and what is stored."""
+    rows = [
+        [*(place.relation, place.row_id, place.column), key_of(sealed), value_hash, keyed_hash(hash_key, sealed.hex())]
+        for place, value_hash, sealed in kept
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO tenantplan.credentials (relation, row_id, column_name, key_id, value_hash, stored_hash)"
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (relation, row_id, column_name) DO UPDATE"
+            " SET key_id = excluded.key_id, value_hash = excluded.value_hash, stored_hash = excluded.stored_hash,"
+            " stored_at = now()",
+            rows,
+        )
 
 
 def verified(connection: Connection, place: Place, stored: bytes, hash_key: str) -> str:

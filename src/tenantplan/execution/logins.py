@@ -14,7 +14,7 @@ from tenantplan.execution import credentials, record
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.model import address as addresses
-from tenantplan.model.login import MAIN_TARGET
+from tenantplan.model.login import MAIN_TARGET, PENDING
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role, Secret
 from tenantplan.postgres.connect import Connection
@@ -29,11 +29,27 @@ TABLE, COLUMN = "database_logins", "password"
 
 @dataclass(frozen=True, repr=False)
 class Issue:
-    """A password on its way: the id of its row, the password, and the keyed hash of its verifier once it is set."""
+    """A password on its way: the id of its row, the password, and the keyed hash of its verifier once it is set.
+
+    `others` are what else is known of the login when it was made: role and state of each.
+    """
 
     id: str
     password: str
+    others: tuple[tuple[str, str], ...] = ()
     verifier: str | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class _Row:
+    """A row of the table as it is stored."""
+
+    id: str
+    server: str
+    holder: str
+    role: str
+    state: str
+    password: bytes | None
 
 
 def generates(operation: Operation) -> bool:
@@ -54,57 +70,65 @@ def apart(operation: Operation) -> bool:
 
 def issue(run: Run, main: Connection, operations: Iterable[Operation]) -> None:
     """Makes the passwords of operations and keeps them as pending, in the current transaction; one that is pending is used."""
-    for operation in operations:
-        role = operation.after
-        if generates(operation) and isinstance(role, Role):
-            run.issued[operation.address] = _pending(run, main, role) or _new(run, main, role)
+    wanted = [(o.address, o.after) for o in operations if generates(o) and isinstance(o.after, Role)]
+    if not wanted:
+        return
+    there = _there(run, main, [role for _, role in wanted])
+    fresh: list[tuple[Role, Issue]] = []
+    for address, role in wanted:
+        mine = [r for r in there if r.server == role.server and (r.holder == role.holder or r.role == role.name)]
+        pending = next((row for row in mine if (row.role, row.state) == (role.name, PENDING)), None)
+        password = _opened(run, main, role, pending) if pending else None
+        others = tuple((row.role, row.state) for row in mine if row is not pending)
+        if pending is not None and password is not None:
+            run.issued[address] = Issue(pending.id, password, others)
+            continue
+        if pending is not None:
+            _remove(main, "id = %s", [pending.id])
+        run.issued[address] = Issue(str(uuid.uuid4()), new_password(), others)
+        fresh.append((role, run.issued[address]))
+    _store(run, main, fresh)
 
 
-def _pending(run: Run, main: Connection, role: Role) -> Issue | None:
-    """What an interrupted run has journaled; None where there is nothing that opens."""
-    row = main.execute(
-        "SELECT id::text, password FROM public.database_logins WHERE server = %s AND role_name = %s AND state = 'pending'"
-        " FOR UPDATE",
-        [role.server, role.name],
-    ).fetchone()
-    if row is None or row[1] is None:
-        return None
+def _there(run: Run, main: Connection, roles: Sequence[Role]) -> list[_Row]:
+    """What is known already of the logins of these roles."""
+    rows = main.execute(
+        "SELECT id::text, server, holder, role_name, state, password FROM public.database_logins"
+        " WHERE managed_by = %s AND (holder = ANY(%s) OR role_name = ANY(%s)) FOR UPDATE",
+        [run.fleet, [role.holder for role in roles], [role.name for role in roles]],
+    ).fetchall()
+    return [_Row(*row) for row in rows]
+
+
+def _opened(run: Run, main: Connection, role: Role, pending: _Row) -> str | None:
+    """What an interrupted run has journaled; None where it does not open."""
+    place = Place(TABLE, pending.id, COLUMN)
     try:
-        place = Place(TABLE, row[0], COLUMN)
-        credentials.verified(main, place, bytes(row[1]), run.hash_key)
-        password = credentials.the_vault(run.vault).open(place, bytes(row[1]))
+        credentials.verified(main, place, bytes(pending.password or b""), run.hash_key)
+        password = credentials.the_vault(run.vault).open(place, bytes(pending.password or b""))
     except Refused:
         return None
     assert role.password is not None
-    main.execute("UPDATE public.database_logins SET target = %s WHERE id = %s", [role.password.target, row[0]])
-    return Issue(row[0], password)
+    main.execute("UPDATE public.database_logins SET target = %s WHERE id = %s", [role.password.target, pending.id])
+    return password
 
 
-def _new(run: Run, main: Connection, role: Role) -> Issue:
-    made = Issue(str(uuid.uuid4()), new_password())
-    place = Place(TABLE, made.id, COLUMN)
-    sealed = credentials.the_vault(run.vault).seal(place, made.password)
-    _remove(main, "server = %s AND role_name = %s AND state = 'pending'", [role.server, role.name])
-    host, port = _address(run, role)
-    assert role.password is not None
-    main.execute(
-        "INSERT INTO public.database_logins (id, holder, server, database_name, role_name, host, port, state, target, password,"
-        " managed_by) VALUES (%s, %s, %s, %s, %s, %s, %s, 'pending', %s, %s, %s)",
-        [
-            made.id,
-            role.holder,
-            role.server,
-            role.serves,
-            role.name,
-            host,
-            port,
-            role.password.target,
-            sealed,
-            run.fleet,
-        ],
-    )
-    credentials.keep(main, place, keyed_hash(run.hash_key, made.password), sealed, run.hash_key)
-    return made
+def _store(run: Run, main: Connection, fresh: Sequence[tuple[Role, Issue]]) -> None:
+    rows, kept = [], []
+    for role, made in fresh:
+        assert role.password is not None
+        place = Place(TABLE, made.id, COLUMN)
+        sealed = credentials.the_vault(run.vault).seal(place, made.password)
+        where = (role.holder, role.server, role.serves, role.name, *_address(run, role))
+        rows.append((made.id, *where, role.password.target, sealed, run.fleet))
+        kept.append((place, keyed_hash(run.hash_key, made.password), sealed))
+    with main.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO public.database_logins (id, holder, server, database_name, role_name, host, port, target, password,"
+            " managed_by, state) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'pending')",
+            rows,
+        )
+    credentials.keep_all(main, kept, run.hash_key)
 
 
 def _address(run: Run, role: Role) -> tuple[str, int]:
@@ -147,8 +171,7 @@ def settle(run: Run, main: Connection, operations: Sequence[Operation]) -> list[
         resource = operation.after or operation.before
         if isinstance(resource, Role) and resource.holder is not None and operation.before is not None:
             _follow(main, operation)
-        if generates(operation):
-            _promote(run, main, operation)
+    _promote(run, main, [operation for operation in operations if generates(operation)])
     return [_marked(run, operation) for operation in operations]
 
 
@@ -161,34 +184,41 @@ def _marked(run: Run, operation: Operation) -> Operation:
     return replace(operation, after=replace(role, password=known))
 
 
-def _promote(run: Run, main: Connection, operation: Operation) -> None:
-    """The pending password becomes the current one; what a role that takes turns has becomes the previous one."""
-    role, issued = operation.after, run.issued[operation.address]
-    assert isinstance(role, Role)
-    assert role.password is not None
-    stored = role.password.target == MAIN_TARGET
-    others = main.execute(
-        "SELECT role_name, state FROM public.database_logins WHERE server = %s AND holder = %s AND id <> %s",
-        [role.server, role.holder, issued.id],
-    ).fetchall()
-    if any(name == role.name for name, _ in others):
-        _remove(main, "server = %s AND role_name = %s AND id <> %s", [role.server, role.name, issued.id])
-    if any(name != role.name and state == "current" for name, state in others):
-        main.execute(
-            "UPDATE public.database_logins SET state = 'previous', superseded_at = clock_timestamp()"
-            " WHERE server = %s AND holder = %s AND state = 'current' AND id <> %s",
-            [role.server, role.holder, issued.id],
-        )
+def _promote(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
+    """Pending passwords become the current ones; what a role that takes turns has becomes the previous one."""
+    rows, delivered = [], []
+    for operation in operations:
+        role, issued = operation.after, run.issued[operation.address]
+        assert isinstance(role, Role)
+        assert role.password is not None
+        again = any(name == role.name for name, _ in issued.others)
+        if issued.others:
+            _step_back(main, role, issued)
+        stored = role.password.target == MAIN_TARGET
+        rows.append((again, issued.verifier, stored, issued.id))
+        if not stored:
+            detail = f"the password of role {role.name} to {role.password.target}"
+            held = addresses.document(str(role.holder))
+            delivered.append(record.Fact(operation.address, "deliver", "done", held, detail=detail))
+    if rows:
+        with main.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE public.database_logins SET state = 'current', set_at = clock_timestamp(), sessions_left = %s,"
+                " verifier_hash = %s, password = CASE WHEN %s THEN password END WHERE id = %s",
+                rows,
+            )
+        _forget(main, [row_id for _, _, stored, row_id in rows if not stored])
+        record.audit(run, main, delivered)
+
+
+def _step_back(main: Connection, role: Role, issued: Issue) -> None:
+    """What was there before a password becomes the current one: gone if it is the same role's, else the previous one."""
+    _remove(main, "server = %s AND role_name = %s AND id <> %s", [role.server, role.name, issued.id])
     main.execute(
-        "UPDATE public.database_logins SET state = 'current', set_at = clock_timestamp(), sessions_left = %s,"
-        " verifier_hash = %s, password = CASE WHEN %s THEN password END WHERE id = %s",
-        [any(name == role.name for name, _ in others), issued.verifier, stored, issued.id],
+        "UPDATE public.database_logins SET state = 'previous', superseded_at = clock_timestamp()"
+        " WHERE server = %s AND holder = %s AND state = 'current' AND id <> %s",
+        [role.server, role.holder, issued.id],
     )
-    if not stored:
-        _forget(main, [issued.id])
-        detail = f"the password of role {role.name} to {role.password.target}"
-        held = addresses.document(str(role.holder))
-        record.audit(run, main, [record.Fact(operation.address, "deliver", "done", held, detail=detail)])
 
 
 def _follow(main: Connection, operation: Operation) -> None:
