@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import product
+from string import ascii_lowercase
 
 import pytest
 from acceptance.harness import Fleet
+
+from tenantplan.manifest.names import derive
 
 pytestmark = pytest.mark.once
 
@@ -67,3 +71,39 @@ def test_names_that_share_63_bytes_get_databases_of_their_own(fleet: Fleet) -> N
     clash = "y" * 63  # explicit names over the limit are refused, so nothing is cut silently
     fleet.organization(names[0], f"database: {{ mode: dedicated, name: {clash}z }}")
     assert "63" in fleet.run("validate", code=1).err
+
+
+def colliding(prefix: str) -> tuple[str, str]:
+    """Two names whose derived database names are one, hash and all: 32 bits are found in a second."""
+    seen: dict[str, str] = {}
+    for letters in product(ascii_lowercase, repeat=5):
+        name = "c" * 58 + "".join(letters)
+        first = seen.setdefault(derive(prefix, name), name)
+        if first != name:
+            return first, name
+    raise AssertionError
+
+
+def test_names_made_to_share_even_the_hash(fleet: Fleet) -> None:  # fault 20
+    first, second = colliding(f"o{fleet.id}_")
+    database = derive(f"o{fleet.id}_", first)
+    fleet.organization(first, "database: { mode: dedicated }")
+    fleet.apply()
+    fleet.execute("INSERT INTO donors (email) VALUES ('a@x.example')", database=database)
+    fleet.organization(second, "database: { mode: dedicated }")
+    for command in ("validate", "plan", "apply"):
+        refused = fleet.run(command, code=1)
+        assert database in refused.err and first in refused.err and second in refused.err
+    fleet.remove("Organization", first)  # the other is not declared any more, and still has the database
+    for state in ("active", "deleted"):
+        fleet.organization(second, f"database: {{ mode: dedicated }}\nprotect: false\nstate: {state}")
+        assert not [o for o in fleet.plan()["operations"] if database in o["address"]]
+        fleet.run("apply", "--auto-approve", "--allow-deletes", "1", code=None)
+    assert fleet.rows("SELECT count(*) FROM donors", database=database) == [(1,)]
+    fleet.remove("Organization", second)
+    named = f"database: {{ mode: dedicated, name: {database} }}\nprotect: false\nstate: deleted"
+    fleet.organization("evil", named)  # no hash is needed for this
+    assert fleet.operations() == []
+    fleet.remove("Organization", "evil")
+    fleet.organization(first, "database: { mode: dedicated }")
+    fleet.converged()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from tenantplan.execution.naming import check
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import OWNER, Database, Role
 from tenantplan.model.stamp import NEW, TOMBSTONE
@@ -31,6 +32,7 @@ def preview(operation: Operation) -> tuple[str, ...]:
 def role(operation: Operation) -> Statements:
     """CREATE, ALTER or DROP ROLE with its memberships."""
     before, after = operation.before, operation.after
+    check(after or before)
     if isinstance(after, Role):
         if isinstance(before, Role):
             return _altered_role(before, after)
@@ -99,6 +101,7 @@ def tombstone(operation: Operation) -> str:
 def creation(operation: Operation, template: str | None = None) -> Statements:
     """CREATE DATABASE under a temporary name, the one step PostgreSQL does not do in a transaction."""
     after = operation.after
+    check(after)
     if operation.before is not None or not isinstance(after, Database):
         return []
     source = template or (f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0")
@@ -114,6 +117,7 @@ def creation(operation: Operation, template: str | None = None) -> Statements:
 def database(operation: Operation) -> Statements:
     """What follows in a transaction: name, owner, limits and who may connect. DROP DATABASE for a purge, outside one."""
     before, after = operation.before, operation.after
+    check(after or before)
     if isinstance(after, Database):
         start = (
             before

@@ -227,7 +227,7 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
         if address in desired.state or not _manages(have) or isinstance(have, Schema):
             continue
         holder = live.get(addresses.owner(address, have))
-        declared = address in desired.deleted or (
+        declared = (address in desired.deleted and not _serves_another(have, desired)) or (
             not isinstance(have, Row) and addresses.owner(address, have) in desired.deleted
         )
         if declared and _retired_at(have) is None:
@@ -239,6 +239,12 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
     for address in [a for a, change in changes.items() if not change.retire]:
         _with_referring(address, referring, desired, changes)
     return list(changes.values())
+
+
+def _serves_another(have: Resource, desired: Desired) -> bool:
+    """Whether a database or role is somebody's who is not declared as deleted, whatever document says its name."""
+    holder = have.holder if isinstance(have, (Role, Database)) else None
+    return holder is not None and addresses.renamed(holder, desired.renames) not in desired.deleted
 
 
 def _referring(live: State, tables: Tables) -> dict[str, list[tuple[str, Row]]]:

@@ -77,6 +77,16 @@ def test_a_declared_deletion_retires_the_organization_with_its_objects() -> None
     assert found.orphans == ()
 
 
+def test_a_declared_deletion_takes_nobody_elses_objects() -> None:
+    """P4: the name in a document, derived or explicit, does not say whose the database is."""
+    state = live(a_dedicated())
+    objects = frozenset(a for a in state if a.startswith(("role/primary/o_", "database/")))
+    assert difference(wanted(deleted=frozenset({"organization/evil"}) | objects), state).changes == ()
+    renames = {"organization/msf": "organization/evil"}
+    renamed = difference(replace(wanted(deleted=frozenset({"organization/evil"}) | objects), renames=renames), state)
+    assert "database/primary/o_msf" in addresses(renamed.changes)
+
+
 def test_a_row_without_protection_is_deleted_at_once() -> None:
     (change,) = difference(wanted(deleted=frozenset({"user/anna@x.org"})), live(a_user())).changes
     assert change.after is None and not change.retire
