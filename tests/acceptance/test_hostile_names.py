@@ -34,6 +34,51 @@ def test_hostile_names_are_refused(fleet: Fleet, kind: str) -> None:  # faults 1
             assert refused.out == "" and "\u202e" not in refused.err
 
 
+NAMED = (
+    ("Team", "{ organization: home, displayName: A }"),
+    ("Project", "{ organization: home, displayName: A }"),
+    ("Template", "{ displayName: A }"),
+    ("Bucket", "{ owner: core, provider: s3 }"),
+    ("User", "{ displayName: A, role: CLIENT_EDITOR }"),
+    ("AdminUser", "{ displayName: A, role: SUPPORT }"),
+    ("Invitation", "{ organization: home, email: a@x.example, role: CLIENT_EDITOR }"),
+    ("Release", "{ version: 1.0.0 }"),
+)
+NESTED = (
+    ("Organization", "displayName: A, modules: {{ {0}: {{}} }}"),
+    ("Organization", "displayName: A, featureFlags: {{ {0}: true }}"),
+    ("Organization", "displayName: A, secrets: {{ {0}: {{ value: {{ env: A }} }} }}"),
+    ("Organization", "displayName: A, members: [ {{ user: {0}, role: CLIENT_EDITOR }} ]"),
+    ("Tenant", "organization: home, displayName: A, licenses: [ {{ name: {0} }} ]"),
+    ("Tenant", "organization: home, displayName: A, database: {{ mode: dedicated, name: {0} }}"),
+    ("Project", "organization: home, displayName: A, apiKeys: [ {{ name: {0}, key: {{ env: A }} }} ]"),
+    ("Project", "organization: home, displayName: A, transforms: [ {{ name: {0} }} ]"),
+    ("Project", "organization: home, displayName: A, tenants: [ {{ name: {0} }} ]"),
+)
+
+
+def test_no_kind_takes_a_hostile_name(fleet: Fleet) -> None:  # faults 19, 21
+    """Whatever has a name, at the top of a document or in it: every one of them is an error at its own line."""
+    fleet.organization("home")
+    strict = [name for name in NAMES if name not in ("Acme", "a_b", "template1", "postgres", "pg_x", "a" * 64)]
+    for name in strict:
+        quoted = json.dumps(name)
+        documents = [(kind, quoted, spec[2:-2]) for kind, spec in NAMED]
+        documents += [(kind, f"n{number}", spec.format(quoted)) for number, (kind, spec) in enumerate(NESTED)]
+        text = "".join(
+            f"---\napiVersion: tenantplan/v1\nkind: {kind}\nmetadata: {{ name: {called} }}\nspec: {{ {spec} }}\n"
+            for kind, called, spec in documents
+        )
+        fleet.write("tenants/x.yaml", text)
+        refused = fleet.run("validate", code=1)
+        missed = [
+            (kind, spec) for number, (kind, _, spec) in enumerate(documents)
+            if not any(f"tenants/x.yaml:{5 * number + line}:" in refused.err for line in (4, 5))
+        ]  # fmt: skip
+        assert missed == [], name
+        assert "\u202e" not in refused.err and "\0" not in refused.err
+
+
 @pytest.mark.parametrize("name", ['a";DROP DATABASE x;--', "host=evil", "-fc", "pg_x", "template1", "postgres", "a" * 64,
                                   "tp_new_x", "tp_deleted_x", "tp_template_x", "Acme"])  # fmt: skip
 def test_hostile_database_names_are_refused(fleet: Fleet, name: str) -> None:  # fault 21
