@@ -150,5 +150,12 @@ def test_a_repair_is_signed_like_any_plan(signing: Fleet) -> None:
 
 def test_no_document_names_a_key_of_plans_as_its_secret(signing: Fleet) -> None:  # P23
     """A pull request that edits tenants/ only could otherwise have the key stored where its author can read it."""
-    signing.organization("acme", "secrets: { jwt: { value: { env: PLAN_KEY } } }")
-    assert "PLAN_KEY" in signing.run("validate", code=1).err
+    signing.settings("plans: { signingKey: { file: plan.key }, encryptionKey: { env: PLAN_BOX } }")
+    (signing.root / "link").symlink_to("plan.key")
+    here = signing.root
+    for path in ("plan.key", "./plan.key", "tenants/../plan.key", str(here / "plan.key"), f"../{here.name}/plan.key", "link",
+                 "/proc/self/cwd/plan.key", f"{here.parent}//{here.name}/./plan.key"):  # fmt: skip
+        signing.organization("acme", f"secrets: {{ jwt: {{ value: {{ file: {json.dumps(path)} }} }} }}")
+        assert "is a secret of the fleet itself" in signing.run("validate", code=1).err, path
+    signing.organization("acme", "secrets: { jwt: { value: { env: PLAN_BOX } } }")
+    assert "PLAN_BOX is a secret of the fleet itself" in signing.run("validate", code=1).err

@@ -49,6 +49,7 @@ def declared(
         encrypts=fleet_vault(settings) is not None,
         tables=frozenset(settings.spec.resource_tables),
         reserved=settings.own_references,
+        root=str(settings.root),
         offers={name: Offer(server.weight, server.tags) for name, server in settings.servers.items()},
         placed=placed,
         targets=frozenset({MAIN_TARGET, *settings.spec.credentials.targets}),

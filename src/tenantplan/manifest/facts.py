@@ -24,10 +24,10 @@ class Offer:
 class FleetFacts:
     """Names that derived resources depend on; `dedicated` False puts every organization into the shared tables.
 
-    `reserved`: references of the fleet's own secrets. `tables`: those that ResourceKind documents may stand for ("crm.*":
-    all of a schema). `encrypts`: there is a key, so that connection strings can be stored. `offers`: of servers that offer
-    more than their name. `placed`: address of each organization and tenant that has a database of its own -> the server
-    that it is on; None: not known. `targets`: where generated passwords can go.
+    `reserved`: references of the fleet's own secrets; `root`: where paths in references start. `tables`: those that
+    ResourceKind documents may stand for ("crm.*": all of a schema). `encrypts`: there is a key, so that connection strings
+    can be stored. `offers`: of servers that offer more than their name. `placed`: address of each organization and tenant that
+    has a database of its own -> the server that it is on; None: not known. `targets`: where generated passwords can go.
     """
 
     fleet: str
@@ -41,6 +41,7 @@ class FleetFacts:
     encrypts: bool = False
     tables: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
+    root: str = ""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     placed: Mapping[str, str] | None = None
     targets: frozenset[str] = frozenset({MAIN_TARGET})

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import posixpath
+import os
 from collections.abc import Iterable, Iterator
 
 from tenantplan.documents import Document, Problem
+from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.model.resource import Row, Secret
 
 
-def own_secrets(draft: Draft, documents: Iterable[Document], reserved: frozenset[str]) -> Iterator[Problem]:
+def own_secrets(draft: Draft, documents: Iterable[Document], facts: FleetFacts) -> Iterator[Problem]:
     """A problem for each reference of a document that the fleet file uses, such as that of the main connection string."""
-    taken = {_plain(reference) for reference in reserved}
+    taken = {_plain(reference, facts.root) for reference in facts.reserved}
     for address, row in draft.state.items():
         if isinstance(row, Row):
             for column, value in row.values.items():
                 if column == "database_connection":
                     continue  # told below, at its place
                 reference = value.reference if isinstance(value, Secret) else None
-                if _plain(reference) in taken:
+                if _plain(reference, facts.root) in taken:
                     document, path = draft.places[address]
                     yield _problem(document, path, str(reference))
     for document in documents:
@@ -29,14 +30,14 @@ def own_secrets(draft: Draft, documents: Iterable[Document], reserved: frozenset
             password = spec.database.password
             by_reference = password.reference if password is not None else None
             for name, named in (("url", spec.database.url), ("password", by_reference)):
-                if named is not None and _plain(named.text) in taken:
+                if named is not None and _plain(named.text, facts.root) in taken:
                     yield _problem(document, ("spec", "database", name), named.text)
 
 
-def _plain(reference: str | None) -> str | None:
-    """A reference with its path written in one way: file:./key is file:key."""
+def _plain(reference: str | None, root: str) -> str | None:
+    """A reference with its path written in one way: relative or not, through whatever folders and links it goes."""
     kind, _, name = (reference or "").partition(":")
-    return f"file:{posixpath.normpath(name)}" if kind == "file" else reference
+    return f"file:{os.path.realpath(os.path.join(root, name))}" if kind == "file" else reference
 
 
 def _problem(document: Document, path: tuple[str | int, ...], reference: str) -> Problem:

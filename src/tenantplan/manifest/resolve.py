@@ -50,7 +50,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         raise ManifestError(problems.texts())
     draft = _rows(unique, organizations, found, kinds, facts)
     tables = {**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}}
-    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts.reserved)):
+    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts)):
         problems.add(problem)
     if problems:
         raise ManifestError(problems.texts())
