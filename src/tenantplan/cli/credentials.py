@@ -129,13 +129,13 @@ def status(as_json: bool) -> int:
     """
     from tenantplan.inspection.logins import login_status
     from tenantplan.inspection.scene import main_session
-    from tenantplan.run.rekey import keys
+    from tenantplan.live.credentials import read_keys
     from tenantplan.secrets.keys import fleet_vault
 
     fleet = settings()
     vault = fleet_vault(fleet)
     with main_session(fleet) as connection:
-        found = keys(connection)
+        found = read_keys(connection)
         logins = login_status(fleet, connection)
     unknown = sorted(found.keys() - (vault.key_ids if vault else frozenset()))
     if as_json:

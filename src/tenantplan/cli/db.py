@@ -131,5 +131,7 @@ def _report(found: list[Check], as_json: bool) -> int:
 
     lines = [(_MARKS[c.status], c.subject, c.name, c.detail, c.advice) for c in found]
     click.echo(table(("", "WHAT", "CHECK", "FOUND", "WHAT TO DO"), lines, color=color()), nl=False)
-    click.echo(f"\n{failed} of {len(found)} checks failed." if failed else f"\nAll {len(found)} checks passed.")
+    warned = sum(check.status == "warn" for check in found)
+    more = f", {warned} with a warning" if warned else ""
+    click.echo(f"\n{failed} of {len(found)} checks failed." if failed else f"\nAll {len(found)} checks passed{more}.")
     return 1 if failed else 0

@@ -31,6 +31,7 @@ COMMANDS = {
     "maintain": ("maintain", "VACUUM and ANALYZE every database."),
     "seed": ("seed", "Fill a development fleet with demo rows."),
     "selftest": ("selftest", "Try a live server: create, read, cascade, log in, clean up."),
+    "doctor": ("doctor", "Go through the checklist before a deployment."),
     "unlock": ("unlock", "End an apply that hangs."),
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
+from tenantplan.postgres.releases import holes
 from tenantplan.postgres.tls import ENFORCED, VERIFIED, is_local
 from tenantplan.postgres.url import Server
 
@@ -50,10 +51,13 @@ def read_facts(connection: Connection) -> Facts:
 def session_checks(connection: Connection, server: Server, subject: str, facts: Facts) -> Iterator[Check]:
     """What every session has to be."""
     version = f"PostgreSQL {str(facts['version']).split(' ')[0]}"
-    if facts["version_num"] >= OLDEST:
-        yield passed(subject, "version", version)
-    else:
+    open_holes = holes(facts["version_num"])
+    if facts["version_num"] < OLDEST:
         yield Check(subject, "version", "fail", version, "PostgreSQL 15 or newer is needed")
+    elif open_holes:
+        yield Check(subject, "version", "warn", f"{version}: {open_holes}", "take the newest minor release")
+    else:
+        yield passed(subject, "version", version)
     if facts["pid"] != connection.info.backend_pid:  # libpq's idea of the backend is not the server's own
         advice = "give the address of PostgreSQL itself: locks and prepared names need a session"
         yield Check(subject, "no pooler", "fail", "a connection pooler answers there", advice)

@@ -12,20 +12,21 @@ from tenantplan.fleet import fitness
 from tenantplan.fleet.fitness import Check, passed, read_facts, right, session_checks
 from tenantplan.fleet.servers import Servers, checked
 from tenantplan.inspection.placed import Placed
+from tenantplan.inspection.rights import optional_rights
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.url import Server
 from tenantplan.settings import Settings
 
 
-def fleet_checks(settings: Settings, servers: Servers) -> Iterator[Check]:
-    """The main database and every server of the fleet file."""
+def fleet_checks(settings: Settings, servers: Servers, *, rights: bool = False) -> Iterator[Check]:
+    """The main database and every server of the fleet file; `rights`: also those that are not needed."""
     connector = Connector(servers.usable, settings.spec.max_connections)
-    yield from _managed(connector, MAIN, "main", settings.spec.main.database)
+    yield from _managed(connector, MAIN, "main", settings.spec.main.database, rights=rights)
     for alias in sorted(set(settings.servers) - {MAIN}):
         if alias in servers.unusable:
             yield _failed(f"server {alias}", servers.unusable[alias])
         else:
-            yield from _managed(connector, alias, f"server {alias}", None)
+            yield from _managed(connector, alias, f"server {alias}", None, rights=rights)
 
 
 def organization_checks(settings: Settings, servers: Servers, placed: Placed) -> Iterator[Check]:
@@ -64,7 +65,13 @@ def brought_checks(server: Server, subject: str) -> Iterator[Check]:
 
 
 def _managed(
-    connector: Connector, alias: str, subject: str, database: str | None, *, expected: bool = False
+    connector: Connector,
+    alias: str,
+    subject: str,
+    database: str | None,
+    *,
+    expected: bool = False,
+    rights: bool = False,
 ) -> Iterator[Check]:
     """A server on which tenantplan makes databases, and one database of it. `expected`: it was made before."""
     server = connector.servers[alias]
@@ -79,6 +86,8 @@ def _managed(
             if facts["superuser"]:
                 advice = "CREATEDB and CREATEROLE are enough: ALTER ROLE … NOSUPERUSER"
                 yield Check(subject, "least privilege", "warn", f"{facts['role']} is a superuser", advice)
+            if rights:
+                yield from optional_rights(subject, facts)
             found = _exists(connection, database)
         if database is not None:
             yield from _database(connector, alias, subject, database, found, expected)

@@ -37,7 +37,7 @@ def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
             with Programs() as programs:
                 place = Place(connector, MAIN, name, "tenant")
                 try:
-                    _migrator(settings, trees, programs).run(place, steps, Version())
+                    migrator(settings, trees, programs).run(place, steps, Version())
                 except psycopg.Error as error:
                     message = f"the tree does not run on an empty database: {describe(error)}"
                     raise MigrationError(message, where=str(trees.tenant.directory)) from error
@@ -67,7 +67,8 @@ def _create(connector: Connector, name: str) -> None:
             ) from None
 
 
-def _migrator(settings: Settings, trees: Trees, programs: Programs) -> Migrator:
+def migrator(settings: Settings, trees: Trees, programs: Programs) -> Migrator:
+    """What runs the steps of migrations, at the fleet's pace."""
     pace = settings.spec.rollout
     timeouts = (round(pace.lock_timeout_seconds * 1000), pace.statement_timeout_seconds * 1000)
     return Migrator(trees.versions, programs, trees.files, trees.digests, GROUPS, *timeouts)

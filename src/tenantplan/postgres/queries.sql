@@ -142,9 +142,23 @@ SELECT current_setting('server_version') AS version,
        r.rolsuper OR r.rolcreatedb AS createdb,
        r.rolsuper OR r.rolcreaterole AS createrole,
        r.rolsuper AS superuser,
+       has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS reads_authid,
+       pg_has_role('pg_signal_backend', 'USAGE') AS signals,
+       pg_has_role('pg_read_all_stats', 'USAGE') AS reads_activity,
        coalesce(has_schema_privilege(to_regnamespace('public'), 'CREATE'), false) AS create_in_public,
        pg_has_role(d.datdba, 'USAGE') AS owner
   FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database();
+
+-- name: room
+-- How many sessions a server has for roles like ours.
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(nullif(current_setting('reserved_connections', true), '')::int, 0);
+
+-- name: temporary_databases
+-- Templates, and what is on its way to be a database: name, stamp, and whether a session of who makes it is there.
+SELECT d.datname, s.comment, EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = 'tp:' || d.datname)
+  FROM pg_database d CROSS JOIN LATERAL (SELECT shobj_description(d.oid, 'pg_database') AS comment) s
+ WHERE starts_with(d.datname, 'tp_template_') OR starts_with(d.datname, 'tp_new_') ORDER BY 1;
 
 -- name: audit_entries
 -- Every entry of the audit log in order, the texts exactly as they were hashed.

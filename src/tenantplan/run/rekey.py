@@ -18,6 +18,7 @@ from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.credentials import keep, the_vault, verified
 from tenantplan.fleet.act import act
 from tenantplan.fleet.servers import fleet_servers
+from tenantplan.live.credentials import read_keys
 from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.model import address as addresses
@@ -72,7 +73,7 @@ def rekey(settings: Settings) -> Rekeyed:
                 refused[f"{address} {column}"] = error.message
                 with control.transaction():
                     record.audit(run, control, [_fact(address, place, "refused", error.message)])
-        return Rekeyed(done, refused, keys(control))
+        return Rekeyed(done, refused, read_keys(control))
 
 
 def _refuse_nothing(connector: Connector, name: str) -> None:
@@ -84,12 +85,6 @@ def _refuse_nothing(connector: Connector, name: str) -> None:
         found = connection.execute("SELECT to_regclass('tenantplan.credentials') IS NOT NULL").fetchone()
         if found is None or not found[0]:
             raise nothing
-
-
-def keys(connection: Connection) -> dict[str, int]:
-    """How many values are encrypted under each key, by its id."""
-    rows = connection.execute("SELECT key_id, count(*) FROM tenantplan.credentials GROUP BY 1 ORDER BY 1").fetchall()
-    return {str(key_id): int(count) for key_id, count in rows}
 
 
 def _forget_gone(connection: Connection, tables: Tables) -> None:
