@@ -239,3 +239,38 @@ def test_a_connection_limit_changed_by_hand_is_drift_and_set_back(fleet: Fleet) 
     fleet.apply()
     assert drift(fleet) == {}
     fleet.converged()
+
+
+@pytest.mark.parametrize("mode", ["shared", "dedicated"])
+def test_a_tenant_with_a_database_of_its_own_has_the_limits_of_its_organization(fleet: Fleet, mode: str) -> None:
+    fleet.organization("msf", f"database: {{ mode: {mode}, statementTimeout: 300ms, connectionLimit: 2 }}")
+    fleet.document("Tenant", "paris", "organization: msf\ndisplayName: Paris\ndatabase: { mode: dedicated }")
+    fleet.apply()
+    role = f"{fleet.database('paris')}_app"
+    fleet.execute(f"ALTER ROLE {role} PASSWORD '{PASSWORD}'", database="postgres")
+    with ExitStack() as stack:
+        sessions = [
+            stack.enter_context(fleet.server.connect(role, fleet.database("paris"), PASSWORD)) for _ in range(2)
+        ]
+        with pytest.raises(psycopg.OperationalError, match="too many connections for"):
+            fleet.server.connect(role, fleet.database("paris"), PASSWORD)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            sessions[0].execute("SELECT pg_sleep(20)")
+    fleet.converged()
+
+
+def test_what_a_limit_is_and_what_not(fleet: Fleet) -> None:
+    """docs/connections.md: a session may set itself another timeout, a role may not lift its connection limit."""
+    declare(fleet, ", statementTimeout: 300ms, connectionLimit: 1")
+    fleet.apply()
+    with login(fleet) as session:
+        session.execute("SET statement_timeout = 0")
+        session.execute("SELECT pg_sleep(0.5)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 9").format(sql.Identifier(session.info.user)))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 9").format(sql.Identifier(session.info.dbname)))
+        session.execute(sql.SQL("ALTER ROLE {} SET statement_timeout = 0").format(sql.Identifier(session.info.user)))
+    assert drift(fleet) == {("app", "statement_timeout"): ("300", "0")}
+    fleet.apply()
+    assert drift(fleet) == {}

@@ -92,18 +92,27 @@ def homes(
 def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts) -> Home:
     holder = address("Organization", document.name)
     settings, deleted = spec.database, spec.state == "deleted"
+    limit, timeout = settings.connection_limit, milliseconds(settings.statement_timeout) or 0  # for its tenants, too
     if settings.url is not None and facts.dedicated:
-        return Home(document, Placement(holder, "dedicated", url=settings.url.text), own=True, deleted=deleted)
+        place = Placement(holder, "dedicated", url=settings.url.text)
+        return Home(document, place, True, deleted=deleted, connection_limit=limit, statement_timeout=timeout)
     if settings.mode == "shared" or not facts.dedicated:
-        return Home(document, Placement(holder, "shared"), deleted=deleted, read_only=settings.read_only)
+        return Home(
+            document,
+            Placement(holder, "shared"),
+            deleted=deleted,
+            connection_limit=limit,
+            statement_timeout=timeout,
+            read_only=settings.read_only,
+        )
     return Home(
         document,
         _dedicated(document, settings.server, facts.default_server, settings.name, facts),
         own=True,
         open=spec.state == "active",
         deleted=deleted,
-        connection_limit=settings.connection_limit,
-        statement_timeout=milliseconds(settings.statement_timeout) or 0,
+        connection_limit=limit,
+        statement_timeout=timeout,
         password=settings.secret,
         rotation=settings.generated,
         was=_before(document, settings.name, facts),
@@ -125,6 +134,7 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
         own=True,
         open=getattr(parent.document.spec, "state", "active") == "active",
         deleted=deleted,
+        connection_limit=parent.connection_limit,
         statement_timeout=parent.statement_timeout,
         password=parent.password if parent.rotation else None,
         rotation=parent.rotation,
