@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from acceptance.tenant_tree import tenant_tree
 from acceptance.test_projects import refused
 from psycopg import sql
 
@@ -235,7 +236,7 @@ def test_a_connection_limit_changed_by_hand_is_drift_and_set_back(fleet: Fleet) 
     alter(fleet, "CONNECTION LIMIT 50")
     fleet.execute(f"ALTER DATABASE {fleet.database('msf')} CONNECTION LIMIT 60", database="postgres")
     database = f"database/primary/{fleet.database('msf')}"
-    assert drift(fleet) == {("app", "connection_limit"): ("2", "50"), (database, "connection_limit"): ("2", "60")}
+    assert drift(fleet) == {("app", "connection_limit"): ("2", "50"), (database, "connection_limit"): ("7", "60")}
     fleet.apply()
     assert drift(fleet) == {}
     fleet.converged()
@@ -274,3 +275,15 @@ def test_what_a_limit_is_and_what_not(fleet: Fleet) -> None:
     assert drift(fleet) == {("app", "statement_timeout"): ("300", "0")}
     fleet.apply()
     assert drift(fleet) == {}
+
+
+def test_an_organization_at_its_limit_is_migrated_all_the_same(fleet: Fleet) -> None:
+    tree = tenant_tree(fleet)
+    declare(fleet, ", connectionLimit: 2")
+    fleet.apply()
+    tree.add("aa01", "op.add_column('donors', sa.Column('x', sa.Text()))")
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(login(fleet))
+        fleet.apply()
+    fleet.converged()

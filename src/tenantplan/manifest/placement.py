@@ -20,6 +20,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import OWNER, Database, Resource, Role, Schema, Secret
 
+_SPARE = 3
 _NAME_PATH = ("spec", "database", "name")
 
 
@@ -50,6 +51,12 @@ class Home:
         """Server and name of the database that tenantplan makes for this document, if it does."""
         place = self.placement
         return (place.server, place.database) if self.own and place.server and place.database else None
+
+    @property
+    def database_limit(self) -> int:
+        """Most sessions in its database: all that its logins may have, and some that tenantplan itself needs to migrate it."""
+        count = max(2, (self.rotation.roles if self.rotation else 1) + self.read_only)
+        return -1 if self.connection_limit < 0 else count * self.connection_limit + _SPARE
 
 
 @cache
@@ -203,9 +210,12 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
     if home.read_only:
         yield (
             addresses.role(server, reader),
-            Role(server, reader, home.open, -1, (facts.group_ro,), None, holder, timeout),
+            Role(server, reader, home.open, limit, (facts.group_ro,), None, holder, timeout),
         )
-    yield addresses.database(server, name), Database(server, name, owner, limit, connect=connect, holder=holder)
+    yield (
+        addresses.database(server, name),
+        Database(server, name, owner, home.database_limit, connect=connect, holder=holder),
+    )
     yield addresses.schema(server, name), Schema(server, name, "tenant", holder=holder)
 
 

@@ -69,13 +69,13 @@ def test_a_dedicated_organization_has_its_database_roles_and_schema(tmp_path: Pa
     found = desired(tmp_path, an_organization("croix-rouge", spec))
     holder, name = "organization/croix-rouge", "tp_croix_rouge"
     assert found.state[f"database/eu-1/{name}"] == Database(
-        "eu-1", name, f"{name}_owner", 9, connect=(f"{name}_app", f"{name}_ro"), holder=holder
+        "eu-1", name, f"{name}_owner", 21, connect=(f"{name}_app", f"{name}_ro"), holder=holder
     )
     assert found.state[f"role/eu-1/{name}_owner"] == Role("eu-1", f"{name}_owner", holder=holder)
     app = found.state[f"role/eu-1/{name}_app"]
     assert app == Role("eu-1", f"{name}_app", True, 9, ("tenantplan_rw",), Secret("env:PW"), holder)
     assert isinstance(app, Role) and app.password is not None and app.password.reference == "env:PW"
-    assert found.state[f"role/eu-1/{name}_ro"] == Role("eu-1", f"{name}_ro", True, -1, ("tenantplan_ro",), None, holder)
+    assert found.state[f"role/eu-1/{name}_ro"] == Role("eu-1", f"{name}_ro", True, 9, ("tenantplan_ro",), None, holder)
     assert found.state[f"schema/eu-1/{name}"] == Schema("eu-1", name, "tenant", None, holder)
     assert found.state["role/eu-1/tenantplan_rw"] == Role("eu-1", "tenantplan_rw")
     assert "role/primary/tenantplan_rw" not in found.state

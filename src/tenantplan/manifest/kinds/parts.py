@@ -182,7 +182,7 @@ class DatabaseSettings(Spec):
         description="Server of the dedicated database: its name, `{ tags: … }` or `auto`; by default the main database's.",
     )
     connection_limit: int = Field(
-        default=-1, ge=-1, le=262_143, description="Most connections of its login role; -1: no limit."
+        default=-1, ge=-1, le=262_143, description="Most connections of each of its login roles; -1: no limit."
     )
     statement_timeout: Duration | None = Field(
         default=None, description="Longest statement of its login roles, such as 30s; none: no limit."
