@@ -97,7 +97,8 @@ def guarded(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
 READS = (
     "validate", "plan", "plan --format json --out plan.json", "plan --format markdown", "plan --format html", "plan -v",
     "status", "status --json", "status acme", "status msf --json", "drift", "drift --json", "db show msf", "db show acme",
-    "db show acme --json", "db test", "db test acme", "db test --json", "migrations status", "migrations status --json",
+    "db show acme --json", "db show acme --driver asyncpg", "db show msf --driver prisma", "doctor", "doctor --json", "db test",
+    "db test acme", "db test --json", "migrations status", "migrations status --json",
     "migrations sql", "audit list --limit 1000", "audit list --json --limit 1000", "audit show 3", "audit verify", "unlock",
 )  # fmt: skip
 
