@@ -20,7 +20,9 @@ PASSWORD = "correct-horse-9-battery"
 
 def declare(fleet: Fleet, limits: str = "", more: str = "", name: str = "msf") -> None:
     fleet.env["APP_PASSWORD"] = PASSWORD
-    fleet.organization(name, f"database: {{ mode: dedicated, password: {{ env: APP_PASSWORD }}{limits} }}\n{more}")
+    fleet.organization(
+        name, f"database: {{ mode: dedicated, readOnly: true, password: {{ env: APP_PASSWORD }}{limits} }}\n{more}"
+    )
 
 
 def login(fleet: Fleet, role: str = "app") -> psycopg.Connection[Any]:
@@ -151,7 +153,7 @@ def test_a_row_changed_by_hand_is_drift(fleet: Fleet) -> None:  # P8
 
 
 def test_a_tier_gives_limits_and_an_organization_has_its_own(fleet: Fleet) -> None:
-    tier = "displayName: B\ndefaults: {{ database: {{ mode: dedicated, {} }} }}"
+    tier = "displayName: B\ndefaults: {{ database: {{ mode: dedicated, readOnly: true, {} }} }}"
     fleet.document("Tier", "big", tier.format("statementTimeout: 1min, connectionLimit: 5"))
     fleet.organization("first", "tier: big")
     fleet.organization("second", "tier: big\ndatabase: { statementTimeout: 5s, connectionLimit: 2 }")
@@ -184,7 +186,9 @@ def test_limits_outlive_suspension_deletion_and_rename(fleet: Fleet) -> None:  #
     fleet.converged()
     fleet.remove("Organization", "msf")
     fleet.organization(
-        "doctors", f"database: {{ mode: dedicated, password: {{ env: APP_PASSWORD }}{limits} }}", renamedFrom="msf"
+        "doctors",
+        f"database: {{ mode: dedicated, readOnly: true, password: {{ env: APP_PASSWORD }}{limits} }}",
+        renamedFrom="msf",
     )
     fleet.apply()
     rows = fleet.rows(
