@@ -3,9 +3,10 @@
 In a dedicated database an organization is alone: plain tables. In the main database (shared mode) the same tables hold
 every organization's rows, so each one gets `organization_id`, keys and indexes begin with it, references between tables
 carry it (no row can point at another organization's), and forced row level security shows only the rows of the
-organization that the session named:
+session's organization. Whose session it is, tenantplan.current_organization() knows, a function of the main tree: a login
+that is bound to an organization is always that one, and a member of the pooled role names it for each transaction:
 
-    SET tenantplan.organization_id = '<uuid>'
+    SET LOCAL tenantplan.organization_id = '<uuid>'
 
 An unset or empty setting shows nothing and refuses inserts. Which layout is being made comes from Alembic's context:
 tenantplan sets `shared` when it compiles, env.py sets it for `alembic -x shared=true upgrade head`.
@@ -20,7 +21,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-CURRENT = "NULLIF(current_setting('tenantplan.organization_id', true), '')::uuid"
+CURRENT = "tenantplan.current_organization()"
+MINE = f"organization_id = (SELECT {CURRENT})"  # asked once for a statement, not for each row
 
 
 def shared() -> bool:
@@ -76,6 +78,14 @@ def drop_unique(table: str, columns: Sequence[str]) -> None:
     op.drop_constraint(_name(table, columns, "key"), table)
 
 
+def rebind(*tables: str) -> None:
+    """Bind tables to the session's role whose policies were made to read the setting by themselves; for a revision of a tree
+    that is older than tenantplan.current_organization(). In a dedicated database nothing happens."""
+    for table in tables if shared() else ():
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN organization_id SET DEFAULT {CURRENT}")
+        op.execute(f"ALTER POLICY organization_isolation ON {table} USING ({MINE}) WITH CHECK ({MINE})")
+
+
 def _name(table: str, columns: Sequence[str], kind: str) -> str:
     return "_".join([table, *columns, kind])
 
@@ -107,7 +117,4 @@ def _isolate(name: str) -> None:
     )
     op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
-    op.execute(
-        f"CREATE POLICY organization_isolation ON {name} "
-        f"USING (organization_id = {CURRENT}) WITH CHECK (organization_id = {CURRENT})"
-    )
+    op.execute(f"CREATE POLICY organization_isolation ON {name} USING ({MINE}) WITH CHECK ({MINE})")

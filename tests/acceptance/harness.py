@@ -205,7 +205,8 @@ class Fleet:
                 connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             roles = connection.execute(
-                "SELECT rolname FROM pg_roles WHERE rolname LIKE %s", [f"o{self.id}%"]
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE ANY(%s)",
+                [[f"o{self.id}%", f"{self.main_database}%"]],
             ).fetchall()
             for (name,) in roles:
                 connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))

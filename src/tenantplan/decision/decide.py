@@ -13,6 +13,7 @@ from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
 from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
+from tenantplan.decision.sharing import sharing
 from tenantplan.decision.unfit import unfit_connections
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
@@ -22,6 +23,7 @@ from tenantplan.fleet.passwords import check_passwords, with_changed
 from tenantplan.fleet.secrets import Findings, with_secrets
 from tenantplan.fleet.survey import Survey, missing_rights
 from tenantplan.fleet.trees import edited, migrations_for
+from tenantplan.model import address as addresses
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import fingerprint
@@ -65,6 +67,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
     ordered, circles = order(_as_seen_by_apply(lower(changes, context), known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
+    passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))
     made = replace(
         draft(settings, comparison.trees, live, operations),
         orphans=difference.orphans,
@@ -80,6 +83,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
                 desired, live.main.issued, now, [a for a, r in known.items() if isinstance(r, Role) and r.login]
             ),
             *changed(comparison, connector, known),
+            *passing,
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
@@ -100,6 +104,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     blockers += edited(comparison.trees, live.main.recorded)
     blockers += _guarded(comparison, made, desired, known)
     blockers += halfway(connector, operations)
+    blockers += passed_by
     blockers += losses(settings, connector, guard.relocations(operations, known), live)
     return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
 
@@ -118,6 +123,10 @@ def _unreachable(live: Survey, blocked: list[Finding]) -> tuple[Finding, ...]:
     """What cannot be planned now, without what is told as a blocker."""
     told = {finding.address for finding in blocked}
     return tuple(finding for finding in live.unreachable if finding.address not in told)
+
+
+def _shared_tables(settings: Settings) -> str:
+    return f"{addresses.schema(MAIN, settings.spec.main.database)}/shared"
 
 
 def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, Findings]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from tenantplan.execution import record
+from tenantplan.execution import record, statements
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.execute import clear
 from tenantplan.execution.failpoint import reach
@@ -30,8 +30,11 @@ def bootstrap(
     `maintenance` is a session on another database of the server, holding the gate. Raises psycopg.Error with nothing left
     but a temporary database that the next attempt clears. A main database that exists and is empty is filled in place.
     """
-    if not isinstance(first[0].after, Database):
+    if not (isinstance(first[0].after, Database) and first[0].before is None):
         with run.connector.connect(MAIN, run.main_database) as inside, inside.transaction():
+            for operation in first:
+                if isinstance(operation.after, Database):
+                    inside.execute(sql.SQL("; ").join(statements.database(operation)))
             _fill(run, inside, first, all_operations)
             restamp(run, inside, run.main_database, {})
         return

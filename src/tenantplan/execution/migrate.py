@@ -6,6 +6,7 @@ from psycopg import sql
 
 from tenantplan.execution.context import Run
 from tenantplan.execution.objects import stamping
+from tenantplan.execution.sharing import share
 from tenantplan.execution.steps import Place, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
@@ -30,6 +31,9 @@ def migrate(run: Run, operation: Operation) -> None:
     run.migrator.run(
         Place(run.connector, after.server, after.database or None, after.tree, stamp), operation.in_steps, start
     )
+    if after.tree == "shared":
+        with run.connector.connect(after.server, after.database or None) as connection, connection.transaction():
+            share(connection)
 
 
 def _facts(after: Schema, step: Step) -> dict[str, str | None]:

@@ -9,7 +9,8 @@ from psycopg import sql
 
 from tenantplan.errors import SettingsError
 from tenantplan.execution import logins, statements
-from tenantplan.execution.context import Run
+from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.sharing import write_access
 from tenantplan.model import stamp
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import OWNER, Database, Role, Secret
@@ -41,6 +42,10 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     if after is not None or operation.retire:
         listed.append(_role_stamp(run, operation, subject))
     _execute(connection, listed)
+    if subject.server == MAIN and not operation.retire:
+        write_access(
+            run, connection, before if isinstance(before, Role) else None, after if isinstance(after, Role) else None
+        )
     _give_password(run, connection, operation)
     if isinstance(before, Role) and isinstance(after, Role) and before.ends_before and not after.ends_before:
         _end_sessions(
@@ -55,8 +60,9 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
 
 
 def new_roles(operations: Sequence[Operation]) -> list[Operation]:
-    """The operations that make roles, where several organizations and nothing but new things are made."""
-    made = [o for o in operations if o.before is None and isinstance(o.after, Role)]
+    """The operations that make roles, where several organizations and nothing but new things are made; without those roles that
+    need their organization's row first."""
+    made = [o for o in operations if o.before is None and isinstance(o.after, Role) and o.after.access is None]
     several = len({getattr(o.after, "holder", None) for o in made}) > 1
     return made if several and all(o.before is None for o in operations) else []
 

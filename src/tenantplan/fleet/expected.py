@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tenantplan.documents import Document
 from tenantplan.execution.context import MAIN
@@ -12,9 +13,12 @@ from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import digest
 from tenantplan.model.login import MAIN_TARGET
-from tenantplan.model.resource import Database, Schema, State
+from tenantplan.model.resource import Database, Role, Schema, State
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
+
+if TYPE_CHECKING:
+    from tenantplan.manifest.facts import FleetFacts
 
 GROUPS = ("tenantplan_rw", "tenantplan_ro")
 
@@ -35,10 +39,16 @@ def declared(
 
     `placed` are the servers that databases are on already (address of the organization or tenant -> server); None: not known.
     """
-    from tenantplan.manifest.facts import Offer
-    from tenantplan.manifest.resolve import FleetFacts, resolve
+    from tenantplan.manifest.resolve import resolve
 
-    facts = FleetFacts(
+    return resolve(load_documents(settings) if documents is None else documents, facts(settings, placed))
+
+
+def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetFacts:
+    """What the fleet file tells the manifest."""
+    from tenantplan.manifest.facts import FleetFacts, Offer
+
+    return FleetFacts(
         fleet=settings.fleet,
         main_database=settings.spec.main.database,
         database_prefix=settings.prefix,
@@ -54,7 +64,6 @@ def declared(
         placed=placed,
         targets=frozenset({MAIN_TARGET, *settings.spec.credentials.targets}),
     )
-    return resolve(load_documents(settings) if documents is None else documents, facts)
 
 
 def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
@@ -64,11 +73,20 @@ def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
         a: replace(r, revision=trees.tenant.head) if isinstance(r, Schema) else r for a, r in desired.state.items()
     }
     where = addresses.schema(MAIN, name)
-    state[addresses.database(MAIN, name)] = Database(MAIN, name)
+    state[addresses.database(MAIN, name)] = Database(MAIN, name, connect=())  # nobody but who was let in
     state[where] = Schema(MAIN, name, "main", trees.main.head)
     if trees.shares:
         state[f"{where}/shared"] = Schema(MAIN, name, "shared", trees.tenant.head)
+        state |= {addresses.role(MAIN, role.name): role for role in _sharing(settings)}
     return replace(desired, state=state)
+
+
+def _sharing(settings: Settings) -> Iterator[Role]:
+    """The groups of shared mode: they use the tenant tables of the main database, as logins of organizations or through a pool."""
+    write, read, pool = facts(settings).shared_groups
+    yield Role(MAIN, write, access="write")
+    yield Role(MAIN, read, access="read")
+    yield Role(MAIN, pool, member_of=(write,), access="pool")
 
 
 def config_digest(settings: Settings, trees: Trees) -> str:

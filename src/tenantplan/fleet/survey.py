@@ -19,7 +19,7 @@ from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Package, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
@@ -100,6 +100,7 @@ def survey(
     state |= main.state
     state = with_sessions_left(state, main.issued)
     _place_main(state, main, main_name)
+    state |= _accesses(state, main)
     taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
     brought = read_brought(settings, connector, _brought(question, main.state), taken, versions)
     state |= brought.state
@@ -178,6 +179,18 @@ def _place_main(state: State, main: MainFacts, name: str) -> None:
     for address, tree in ((schema, "main"), (f"{schema}/shared", "shared")):
         if main.revisions.get(tree):  # where nothing was applied, there is nothing
             state[address] = Schema(MAIN, name, tree, main.revisions[tree], halfway=main.marks.get(tree))
+
+
+def _accesses(state: State, main: MainFacts) -> State:
+    """Roles of the main server with what they may do in the main database; one bound to another organization is not bound."""
+    found: State = {}
+    for name, access in main.sharing.access.items():
+        where = addresses.role(MAIN, name)
+        role = state.get(where)
+        if isinstance(role, Role):
+            theirs = main.sharing.bound.get(name) not in (None, main.ids.get(role.holder or ""))
+            found[where] = replace(role, access="bound to another" if theirs else access)
+    return found
 
 
 def _brought(question: Question, rows: State) -> dict[str, str]:

@@ -11,6 +11,7 @@ from psycopg import sql
 from tenantplan.live.logins import read_logins
 from tenantplan.live.packages import read_packages
 from tenantplan.live.rows import Wanted, read_rows
+from tenantplan.live.sharing import Sharing, read_sharing
 from tenantplan.model.login import Issued
 from tenantplan.model.relation import Attribute, Relation
 from tenantplan.model.resource import State
@@ -33,7 +34,7 @@ class MainFacts:
     `unfinished`: the newest run that neither finished nor was cleaned up. `tables`: those whose rows were read;
     `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table. `left`: how
     many rows are still managed in a table that a kind stood for before, by "kind table". `issued`: passwords that tenantplan
-    generated.
+    generated. `sharing`: who uses the shared tables.
     """
 
     state: State = field(default_factory=dict)
@@ -48,6 +49,7 @@ class MainFacts:
     relations: Mapping[str, Relation] = field(default_factory=dict)
     left: Mapping[str, int] = field(default_factory=dict)
     issued: tuple[Issued, ...] = ()
+    sharing: Sharing = field(default_factory=Sharing)
 
 
 def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
@@ -78,6 +80,7 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
             relations=relations,
             left=_left(connection, former, columns, wanted.fleet),
             issued=read_logins(connection, wanted.fleet) if "public.database_logins" in columns else (),
+            sharing=read_sharing(connection, columns),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tenantplan.manifest.names import derive
 from tenantplan.model.login import MAIN_TARGET
 
 
@@ -45,6 +46,11 @@ class FleetFacts:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     placed: Mapping[str, str] | None = None
     targets: frozenset[str] = frozenset({MAIN_TARGET})
+
+    @property
+    def shared_groups(self) -> tuple[str, str, str]:
+        """Roles of the main database's tenant tables: who writes them, who reads them, and who names an organization."""
+        return tuple(derive("", self.main_database, suffix) for suffix in ("_rw", "_ro", "_pool"))  # type: ignore[return-value]
 
     @property
     def offered(self) -> dict[str, Offer]:

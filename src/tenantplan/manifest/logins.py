@@ -16,21 +16,23 @@ _DATABASE = ("spec", "database")
 _OF_TIER = ("spec", "defaults", "database")
 
 
-def declared_logins(found: Iterable[Home]) -> dict[str, Login]:
-    """Holder -> how the login roles of its database get their passwords, where those are generated."""
-    return {
-        home.placement.holder: Login(
-            holder=home.placement.holder,
-            server=home.made[0],
-            database=home.made[1],
-            roles=logins(home),
-            target=str(home.password).partition(":")[2],
-            every_days=home.rotation.every_days,
-            grace_minutes=home.rotation.grace_minutes,
-        )
-        for home in found
-        if home.made and home.rotation and not home.deleted
-    }
+def declared_logins(found: Iterable[Home], facts: FleetFacts) -> dict[str, Login]:
+    """Holder -> how its login roles get their passwords, where those are generated."""
+    declared = {}
+    for home in found:
+        server, database = home.made or (facts.default_server, facts.main_database)
+        used = logins(home)
+        if used and home.rotation and not home.deleted:
+            declared[home.placement.holder] = Login(
+                holder=home.placement.holder,
+                server=server,
+                database=database,
+                roles=used,
+                target=str(home.password).partition(":")[2],
+                every_days=home.rotation.every_days,
+                grace_minutes=home.rotation.grace_minutes,
+            )
+    return declared
 
 
 def login_problems(documents: Iterable[Document], facts: FleetFacts) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tenantplan.documents import Document, Problem
@@ -30,7 +30,8 @@ class Home:
 
     `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
     `tags` are those that its server was chosen by; None: it was named. `read_only`: a login role that only reads is asked for.
-    `rotation` is set where passwords are generated.
+    `rotation` is set where passwords are generated. `login`: in shared mode, one of its own; `known_as` is the name of the
+    database it would have, after which that is called.
     """
 
     document: Document
@@ -45,6 +46,13 @@ class Home:
     was: str | None = None
     tags: Mapping[str, str] | None = None
     read_only: bool = False
+    login: bool = False
+    known_as: str | None = None
+
+    @property
+    def bound(self) -> str | None:
+        """In shared mode, the name after which its login roles are called, if it has any."""
+        return self.known_as if self.login and self.placement.mode == "shared" else None
 
     @property
     def made(self) -> tuple[str, str] | None:
@@ -66,13 +74,15 @@ def roles(database: str) -> tuple[str, str, str]:
 
 
 def logins(home: Home) -> tuple[str, ...]:
-    """The login roles that the application uses: one, or two that take turns."""
-    if home.made is None:
+    """The login roles that the application uses: one, or two that take turns; none where tenantplan makes none."""
+    name = home.made[1] if home.made else home.bound
+    if name is None:
         return ()
-    first = roles(home.made[1])[1]
-    return (first, second(home.made[1])) if home.rotation and home.rotation.roles == 2 else (first,)
+    first = roles(name)[1]
+    return (first, second(name)) if home.rotation and home.rotation.roles == 2 else (first,)
 
 
+@cache
 def second(database: str) -> str:
     """The name of the login role that takes turns with the first one."""
     return derive("", database, "_app2")
@@ -103,19 +113,13 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
     if settings.url is not None and facts.dedicated:
         place = Placement(holder, "dedicated", url=settings.url.text)
         return Home(document, place, True, deleted=deleted, connection_limit=limit, statement_timeout=timeout)
-    if settings.mode == "shared" or not facts.dedicated:
-        return Home(
-            document,
-            Placement(holder, "shared"),
-            deleted=deleted,
-            connection_limit=limit,
-            statement_timeout=timeout,
-            read_only=settings.read_only,
-        )
+    shared = settings.mode == "shared" or not facts.dedicated
     return Home(
         document,
-        _dedicated(document, settings.server, facts.default_server, settings.name, facts),
-        own=True,
+        Placement(holder, "shared")
+        if shared
+        else _dedicated(document, settings.server, facts.default_server, settings.name, facts),
+        own=not shared,
         open=spec.state == "active",
         deleted=deleted,
         connection_limit=limit,
@@ -123,8 +127,10 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         password=settings.secret,
         rotation=settings.generated,
         was=_before(document, settings.name, facts),
-        tags=sought(settings.server),
+        tags=None if shared else sought(settings.server),
         read_only=settings.read_only,
+        login=settings.login,
+        known_as=_database(document, settings.name, facts),
     )
 
 
@@ -188,42 +194,62 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
     if home.placement.url and home.own:
         slug = holder.split("/", 1)[1]
         yield f"schema/{holder}", Schema(f"url:{slug}", "", "tenant", holder=holder)
+    if home.bound is not None:
+        write, read, _ = facts.shared_groups
+        yield from _logins(home, facts.default_server, home.bound, (write, read), "bound")
     if home.made is None:
         return
     server, name = home.made
-    owner, app, reader = roles(name)
-    password = Secret(home.password) if home.password else None
-    timeout = home.statement_timeout
-    used = logins(home)
-    limit, connect = (
-        home.connection_limit,
-        tuple(sorted((*used, reader) if home.read_only else used)) if home.open else (),
-    )
+    owner = roles(name)[0]
+    used = dict(_logins(home, server, name, (facts.group_rw, facts.group_ro)))
+    connect = tuple(sorted(role.name for role in used.values())) if home.open else ()
     yield addresses.role(server, owner), Role(server, owner, holder=holder)
-    yield (
-        addresses.role(server, app),
-        Role(server, app, home.open, limit, (facts.group_rw,), password, holder, timeout),
-    )
-    for name_of_second in used[1:]:  # closed until it is its turn
-        there = Role(server, name_of_second, False, limit, (facts.group_rw,), None, holder, timeout)
-        yield addresses.role(server, name_of_second), there
-    if home.read_only:
-        yield (
-            addresses.role(server, reader),
-            Role(server, reader, home.open, limit, (facts.group_ro,), None, holder, timeout),
-        )
-    yield (
-        addresses.database(server, name),
-        Database(server, name, owner, home.database_limit, connect=connect, holder=holder),
-    )
+    yield from used.items()
+    database = Database(server, name, owner, home.database_limit, connect=connect, holder=holder)
+    yield addresses.database(server, name), database
     yield addresses.schema(server, name), Schema(server, name, "tenant", holder=holder)
 
 
-def closed(home: Home) -> Iterator[tuple[str, str]]:
-    """Login roles that are not asked for, or not any more, and whose they would be: what is there of them lets nobody in."""
-    if home.made is not None and not home.read_only and not home.deleted:
-        server, name = home.made
-        yield addresses.role(server, roles(name)[2]), home.placement.holder
+def _logins(
+    home: Home, server: str, name: str, groups: tuple[str, str], access: str | None = None
+) -> Iterator[tuple[str, Role]]:
+    """The login roles of the application, of which a second one is closed until it is its turn, and the one that only reads
+    where it is asked for."""
+    password = Secret(home.password) if home.password else None
+    closed_one = Role(
+        server,
+        roles(name)[1],
+        False,
+        home.connection_limit,
+        groups[:1],
+        holder=home.placement.holder,
+        statement_timeout=home.statement_timeout,
+        access=access,
+    )
+    first, *others = logins(home)
+    yield addresses.role(server, first), replace(closed_one, login=home.open, password=password)
+    for other in others:
+        yield addresses.role(server, other), replace(closed_one, name=other)
+    if home.read_only:
+        reader = roles(name)[2]
+        yield addresses.role(server, reader), replace(closed_one, name=reader, login=home.open, member_of=groups[1:])
+
+
+def closed(home: Home, facts: FleetFacts) -> Iterator[tuple[str, str]]:
+    """Login roles that are not asked for, or not any more, and whose they would be: what is there of them lets nobody in.
+
+    Of an organization, also those of the other mode: its rows are in one place.
+    """
+    if home.deleted:
+        return
+    here = home.made or ((facts.default_server, home.bound) if home.bound else None)
+    there = (facts.default_server, home.known_as) if home.known_as else None
+    for place in sorted({place for place in (home.made, there) if place}):
+        server, name = place
+        _, app, reader = roles(name)
+        unasked = [] if home.read_only else [reader]
+        for role in unasked if place == here else (app, second(name), reader):
+            yield addresses.role(server, role), home.placement.holder
 
 
 def groups(found: Iterable[Home], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
@@ -237,17 +263,16 @@ def collisions(found: Sequence[Home], facts: FleetFacts) -> Iterator[Problem]:
     """Databases or roles that two documents would share, and names that are the fleet's own."""
     claimed: dict[str, Home] = {}
     for home in found:
-        if home.made is None:
+        place = home.made or ((facts.default_server, home.bound) if home.bound else None)
+        if place is None:
             continue
-        server, name = home.made
-        if name == facts.main_database:
+        server, name = place
+        if home.made and name == facts.main_database:
             yield _clash(home, f"the database name `{name}` is the main database's")
-        if {OWNER, facts.group_rw, facts.group_ro} & set(roles(name)):
+        elif {OWNER, facts.group_rw, facts.group_ro, *facts.shared_groups} & set(roles(name)):
             yield _clash(home, f"a role of database `{name}` would be one of the fleet's group roles")
-        for claim in (
-            addresses.database(server, name),
-            *(addresses.role(server, role) for role in (*roles(name), second(name))),
-        ):
+        databases = (addresses.database(server, name),) if home.made else ()
+        for claim in (*databases, *(addresses.role(server, role) for role in (*roles(name), second(name)))):
             first = claimed.setdefault(claim, home)
             if first is not home:
                 other = f"{first.document.kind} `{first.document.name}` at {_place(first)}"

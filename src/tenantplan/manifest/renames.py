@@ -12,7 +12,9 @@ from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
 
 
-def renames(documents: Iterable[Document], found: Mapping[str, Home], kinds: Kinds, state: State) -> dict[str, str]:
+def renames(
+    documents: Iterable[Document], found: Mapping[str, Home], kinds: Kinds, state: State, main_server: str
+) -> dict[str, str]:
     """The renames of documents, of the databases and roles named after them, and of rows that are named after renamed ones."""
     result = {
         kinds[document.kind].address(document.renamed_from): kinds[document.kind].address(document.name)
@@ -23,17 +25,20 @@ def renames(documents: Iterable[Document], found: Mapping[str, Home], kinds: Kin
         return result
     before = {new: old for old, new in result.items()}
     for home in found.values():
-        result.update(_objects(home, before))
+        result.update(_objects(home, before, main_server))
     for row in state.values():
         if isinstance(row, Row):
             result.update(_named_after(row, before))
     return result
 
 
-def _objects(home: Home, before: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _objects(home: Home, before: Mapping[str, str], main_server: str) -> Iterator[tuple[str, str]]:
     holder = home.placement.holder
     if home.own and home.placement.url and holder in before:
         yield f"schema/{before[holder]}", f"schema/{holder}"
+    if home.bound and home.was and home.was != home.bound:
+        for old, new in zip(roles(home.was)[1:], roles(home.bound)[1:], strict=True):
+            yield addresses.role(main_server, old), addresses.role(main_server, new)
     if home.made is None or home.was is None or home.was == home.made[1]:
         return
     server, name = home.made

@@ -59,7 +59,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         state=dict(sorted(draft.state.items())),
         deleted=frozenset(draft.deleted),
         gone={**draft.gone, **_named(unique, kinds)},
-        renames=renames(unique, found, kinds, draft.state),
+        renames=renames(unique, found, kinds, draft.state, facts.default_server),
         labels=_labels(unique, kinds),
         origins=draft.origins,
         placements={key: home.placement for key, home in found.items() if not home.deleted},
@@ -67,8 +67,8 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         adopted=frozenset(kinds[d.kind].address(d.name) for d in unique if d.adopt),
         tables=tables,
         notes=misplaced(found.values(), facts),
-        closed={role: holder for home in found.values() for role, holder in closed(home)},
-        logins=declared_logins(found.values()),
+        closed={role: holder for home in found.values() for role, holder in closed(home, facts)},
+        logins=declared_logins(found.values(), facts),
     )
 
 

@@ -27,7 +27,7 @@ def _left_out(resource: Resource, name: str) -> bool:
     if isinstance(resource, Schema):
         return name == "halfway" and resource.halfway is None
     if isinstance(resource, Role):
-        return name in ("ends_before", "serves") and getattr(resource, name) is None
+        return name in ("access", "ends_before", "serves") and getattr(resource, name) is None
     return name == "initial" and isinstance(resource, Row) and not resource.initial
 
 

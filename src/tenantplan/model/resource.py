@@ -74,9 +74,11 @@ class Row:
 class Role:
     """A role of one server. `connection_limit` -1 is unlimited, `statement_timeout` is in ms, 0: none.
 
-    `overridden_in` are databases where it has another one. `holder` is the address it belongs to. `ends_before`: sessions that
-    began before this time (ISO 8601) have the password before the present one, and are to be ended after its grace period.
-    `serves`: the database that an application connects to with it, where tenantplan hands it the password.
+    `overridden_in` are databases where it has another one. `holder` is the address it belongs to. `access` is what it may do
+    with the tenant tables of the main database: "write" or "read" them, as a group; "pool": name an organization for each
+    transaction; "bound": be its holder, an organization. None: nothing. `ends_before`: sessions that began before this time
+    (ISO 8601) have the password before the present one, and are to be ended after its grace period. `serves`: the database
+    that an application connects to with it, where tenantplan hands it the password.
     """
 
     server: str
@@ -88,6 +90,7 @@ class Role:
     holder: str | None = None
     statement_timeout: int = 0
     overridden_in: tuple[str, ...] = ()
+    access: str | None = None
     ends_before: str | None = field(default=None, compare=False)
     serves: str | None = field(default=None, compare=False)
     managed: bool = field(default=True, compare=False)

@@ -131,12 +131,17 @@ def comparable(have: Resource, want: Resource) -> Resource:
             return have
         return replace(have, values={column: have.values.get(column) for column in want.values})
     if isinstance(have, Role) and isinstance(want, Role):
-        if want.holder is None:  # a group that other fleets of the server use too: it has to exist
+        if (
+            want.holder is None and want.access is None
+        ):  # a group that other fleets of the server use too: it has to exist
             return replace(want, login=have.login)
         return replace(have, password=None) if want.password is None and have.password is not None else have
     if isinstance(have, Database) and isinstance(want, Database):
-        if want.holder is None:  # the main database: it has to exist, its settings are its owner's
-            return replace(want, managed=have.managed)
+        if (
+            want.holder is None
+        ):  # the main database: it has to exist, its settings are its owner's, but it is not for everybody
+            public = tuple(name for name in have.connect or () if name == "PUBLIC")
+            return replace(want, managed=have.managed, connect=public if want.connect is not None else None)
         return replace(have, connect=None) if want.connect is None and have.connect is not None else have
     if isinstance(have, Schema) and isinstance(want, Schema):
         same = (have.database, have.tree) == (want.database, want.tree)

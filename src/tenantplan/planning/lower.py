@@ -237,7 +237,7 @@ def _needs(
         # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
         # that sends the application to them.
         made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
-        return made + [other for other in held.get(operation.address, []) if other.action != "delete"]
+        return made + [o for o in held.get(operation.address, []) if o.action != "delete" and not _bound(o.after)]
     if isinstance(resource, Database):
         names = {resource.owner, *(resource.connect or ())} - {None}
         if isinstance(operation.before, Database):  # a renamed role keeps its grants, so it may be named either way
@@ -247,9 +247,15 @@ def _needs(
         wanted.append(addresses.database(resource.server, resource.serves))
     elif isinstance(resource, Role):
         wanted += [addresses.role(resource.server, name) for name in resource.member_of]
+        wanted += [resource.holder] if _bound(resource) and resource.holder else []
     elif isinstance(resource, Schema):
         wanted.append(_clone_of(resource))
     return [by_address[a] for a in wanted if a in by_address]
+
+
+def _bound(resource: Resource | None) -> bool:
+    """Whether it is a role that is bound to the row of its organization, which has to be there first."""
+    return isinstance(resource, Role) and resource.access == "bound"
 
 
 def _needs_before_delete(

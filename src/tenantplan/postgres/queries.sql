@@ -278,3 +278,138 @@ SELECT pg_catalog.obj_description(c.oid, 'pg_class'),
                           WHERE a.attrelid = c.oid AND a.attnum > 0::int2 AND a.atttypid >= 16384::oid)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'public' AND c.relname = %(table)s;
+
+-- name: shared_roles
+-- Roles that may use the tenant tables of the main database: what for, whose they are, and whether they have the rights for
+-- it, no less and no more.
+WITH rights AS (
+    SELECT c.oid, c.relacl, a.grantee, string_agg(a.privilege_type, ',' ORDER BY a.privilege_type) AS listed
+      FROM pg_class c, aclexplode(c.relacl) a
+     WHERE c.oid = ANY(%(divided)s::oid[]) AND a.grantee <> c.relowner GROUP BY 1, 2, 3
+)
+SELECT s.role_name, s.access, s.organization_id::text,
+       s.access NOT IN ('write', 'read') OR (
+           NOT EXISTS (
+               SELECT FROM unnest(%(divided)s::oid[]) d LEFT JOIN rights r ON r.oid = d AND r.grantee = g.oid
+                WHERE r.listed IS DISTINCT FROM CASE s.access WHEN 'write' THEN 'DELETE,INSERT,SELECT,UPDATE' ELSE 'SELECT' END)
+           AND EXISTS (
+               SELECT FROM pg_database b, aclexplode(b.datacl) a
+                WHERE b.datname = current_database() AND a.grantee = g.oid AND a.privilege_type = 'CONNECT'))
+  FROM tenantplan.shared_roles s JOIN pg_roles g ON g.rolname = s.role_name;
+
+-- name: divided_tables
+-- The tenant tables of the main database whose rows are divided by organization, whoever asks, with the sequences of their
+-- columns: forced row level security, and no policy that lets rows through but by the server's own answer.
+SELECT c.oid, n.nspname, c.relname,
+       ARRAY(SELECT ARRAY[sn.nspname, s.relname]::text[]
+               FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                AND d.deptype IN ('a', 'i'))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND c.relforcerowsecurity
+   AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive)
+   AND NOT EXISTS (
+       SELECT FROM pg_policy p, unnest(ARRAY[pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)]) expr
+        WHERE p.polrelid = c.oid AND p.polpermissive
+          AND expr <> '(organization_id = ( SELECT tenantplan.current_organization() AS current_organization))')
+ ORDER BY 2, 3;
+
+-- name: isolation_gaps
+-- What would show a role that may use the tenant tables rows of another organization: rule, thing, and what is wrong with it.
+WITH RECURSIVE memberships AS (  -- without those that only let somebody grant the role
+    SELECT m.roleid, m.member FROM pg_auth_members m
+     WHERE coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true) OR coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)
+), users AS (
+    SELECT r.oid FROM tenantplan.shared_roles s JOIN pg_roles r ON r.rolname = s.role_name
+    UNION SELECT m.member FROM memberships m JOIN users u ON u.oid = m.roleid
+), reach AS (  -- what they are members of, they can be; 0 is PUBLIC
+    SELECT oid FROM users UNION SELECT m.roleid FROM memberships m JOIN reach r ON r.oid = m.member
+), everybody AS (
+    SELECT oid FROM reach UNION SELECT 0::oid
+), given AS (  -- to whom rights in the main database should be given by tenantplan alone
+    SELECT r.oid, r.rolname::text AS name FROM tenantplan.shared_roles s JOIN pg_roles r ON r.rolname = s.role_name
+    UNION ALL SELECT 0::oid, 'PUBLIC'
+), tenant AS (
+    SELECT c.oid FROM pg_class c
+     WHERE c.relkind IN ('r', 'p') AND (
+           EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND strpos(pg_get_expr(p.polqual, p.polrelid), 'tenantplan.') > 0)
+        OR EXISTS (SELECT FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+                    WHERE d.adrelid = c.oid AND a.attname = 'organization_id'
+                      AND strpos(pg_get_expr(d.adbin, d.adrelid), 'tenantplan.') > 0))
+    UNION SELECT i.inhrelid FROM pg_inherits i JOIN tenant t ON t.oid = i.inhparent
+), derived AS (  -- and the views that show them, views of views too
+    SELECT oid FROM tenant
+    UNION
+    SELECT w.ev_class FROM derived f
+      JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = f.oid AND d.classid = 'pg_rewrite'::regclass
+      JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class AND v.relkind IN ('v', 'm')
+), relation AS (
+    SELECT c.oid, format('%%I.%%I', n.nspname, c.relname) AS name, c.relkind, c.relowner, c.relacl, c.reloptions, c.relispartition,
+           c.relrowsecurity, c.relforcerowsecurity, o.rolname::text AS owner, o.rolsuper OR o.rolbypassrls AS passes,
+           c.oid IN (SELECT oid FROM tenant) AS tenant, c.oid IN (SELECT oid FROM derived) AS derived
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+), policies AS (
+    SELECT p.polrelid, p.polname, pg_get_expr(p.polqual, p.polrelid) AS shows, pg_get_expr(p.polwithcheck, p.polrelid) AS takes
+      FROM pg_policy p WHERE p.polpermissive AND p.polrelid IN (SELECT oid FROM tenant)
+)
+SELECT 'table', 'table ' || name, CASE WHEN NOT relrowsecurity THEN 'has no row level security'
+                                       ELSE 'does not force its row level security on its owner' END
+       || CASE WHEN relispartition THEN ', and a partition is not protected by its table''s' ELSE '' END
+       || format(': ALTER TABLE %%s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name)
+       || CASE WHEN EXISTS (SELECT FROM policies p WHERE p.polrelid = r.oid) THEN '' ELSE ', and give it the policy' END
+  FROM relation r WHERE tenant AND NOT (relrowsecurity AND relforcerowsecurity)
+UNION ALL
+SELECT CASE WHEN strpos(concat(shows, takes), 'current_setting(''tenantplan.organization_id''') > 0 THEN 'setting' ELSE 'policy' END,
+       format('policy %%I on %%s', polname, name),
+       CASE WHEN strpos(concat(shows, takes), 'current_setting(''tenantplan.organization_id''') > 0
+            THEN 'reads the setting by itself, which any SQL can change: a revision with rebind() of tenancy.py binds it to the role'
+            ELSE 'lets rows through by another rule than the organization of the session:'
+                 ' a policy that narrows it further is one AS RESTRICTIVE' END
+  FROM policies JOIN relation r ON r.oid = polrelid
+ WHERE polrelid <> ALL(%(divided)s::oid[]) AND relrowsecurity AND relforcerowsecurity
+   AND (shows IS DISTINCT FROM '(organization_id = ( SELECT tenantplan.current_organization() AS current_organization))'
+        OR takes <> '(organization_id = ( SELECT tenantplan.current_organization() AS current_organization))')
+UNION ALL
+SELECT 'view', CASE relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || name,
+       CASE relkind WHEN 'm' THEN 'keeps rows of every organization, and somebody else than its owner may read it: REVOKE that'
+            ELSE format('is read with the rights of %%s, whom no row level security stops: ALTER VIEW %%s SET (security_invoker = true)',
+                        owner, name) END
+  FROM relation WHERE derived AND relacl IS NOT NULL
+   AND (relkind = 'm' OR (relkind = 'v' AND passes AND NOT coalesce(reloptions && ARRAY['security_invoker=true', 'security_invoker=on'], false)))
+   AND EXISTS (SELECT FROM aclexplode(relacl) a WHERE a.grantee <> relowner)
+UNION ALL
+SELECT 'grant', r.name, format('%%s has %%s on it: %%s', g.name, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
+       CASE WHEN derived THEN 'that passes row level security, REVOKE it'
+            ELSE 'it is not divided by organization; REVOKE it, or grant it to a role of your own' END)
+  FROM relation r, aclexplode(relacl) a JOIN given g ON g.oid = a.grantee
+ WHERE CASE WHEN relkind = 'S' THEN a.privilege_type <> 'USAGE' OR g.name = 'PUBLIC'
+            WHEN derived THEN a.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') ELSE true END
+ GROUP BY r.name, g.name, derived
+UNION ALL
+SELECT 'function', format('function %%s', p.oid::regprocedure),
+       format('runs with the rights of %%s, whom no row level security stops: REVOKE EXECUTE from whom it is not for', o.rolname)
+  FROM pg_proc p JOIN pg_roles o ON o.oid = p.proowner JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE p.prosecdef AND (o.rolsuper OR o.rolbypassrls) AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tenantplan')
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+   AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+                WHERE a.grantee IN (SELECT oid FROM everybody) AND a.grantee <> p.proowner)
+   AND EXISTS (SELECT FROM aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+                WHERE a.grantee IN (SELECT oid FROM everybody) AND a.privilege_type = 'USAGE')
+UNION ALL
+SELECT 'role', format('role %%I', r.rolname),
+       CASE WHEN r.rolsuper THEN 'is a superuser' WHEN r.rolbypassrls THEN 'has BYPASSRLS' ELSE 'owns tenant tables' END
+       || ', and a role that uses the tenant tables is one, or a member of it: no row level security stops that'
+  FROM pg_roles r WHERE r.oid IN (SELECT oid FROM reach)
+   AND (r.rolsuper OR r.rolbypassrls OR r.oid IN (SELECT relowner FROM relation WHERE tenant))
+UNION ALL
+SELECT 'schema', format('schema %%I', n.nspname), format('%%s may CREATE in it: REVOKE that', coalesce(r.rolname, 'PUBLIC'))
+  FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+ WHERE a.privilege_type = 'CREATE' AND a.grantee IN (SELECT oid FROM everybody) AND a.grantee <> n.nspowner
+UNION ALL
+SELECT 'standing', format('role %%s', coalesce(quote_ident(r.rolname), 'setting of the database')),
+       'its sessions begin with tenantplan.organization_id set: ALTER ROLE or ALTER DATABASE … RESET tenantplan.organization_id'
+  FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c
+ WHERE starts_with(c, 'tenantplan.organization_id=') AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+   AND (s.setrole = 0 OR s.setrole IN (SELECT oid FROM users));

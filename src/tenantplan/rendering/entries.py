@@ -153,7 +153,8 @@ def _describe(operation: Operation) -> str:
     if isinstance(resource, Package):
         return f"{counted(resource.size, 'byte')} in {resource.store}"
     if isinstance(resource, Role):
-        return f"{'login' if resource.login else 'group'} role" + _members(resource)
+        bound = ", bound to it by the server" if resource.access == "bound" else ""
+        return f"{'login' if resource.login else 'group'} role" + _members(resource) + bound
     return operation.summary
 
 

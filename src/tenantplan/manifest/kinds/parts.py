@@ -181,6 +181,10 @@ class DatabaseSettings(Spec):
         default=None,
         description="Server of the dedicated database: its name, `{ tags: … }` or `auto`; by default the main database's.",
     )
+    login: bool = Field(
+        default=False,
+        description="In shared mode, make a login role that the server binds to the organization; a dedicated database has one.",
+    )
     connection_limit: int = Field(
         default=-1, ge=-1, le=262_143, description="Most connections of each of its login roles; -1: no limit."
     )
