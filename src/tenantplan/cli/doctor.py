@@ -1,4 +1,4 @@
-"""`tenantplan doctor`."""
+"""`tenantplan doctor`: the checklist before a deployment, and whether tenants are kept apart."""
 
 from __future__ import annotations
 
@@ -7,29 +7,52 @@ from typing import TYPE_CHECKING
 import click
 
 from tenantplan.cli.common import color, json_option, print_json, settings
+from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
     from tenantplan.fleet.fitness import Check
+    from tenantplan.inspection.tried import Tried
 
 _MARKS = {"pass": ("ok", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
+_SAMPLE = 3
 
 
 @click.command("doctor")
 @click.option("--skip-rehearsal", is_flag=True, help="Do not try pending migrations in copies of templates.")
+@click.option(
+    "--isolation", "isolated", is_flag=True, help="Instead: try to get at other tenants' data, as their roles."
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"With --isolation: how many organizations of each mode.  [default: {_SAMPLE}]",
+)
 @json_option
-def command(skip_rehearsal: bool, as_json: bool) -> int:
+def command(skip_rehearsal: bool, isolated: bool, sample: int | None, as_json: bool) -> int:
     """Go through the checklist before a deployment: rights, servers, TLS, keys, secrets, migrations, pools, log, runs.
 
     Pending migrations are rehearsed in databases of their own, which are gone afterwards; nothing else is written.
     Exit 1 when something fails, with what to do.
+
+    With --isolation: log in as sampled tenants and try what an attacker would; what that writes is taken back. Exit 3 when
+    something leaks.
     """
+    if isolated and skip_rehearsal:
+        raise UsageError("--skip-rehearsal is for the checklist, and --isolation does not rehearse")
+    if sample is not None and not isolated:
+        raise UsageError("--sample goes with --isolation")
+    return _isolation(sample or _SAMPLE, as_json) if isolated else _checklist(not skip_rehearsal, as_json)
+
+
+def _checklist(rehearsal: bool, as_json: bool) -> int:
     from tenantplan.inspection.doctor import ORDER, doctor
 
     found: list[Check] = []
-    for check in doctor(settings(), rehearsal=not skip_rehearsal):
+    for check in doctor(settings(), rehearsal=rehearsal):
         found.append(check)
         if not as_json:
-            _tell(check)
+            _tell_check(check)
     counts = {status: sum(check.status == status for check in found) for status in _MARKS}
     if as_json:
         order = [{"step": step, "how": how} for step, how in ORDER]
@@ -45,7 +68,7 @@ def command(skip_rehearsal: bool, as_json: bool) -> int:
     return 1 if counts["fail"] else 0
 
 
-def _tell(check: Check) -> None:
+def _tell_check(check: Check) -> None:
     from tenantplan.rendering.safe import mask_url, terminal
 
     mark, paint = _MARKS[check.status]
@@ -54,3 +77,23 @@ def _tell(check: Check) -> None:
     click.echo(f"  {shown} {subject:<18} {name:<18} {detail}")
     if check.advice and check.status != "pass":
         click.echo(f"        {terminal(mask_url(check.advice))}")
+
+
+def _isolation(sample: int, as_json: bool) -> int:
+    from tenantplan.inspection.isolation import isolation
+    from tenantplan.inspection.tried import LEAK
+
+    lines = isolation(settings(), sample, (lambda line: None) if as_json else _tell_attempt)
+    leaks = [line for line in lines if line.outcome == LEAK]
+    if as_json:
+        print_json({"ok": not leaks, "leaks": len(leaks), "tried": [line.document() for line in lines]})
+    else:
+        click.echo(f"{len(lines)} attempts, {len(leaks)} leak{'s' if len(leaks) != 1 else ''}.")
+    return 3 if leaks else 0
+
+
+def _tell_attempt(line: Tried) -> None:
+    from tenantplan.rendering.safe import terminal
+
+    who = f"{line.target} ({line.role})" if line.role else line.target
+    click.echo(terminal(f"{line.outcome:<12} {who:<48} {line.what}" + (f"  [{line.detail}]" if line.detail else "")))
