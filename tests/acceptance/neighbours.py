@@ -53,3 +53,21 @@ def emails(session: psycopg.Connection[Any], organization: str | None = None) ->
         if organization is not None:
             session.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [organization])
         return [email for (email,) in session.execute("SELECT email FROM donors ORDER BY 1").fetchall()]
+
+
+def without_function(tenancy: str) -> str:
+    """tenancy.py as it was before the server knew whose a session is: its policies read the setting themselves."""
+    old = "NULLIF(current_setting('tenantplan.organization_id', true), '')::uuid"
+    return tenancy.replace('CURRENT = "tenantplan.current_organization()"', f'CURRENT = "{old}"').replace(
+        "(SELECT {CURRENT})", "{CURRENT}"
+    )
+
+
+def rebinding(revision: str) -> str:
+    """A revision after the sample tree's head that binds its tables to the session's role."""
+    tables = "donors", "donor_preferences", "campaigns", "donations", "forms", "analytics_events"
+    return (
+        f"from tenancy import rebind\n\nrevision = '{revision}'\ndown_revision = '9c1b04aa'\n"
+        "branch_labels = None\ndepends_on = None\n\n\n"
+        f"def upgrade() -> None:\n    rebind{tables!r}\n\n\ndef downgrade() -> None:\n    pass\n"
+    )

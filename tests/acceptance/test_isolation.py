@@ -3,11 +3,12 @@ finds each by trying it."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
 import pytest
-from acceptance.harness import Fleet
-from acceptance.neighbours import NAMES, SHARED, bound, emails, id_of, neighbours, pooled
+from acceptance.harness import ROOT, Fleet
+from acceptance.neighbours import NAMES, SHARED, bound, emails, id_of, neighbours, pooled, rebinding, without_function
 
 MINE, THEIRS = "acme@secret.example", "zeta@secret.example"
 SEES_ALL = [MINE, THEIRS]
@@ -193,19 +194,10 @@ def test_a_fleet_without_shared_organizations_is_not_refused(fleet: Fleet) -> No
 
 def test_policies_of_an_older_tree(fleet: Fleet) -> None:
     """Fault 28: policies that read the setting themselves are named; they stand in the way of logins that are bound."""
-    import shutil
-
-    from acceptance.harness import ROOT
-
     tree = fleet.root / "tree"
     shutil.copytree(ROOT / "migrations" / "tenant", tree)
     text = (tree / "tenancy.py").read_text()
-    old = "NULLIF(current_setting('tenantplan.organization_id', true), '')::uuid"
-    (tree / "tenancy.py").write_text(
-        text.replace('CURRENT = "tenantplan.current_organization()"', f'CURRENT = "{old}"').replace(
-            "(SELECT {CURRENT})", "{CURRENT}"
-        )
-    )
+    (tree / "tenancy.py").write_text(without_function(text))
     fleet.settings(migrations=str(tree))
     fleet.organization("acme")
     fleet.apply()
@@ -216,18 +208,13 @@ def test_policies_of_an_older_tree(fleet: Fleet) -> None:
     with pooled(fleet) as session, pytest.raises(Exception, match="permission denied"):
         emails(session)  # no rights on what is not divided by the server
     fleet.converged()
-    neighbours_asked = SHARED
     fleet.env["TENANT_PASSWORD"] = "long-and-random-5Xq!"
-    fleet.organization("acme", neighbours_asked)
+    fleet.organization("acme", SHARED)
     assert len(_blockers(fleet)) == 6
     fleet.apply(code=3)
 
     (tree / "tenancy.py").write_text(text)
-    tables = "donors", "donor_preferences", "campaigns", "donations", "forms", "analytics_events"
-    (tree / "versions" / "aa00_rebind.py").write_text(
-        "from tenancy import rebind\nrevision = 'aa00'\ndown_revision = '9c1b04aa'\nbranch_labels = None\ndepends_on = None\n\n\n"
-        f"def upgrade() -> None:\n    rebind{tables!r}\n\n\ndef downgrade() -> None:\n    pass\n"
-    )
+    (tree / "versions" / "aa00_rebind.py").write_text(rebinding("aa00"))
     fleet.apply()
     fleet.converged()
     assert _blockers(fleet) == []
@@ -297,6 +284,10 @@ OPENED: tuple[dict[str, tuple[str, str] | None], ...] = (
 def test_doctor_finds_what_is_open(fleet: Fleet) -> None:
     """Fault 28: exit 3, with the way in the catalog's words, and what the sessions of both roles found by trying it."""
     neighbours(fleet, SHARED.replace("readOnly: true, ", ""))
+    packages = fleet.rows("SELECT lo_from_bytea(0, 'a package')")[0][0]
+    fleet.execute(f"GRANT SELECT ON LARGE OBJECT {packages} TO PUBLIC")
+    assert ("pool", "read large objects") in _leaks(_proof(fleet, code=3))
+    fleet.execute(f"REVOKE SELECT ON LARGE OBJECT {packages} FROM PUBLIC")
     for ways in OPENED:
         for name in ways:
             fleet.execute(_named(fleet, WAYS[name].opened))

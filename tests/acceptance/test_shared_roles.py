@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+
 import psycopg
 import pytest
-from acceptance.harness import Fleet
-from acceptance.neighbours import NAMES, PASSWORD, SHARED, bound, emails, id_of, neighbours, pooled
+from acceptance.harness import ROOT, Fleet
+from acceptance.neighbours import (
+    NAMES,
+    PASSWORD,
+    SHARED,
+    bound,
+    emails,
+    id_of,
+    neighbours,
+    pooled,
+    rebinding,
+    without_function,
+)
 from psycopg import sql
 
 MINE, THEIRS = ["acme@secret.example"], ["zeta@secret.example"]
@@ -190,10 +203,6 @@ def test_logins_of_shared_organizations_follow_their_organization(fleet: Fleet) 
 
 def test_new_tables_are_given_to_the_groups_by_the_migration_that_makes_them(fleet: Fleet) -> None:
     """B15: and a right taken away, or one too many, is put right."""
-    import shutil
-
-    from acceptance.harness import ROOT
-
     tree = fleet.root / "tree"
     shutil.copytree(ROOT / "migrations" / "tenant", tree)
     fleet.settings(migrations=str(tree))
@@ -233,3 +242,35 @@ def test_nobody_may_connect_to_a_main_database_that_was_there_before(fleet: Flee
     assert fleet.rows(connect, fleet.main_database) == [(False,)]
     assert fleet.rows("SELECT has_database_privilege('pg_monitor', %s, 'CONNECT')", fleet.main_database) == [(True,)]
     fleet.converged()
+
+
+def test_a_fleet_from_before_the_roles_of_shared_mode(fleet: Fleet) -> None:
+    """B9: one plan brings function and groups, binds the policies of an older tree to them, and makes the logins."""
+    main, tenant = fleet.root / "main", fleet.root / "tenant"
+    shutil.copytree(ROOT / "migrations" / "main", main)
+    shutil.copytree(ROOT / "migrations" / "tenant", tenant)
+    new_revision, text = main / "versions" / "c3a7f0d5_shared_roles.py", (tenant / "tenancy.py").read_text()
+    revision = new_revision.read_text()
+    new_revision.unlink()
+    (tenant / "tenancy.py").write_text(without_function(text))
+    fleet.settings("manifests: [tenants]")
+    settings = (fleet.root / "tenantplan.yaml").read_text()
+    tree = ROOT / "migrations" / "tenant"
+    fleet.write("tenantplan.yaml", settings.replace(f"tenant: {tree}", f"tenant: {tenant}, main: {main}"))
+    for name in NAMES:
+        fleet.organization(name)
+    fleet.apply()
+    fleet.converged()
+    assert fleet.rows("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", f"{fleet.main_database}%") == []
+
+    new_revision.write_text(revision)
+    (tenant / "tenancy.py").write_text(text)
+    (tenant / "versions" / "aa00_rebind.py").write_text(rebinding("aa00"))
+    neighbours(fleet)
+    fleet.converged()
+    assert fleet.plan()["notes"] == []
+    with bound(fleet, "acme") as session:
+        assert emails(session, id_of(fleet, "zeta")) == MINE
+    with pooled(fleet) as session:
+        assert emails(session) == []
+        assert emails(session, id_of(fleet, "zeta")) == THEIRS

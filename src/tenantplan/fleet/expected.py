@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tenantplan.manifest.facts import FleetFacts
 
 GROUPS = ("tenantplan_rw", "tenantplan_ro")
+SHARING = (
+    "c3a7f0d5"  # the revision of the main tree that knows the roles of shared mode; a fleet's own tree may lack it
+)
 
 
 def load_documents(settings: Settings) -> list[Document]:
@@ -77,7 +80,8 @@ def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
     state[where] = Schema(MAIN, name, "main", trees.main.head)
     if trees.shares:
         state[f"{where}/shared"] = Schema(MAIN, name, "shared", trees.tenant.head)
-        state |= {addresses.role(MAIN, role.name): role for role in _sharing(settings)}
+        if any(revision.id == SHARING for revision in trees.main.revisions):
+            state |= {addresses.role(MAIN, role.name): role for role in _sharing(settings)}
     return replace(desired, state=state)
 
 

@@ -73,10 +73,15 @@ def isolation(settings: Settings, sample: int, on_tried: Callable[[Tried], None]
 
 
 def _gaps(scene: Scene) -> Iterator[Tried]:
-    """What the catalog of the main database says: the same that a plan refuses."""
-    for gap in scene.live.main.sharing.gaps:
-        yield Tried("shared tables", "", f"{gap.thing} {gap.message}", LEAK, gap.rule)
-    if not scene.live.main.sharing.gaps:
+    """What the catalog of the main database says: the same that a plan refuses, where anybody is in shared mode."""
+    sharing = scene.live.main.sharing
+    rows = [r for r in scene.live.state.values() if isinstance(r, Row) and r.retired_at is None]
+    if not any(row.values.get("database_mode") == "shared" for row in rows):
+        return
+    for gap in sharing.gaps:
+        harmless = gap.rule == "setting" and not sharing.bound
+        yield Tried("shared tables", "", f"{gap.thing} {gap.message}", OPEN if harmless else LEAK, gap.rule)
+    if not sharing.gaps:
         yield Tried("shared tables", "", "forced row level security, and nothing that passes it by", NOTHING, "catalog")
 
 

@@ -109,11 +109,10 @@ def _closures(desired: Desired, live: State, sources: Mapping[str, str]) -> Iter
     """Login roles that nobody asks for any more are closed, and go along with a rename; nothing drops them."""
     for address, holder in desired.closed.items():
         have = live.get(address)
-        if not isinstance(have, Role) or not have.managed or have.retired_at is not None or have.holder is None:
-            continue
-        kept = replace(have, name=address.rsplit("/", 1)[-1], login=False, holder=holder)
-        if addresses.renamed(have.holder, desired.renames) == holder and have != kept:
-            yield Change(address, have, kept, renamed_from=sources.get(address))
+        if isinstance(have, Role) and have.managed and have.retired_at is None and have.holder is not None:
+            kept = replace(have, name=address.rsplit("/", 1)[-1], login=False, holder=holder)
+            if addresses.renamed(have.holder, desired.renames) == holder and have != kept:
+                yield Change(address, have, kept, renamed_from=sources.get(address))
 
 
 def ends(have: Resource, want: Resource) -> bool:
