@@ -103,6 +103,45 @@ def test_a_role_that_only_reads_is_made_where_it_is_asked_for(tmp_path: Path) ->
         assert isinstance(database, Database) and database.connect == (f"tp_{name}_app",)
 
 
+def test_a_shared_organization_has_logins_where_it_asks_for_them(tmp_path: Path) -> None:
+    """On the main server, as members of the main database's groups, bound to their organization."""
+    spec = "database: { login: true, readOnly: true, connectionLimit: 4, statementTimeout: 2s, password: { env: PW } }"
+    found = desired(tmp_path, an_organization("acme", spec), an_organization("plain"), a_tenant("node", "acme"))
+    holder = "organization/acme"
+    app = Role(
+        "primary", "tp_acme_app", True, 4, ("tenantplan_main_rw",), Secret("env:PW"), holder, 2000, access="bound"
+    )
+    assert found.state["role/primary/tp_acme_app"] == app
+    reader = Role("primary", "tp_acme_ro", True, -1, ("tenantplan_main_ro",), None, holder, 2000, access="bound")
+    assert found.state["role/primary/tp_acme_ro"] == reader
+    assert [a for a in found.state if a.startswith("role/")] == ["role/primary/tp_acme_app", "role/primary/tp_acme_ro"]
+    assert found.closed == {f"role/primary/tp_plain_{role}": "organization/plain" for role in ("app", "ro")}
+
+
+def test_logins_of_the_other_mode_are_closed(tmp_path: Path) -> None:
+    """Of an organization that has moved to another server, those of the main one; a rename takes bound logins along."""
+    found = desired(
+        tmp_path,
+        an_organization("away", "database: { mode: dedicated, server: eu-1, login: true }"),
+        an_organization("new", "database: { login: true }", "renamedFrom: old"),
+    )
+    closed = {"role/eu-1/tp_away_ro", "role/primary/tp_away_app", "role/primary/tp_away_ro", "role/primary/tp_new_ro"}
+    assert found.closed.keys() == closed
+    assert found.renames["role/primary/tp_old_app"] == "role/primary/tp_new_app"
+    assert found.renames["role/primary/tp_old_ro"] == "role/primary/tp_new_ro"
+
+
+def test_a_login_of_a_shared_organization_is_nobody_elses(tmp_path: Path) -> None:
+    said = problems(
+        tmp_path,
+        an_organization("acme", "database: { login: true }"),
+        an_organization("other", "database: { mode: dedicated, name: tp_acme }"),
+        an_organization("tenantplan-main", "database: { login: true, name: tenantplan_main }"),
+    )
+    assert "the role `tp_acme_owner` on server primary would also be that of Organization `acme`" in said
+    assert "a role of database `tenantplan_main` would be one of the fleet's group roles" in said
+
+
 def test_a_suspended_organization_is_closed(tmp_path: Path) -> None:
     found = desired(
         tmp_path,

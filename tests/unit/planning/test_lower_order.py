@@ -20,7 +20,7 @@ from unit.planning.builders import (
 )
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref
+from tenantplan.model.resource import Ref, Role
 from tenantplan.planning.order import order
 
 
@@ -46,6 +46,14 @@ def test_roles_then_database_then_row_then_members() -> None:
     at = positions(planned(wanted(a_dedicated(), a_user(), a_member()), {}))
     assert at["role/primary/rw"] < at["role/primary/o_msf_app"] < at["database/primary/o_msf"] < at["organization/msf"]
     assert max(at["organization/msf"], at["user/anna@x.org"]) < at["organization/msf/member/anna@x.org"]
+
+
+def test_a_bound_login_waits_for_the_row_of_its_organization() -> None:
+    """Which it refers to; any other role is ready before the row that sends the application to it."""
+    role = Role("primary", "o_msf_app", True, -1, ("rw",), None, "organization/msf", access="bound")
+    state = wanted(an_organization(), {"role/primary/o_msf_app": role, "role/primary/rw": Role("primary", "rw")})
+    at = positions(planned(state, {}))
+    assert at["role/primary/rw"] < at["role/primary/o_msf_app"] > at["organization/msf"]
 
 
 def test_a_new_database_comes_with_its_schema() -> None:
