@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tenantplan.documents import Document
 from tenantplan.manifest.kinds import Kinds
-from tenantplan.manifest.placement import Home, logins, roles, second
+from tenantplan.manifest.placement import Home, roles, second
 from tenantplan.model import address as addresses
 from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
@@ -37,17 +37,20 @@ def _objects(home: Home, before: Mapping[str, str], main_server: str) -> Iterato
     if home.own and home.placement.url and holder in before:
         yield f"schema/{before[holder]}", f"schema/{holder}"
     if home.bound and home.was and home.was != home.bound:
-        for old, new in zip(roles(home.was)[1:], roles(home.bound)[1:], strict=True):
+        for old, new in _roles(home.was, home.bound)[1:]:
             yield addresses.role(main_server, old), addresses.role(main_server, new)
     if home.made is None or home.was is None or home.was == home.made[1]:
         return
     server, name = home.made
     yield addresses.database(server, home.was), addresses.database(server, name)
     yield addresses.schema(server, home.was), addresses.schema(server, name)
-    pairs = list(zip(roles(home.was), roles(name), strict=True))
-    pairs += [(second(home.was), second(name))] if len(logins(home)) == 2 else []
-    for old, new in pairs:
+    for old, new in _roles(home.was, name):
         yield addresses.role(server, old), addresses.role(server, new)
+
+
+def _roles(before: str, after: str) -> list[tuple[str, str]]:
+    """The old and the new name of each role that is called after a database, the owner first."""
+    return list(zip((*roles(before), second(before)), (*roles(after), second(after)), strict=True))
 
 
 def _named_after(row: Row, before: Mapping[str, str]) -> Iterator[tuple[str, str]]:

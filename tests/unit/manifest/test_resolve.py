@@ -112,10 +112,10 @@ def test_a_shared_organization_has_logins_where_it_asks_for_them(tmp_path: Path)
         "primary", "tp_acme_app", True, 4, ("tenantplan_main_rw",), Secret("env:PW"), holder, 2000, access="bound"
     )
     assert found.state["role/primary/tp_acme_app"] == app
-    reader = Role("primary", "tp_acme_ro", True, -1, ("tenantplan_main_ro",), None, holder, 2000, access="bound")
+    reader = Role("primary", "tp_acme_ro", True, 4, ("tenantplan_main_ro",), None, holder, 2000, access="bound")
     assert found.state["role/primary/tp_acme_ro"] == reader
     assert [a for a in found.state if a.startswith("role/")] == ["role/primary/tp_acme_app", "role/primary/tp_acme_ro"]
-    assert found.closed == {f"role/primary/tp_plain_{role}": "organization/plain" for role in ("app", "ro")}
+    assert found.closed == {f"role/primary/tp_plain_{role}": "organization/plain" for role in ("app", "app2", "ro")}
 
 
 def test_logins_of_the_other_mode_are_closed(tmp_path: Path) -> None:
@@ -125,7 +125,8 @@ def test_logins_of_the_other_mode_are_closed(tmp_path: Path) -> None:
         an_organization("away", "database: { mode: dedicated, server: eu-1, login: true }"),
         an_organization("new", "database: { login: true }", "renamedFrom: old"),
     )
-    closed = {"role/eu-1/tp_away_ro", "role/primary/tp_away_app", "role/primary/tp_away_ro", "role/primary/tp_new_ro"}
+    closed = {"role/eu-1/tp_away_ro", "role/primary/tp_new_ro"}
+    closed |= {f"role/primary/tp_away_{role}" for role in ("app", "app2", "ro")}
     assert found.closed.keys() == closed
     assert found.renames["role/primary/tp_old_app"] == "role/primary/tp_new_app"
     assert found.renames["role/primary/tp_old_ro"] == "role/primary/tp_new_ro"
@@ -335,6 +336,7 @@ def test_renames_reach_everything_named_after_the_document(tmp_path: Path) -> No
         "role/primary/tp_old_owner": "role/primary/tp_new_owner",
         "role/primary/tp_old_app": "role/primary/tp_new_app",
         "role/primary/tp_old_ro": "role/primary/tp_new_ro",
+        "role/primary/tp_old_app2": "role/primary/tp_new_app2",
         "organization/their": "organization/own",
         "schema/organization/their": "schema/organization/own",
         "organization/before": "organization/fixed",
