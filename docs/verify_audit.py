@@ -95,7 +95,7 @@ def main():
         noted = [anchor for given in arguments.anchor for anchor in anchors(given)]
         source = sys.stdin if arguments.export == "-" else open(arguments.export, encoding="utf-8")  # noqa: SIM115
         whole, broken = verify(entries(source), noted, arguments.partial)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         print(f"cannot be read: {error}", file=sys.stderr)
         return 2
     if broken:

@@ -91,7 +91,7 @@ def test_what_was_tampered_with_does_not_verify(log: Fleet) -> None:  # fault 30
     for bad, cut in ((5, whole[:4] + whole[5:]), (3, [*whole[:2], whole[3], whole[2], *whole[4:]]), (1, whole[1:]),
                      (6, [*whole[:5], whole[4], *whole[5:]])):  # fmt: skip
         assert checked("".join(cut)).stdout.startswith(f"broken at entry {bad}: ")
-    for broken in ("x\n", "{}\n", "[]\n", whole[0].replace('"actor"', '"actors"'), whole[0][:-9]):
+    for broken in ("x\n", "[" * 100_000, "1\n", "{}\n", "[]\n", whole[0].replace('"actor"', '"actors"'), whole[0][:-9]):
         said = checked(broken)
         assert said.returncode == 2 and said.stderr.startswith("cannot be read") and "Traceback" not in said.stderr
 

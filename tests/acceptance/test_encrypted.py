@@ -259,6 +259,9 @@ def test_a_new_key(sealed: Fleet) -> None:  # C6
     assert values(sealed, NEW) == before == expected(sealed)
     done = sealed.run("audit", "list", "--action", "rekey", "--json").json
     assert len(done) == 6
+    assert (
+        len(sealed.run("audit", "list", "--action", "rekey", "--organization", "msf", "--json").json) == 3
+    )  # E8: its bucket's too
     assert all(e["result"] == "done" and f"{vault(OLD).key_id} -> {vault(NEW).key_id}" in e["detail"] for e in done)
     sealed.converged()
     assert drifted(sealed) == set()

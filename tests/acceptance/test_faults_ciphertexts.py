@@ -39,13 +39,12 @@ def refused(fleet: Fleet, *names: str, said: str) -> None:
         shown = fleet.run("db", "show", name, "--reveal", "--reason", "fault 24", code=1)
         assert shown.out == "" and said in shown.err
     audited = fleet.rows(
-        "SELECT action, address FROM tenantplan.audit_log WHERE sequence > %s AND result = 'refused' ORDER BY 1, 2",
+        "SELECT action, address, organization FROM tenantplan.audit_log WHERE sequence > %s AND result = 'refused' ORDER BY 1, 2",
         before,
     )
-    logins = [f"role/primary/{fleet.database(name)}_app" for name in sorted(names)]
     assert audited == [
-        *(("rekey", login) for login in logins),
-        *(("reveal", f"organization/{name}") for name in sorted(names)),
+        *(("rekey", f"role/primary/{fleet.database(name)}_app", f"organization/{name}") for name in sorted(names)),
+        *(("reveal", f"organization/{name}", f"organization/{name}") for name in sorted(names)),
     ]
     fleet.run("audit", "verify")
 

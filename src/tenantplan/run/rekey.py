@@ -22,6 +22,7 @@ from tenantplan.live.credentials import read_keys
 from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.model import address as addresses
+from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
@@ -41,6 +42,21 @@ class Rekeyed:
     keys: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """An encrypted value: the table and the place it is in, the address of its row, and the organization or tenant it serves."""
+
+    rowtype: RowType
+    place: Place
+    address: str
+    holder: str | None
+
+    def fact(self, result: str, detail: str) -> record.Fact:
+        """What the audit log says of it."""
+        told = f"{self.place.column}: {detail}"
+        return record.Fact(self.address, "rekey", result, organization=self.holder, detail=told)
+
+
 def rekey(settings: Settings) -> Rekeyed:
     """Encrypts every credential of the fleet under the current key.
 
@@ -56,6 +72,7 @@ def rekey(settings: Settings) -> Rekeyed:
         lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())
         names = {row_id: address for address, row_id in facts.ids.items()}
         names |= {login.id: addresses.role(login.server, login.role) for login in facts.issued}
+        holders = {login.id: login.holder for login in facts.issued}
         tables = dict(facts.tables)
         if "public.database_logins" in facts.columns:
             tables[DATABASE_LOGIN.table] = DATABASE_LOGIN
@@ -66,13 +83,14 @@ def rekey(settings: Settings) -> Rekeyed:
             address = names.get(row_id)
             if rowtype is None or address is None:
                 continue  # another fleet's
-            place = Place(relation, row_id, column)
+            holder = holders.get(row_id) or _holder(address, facts.state)
+            kept = _Kept(rowtype, Place(relation, row_id, column), address, holder)
             try:
-                done += _renew(run, control, vault, rowtype, place, address)
+                done += _renew(run, control, vault, kept)
             except Refused as error:
                 refused[f"{address} {column}"] = error.message
                 with control.transaction():
-                    record.audit(run, control, [_fact(address, place, "refused", error.message)])
+                    record.audit(run, control, [kept.fact("refused", error.message)])
         return Rekeyed(done, refused, read_keys(control))
 
 
@@ -104,8 +122,21 @@ def _places(connection: Connection) -> list[tuple[str, str, str]]:
     return [(relation, row_id, column) for relation, row_id, column in rows.fetchall()]
 
 
-def _renew(run: Run, control: Connection, vault: Vault, rowtype: RowType, place: Place, address: str) -> int:
+def _holder(address: str, state: State) -> str | None:
+    """The organization or tenant that a row is nested in, through whatever it belongs to; None for what is nobody's."""
+    held: str | None = address
+    for _ in range(8):  # more than any row is nested
+        held = "/".join(held.split("/", 2)[:2]) if held else None
+        if held is None or held.startswith(("organization/", "tenant/")):
+            return held
+        row = state.get(held)
+        held = row.home if isinstance(row, Row) else None
+    return None
+
+
+def _renew(run: Run, control: Connection, vault: Vault, kept: _Kept) -> int:
     """1 when the value was encrypted anew, 0 when it has the current key already; Refused when it does not open."""
+    rowtype, place = kept.rowtype, kept.place
     table, column, identifier = (
         sql.Identifier(*rowtype.relation),
         sql.Identifier(place.column),
@@ -130,11 +161,5 @@ def _renew(run: Run, control: Connection, vault: Vault, rowtype: RowType, place:
         if control.execute(owned, [sealed, place.row_id, run.fleet]).rowcount != 1:
             raise Refused("its row is not this fleet's any more")
         keep(control, place, value_hash, sealed, run.hash_key)
-        record.audit(run, control, [_fact(address, place, "done", f"key {key_of(stored)} -> {vault.key_id}")])
+        record.audit(run, control, [kept.fact("done", f"key {key_of(stored)} -> {vault.key_id}")])
         return 1
-
-
-def _fact(address: str, place: Place, result: str, detail: str) -> record.Fact:
-    held = "/".join(address.split("/", 2)[:2])
-    organization = held if held.startswith(("organization/", "tenant/")) else None
-    return record.Fact(address, "rekey", result, organization=organization, detail=f"{place.column}: {detail}")
