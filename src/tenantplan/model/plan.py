@@ -122,7 +122,7 @@ class Plan:
     @cached_property
     def seal(self) -> str:
         """SHA-256 of the whole document but the seal itself: by this a plan is known as applied, signed or not."""
-        return hashlib.sha256(self._covered()).hexdigest()
+        return _sha256(canonical(self._unsealed()))
 
     def document(self) -> dict[str, Any]:
         """The plan as the JSON document of design.md."""
@@ -130,10 +130,8 @@ class Plan:
 
     def to_bytes(self, sign: Sign | None = None) -> bytes:
         """The plan file: the canonical document and a newline; `sign` makes its seal, else that is the SHA-256."""
-        return canonical(self._unsealed() | {"seal": sign(self._covered()) if sign else self.seal}) + b"\n"
-
-    def _covered(self) -> bytes:
-        return canonical(self._unsealed())
+        unsealed = self._unsealed()
+        return _sealed(unsealed, (sign or _sha256)(canonical(unsealed)))
 
     def _unsealed(self) -> dict[str, Any]:
         return self._content() | {"created_at": self.created_at, "digest": self.digest}
@@ -167,11 +165,17 @@ def _goes_along(operation: Operation, deleted: set[str]) -> bool:
     return isinstance(before, Row) and not deleted.isdisjoint(before.references.values())
 
 
+def _sealed(unsealed: dict[str, Any], seal: str) -> bytes:
+    return canonical(unsealed | {"seal": seal}) + b"\n"
+
+
+def _sha256(covered: bytes) -> str:
+    return hashlib.sha256(covered).hexdigest()
+
+
 def unsigned(covered: bytes, seal: str) -> str | None:
     """What is wrong with the seal of a plan file that nobody signed; None when nothing is."""
-    return (
-        None if seal == hashlib.sha256(covered).hexdigest() else "was changed after it was made: its seal does not hold"
-    )
+    return None if seal == _sha256(covered) else "was changed after it was made: its seal does not hold"
 
 
 def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
@@ -188,11 +192,11 @@ def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
                 where=where,
                 hint="make a new plan with this version",
             )
-        intact = isinstance(seal, str) and canonical(document) + b"\n" == data
-        covered = canonical({name: value for name, value in document.items() if name != "seal"})
-        problem = judge(covered, seal) if intact else "was changed after it was made: it is not canonical"
+        unsealed = {name: value for name, value in document.items() if name != "seal"}
+        intact = isinstance(seal, str) and _sealed(unsealed, seal) == data
+        problem = judge(canonical(unsealed), seal) if intact else "was changed after it was made: it is not canonical"
         plan = None if problem else _from_document(document)
-        if plan is not None and plan.to_bytes(lambda covered: seal) != data:
+        if plan is not None and _sealed(plan._unsealed(), seal) != data:
             problem = "is not one that plan wrote"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanRefused("this is not an intact plan file", where=where, hint=_AGAIN) from error
