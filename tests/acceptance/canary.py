@@ -167,6 +167,8 @@ class World:
                 made.unlink()
         assert leaks(result.out, line.shows) == [], f"{line.text}\n{result.out}"
         assert leaks(result.err) == [], f"{line.text}\n{result.err}"
+        shown = [name for name in line.shows if name != "generated"] if result.code == 0 else []
+        assert [leak.split()[0] for leak in leaks(result.out)] == shown, line.text
         self.heard.append(f"{line.text} -> {result.code}")
         self.said += [result.err, "" if "generated" in line.shows else result.out]
         return result
@@ -192,7 +194,7 @@ class World:
 
     def generated(self) -> list[str]:
         """The passwords that tenantplan has made up, as an application with the key reads them."""
-        keys = [key(name, generation) for name in ("key", "former") for generation in (1, 2)]
+        keys = [key(name, generation) for name in ("key", "former", "unused", "store") for generation in (1, 2)]
         box = vault(keys[0], keys[1:])
         rows = self.fleet.rows("SELECT id::text, password FROM database_logins WHERE password IS NOT NULL")
         return [box.open(Place("database_logins", row_id, "password"), bytes(sealed)) for row_id, sealed in rows]
@@ -219,11 +221,11 @@ def environment(world: World, generation: int = 1) -> dict[str, str]:
     }
 
 
-def settings(fleet: Fleet, more: str = "") -> None:
+def settings(fleet: Fleet, more: str = "rollout: { onFailure: continue }\n") -> None:
     fleet.settings(
         "servers: { eu-1: { url: { env: EU1_URL } } }\nguard: { maxChangedPercent: 100 }\ndevelopment: true\n"
         "plans: { signingKey: { env: PLAN_KEY }, encryptionKey: { env: SEALING_KEY } }\n"
-        "credentials: { formerKeys: [ { env: FORMER_KEY } ] }\nrollout: { onFailure: continue }\n" + more,
+        "credentials: { formerKeys: [ { env: FORMER_KEY } ] }\n" + more,
         migrations=str(fleet.root / "migrations"),
     )
 

@@ -245,6 +245,37 @@ def _locked(there: World) -> Iterator[int]:
     holder.communicate()
 
 
+def _killed(point: str) -> Situation:
+    """An apply of changed secrets that dies; the next one finishes it."""
+
+    def situation(there: World) -> Iterator[int]:
+        there.fleet.env |= environment(there, 2)
+        died = there.fleet.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": point})
+        assert died.code < 0 and leaks(died.out + died.err) == []
+        yield 0
+
+    return situation
+
+
+def _plan_files(there: World) -> Iterator[int]:
+    """Files that are refused: of another key, a byte changed, none at all, and one that is stale."""
+    there.fleet.env |= environment(there, 2)
+    for name, changed in (("plan.json", b'"format_version":"1.0"'), ("sealed.json", b'"')):
+        there.run(Line(f"plan --out {name}" + (" --encrypt" if name == "sealed.json" else "")), code=0)
+        path = there.fleet.root / name
+        good = path.read_bytes()
+        for bad in (good.replace(changed, changed.swapcase(), 1)[:-2], good[: len(good) // 2], b"{}", b""):
+            path.write_bytes(bad)
+            assert there.run(Line(f"apply {name}")).code in (1, 4)
+        path.write_bytes(good)
+    there.fleet.env["PLAN_KEY"] = key("unused")
+    there.run(Line("apply plan.json"), code=4)
+    there.fleet.env |= environment(there, 2)
+    there.fleet.execute("UPDATE admin_users SET name = 'else'")
+    there.run(Line("apply plan.json"))
+    yield 0
+
+
 def _wait_until_stopped(pid: int) -> None:
     import time
 
@@ -259,8 +290,8 @@ SITUATIONS: dict[str, Situation] = {
     "main with another password": _environment(
         lambda there: {"TENANTPLAN_MAIN_URL": there.fleet.server.url(password=secret("unused"))}, 1
     ),
-    "servers unreachable": _environment(_others, 0),
-    "servers with other passwords": _environment(_wrong, 0),
+    "servers unreachable": _environment(_others, 5),
+    "servers with other passwords": _environment(_wrong, 5),
     "unreadable": _environment(_unreadable, 1),
     "weak": _environment(_weak, 3),
     "unset": _environment(_unset, 3),
@@ -277,15 +308,16 @@ SITUATIONS: dict[str, Situation] = {
     "preflight refused by rows": _revision(
         "op.execute('SELECT 1')", 'preflight = ("SELECT FROM donors WHERE last_name::int > 0",)'
     ),
+    "plan files": _plan_files,
+    "killed before the commit": _killed("audit-written"),
+    "killed after the commit": _killed("remote-committed"),
     "locked": _locked,
     "health refused by rows": _health,
 }
-QUICK = ("migration refused by rows",)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SITUATIONS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SITUATIONS)
 def test_where_something_fails(applied: World, name: str) -> None:
     with contextmanager(SITUATIONS[name])(applied) as code:
         applied.run(APPLY, code=code)
