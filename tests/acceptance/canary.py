@@ -86,6 +86,7 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
     "dev down": lines("dev down"),
     "dev psql": lines("dev psql"),
     "report": lines("report", "report active-tenants --json --limit 5 --days 3", "report database-sizes --csv"),
+    "doctor": lines("doctor --json --skip-rehearsal", "doctor --isolation --sample 2", "doctor"),
     "maintain": lines("maintain --analyze", "maintain --vacuum --target msf"),
     "seed": lines("seed --demo --tenants 1 --seed 2", "seed --demo --remove"),
     "selftest": lines("selftest --json", "selftest --url env:EU1_URL"),

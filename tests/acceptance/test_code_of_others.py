@@ -386,6 +386,8 @@ def test_migrations_may_do_what_they_need(attacked: Attacked) -> None:
     fleet.organization("later", DEDICATED)
     fleet.apply()
     attacked.tree.add("f29e", 'op.execute("CREATE SCHEMA more")')
+    told = [line for line in fleet.run("doctor", "--json", code=None).json["checks"] if line["name"] == "rehearsal"]
+    assert told and {line["status"] for line in told} == {"pass"}, told
     fleet.apply()
     for name in ("a", "later"):
         owned = (

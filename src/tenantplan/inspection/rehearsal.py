@@ -18,6 +18,7 @@ from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN, tag
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import end_sessions
+from tenantplan.execution.statements import migrated_by_owner
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.fleet.fitness import Check, passed
 from tenantplan.inspection.interruptible import interruptible
@@ -28,6 +29,7 @@ from tenantplan.model import stamp
 from tenantplan.model.resource import Database, Schema
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.guard import may_be_owner
 from tenantplan.postgres.queries import query
 
 PREFIX = f"{stamp.NEW}doctor_"
@@ -125,6 +127,8 @@ def _copy(scene: Scene, path: Path) -> Iterator[tuple[Connector, str, bool]]:
                 statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
                 source = sql.Identifier(template or "template0")
                 guard.execute(statement.format(sql.Identifier(name), source))
+                if template and may_be_owner(guard):  # a database's rights are not cloned
+                    guard.execute(migrated_by_owner(name))
                 yield connector, name, template is not None
         finally:
             undisturbed()
