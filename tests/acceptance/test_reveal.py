@@ -113,6 +113,9 @@ def test_what_tenantplan_does_not_know_is_not_audited(applied: Fleet) -> None:
     applied.organization("acme", "database: { mode: dedicated }")
     missing = applied.run("db", "show", "acme", "--reveal", "--reason", REASON, code=1).err
     assert "does not know the password" in missing and "database: { password:" in missing
+    applied.settings("servers: { eu: { url: { env: EU_URL } } }")
+    applied.organization("far", "database: { mode: dedicated, server: eu, password: { env: ACME_PASSWORD } }")
+    assert "EU_URL" in applied.run("db", "show", "far", "--reveal", "--reason", REASON, code=1).err
     assert applied.rows(REVEALS) == []
 
 

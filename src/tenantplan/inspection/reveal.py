@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from tenantplan.errors import NotFound, PrivilegeError, UsageError
+from tenantplan.errors import NotFound, PrivilegeError, TenantplanError, UsageError
 from tenantplan.execution import record
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.fleet.act import act
@@ -48,31 +48,32 @@ def reveal(settings: Settings, place: Placed, driver: str | None, reason: str) -
         connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections)
         run = act(settings, connector, hash_key=key[0] if key else "")
         try:
-            url = _secret(settings, reading, place, driver, run.hash_key)
+            url, password = _secret(settings, reading, place, driver, run.hash_key)
         except Refused as error:
             _audit(settings, run, place, "refused", f"{reason}: {error.message}")
             raise
-    _audit(settings, run, place, "done", _without(reason, url))
+    _audit(settings, run, place, "done", reason.replace(password, "***") if password else reason)
     return url
 
 
-def _without(reason: str, url: str) -> str:
-    """The reason without the very password that is asked for."""
-    secret = parse(url, "what is shown").get("password")
-    return reason.replace(secret, "***") if secret else reason
-
-
-def _secret(settings: Settings, main: Connection, place: Placed, driver: str | None, hash_key: str) -> str:
+def _secret(
+    settings: Settings, main: Connection, place: Placed, driver: str | None, hash_key: str
+) -> tuple[str, str | None]:
+    """The connection string, and the password in it."""
     if place.brought:
         url = brought_connection(settings, main, place.alias.removeprefix("url:"), place.source, hash_key)
-        return url if driver is None else compose(with_defaults(parse(url, place.source)), driver, place.pool)
+        params = with_defaults(parse(url, place.source))
+        return url if driver is None else compose(params, driver, place.pool), params.get("password")
     if place.login is None:
         raise NotFound(
             f"{place.address} has no login of its own: in shared mode it uses the main database",
             hint="tenantplan db show says where it is",
         )
-    params = {**application_params(place), "password": login_password(settings, main, place.login, hash_key)}
-    return compose(params, driver or "postgresql", place.pool)
+    if isinstance(place.server, TenantplanError):
+        raise place.server
+    password = login_password(settings, main, place.login, hash_key)
+    params = {**application_params(place), "password": password}
+    return compose(params, driver or "postgresql", place.pool), password
 
 
 def application_params(place: Placed) -> Mapping[str, str]:
