@@ -8,6 +8,7 @@ import pytest
 from acceptance.harness import Fleet, Result
 from acceptance.pooler import Pooler
 from acceptance.tenant_tree import tenant_tree
+from conftest import FreshServer
 
 from tenantplan.secrets.box import new_key
 
@@ -137,6 +138,8 @@ def test_keys_and_secrets(fleet: Fleet) -> None:
     found = doctor(fleet, code=1)
     assert found["organization/msf/secret/other", "secret"][0] == "fail"
     assert "OTHER" in found["organization/msf/secret/other", "secret"][1] and secret not in str(found)
+    fleet.settings("packages: { url: { env: STORE_URL } }")
+    assert "STORE_URL" in doctor(fleet, code=1)["fleet file", "packages.url"][1]
 
 
 @pytest.mark.once
@@ -162,6 +165,23 @@ def test_servers_pools_and_databases_of_their_own(fleet: Fleet) -> None:
     fleet.organization("msf", "database: { mode: dedicated, connectionLimit: 9, pool: { size: 90, maxOverflow: 10 } }")
     fleet.apply()
     assert doctor(fleet)["server primary", "connections"][:2] == ("pass", "9 for pools and 4 for tenantplan, of 97")
+
+
+@pytest.mark.once
+def test_a_migration_is_rehearsed_on_each_server_that_it_is_for(fleet: Fleet, fresh_server: FreshServer) -> None:
+    other = fresh_server()
+    tree = tenant_tree(fleet)
+    fleet.settings("servers: { eu: { url: { env: EU_URL } } }", migrations="migrations/tenant")
+    fleet.env["EU_URL"] = other.url()
+    fleet.organization("far", "database: { mode: dedicated, server: eu }")
+    fleet.apply()
+    tree.add("aa01", ADD.format("x"), back=DROP.format("x"))
+    found = doctor(fleet)
+    assert " -> aa01 works on a copy of its template and back" in found["server eu", "rehearsal"][1]
+    assert "in an empty database" in found["main", "rehearsal"][1]  # the tables of shared mode
+    assert ("server primary", "rehearsal") not in found
+    with other.superuser_connect() as connection:
+        assert connection.execute("SELECT FROM pg_database WHERE datname LIKE 'tp_new_%'").fetchall() == []
 
 
 @pytest.mark.once

@@ -77,7 +77,9 @@ def _about_the_fleet(settings: Settings, servers: Servers, trees: Trees, rehears
 def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callable[[], Iterator[Check]]]:
     settings, live = scene.settings, scene.live
     yield lambda: readiness.keys(scene, fleet_vault(settings))
-    yield lambda: readiness.variables(desired, with_secrets(desired, live.state, live.main.hash_key, settings)[1])
+    yield lambda: readiness.variables(
+        settings, desired, with_secrets(desired, live.state, live.main.hash_key, settings)[1]
+    )
     yield lambda: readiness.migrations(scene)
     yield lambda: _rehearsal(scene, rehearsal)
     yield lambda: readiness.pooling(scene)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet.fitness import Check, passed
 from tenantplan.fleet.secrets import Findings, secrets_of
@@ -19,12 +20,19 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row
 from tenantplan.postgres.queries import query
 from tenantplan.secrets.box import Vault
+from tenantplan.secrets.references import resolve
+from tenantplan.settings import Settings
 
 _SHOWN = 5
 
 
-def variables(desired: Desired, found: Findings) -> Iterator[Check]:
-    """What references of the YAML stand for."""
+def variables(settings: Settings, desired: Desired, found: Findings) -> Iterator[Check]:
+    """What references of the YAML stand for. (Those of servers and keys have lines of their own.)"""
+    if settings.spec.packages.url is not None:
+        try:
+            resolve(settings.spec.packages.url.text, settings.root)
+        except TenantplanError as error:
+            yield Check("fleet file", "packages.url", "fail", error.message, error.hint)
     for finding in found.blockers:
         yield Check(finding.address, "secret", "fail", finding.message, "set it where tenantplan runs")
     for finding in found.notes:
