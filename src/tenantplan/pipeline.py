@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from tenantplan.decision.comparison import Comparison
 from tenantplan.decision.decide import decide
-from tenantplan.decision.rotation import Wish, rotation_plan
 from tenantplan.errors import Blocked
 from tenantplan.fleet import expected
 from tenantplan.fleet.placed import placed
@@ -48,15 +47,20 @@ def repair(settings: Settings) -> Plan:
     return repair_plan(settings, trees, live, connector)
 
 
-def rotation(settings: Settings, wish: Wish) -> Plan:
-    """The Plan that replaces passwords of login roles, ends what is over, and finishes what was interrupted. Writes nothing."""
+def rotation(settings: Settings, names: tuple[str, ...], *, due: bool) -> Plan:
+    """The Plan that replaces passwords of login roles, ends what is over, and finishes what was interrupted. Writes nothing.
+
+    `names` are organizations (or tenant/NAME); `due`: also those whose time has come.
+    """
+    from tenantplan.decision.rotation import Wish, rotation_plan
+
     trees = load_trees(settings)
     documents = expected.load_documents(settings)
     desired = expected.complete(expected.declared(settings, documents, placed(settings, documents)), settings, trees)
     servers = fleet_servers(settings)
     connector = Connector(servers.usable, settings.spec.max_connections)
     live = survey(settings, servers, connector, question(desired), trees.versions)
-    return rotation_plan(settings, trees, desired, live, wish)
+    return rotation_plan(settings, trees, desired, live, Wish(names, due))
 
 
 def apply(

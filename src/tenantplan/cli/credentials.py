@@ -69,12 +69,11 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
     for a change window.
     """
     from tenantplan import pipeline
-    from tenantplan.decision.rotation import Wish
 
     if not organizations and not due:
         raise UsageError("whose passwords?", hint="name organizations, or say --due")
     fleet = settings()
-    plan = pipeline.rotation(fleet, Wish(organizations, due))
+    plan = pipeline.rotation(fleet, organizations, due=due)
     report = pipeline.apply(fleet, plan)
     if as_json:
         rotated = [_rotated(outcome) for outcome in report.outcomes]

@@ -19,7 +19,6 @@ from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.execution.context import MAIN
 from tenantplan.fleet.packages import with_packages
-from tenantplan.fleet.passwords import check_passwords, with_changed
 from tenantplan.fleet.secrets import Findings, with_secrets
 from tenantplan.fleet.survey import Survey, missing_rights
 from tenantplan.fleet.trees import edited, migrations_for
@@ -55,8 +54,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     desired, known = without_held_out(wanted, live)
     now, grace = datetime.now(UTC), timedelta(days=settings.spec.guard.grace_days)
     by_stamp = known
-    if comparison.deep:
-        known = with_changed(known, check_passwords(settings, connector, live, desired.state))
+    known = _looked_at(comparison, connector, desired, known) if comparison.deep else known
     desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
     difference = diff(desired, known, now=now, grace=grace)
     untested, weak = unfit_connections(wanted, live, settings)
@@ -107,6 +105,13 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     blockers += passed_by
     blockers += losses(settings, connector, guard.relocations(operations, known), live)
     return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _looked_at(comparison: Comparison, connector: Connector, desired: Desired, known: State) -> State:
+    """The live state, knowing which passwords somebody else has set: that takes connections."""
+    from tenantplan.fleet.passwords import check_passwords, with_changed
+
+    return with_changed(known, check_passwords(comparison.settings, connector, comparison.live, desired.state))
 
 
 def _as_seen_by_apply(operations: list[Operation], known: State, by_stamp: State) -> list[Operation]:
