@@ -27,15 +27,16 @@ class Turn:
     issued: Mapping[tuple[str, str], Issued]
 
     def of(self, state: str) -> Issued | None:
-        """The issued password in a state, whichever role has it."""
+        """The issued password in a state, whichever role has it; pending only for a role that still takes turns."""
         found = [row for (known, _), row in sorted(self.issued.items()) if known == state]
-        return next((row for row in found if row.role in self.login.roles), found[0] if found else None)
+        others = found if state != PENDING else []
+        return next((row for row in found if row.role in self.login.roles), others[0] if others else None)
 
     @property
     def next_role(self) -> str:
         """The role that the next password is for."""
         pending, current = self.of(PENDING), self.of(CURRENT)
-        if pending is not None and pending.role in self.login.roles:
+        if pending is not None:
             return pending.role
         others = [name for name in self.login.roles if current is None or name != current.role]
         return others[0] if others else self.login.roles[0]
@@ -89,7 +90,8 @@ def _keep_former(state: State, live: State, turn: Turn, now: datetime) -> None:
         have, home = live.get(address), state.get(database)
         if name in turn.login.roles or not isinstance(have, Role) or not have.managed or not isinstance(home, Database):
             continue
-        lasting = have.login and (row.superseded_at is None or turn.ends(row.superseded_at) > now)
+        over = row.superseded_at is not None and turn.ends(row.superseded_at) <= now
+        lasting = have.login and row.state != PENDING and not over
         state[address] = replace(have, login=lasting, password=None)
         if lasting and home.connect:
             state[database] = replace(home, connect=tuple(sorted({*home.connect, name})))

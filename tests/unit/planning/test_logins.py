@@ -106,6 +106,13 @@ def test_back_to_one_role_the_other_may_still_connect() -> None:
     assert isinstance(database, Database) and database.connect == ("o_acme_app", "o_acme_app2")
 
 
+def test_back_to_one_role_what_was_pending_for_the_other_is_dropped() -> None:
+    live: State = {APP: a_role("o_acme_app", "k1"), APP2: a_role("o_acme_app2", "k2")}
+    rows = (issued(), issued("o_acme_app2", "pending"))
+    found = with_logins(desired(a_login(1)), live, rows, NOW)
+    assert seen(found) == {"app": (True, "k1"), "app2": (False, None)}
+
+
 @pytest.mark.parametrize(
     ("days", "target", "said"), [(89, "main", None), (90, "main", "due"), (1, "vault", "to vault")]
 )
