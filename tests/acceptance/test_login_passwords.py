@@ -327,3 +327,19 @@ def test_rekey_takes_generated_passwords_along(keyed: Fleet) -> None:  # C6
     (box,) = keyed.rows("SELECT password FROM database_logins")[0]
     assert vault(other).open(place, bytes(box)) == login["password"]
     keyed.converged()
+
+
+@pytest.mark.once
+def test_nobody_is_handed_the_login_of_somebody_else(keyed: Fleet) -> None:  # P23
+    targets(keyed, files='file: "handed/{organization}.env"')
+    declare(keyed, more=", deliver: files")
+    keyed.apply()
+    for body in (
+        "secrets: { theirs: { value: { file: handed/msf.env } } }",
+        "database: { mode: dedicated, password: { file: ./handed/../handed/msf.env } }",
+    ):
+        keyed.organization("evil", body)
+        assert "is a secret of the fleet itself" in keyed.run("validate", code=1).err
+    keyed.remove("Organization", "evil")
+    keyed.document("Release", "node", "{ version: 1.0.0, file: handed/msf.env }")
+    assert [b["address"] for b in keyed.plan()["blockers"] if "holds a secret" in b["message"]] == ["package/1.0.0"]

@@ -13,6 +13,12 @@ TargetName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", ma
 PLACEHOLDER = "{organization}"
 
 
+def whose(holder: str) -> str:
+    """What a target calls the organization of an address, or the tenant that has a database of its own."""
+    kind, _, name = holder.partition("/")
+    return name if kind == "organization" else f"{kind}.{name}"
+
+
 class TargetSpec(Spec):
     """A place that generated passwords of login roles are delivered to: a file for each organization, or a program."""
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from tenantplan.documents.target import whose
 from tenantplan.execution import credentials, record
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
@@ -145,11 +146,9 @@ def hand_over(run: Run, operation: Operation) -> None:
     if target == MAIN_TARGET:
         return
     host, port = _address(run, role)
-    kind, _, name = str(role.holder).partition("/")
-    whose = name if kind == "organization" else f"{kind}.{name}"
     params = application(run.connector.servers[role.server].params, role.name, issued.password, str(role.serves))
     url, modes = compose(params, "postgresql"), {n: params[n] for n in ("sslmode", "sslrootcert") if n in params}
-    handover = Handover(whose, role.name, host, port, str(role.serves), issued.password, url, **modes)
+    handover = Handover(whose(str(role.holder)), role.name, host, port, str(role.serves), issued.password, url, **modes)
     deliver(target, run.targets[target], handover, run.root, run.hidden)
     reach("login-delivered")
 

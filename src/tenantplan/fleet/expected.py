@@ -61,7 +61,8 @@ def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetF
         group_ro=GROUPS[1],
         encrypts=fleet_vault(settings) is not None,
         tables=frozenset(settings.spec.resource_tables),
-        reserved=settings.own_references,
+        reserved=settings.own_references
+        | {f"file:{t.file}" for t in settings.spec.credentials.targets.values() if t.file},
         root=str(settings.root),
         offers={name: Offer(server.weight, server.tags) for name, server in settings.servers.items()},
         placed=placed,

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from tenantplan.documents.target import PLACEHOLDER, whose
 from tenantplan.errors import SettingsError, TenantplanError
 from tenantplan.fleet.secrets import secrets_of
 from tenantplan.model.desired import Desired
@@ -76,7 +77,9 @@ def _secret_files(desired: Desired, settings: Settings) -> set[Path]:
     """The files that hold the fleet's secrets: none of them is a package."""
     named = set(settings.own_references)
     named |= {str(secret.reference) for resource in desired.state.values() for secret in secrets_of(resource).values()}
-    files = (name.removeprefix("file:") for name in named if name.startswith("file:"))
+    files = [name.removeprefix("file:") for name in named if name.startswith("file:")]
+    delivered = [target.file for target in settings.spec.credentials.targets.values() if target.file]
+    files += [file.replace(PLACEHOLDER, whose(holder)) for file in delivered for holder in desired.placements]
     return {Path(os.path.realpath(settings.root / file)) for file in files}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 
 from tenantplan.documents import Document, Problem
+from tenantplan.documents.target import PLACEHOLDER
 from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.organization import OrganizationSpec
@@ -14,14 +16,14 @@ from tenantplan.model.resource import Row, Secret
 
 def own_secrets(draft: Draft, documents: Iterable[Document], facts: FleetFacts) -> Iterator[Problem]:
     """A problem for each reference of a document that the fleet file uses, such as that of the main connection string."""
-    taken = {_plain(reference, facts.root) for reference in facts.reserved}
+    taken = _matching(facts)
     for address, row in draft.state.items():
         if isinstance(row, Row):
             for column, value in row.values.items():
                 if column == "database_connection":
                     continue  # told below, at its place
                 reference = value.reference if isinstance(value, Secret) else None
-                if _plain(reference, facts.root) in taken:
+                if reference is not None and taken.fullmatch(_plain(reference, facts.root)):
                     document, path = draft.places[address]
                     yield _problem(document, path, str(reference))
     for document in documents:
@@ -30,13 +32,19 @@ def own_secrets(draft: Draft, documents: Iterable[Document], facts: FleetFacts) 
             password = spec.database.password
             by_reference = password.reference if password is not None else None
             for name, named in (("url", spec.database.url), ("password", by_reference)):
-                if named is not None and _plain(named.text, facts.root) in taken:
+                if named is not None and taken.fullmatch(_plain(named.text, facts.root)):
                     yield _problem(document, ("spec", "database", name), named.text)
 
 
-def _plain(reference: str | None, root: str) -> str | None:
+def _matching(facts: FleetFacts) -> re.Pattern[str]:
+    """What is one of the fleet's own references, or a file that passwords of logins are delivered to."""
+    plain = sorted(re.escape(_plain(reference, facts.root)) for reference in facts.reserved)
+    return re.compile("|".join(text.replace(re.escape(PLACEHOLDER), "[^/]+") for text in plain) or "(?!)")
+
+
+def _plain(reference: str, root: str) -> str:
     """A reference with its path written in one way: relative or not, through whatever folders and links it goes."""
-    kind, _, name = (reference or "").partition(":")
+    kind, _, name = reference.partition(":")
     return f"file:{os.path.realpath(os.path.join(root, name))}" if kind == "file" else reference
 
 
