@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from acceptance.neighbours import emails, neighbours
 from acceptance.test_login_passwords import KEY, STORE, command, declare, kept, logs_in, targets
 from servers import TestServer
 
@@ -408,3 +409,22 @@ def test_rotated_again_within_the_grace_period(keyed: Fleet) -> None:
     assert not works(keyed, first)
     assert [row["role"] for row in kept(keyed, "previous")] == [second["role"]]
     keyed.converged()
+
+
+def test_logins_of_shared_mode_take_turns_and_see_their_own_rows_only(keyed: Fleet) -> None:  # B9
+    neighbours(
+        keyed, "database: { login: true, password: { generate: true }, rotation: { roles: 2, graceMinutes: 0 } }\n"
+    )
+    (first,) = [row for row in kept(keyed) if row["holder"] == "organization/acme"]
+    assert first["database"] == keyed.main_database and first["role"] == f"{keyed.database('acme')}_app"
+    keyed.run("credentials", "rotate", "acme")
+    (second,) = [row for row in kept(keyed) if row["holder"] == "organization/acme"]
+    assert second["role"] == f"{keyed.database('acme')}_app2"
+    for login in (first, second):
+        with session(keyed, login) as connection:
+            assert emails(connection) == ["acme@secret.example"]
+    assert keyed.operations() == [f"update role/primary/{first['role']}"]
+    keyed.apply()
+    assert not works(keyed, first) and works(keyed, second)
+    keyed.converged()
+    assert "No drift" in keyed.run("drift").out
