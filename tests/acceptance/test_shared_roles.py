@@ -19,6 +19,7 @@ from acceptance.neighbours import (
     rebinding,
     without_function,
 )
+from acceptance.test_login_passwords import KEY, kept
 from psycopg import sql
 
 MINE, THEIRS = ["acme@secret.example"], ["zeta@secret.example"]
@@ -274,3 +275,26 @@ def test_a_fleet_from_before_the_roles_of_shared_mode(fleet: Fleet) -> None:
     with pooled(fleet) as session:
         assert emails(session) == []
         assert emails(session, id_of(fleet, "zeta")) == THEIRS
+
+
+def test_bound_logins_take_turns_with_generated_passwords(fleet: Fleet) -> None:
+    """A8, B9: in shared mode as in a database of its own; both roles are their organization."""
+    fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = KEY
+    spec = "database: { login: true, password: { generate: true }, rotation: { roles: 2, graceMinutes: 60 } }"
+    neighbours(fleet, spec)
+    fleet.converged()
+    (first, _) = kept(fleet)
+    assert first["role"] == f"{fleet.database('acme')}_app" and first["database"] == fleet.main_database
+    fleet.run("credentials", "rotate", "acme")
+    (second, _) = kept(fleet)
+    assert second["role"] == f"{fleet.database('acme')}_app2"
+    for login in (first, second):
+        with fleet.server.connect(login["role"], login["database"], login["password"]) as session:
+            assert emails(session, id_of(fleet, "zeta")) == MINE
+    fleet.converged()
+    for name in NAMES:
+        fleet.organization(name)
+    fleet.apply()
+    fleet.converged()
+    open_ones = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname LIKE %s"
+    assert fleet.rows(open_ones, f"o{fleet.id}%") == []

@@ -197,7 +197,7 @@ class DatabaseSettings(Spec):
     pool: Pool = Field(default_factory=Pool, description="Pool settings for the application.")
     password: GeneratedPassword | None = Field(
         default=None,
-        description="Password of the login role of a dedicated database; none: nobody can log in with one.",
+        description="Password of the login role; none: nobody can log in with one.",
     )
     rotation: Rotation = Field(default_factory=Rotation, description="How a generated password is replaced.")
     deliver: TargetName = Field(
