@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 from servers import VERSIONS, TestServer, Unavailable, open_root, stop_all
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 class FreshServer(Protocol):

@@ -219,11 +219,12 @@ class Settings:
 
     @property
     def own_references(self) -> frozenset[str]:
-        """References of the fleet's own secrets: connection strings of servers, keys, the package store."""
+        """References of the fleet's own secrets: connection strings and client keys of servers, keys, the package store."""
         spec = self.spec
         found = [spec.packages.url, spec.credentials.key, *spec.credentials.former_keys, *spec.plans.references]
         found += [server.url for server in spec.servers.values()]
-        return frozenset({self.url_reference("primary"), *(reference.text for reference in found if reference)})
+        files = {f"file:{server.sslkey}" for server in spec.servers.values() if server.sslkey}
+        return frozenset({self.url_reference("primary"), *files, *(reference.text for reference in found if reference)})
 
     @property
     def ignores(self) -> tuple[Ignore, ...]:

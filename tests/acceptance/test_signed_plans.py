@@ -159,3 +159,6 @@ def test_no_document_names_a_key_of_plans_as_its_secret(signing: Fleet) -> None:
         assert "is a secret of the fleet itself" in signing.run("validate", code=1).err, path
     signing.organization("acme", "secrets: { jwt: { value: { env: PLAN_BOX } } }")
     assert "PLAN_BOX is a secret of the fleet itself" in signing.run("validate", code=1).err
+    signing.settings("servers: { primary: { sslkey: client.key, sslcert: client.crt } }")
+    signing.organization("acme", "secrets: { jwt: { value: { file: client.key } } }")
+    assert "client.key is a secret of the fleet itself" in signing.run("validate", code=1).err
