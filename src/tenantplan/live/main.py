@@ -14,7 +14,7 @@ from tenantplan.live.rows import Wanted, read_rows
 from tenantplan.live.sharing import Sharing, read_sharing
 from tenantplan.model.login import Issued
 from tenantplan.model.relation import Attribute, Relation
-from tenantplan.model.resource import State
+from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.model.step import as_mark
 from tenantplan.postgres.connect import Connection
@@ -80,8 +80,13 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
             relations=relations,
             left=_left(connection, former, columns, wanted.fleet),
             issued=read_logins(connection, wanted.fleet) if "public.database_logins" in columns else (),
-            sharing=read_sharing(connection, columns),
+            sharing=read_sharing(connection, columns, _shares(state) or _shares(wanted.declared)),
         )
+
+
+def _shares(state: State) -> bool:
+    """Whether anybody in it is in shared mode."""
+    return any(isinstance(r, Row) and r.values.get("database_mode") == "shared" for r in state.values())
 
 
 _UNFINISHED = "SELECT id::text FROM tenantplan.runs WHERE status = 'running' ORDER BY started_at DESC LIMIT 1"

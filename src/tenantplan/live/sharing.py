@@ -29,13 +29,14 @@ class Sharing:
     gaps: tuple[Gap, ...] = ()
 
 
-def read_sharing(connection: Connection, tables: Collection[str]) -> Sharing:
-    """What the catalog of the main database says; `tables` are those that it has ("schema.table")."""
+def read_sharing(connection: Connection, tables: Collection[str], used: bool = True) -> Sharing:
+    """What the catalog of the main database says; `tables` are those that it has ("schema.table"). Where the shared tables are
+    not `used` by anybody, gaps are not looked for."""
     if "tenantplan.shared_roles" not in tables:
         return Sharing()
     divided = [row[0] for row in connection.execute(query("divided_tables")).fetchall()]
     found = connection.execute(query("shared_roles"), {"divided": divided}).fetchall()
-    gaps = connection.execute(query("isolation_gaps"), {"divided": divided}).fetchall()
+    gaps = connection.execute(query("isolation_gaps"), {"divided": divided}).fetchall() if used else []
     return Sharing(
         {name: access if whole else f"{access}, in part" for name, access, _, whole in found},
         {name: organization for name, _, organization, _ in found if organization is not None},

@@ -316,9 +316,11 @@ SELECT c.oid, n.nspname, c.relname,
 
 -- name: isolation_gaps
 -- What would show a role that may use the tenant tables rows of another organization: rule, thing, and what is wrong with it.
-WITH RECURSIVE memberships AS (  -- without those that only let somebody grant the role
+WITH RECURSIVE memberships AS (  -- without those that only let somebody grant the role, as whoever made it has them
     SELECT m.roleid, m.member FROM pg_auth_members m
-     WHERE coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true) OR coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)
+     WHERE m.member <> (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+       AND (NOT m.admin_option OR coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true)
+            OR coalesce((to_jsonb(m) ->> 'set_option')::boolean, true))
 ), users AS (
     SELECT r.oid FROM tenantplan.shared_roles s JOIN pg_roles r ON r.rolname = s.role_name
     UNION SELECT m.member FROM memberships m JOIN users u ON u.oid = m.roleid
