@@ -100,7 +100,7 @@ def test_a_brought_database_belongs_to_one(fleet: Fleet) -> None:
     fleet.organization("own", "database: { url: { env: BROUGHT } }")
     plan = fleet.plan()
     assert plan["operations"] == []
-    assert "belongs to" in next(u["message"] for u in plan["unreachable"] if u["address"] == "organization/own")
+    assert "belongs to" in next(b["message"] for b in plan["blockers"] if b["address"] == "organization/own")
 
 
 def test_what_is_out_of_reach_is_named_and_no_success(fleet: Fleet) -> None:
