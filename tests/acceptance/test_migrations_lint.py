@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from acceptance.harness import Fleet
+from acceptance.harness import ROOT, Fleet
 from acceptance.tenant_tree import TenantTree, tenant_tree
 
 pytestmark = pytest.mark.once
@@ -129,7 +129,8 @@ def test_which_revisions(fleet: Fleet, tree: TenantTree) -> None:
 
 
 def test_the_main_tree_and_an_empty_one(fleet: Fleet, tree: TenantTree) -> None:
-    assert len(linted(fleet, "--tree", "main", "--all")) == 4
+    main_tree = (ROOT / "migrations" / "main" / "versions").glob("*.py")
+    assert len(linted(fleet, "--tree", "main", "--all")) == len(list(main_tree))
     for path in (tree.folder / "versions").glob("*.py"):
         path.unlink()
     assert (

@@ -302,7 +302,9 @@ def test_interrupted_it_leaves_nothing_behind(fleet: Fleet, tree: TenantTree, nu
     path = tree.add("aa00aa00", 'op.execute("SELECT pg_sleep(600)")', down="none")
     path.write_text(path.read_text().replace("'none'", "None"))
     process = fleet.start("migrations", "new", "pets", "--autogenerate")
-    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(600%%' AND datname LIKE 'tp_new_auto%%'"
+    sleeping = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(600%%' AND datname LIKE 'tp_new_auto%%'"
+    )
     deadline = time.monotonic() + 30
     while fleet.rows(sleeping, database="postgres") == [(0,)]:
         assert time.monotonic() < deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +31,8 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.planning import guard
-from tenantplan.planning.diff import comparable, diff
+from tenantplan.planning.comparable import comparable
+from tenantplan.planning.diff import diff
 from tenantplan.planning.logins import findings as due_logins
 from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
@@ -75,11 +77,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *difference.aside,
             *unfit.notes,
             *weak,
-            *desired.notes,
-            *notes(desired.state, known, now),
-            *due_logins(
-                desired, live.main.issued, now, [a for a, r in known.items() if isinstance(r, Role) and r.login]
-            ),
+            *_to_know(desired, known, live, now),
             *changed(comparison, connector, known),
             *passing,
         ),
@@ -88,23 +86,31 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         deferred=deferred,
         labels=asked,
     )
-    behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
+    told = [*difference.conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by]
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
-    blockers = [
-        *difference.conflicts,
-        *unfit.blockers,
-        *untested,
-        *circles,
-        *stuck.values(),
-        *([] if behind else _misfits(made, live)),
-    ]
-    blockers += _rights(made, live)
-    blockers += edited(comparison.trees, live.main.recorded)
-    blockers += _guarded(comparison, made, desired, known)
-    blockers += halfway(connector, operations)
-    blockers += passed_by
-    blockers += losses(settings, connector, guard.relocations(operations, known), live)
-    return replace(made, blockers=tuple(sorted(set(blockers), key=lambda b: (b.address, b.rule, b.message))))
+    behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
+    told += [] if behind else _misfits(made, live)
+    blockers = {*told, *_in_the_way(comparison, connector, made, desired, known)}
+    return replace(made, blockers=tuple(sorted(blockers, key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _to_know(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:
+    """What a reviewer should see although it changes nothing."""
+    open_logins = [address for address, role in known.items() if isinstance(role, Role) and role.login]
+    due = due_logins(desired, live.main.issued, now, open_logins)
+    return [*desired.notes, *notes(desired.state, known, now), *due]
+
+
+def _in_the_way(
+    comparison: Comparison, connector: Connector, made: Plan, desired: Desired, known: State
+) -> Iterator[Finding]:
+    """Blockers that follow from what the plan would do."""
+    live, operations = comparison.live, made.operations
+    yield from _rights(made, live)
+    yield from edited(comparison.trees, live.main.recorded)
+    yield from _guarded(comparison, made, desired, known)
+    yield from halfway(connector, operations)
+    yield from losses(comparison.settings, connector, guard.relocations(operations, known), live)
 
 
 def _looked_at(comparison: Comparison, connector: Connector, desired: Desired, known: State) -> State:

@@ -20,7 +20,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.login import CURRENT, PENDING
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role, State
-from tenantplan.planning.diff import comparable, ends
+from tenantplan.planning.comparable import comparable, ends
 from tenantplan.planning.logins import Turn, turns, with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.order import order

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tenantplan.documents.characters import visible
 from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Scalar, is_null
-from tenantplan.documents.reference import VARIABLE, Reference
+from tenantplan.documents.reference import VARIABLE
 from tenantplan.documents.shape import ANYTHING, Shape, fields_of
 from tenantplan.documents.source import Problem, Problems, SourceText
 from tenantplan.documents.suggest import did_you_mean, listing
@@ -89,7 +89,7 @@ class Converter:
                 hint = did_you_mean(name, fields) or f"fields here: {listing(fields)}"
                 self.report(key, f"unknown field `{visible(name[:80])}`", hint)
                 self._hide(entry)
-            if model is Reference and not (isinstance(entry, Scalar) and _harmless(name, entry.value)):
+            if _names_secret(model) and not (isinstance(entry, Scalar) and _harmless(name, entry.value)):
                 self._hide(entry)
         return values
 
@@ -113,7 +113,7 @@ class Converter:
         return self._mismatch(node, shape, _found(node))
 
     def _mismatch(self, node: Node, shape: Shape, found: str) -> None:
-        if shape.model is Reference:
+        if _names_secret(shape.model):
             self._hide(node)
             hint = "write `{ env: NAME_OF_A_VARIABLE }` or `{ file: path }` instead"
             return self.report(node, "a secret never stands in the file itself, only a reference to it", hint)
@@ -173,6 +173,10 @@ def _found(node: Scalar) -> str:
         return "null" if node.value else "nothing"
     text = visible(node.value)
     return f"`{text}`" if len(text) <= 40 else f"`{text[:40]}…` ({len(node.value)} characters)"
+
+
+def _names_secret(model: type[BaseModel] | None) -> bool:
+    return getattr(model, "names_secret", False)
 
 
 def _harmless(name: str, text: str) -> bool:

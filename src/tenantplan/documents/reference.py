@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 class Reference(Spec):
     """Where a secret is found: exactly one of an environment variable and a file."""
 
+    names_secret: ClassVar[bool] = True
     env: str | None = Field(default=None, description="Name of the environment variable that holds the secret.")
     file: str | None = Field(
         default=None, description="Path of the file that holds the secret.", min_length=1, max_length=4096

@@ -25,6 +25,7 @@ from tenantplan.postgres.connect import MIGRATING, Connection, Connector
 from tenantplan.postgres.queries import query
 
 ATTEMPTS = 5
+SHOWN = 1000  # characters of a message that pg_stat_activity shows, about (track_activity_query_size)
 _SETTINGS = sql.SQL(
     "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
 )
@@ -268,18 +269,16 @@ class Migrator:
 
 
 def run_statements(connection: Connection, statements: Sequence[str], last: Sequence[sql.Composed] = ()) -> None:
-    """Runs migration statements with the search_path that their authors expect, and tenantplan's `last` with its own.
-
-    All of them are one message, whose statements PostgreSQL runs one after the other as far as the first that fails.
-    """
+    """Runs migration statements with the search_path that their authors expect, and tenantplan's `last` with its own: as many in
+    one message as pg_stat_activity shows."""
     ours = [statement.as_string(connection) for statement in last]
-    whole = [
-        "SET LOCAL search_path = public, pg_temp",
-        *statements,
-        guard.LEAVE,
-        *ours,
-    ]
-    connection.execute("\n;\n".join(whole).encode())  # on lines of their own: a statement may end with a comment
+    together = ""
+    for text in ("SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours):
+        if together and len(together) + len(text) > SHOWN:
+            connection.execute(together.encode())
+            together = ""
+        together += f"{text}\n;\n"  # on a line of its own: a statement may end with a comment
+    connection.execute(together.encode())
 
 
 def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:

@@ -10,7 +10,8 @@ from tenantplan.live.rows import CHANGED_OUTSIDE
 from tenantplan.model.audit import parsed
 from tenantplan.model.encode import from_json
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, Secret, State
-from tenantplan.planning.diff import comparable, under_new_names
+from tenantplan.planning.comparable import comparable
+from tenantplan.planning.diff import under_new_names
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.rendering.values import changes

@@ -12,6 +12,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
+from tenantplan.planning.comparable import comparable, ends
 from tenantplan.tables import BUILTIN
 
 
@@ -113,39 +114,6 @@ def _closures(desired: Desired, live: State, sources: Mapping[str, str]) -> Iter
             kept = replace(have, name=address.rsplit("/", 1)[-1], login=False, holder=holder)
             if addresses.renamed(have.holder, desired.renames) == holder and have != kept:
                 yield Change(address, have, kept, renamed_from=sources.get(address))
-
-
-def ends(have: Resource, want: Resource) -> bool:
-    """Whether something is over that a comparison does not show: a deletion of what is declared, whose grace period has not
-    ended, or the time of sessions that have a role's former password."""
-    if isinstance(have, Role) and isinstance(want, Role):
-        return have.ends_before is not None and want.ends_before is None
-    return isinstance(have, (Row, Package)) and have.retired_at is not None
-
-
-def comparable(have: Resource, want: Resource) -> Resource:
-    """The live resource reduced to what `want` declares, so that equal means nothing to do; mostly it is that already."""
-    if isinstance(have, Row) and isinstance(want, Row):
-        if have.values.keys() == want.values.keys():
-            return have
-        return replace(have, values={column: have.values.get(column) for column in want.values})
-    if isinstance(have, Role) and isinstance(want, Role):
-        if (
-            want.holder is None and want.access is None
-        ):  # a group that other fleets of the server use too: it has to exist
-            return replace(want, login=have.login)
-        return replace(have, password=None) if want.password is None and have.password is not None else have
-    if isinstance(have, Database) and isinstance(want, Database):
-        if (
-            want.holder is None
-        ):  # the main database: it has to exist, its settings are its owner's, but it is not for everybody
-            public = tuple(name for name in have.connect or () if name == "PUBLIC")
-            return replace(want, managed=have.managed, connect=public if want.connect is not None else None)
-        return replace(have, connect=None) if want.connect is None and have.connect is not None else have
-    if isinstance(have, Schema) and isinstance(want, Schema):
-        same = (have.database, have.tree) == (want.database, want.tree)
-        return have if same else replace(have, database=want.database, tree=want.tree)
-    return have
 
 
 def under_new_names(live: State, renames: Mapping[str, str]) -> tuple[State, dict[str, str]]:

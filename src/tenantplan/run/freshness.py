@@ -14,7 +14,8 @@ from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Package, Resource, Row, Schema, State
-from tenantplan.planning.diff import comparable, under_new_names
+from tenantplan.planning.comparable import comparable
+from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.windows import CLOSED, restricted
 from tenantplan.postgres.connect import Connection
 from tenantplan.run.work import Work

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Resource, Role, Row, Secret
-from tenantplan.planning.diff import comparable
+from tenantplan.planning.comparable import comparable
 from tenantplan.run.work import Work
 
 

@@ -13,7 +13,7 @@ from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.fleet.survey import Survey
 from tenantplan.model.resource import Package, Row, Schema
-from tenantplan.planning.diff import comparable
+from tenantplan.planning.comparable import comparable
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, is_pooled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,7 @@ from tenantplan.documents.reference import VARIABLE
 class GeneratedPassword(Spec):
     """A password that tenantplan makes up itself."""
 
+    names_secret: ClassVar[bool] = True
     generate: bool = Field(default=False, description="`true`: tenantplan makes it up, and delivers it.")
 
     @model_validator(mode="after")
