@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
-from collections.abc import Mapping
+import time
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 from servers import TestServer
+
+from tenantplan.execution import failpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,10 +153,50 @@ class Fleet:
         )
 
     def process(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Result:
-        """Runs a command as a process of its own, to its end; a killed one has a negative code."""
-        started = self.start(*arguments, env=env)
-        out, err = started.communicate(timeout=timeout)
-        return Result(started.returncode, out, err)
+        """Runs a command as a process of its own, to its end; a killed one has a negative code.
+
+        It is a fork of this one, which has everything imported: a new interpreter would take longer than most commands.
+        """
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", DeprecationWarning
+                )  # 3.12: threads do not survive; none is needed there
+                child = os.fork()
+            if child == 0:
+                self._become(arguments, {**self.environment(), **(env or {})}, out.fileno(), err.fileno())
+            code = _ended(child, timeout)
+            out.seek(0)
+            err.seek(0)
+            return Result(code, out.read(), err.read())
+
+    def _become(self, arguments: Sequence[str], environment: Mapping[str, str], out: int, err: int) -> NoReturn:
+        """In the fork: runs the command, and ends without a word to what this process shares with the other."""
+        code = 70
+        try:
+            gc.disable()  # sessions of the other process must not be ended from here
+            for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), out, err)):
+                os.dup2(source, number)
+            sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            os.environ.clear()
+            os.environ.update(environment)
+            os.chdir(self.root)
+            sys.argv = ["tenantplan", *arguments]
+            failpoint._hits.clear()
+            from tenantplan.cli.main import main
+
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0) if isinstance(stop.code, int | None) else 1
+        except BaseException:  # noqa: BLE001  # nothing of this process goes on after it
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
 
     def apply(self, *arguments: str, code: int | None = 0) -> Result:
         """`apply --auto-approve`."""
@@ -210,3 +258,17 @@ class Fleet:
             ).fetchall()
             for (name,) in roles:
                 connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _ended(child: int, timeout: float) -> int:
+    """The exit code of a process, negative when a signal ended it; one that takes longer is ended."""
+    deadline = time.monotonic() + timeout
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise TimeoutError(f"the command did not end within {timeout} s")
+        time.sleep(0.005)
