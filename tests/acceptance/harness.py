@@ -152,6 +152,12 @@ class Fleet:
             text=True,
         )
 
+    def program(self, *arguments: str) -> Result:
+        """Runs a command in a new interpreter, as a user's shell does."""
+        started = self.start(*arguments)
+        out, err = started.communicate(timeout=120)
+        return Result(started.returncode, out, err)
+
     def process(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Result:
         """Runs a command as a process of its own, to its end; a killed one has a negative code.
 

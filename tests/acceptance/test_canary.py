@@ -125,7 +125,7 @@ def test_no_secret_in_the_process_list(fresh: World) -> None:
     with watched_processes() as seen:
         for name, listed in COMMANDS.items():
             line = listed[-1] if name != "migrations new" else listed[0]
-            done = fresh.fleet.process(*line.text.format(n=name.replace(" ", "-")).split())
+            done = fresh.fleet.program(*line.text.format(n=name.replace(" ", "-")).split())
             assert leaks(done.out, line.shows) == [] and leaks(done.err) == [], line.text
     assert any("-m tenantplan" in line for line in seen)
     assert leaks("\n".join(line for line in seen if "pytest" not in line)) == []

@@ -562,11 +562,11 @@ def test_no_secret_comes_out_where_everything_fails(guarded: Fleet) -> None:  # 
 
 def test_no_secret_in_the_process_list(guarded: Fleet) -> None:  # I3
     with watched_processes() as seen:
-        assert guarded.process("apply", "--auto-approve").code == 0
+        assert guarded.program("apply", "--auto-approve").code == 0
         guarded.settings("credentials: { formerKeys: [ { env: FORMER_KEY } ] }")
         guarded.env |= {"FORMER_KEY": KEYS["oldkey"], "CREDENTIALS_ENCRYPTION_KEY": KEYS["newkey"]}
-        assert guarded.process("credentials", "rekey").code == 0
-        assert guarded.process("credentials", "status").code == 0
+        assert guarded.program("credentials", "rekey").code == 0
+        assert guarded.program("credentials", "status").code == 0
     assert any("tenantplan credentials rekey" in line for line in seen)
     assert leaks("\n".join(line for line in seen if "pytest" not in line)) == []
 

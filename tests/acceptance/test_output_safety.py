@@ -257,9 +257,9 @@ def watched_processes() -> Iterator[set[str]]:
 
 def test_no_secret_in_the_process_list(guarded: Fleet) -> None:  # I3
     with watched_processes() as seen:
-        assert guarded.process("apply", "--auto-approve").code == 0
-        assert guarded.process("db", "test").code == 0
-        assert guarded.process("migrations", "sql").code == 0
+        assert guarded.program("apply", "--auto-approve").code == 0
+        assert guarded.program("db", "test").code == 0
+        assert guarded.program("migrations", "sql").code == 0
     assert any("tenantplan apply" in line for line in seen)
     assert leaks("\n".join(line for line in seen if "pytest" not in line)) == []
 
