@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from tenantplan.errors import NotFound, TenantplanError
+from tenantplan.errors import NotFound, SettingsError, TenantplanError
 from tenantplan.execution.credentials import verified
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import Role
@@ -21,7 +21,7 @@ CONNECTION = "database_connection"
 def login_password(settings: Settings, main: Connection, role: Role, hash_key: str) -> str:
     """The password of a login role: from the reference in the YAML, or, generated, as it is kept encrypted.
 
-    NotFound when tenantplan does not know it, Refused when what is stored is not what tenantplan stored or does not open.
+    NotFound when tenantplan does not know it, SettingsError when that is empty, Refused when what is stored is not what tenantplan stored or does not open.
     """
     if role.password is None or role.password.reference is None:
         raise NotFound(
@@ -29,7 +29,10 @@ def login_password(settings: Settings, main: Connection, role: Role, hash_key: s
             hint="declare one, by reference: database: { password: { env: NAME } }",
         )
     if role.password.target is None:
-        return resolve(role.password.reference, settings.root)
+        password = resolve(role.password.reference, settings.root)
+        if not password:
+            raise SettingsError(f"the password in {role.password.reference} is empty", hint="give it its value")
+        return password
     if role.password.target != MAIN_TARGET:
         raise NotFound(
             f"the password of role {role.name} was delivered to {role.password.target}, and is not kept",
