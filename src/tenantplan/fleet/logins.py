@@ -21,7 +21,8 @@ CONNECTION = "database_connection"
 def login_password(settings: Settings, main: Connection, role: Role, hash_key: str) -> str:
     """The password of a login role: from the reference in the YAML, or, generated, as it is kept encrypted.
 
-    NotFound when tenantplan does not know it, SettingsError when that is empty, Refused when what is stored is not what tenantplan stored or does not open.
+    NotFound when tenantplan does not know it, SettingsError when it is empty, Refused when what is stored is not what tenantplan
+    stored or does not open.
     """
     if role.password is None or role.password.reference is None:
         raise NotFound(
