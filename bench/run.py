@@ -30,9 +30,9 @@ from servers import open_root, stop_all  # noqa: E402
 
 # Each line has a server of its own; what stands in one shares a fleet, which only grows.
 PARTS = (
-    {"help": shared.help_measure, "shared": shared.measure},
     {"creation": creation.measure},
     {"drift": drift.measure, "migration": migration.measure, "planning": planning.measure},
+    {"help": shared.help_measure, "shared": shared.measure},
     {"mixed": mixed.measure},
 )
 DATABASE = 12 * 2**20  # bytes of a database with its share of the write-ahead log
@@ -54,20 +54,21 @@ def main() -> None:
     if shutil.disk_usage(place).free < sizes.many * DATABASE:
         raise SystemExit(f"{place} needs {sizes.many * DATABASE / 2**30:.0f} GB: set TMPDIR to a folder with more room")
     root = open_root(place)
-    found = []
+    found: list[report.Figure] = []
+    described = ""
     try:
         with tempfile.TemporaryDirectory() as folder:
             for server, figure in measured(Path(folder), chosen.only or names, sizes):
                 print(report.text(figure), flush=True)
-                found.append((server, figure))
+                found.append(figure)
+                if chosen.write:  # after each, so that a run that is ended has left what it measured
+                    chosen.write.write_text(report.markdown(found, server))
+                described = server
     finally:
         stop_all(root)
-    figures, described = [figure for _, figure in found], found[-1][0]
     print(f"\n{report.surroundings(described)}")
     if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
-    if chosen.write:
-        chosen.write.write_text(report.markdown(figures, described))
+        chosen.json.write_text(json.dumps([asdict(figure) for figure in found], indent=2) + "\n")
 
 
 def measured(folder: Path, only: list[str], sizes: Sizes) -> Iterator[tuple[str, report.Figure]]:
