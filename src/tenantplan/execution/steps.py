@@ -134,7 +134,7 @@ class Migrator:
         reach("tenant-committed")
 
     def _together(self, session: Session, step: Step, at: Version, statements: Sequence[str] = ()) -> None:
-        """Statements, mark, version table and stamp in one transaction, and in one message to the server."""
+        """Statements, mark, version table and stamp in one transaction, in as few messages as run_statements makes of them."""
         try:
             self._at_once(session, step, at, statements)
         except guard.Suspected:
