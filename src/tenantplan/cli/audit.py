@@ -246,6 +246,6 @@ def _main() -> Iterator[Connection]:
 def _document(link: Link) -> dict[str, Any]:
     from tenantplan.model.audit import parsed
 
-    entry = asdict(link.entry)
+    entry = link.entry.document()
     both = {name: parsed(entry[name]) for name in ("before", "after")}
     return entry | both | {"previous_hash": link.previous_hash, "hash": link.hash}

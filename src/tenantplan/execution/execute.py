@@ -195,13 +195,7 @@ def _conclude(run: Run, main: Connection, segment: list[Operation]) -> None:
 
 
 def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None:
-    together = objects.new_roles(segment)
-    if together:
-        objects.make_roles(run, connection, together)
-    made = {operation.id for operation in together}
-    for operation in segment:
-        if operation.id in made:
-            continue
+    for operation in objects.make_together(run, connection, segment):
         resource = operation.after or operation.before
         try:
             (rows if isinstance(resource, Row) else objects).write(run, connection, operation)
@@ -226,11 +220,18 @@ def _create_databases(run: Run, there: Connection, segment: list[Operation]) -> 
         return
     template = run.template(_place(creations[0]))
     for operation in creations:
-        clear(there, statements.temporary(operation))
         with run.creations[_place(operation)]:
-            for statement in statements.creation(operation, template):
-                there.execute(statement)
+            try:
+                _create_database(there, operation, template)
+            except psycopg.errors.DuplicateDatabase:
+                clear(there, statements.temporary(operation))
+                _create_database(there, operation, template)
         reach("database-created")
+
+
+def _create_database(there: Connection, operation: Operation, template: str) -> None:
+    for statement in statements.creation(operation, template):
+        there.execute(statement)
 
 
 @contextmanager

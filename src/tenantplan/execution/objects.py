@@ -59,15 +59,21 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
         _end_sessions(connection, "terminate_role_sessions", {"role": subject.name}, [subject.name])
 
 
-def new_roles(operations: Sequence[Operation]) -> list[Operation]:
-    """The operations that make roles, where several organizations and nothing but new things are made; without those roles that
-    need their organization's row first."""
-    made = [o for o in operations if o.before is None and isinstance(o.after, Role) and o.after.access is None]
-    several = len({getattr(o.after, "holder", None) for o in made}) > 1
-    return made if several and all(o.before is None for o in operations) else []
+def make_together(run: Run, connection: Connection, operations: Sequence[Operation]) -> list[Operation]:
+    """Makes the new roles and databases, where several organizations and nothing but new things are made; without those roles
+    that need their organization's row first. Returns the operations that are left to do."""
+    roles = [o for o in operations if isinstance(o.after, Role) and o.after.access is None]
+    several = len({getattr(o.after, "holder", None) for o in roles}) > 1
+    if not several or any(o.before is not None for o in operations):
+        return list(operations)
+    _make_roles(run, connection, roles)
+    databases = [o for o in operations if isinstance(o.after, Database)]
+    _execute(connection, [statement for o in databases for statement in _new_database(run, o)])
+    made = {o.id for o in (*roles, *databases)}
+    return [o for o in operations if o.id not in made]
 
 
-def make_roles(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
+def _make_roles(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
     """Makes new roles of one server, with few changes of memberships: after each, PostgreSQL walks again through all that
     tenantplan's role has, and from 16 on it is a member of every role that it made."""
     roles = [o.after for o in operations if isinstance(o.after, Role)]
@@ -175,16 +181,22 @@ def _write_database(run: Run, connection: Connection, operation: Operation) -> N
         operation.retire or (isinstance(after, Database) and before.name != after.name)
     ):
         _end_sessions(connection, "terminate_sessions", {"database": before.name}, before.connect or ())
+    if before is None:
+        return _execute(connection, _new_database(run, operation))
     _execute(connection, statements.database(operation))
     if isinstance(after, Database):
-        if before is None:  # a clone has no stamp yet
-            revision = operation.revisions[-1] if operation.revisions else None
-            connection.execute(_comment(after.name, run.comment(holder=after.holder, revision=revision)))
-        else:
-            restamp(run, connection, after.name, {"holder": after.holder, "retired": None, "name": None})
+        restamp(run, connection, after.name, {"holder": after.holder, "retired": None, "name": None})
     elif isinstance(before, Database):
         retired = {"retired": _now(), "name": before.name, "holder": before.holder}
         restamp(run, connection, statements.tombstone(operation), retired)
+
+
+def _new_database(run: Run, operation: Operation) -> statements.Statements:
+    after = operation.after
+    assert isinstance(after, Database)
+    revision = operation.revisions[-1] if operation.revisions else None  # a clone has no stamp yet
+    comment = run.comment(holder=after.holder, revision=revision)
+    return [*statements.database(operation), _comment(after.name, comment)]
 
 
 def restamp(run: Run, connection: Connection, database: str, facts: dict[str, str | None]) -> None:

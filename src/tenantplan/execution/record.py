@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from psycopg import sql
@@ -216,7 +216,7 @@ def audit(run: Run, connection: Connection, facts: Sequence[Fact]) -> None:
             detail=item.detail,
         )
         current = entry.hash_after(previous)
-        rows.append((*astuple(entry), previous, current))
+        rows.append((*entry.document().values(), previous, current))
         previous = current
     with connection.cursor() as cursor:
         cursor.executemany(_INSERT, rows)

@@ -58,7 +58,9 @@ def _insert(run: Run, connection: Connection, operation: Operation, after: Row) 
         row = connection.execute(statement, [*([identifier] if given else []), run.fleet, *values]).fetchone()
         if row is not None:
             run.ids[operation.address] = row[0]
-            credentials.remember(run, connection, rowtype, row[0], after.values)
+            credentials.remember(
+                run, connection, rowtype, row[0], {n: v for n, v in after.values.items() if v is not None}
+            )
             return
     raise Stale("no free id for this row")
 

@@ -158,13 +158,16 @@ def missing_rights(facts: ServerFacts) -> str | None:
 
 def _read_main(settings: Settings, connector: Connector, question: Question) -> MainFacts:
     name = settings.spec.main.database
-    with connector.connect(MAIN, read_only=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
-            return MainFacts()
-    with connector.connect(MAIN, name, read_only=True) as connection:
-        vault = fleet_vault(settings)
-        keys = vault.key_ids if vault else None
-        return read_main(connection, Wanted(settings.fleet, question.tables, question.rows, keys))
+    vault = fleet_vault(settings)
+    wanted = Wanted(settings.fleet, question.tables, question.rows, vault.key_ids if vault else None)
+    try:
+        with connector.connect(MAIN, name, read_only=True) as connection:
+            return read_main(connection, wanted)
+    except ConnectError:
+        with connector.connect(MAIN, read_only=True) as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
+                raise
+        return MainFacts()
 
 
 def _place_main(state: State, main: MainFacts, name: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 from tenantplan.model.encode import canonical
 
@@ -30,9 +31,13 @@ class Entry:
     result: str
     detail: str | None
 
+    def document(self) -> dict[str, Any]:
+        """The entry as a JSON object, in the order of its fields."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     def hash_after(self, previous: str) -> str:
         """The entry's hash when it follows an entry whose hash is `previous`."""
-        return hashlib.sha256(previous.encode() + canonical(asdict(self))).hexdigest()
+        return hashlib.sha256(previous.encode() + canonical(self.document())).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Link:
 
     def to_bytes(self) -> bytes:
         """The line of an export: canonical JSON with `before` and `after` as the texts that were hashed, and a newline."""
-        return canonical(asdict(self.entry) | {"previous_hash": self.previous_hash, "hash": self.hash}) + b"\n"
+        return canonical(self.entry.document() | {"previous_hash": self.previous_hash, "hash": self.hash}) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,19 @@ from tenantplan.model.resource import TYPES, Ref, Resource, Role, Row, Schema, S
 
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
 _LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others", "repaired"}
+_NAMES = {kind: tuple(f.name for f in fields(kind) if f.name not in _LIVE_ONLY) for kind in TYPES.values()}
+_AS_IS = (str, bool, int, type(None))
 
 
 def to_json(resource: Resource | None) -> dict[str, Any] | None:
     """The resource as a JSON object with its `type`; facts of the live side (row id, ownership) are left out."""
     if resource is None:
         return None
-    names = [f.name for f in fields(resource) if f.name not in _LIVE_ONLY and not _left_out(resource, f.name)]
-    return {"type": _TAGS[type(resource)]} | {name: _plain(getattr(resource, name)) for name in names}
+    found: dict[str, Any] = {"type": _TAGS[type(resource)]}
+    for name in _NAMES[type(resource)]:
+        if not _left_out(resource, name):
+            found[name] = _plain(getattr(resource, name))
+    return found
 
 
 def _left_out(resource: Resource, name: str) -> bool:
@@ -65,6 +70,8 @@ def fingerprint(resource: Resource | None) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in _AS_IS:
+        return value
     if isinstance(value, Ref):
         return {"$ref": value.address}
     if isinstance(value, Secret):
@@ -82,6 +89,8 @@ def _escaped(key: str) -> str:
 
 
 def _rich(value: Any) -> Any:
+    if type(value) in _AS_IS:
+        return value
     if isinstance(value, dict):
         if value.keys() == {"$ref"}:
             return Ref(value["$ref"])

@@ -117,12 +117,18 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """The plan's identity: everything but when it was made."""
-        return digest(self._content())
+        return self._identity[0]
 
     @cached_property
     def seal(self) -> str:
         """SHA-256 of the whole document but the seal itself: by this a plan is known as applied, signed or not."""
-        return _sha256(canonical(self._unsealed()))
+        return self._identity[1]
+
+    @cached_property
+    def _identity(self) -> tuple[str, str]:
+        content = self._content()
+        found = digest(content)
+        return found, _sha256(canonical(content | {"created_at": self.created_at, "digest": found}))
 
     def document(self) -> dict[str, Any]:
         """The plan as the JSON document of design.md."""
@@ -194,9 +200,10 @@ def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
             )
         unsealed = {name: value for name, value in document.items() if name != "seal"}
         intact = isinstance(seal, str) and _sealed(unsealed, seal) == data
-        problem = judge(canonical(unsealed), seal) if intact else "was changed after it was made: it is not canonical"
+        covered = canonical(unsealed)
+        problem = judge(covered, seal) if intact else "was changed after it was made: it is not canonical"
         plan = None if problem else _from_document(document)
-        if plan is not None and _sealed(plan._unsealed(), seal) != data:
+        if plan is not None and plan.seal != _sha256(covered):
             problem = "is not one that plan wrote"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanRefused("this is not an intact plan file", where=where, hint=_AGAIN) from error

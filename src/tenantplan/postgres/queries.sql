@@ -219,7 +219,9 @@ SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)::oid;
 -- The beginning of a transaction in a tenant's database: settings, whether there may be code of others, and then the role that
 -- owns what migrations make, where it owns the version table or there is none. What the roles oid 1 to 16383 own (they come with
 -- PostgreSQL, and may have members) is in no pg_shdepend. The search_path may be that of the database still: every type is as its
--- operator wants it, so that none of schema public fits better.
+-- operator wants it, so that none of schema public fits better. It is the first thing a new backend runs, which has no catalog at
+-- hand yet: each one more that it reads costs as much as a small migration's statement. pg_group holds roles that do not log in. OFFSET keeps
+-- the inner query one, whose values are used several times.
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) AS path,
        pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true) AS locks,
        pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true) AS statements,
@@ -227,18 +229,18 @@ SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) AS path
                 WHERE s.dbid = d.oid AND s.deptype = 'o' AND s.refclassid = 'pg_authid'::regclass::oid
                   AND s.classid <> 'pg_largeobject'::regclass::oid AND s.classid <> 'pg_default_acl'::regclass::oid
                   AND s.refobjid <> d.me AND s.refobjid IS DISTINCT FROM d.maker)
-         OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = d.maker AND m.member <> d.me)
          OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.oid >= 16384::oid AND p.proowner < 16384::oid AND p.proowner <> 10::oid)
-         OR d.login AS suspected,
+         OR d.maker IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_group g WHERE g.grosysid = d.maker
+               AND NOT EXISTS (SELECT FROM pg_catalog.unnest(g.grolist) AS members(oid) WHERE members.oid <> d.me)) AS suspected,
        CASE WHEN coalesce((SELECT c.relowner FROM pg_catalog.pg_class c
                             WHERE c.oid = pg_catalog.to_regclass(%(table)s)::oid), d.maker) = d.maker
              AND pg_catalog.pg_has_role(d.me, d.maker, %(set)s)
              AND pg_catalog.has_schema_privilege(d.maker, pg_catalog.to_regnamespace('public')::oid, 'CREATE')
             THEN pg_catalog.set_config('role', 'tenantplan_owner', true) END AS role
-  FROM (SELECT b.oid, u.oid AS me, o.oid AS maker, coalesce(o.rolcanlogin, false) AS login
-          FROM pg_catalog.pg_database b JOIN pg_catalog.pg_roles u ON u.rolname = session_user
-          LEFT JOIN pg_catalog.pg_roles o ON o.rolname = 'tenantplan_owner'
-         WHERE b.datname = pg_catalog.current_database()) d;
+  FROM (SELECT (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()) AS oid,
+               pg_catalog.to_regrole(pg_catalog.quote_ident(session_user::text))::oid AS me,
+               pg_catalog.to_regrole('tenantplan_owner')::oid AS maker
+        OFFSET 0) d;
 
 -- name: code_of_others
 -- What tenantplan's statements could run, or read as somebody else made it, and who owns it: code anywhere, in schema public tables
