@@ -44,8 +44,13 @@ class Sizes:
     rounds: int
     runs: int
 
+    @property
+    def databases(self) -> int:
+        """How many there are at the end, on all servers together."""
+        return self.many + self.rounds * (len(WIDTHS) + 1) * self.new
 
-FULL = Sizes(1_000, 50, 500, 2_000, 200, (5_000, 10_000, 20_000), alembic=20, rounds=3, runs=5)
+
+FULL = Sizes(1_000, 50, 500, 2_000, 200, (5_000, 10_000, 20_000), alembic=20, rounds=4, runs=5)
 SMALL = Sizes(20, 3, 6, 12, 4, (210, 420), alembic=2, rounds=1, runs=1)
 
 
@@ -123,14 +128,13 @@ class Ground:
 
 @contextmanager
 def opened(folder: Path, sizes: Sizes) -> Iterator[Ground]:
-    """A new server with its Ground; all of it is removed at the end."""
+    """A new server with its Ground. It is stopped at the end; its files stay, see yardsticks.creations."""
     server = TestServer(18, DURABLE)
     folder.mkdir()
     try:
         yield Ground(folder, server, sizes)
     finally:
-        server.remove()
-        shutil.rmtree(folder)
+        server.stop("immediate")
 
 
 def declare(fleet: Fleet, name: str) -> None:

@@ -1,39 +1,26 @@
 """One migration of three DDL statements, run in every database of the fleet.
 
-psql and Alembic run the same revision before tenantplan does, and it is taken back by its own downgrade.
+psql and Alembic run the same revision, and between two of them it is taken back by its own downgrade.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from acceptance.harness import Fleet
-from ground import WIDTHS, Ground, databases
-from measure import Timed, best, say
+from ground import Ground, databases
+from measure import say
 from report import Beside, Figure
+from rounds import Round, alternating, compared
 from yardsticks import alembic, psql
 
 _WITHIN, _ALEMBIC = 1.2, 15  # times psql's time, times faster than Alembic
 _BACK = 4  # downgrades at once; they are not measured
 
 
-@dataclass(frozen=True)
-class _Round:
-    """tenantplan's apply, and the same SQL by psql at its best width."""
-
-    took: Timed
-    psql: float
-    width: int
-
-    @property
-    def ratio(self) -> float:
-        return self.took.seconds / self.psql
-
-
 def measure(ground: Ground) -> list[Figure]:
-    """The round in the middle of several with a revision each; Alembic runs the first one's."""
+    """Rounds with a revision each; Alembic runs the first one's."""
     fleet = ground.dedicated(ground.sizes.few)
     names = databases(fleet)
     rounds, looped = [], 0.0
@@ -45,39 +32,44 @@ def measure(ground: Ground) -> list[Figure]:
             looped = alembic(ground, fleet, few, "upgrade", "head") * len(names)
             psql(ground, fleet, down, few, _BACK)
         say(f"one migration over {len(names)} databases, round {number + 1} of {ground.sizes.rounds}")
-        rounds.append(_round(ground, fleet, up, down))
+        rounds.append(_round(ground, fleet, number, up, down))
     ground.command(fleet, "plan", "--detailed-exitcode")  # fails unless all are at the head
-    return [_figure(sorted(rounds, key=lambda one: one.ratio), looped, len(names), ground.sizes.alembic)]
+    return [_figure(rounds, looped, len(names), ground.sizes.alembic)]
 
 
-def _figure(rounds: list[_Round], looped: float, count: int, processes: int) -> Figure:
-    middle = rounds[len(rounds) // 2]
+def _figure(rounds: list[Round], looped: float, count: int, processes: int) -> Figure:
+    took, plain, width, note = compared(rounds)
     besides = (
-        Beside(f"the same SQL by psql -f, a process each, xargs -P {middle.width}", middle.psql, within=_WITHIN),
+        Beside(f"the same SQL by psql -f, a process each, xargs -P {width}", plain, within=_WITHIN),
         Beside(
             f"alembic upgrade head, a process each, one after the other ({min(processes, count)}, scaled)",
             looped,
             faster=_ALEMBIC,
         ),
     )
-    note = f"median of {len(rounds)} rounds: {', '.join(f'{one.ratio:.2f}' for one in rounds)}"
     work = f"one migration of 3 DDL statements over {count} databases, apply of a plan file"
-    return Figure(work, middle.took, besides, note=note)
+    return Figure(work, took, besides, note=note)
 
 
-def _round(ground: Ground, fleet: Fleet, up: Path, down: Path) -> _Round:
+def _round(ground: Ground, fleet: Fleet, number: int, up: Path, down: Path) -> Round:
     names = databases(fleet)
-
-    def by_psql(width: int) -> float:
-        ground.settle()
-        took = psql(ground, fleet, up, names, width)
-        psql(ground, fleet, down, names, _BACK)
-        return took
-
-    seconds, width = best(by_psql, WIDTHS)
     ground.command(fleet, "plan", "--out", "plan.json")
-    ground.settle()
-    return _Round(ground.command(fleet, "apply", "plan.json"), seconds, width)
+
+    migrated = False
+
+    def taken_back() -> None:
+        nonlocal migrated
+        if migrated:
+            psql(ground, fleet, down, names, _BACK)
+        migrated = True
+        ground.settle()
+
+    return alternating(
+        number,
+        lambda: ground.command(fleet, "apply", "plan.json"),
+        lambda width: psql(ground, fleet, up, names, width),
+        taken_back,
+    )
 
 
 def _revision(fleet: Fleet, number: int) -> tuple[Path, Path]:

@@ -51,8 +51,10 @@ def main() -> None:
     chosen = options.parse_args()
     sizes = SMALL if chosen.small else FULL
     place = Path(tempfile.gettempdir())  # a disk: what durability costs is part of the figures
-    if shutil.disk_usage(place).free < sizes.many * DATABASE:
-        raise SystemExit(f"{place} needs {sizes.many * DATABASE / 2**30:.0f} GB: set TMPDIR to a folder with more room")
+    if shutil.disk_usage(place).free < sizes.databases * DATABASE:
+        raise SystemExit(
+            f"{place} needs {sizes.databases * DATABASE / 2**30:.0f} GB: set TMPDIR to a folder with more room"
+        )
     root = open_root(place)
     found: list[report.Figure] = []
     described = ""
