@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from psycopg import sql
 
 from tenantplan.errors import SettingsError
-from tenantplan.execution import logins, statements
+from tenantplan.execution import creators, logins, statements
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.sharing import write_access
 from tenantplan.model import stamp
@@ -20,8 +20,6 @@ from tenantplan.secrets import scram
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
 from tenantplan.secrets.strength import weakness
-
-SELF_GRANT = 160000  # from PostgreSQL 16 a creator can have SET and INHERIT on the roles it makes, by a setting
 
 
 def write(run: Run, connection: Connection, operation: Operation) -> None:
@@ -74,19 +72,30 @@ def make_together(run: Run, connection: Connection, operations: Sequence[Operati
 
 
 def _make_roles(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
-    """Makes new roles of one server, with few changes of memberships: after each, PostgreSQL walks again through all that
-    tenantplan's role has, and from 16 on it is a member of every role that it made."""
+    """Makes new roles of one server; those of organizations as a creator, where that counts."""
+    roles = [o.after for o in operations if isinstance(o.after, Role)]
+    version = run.versions[roles[0].server]
+    common = [o for o in operations if getattr(o.after, "holder", None) is None]
+    theirs = [o for o in operations if o not in common]
+    _execute(connection, _created(run, version, common))
+    listed = _created(run, version, theirs)
+    _execute(connection, creators.as_creator(connection, listed) if version >= creators.FROM else listed)
+    groups = sorted({group for role in roles for group in role.member_of})
+    _execute(connection, [_granted(group, [r for r in roles if group in r.member_of]) for group in groups])
+    for operation in operations:
+        _give_password(run, connection, operation)
+
+
+def _created(run: Run, version: int, operations: Sequence[Operation]) -> statements.Statements:
+    """Statements that make roles with their stamps, without their memberships; those who own are made first."""
     roles = [o.after for o in operations if isinstance(o.after, Role)]
     owners = [role for role in roles if _owns(role)]
     others = [role for role in roles if not _owns(role)]
-    version = run.versions[roles[0].server]
-    _execute(connection, _with_membership(version, owners, [s for o in owners for s in statements.created_role(o)]))
-    _execute(connection, [s for role in others for s in statements.created_role(role)])
-    groups = sorted({group for role in others for group in role.member_of})
-    _execute(connection, [_granted(group, [r for r in others if group in r.member_of]) for group in groups])
-    _execute(connection, [_role_stamp(run, o, o.after) for o in operations if isinstance(o.after, Role)])
-    for operation in operations:
-        _give_password(run, connection, operation)
+    return [
+        *_with_membership(version, owners, [s for role in owners for s in statements.created_role(role)]),
+        *(s for role in others for s in statements.created_role(role)),
+        *(_role_stamp(run, o, o.after) for o in operations if isinstance(o.after, Role)),
+    ]
 
 
 def _granted(group: str, roles: Sequence[Role]) -> sql.Composed:
@@ -120,9 +129,8 @@ def _with_membership(version: int, owners: Sequence[Role], listed: statements.St
     """CREATE ROLE in such a way that tenantplan's role is a member of these: it must give them databases."""
     if not owners:
         return listed
-    if version >= SELF_GRANT:
-        setting = sql.SQL("SET LOCAL createrole_self_grant = {}")
-        return [setting.format(sql.Literal("set, inherit")), *listed, setting.format(sql.Literal(""))]
+    if version >= creators.FROM:
+        return creators.with_membership(listed)
     named = sql.SQL(", ").join(sql.Identifier(owner.name) for owner in owners)
     return [*listed, sql.SQL("GRANT {} TO CURRENT_USER").format(named)]
 

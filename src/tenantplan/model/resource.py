@@ -12,6 +12,8 @@ from typing import Any
 
 # The role that owns what migrations make in tenants' databases, on each server: it owns no database and has no rights beside.
 OWNER = "tenantplan_owner"
+# How the names of roles begin that make other roles for tenantplan's.
+CREATOR = "tenantplan_creator_"
 
 # JSON values plus Ref and Secret. Timestamps are ISO 8601 strings in UTC ("2027-01-31T00:00:00Z").
 Value = Any

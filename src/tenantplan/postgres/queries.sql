@@ -110,6 +110,18 @@ SELECT DISTINCT ON (address) address, seq, action, retire, after::text
 SELECT seq, renamed_from, address FROM tenantplan.operations
  WHERE status IN ('done', 'recovered') AND renamed_from IS NOT NULL ORDER BY seq;
 
+-- name: creator
+-- Whether the connected role is a superuser, and a role that makes roles for it, has room for more, and that nobody else is or
+-- administers (PostgreSQL 16 and newer).
+SELECT me.rolsuper, (
+    SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
+     WHERE m.member = me.oid AND m.set_option AND m.inherit_option
+       AND starts_with(r.rolname, %(prefix)s) AND r.rolcreaterole AND NOT r.rolcanlogin AND NOT r.rolsuper
+       AND NOT EXISTS (SELECT FROM pg_auth_members o WHERE o.roleid = r.oid AND o.member <> me.oid)
+       AND (SELECT count(*) FROM pg_auth_members made WHERE made.member = r.oid) < %(full)s
+     ORDER BY 1 LIMIT 1)
+  FROM pg_roles me WHERE me.rolname = session_user;
+
 -- name: last_run
 SELECT id::text, status, actor, commit, plan_digest,
        to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started_at,
