@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from acceptance.harness import Fleet
 
-from tenantplan.live.audit import read_chain
+from tenantplan.live.audit import Conditions, read_entries
 from tenantplan.model.audit import GENESIS, Link
 
 pytestmark = pytest.mark.once
@@ -184,7 +184,7 @@ def _rewritten(links: list[Link], start: int, change: Callable[[Link], Link]) ->
 def rewrite(fleet: Fleet, start: int, change: Callable[[Link], Link]) -> None:
     """One entry changed, every later hash and the head computed anew."""
     with fleet.connect() as superuser, superuser.transaction():
-        forged = _rewritten(list(read_chain(superuser)), start, change)
+        forged = _rewritten(list(read_entries(superuser, Conditions())), start, change)
         superuser.execute("ALTER TABLE tenantplan.audit_log DISABLE TRIGGER ALL")
         for link in forged:
             superuser.execute(

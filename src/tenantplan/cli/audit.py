@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC
@@ -104,10 +104,10 @@ def export(**chosen: Any) -> None:
     The same entries always give the same bytes. A whole export can be verified without tenantplan (docs/audit.md), and is an
     anchor that names the very entry where a log was rewritten.
     """
-    from tenantplan.live.audit import read_entries
+    from tenantplan.live.audit import read_entries, snapshot
 
     conditions = _chosen(**chosen)
-    with _main() as connection, _snapshot(connection):
+    with _main() as connection, snapshot(connection):
         for link in read_entries(connection, conditions):
             sys.stdout.write(link.to_bytes().decode())
 
@@ -143,10 +143,10 @@ def show(sequence: int, as_json: bool) -> None:
 @json_option
 def anchor_head(as_json: bool) -> None:
     """The head of the log in one line, to be kept where whoever runs the database cannot write: a signed tag, a CI artifact."""
-    from tenantplan.live.audit import read_anchor
+    from tenantplan.live.audit import read_anchor, snapshot
 
     fleet = settings()
-    with _main() as connection, _snapshot(connection):
+    with _main() as connection, snapshot(connection):
         head = read_anchor(connection, fleet.fleet)
     if as_json:
         print_json(asdict(head))
@@ -165,24 +165,18 @@ def anchor_head(as_json: bool) -> None:
 @json_option
 def verify(anchors: tuple[str, ...], as_json: bool) -> int:
     """Recompute the chain of hashes from the first entry to the last. Exit 1 when an entry was changed, moved or cut."""
-    from tenantplan.live.audit import read_chain, read_head
-    from tenantplan.model.audit import GENESIS, broken_at
+    from tenantplan.live import audit
 
     noted = [anchor for given in anchors for anchor in _anchors(given)]
-    with _main() as connection, _snapshot(connection):
-        chain = _Watched(read_chain(connection))
-        broken = broken_at(chain, noted)
-        head = read_head(connection)
-    last = (chain.last.entry.sequence, chain.last.hash) if chain.last else (0, GENESIS)
-    if broken is None and head != last:
-        at = min(head[0], last[0]) + 1
-        broken = (at, f"the log ends at entry {last[0]}, but its head says {head[0]}: it was cut or written to by hand")
+    with _main() as connection:
+        found = audit.verify(connection, noted)
+    broken = found.broken
     if as_json:
-        found = None if broken is None else {"sequence": broken[0], "reason": broken[1]}
-        print_json({"ok": broken is None, "entries": last[0], "head": last[1], "broken": found})
+        where = None if broken is None else {"sequence": broken[0], "reason": broken[1]}
+        print_json({"ok": broken is None, "entries": found.entries, "head": found.last, "broken": where})
     elif broken is None:
-        entries = "1 entry" if last[0] == 1 else f"{last[0]:,} entries"
-        click.echo(f"The audit log is whole: {entries}.\nhead {last[1]}")
+        entries = "1 entry" if found.entries == 1 else f"{found.entries:,} entries"
+        click.echo(f"The audit log is whole: {entries}.\nhead {found.last}")
         if not noted:
             click.echo(
                 "Keep this hash elsewhere; audit verify --anchor HASH then finds a log that was cut or rewritten."
@@ -211,27 +205,6 @@ def _anchors(given: str) -> list[Anchor]:
 
 
 _ANCHOR = "it is what audit anchor printed, a hash that audit verify printed, or what audit export wrote"
-
-
-@contextmanager
-def _snapshot(connection: Connection) -> Iterator[None]:
-    """A transaction that sees the log as it is now, however long it is read."""
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield
-
-
-class _Watched:
-    """The links of a chain one by one, and the last that was seen."""
-
-    def __init__(self, links: Iterable[Link]) -> None:
-        self._links = links
-        self.last: Link | None = None
-
-    def __iter__(self) -> Iterator[Link]:
-        for link in self._links:
-            self.last = link
-            yield link
 
 
 @contextmanager

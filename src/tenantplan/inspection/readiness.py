@@ -12,10 +12,9 @@ from tenantplan.fleet.secrets import Findings, secrets_of
 from tenantplan.fleet.trees import edited
 from tenantplan.inspection.revisions import revisions
 from tenantplan.inspection.scene import Activity, Scene, rows
-from tenantplan.live.audit import read_chain, read_head
+from tenantplan.live import audit
 from tenantplan.live.credentials import read_keys
 from tenantplan.model import stamp
-from tenantplan.model.audit import GENESIS, broken_at
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row
 from tenantplan.postgres.queries import query
@@ -138,22 +137,13 @@ def log(scene: Scene) -> Iterator[Check]:
     """Whether the audit log is whole, as far as it can tell by itself."""
     if "tenantplan.audit_log" not in scene.live.main.columns:
         return
-    with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        last = (0, GENESIS)
-
-        def watched() -> Iterator:  # type: ignore[type-arg]
-            nonlocal last
-            for link in read_chain(connection):
-                last = (link.entry.sequence, link.hash)
-                yield link
-
-        broken = broken_at(watched())
-        whole = broken is None and read_head(connection) == last
-    if whole:
-        yield passed("main", "audit log", f"whole: {last[0]} entries")
+    with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
+        found = audit.verify(connection)
+    if found.broken is None:
+        yield passed("main", "audit log", f"whole: {found.entries} entries")
     else:
-        yield Check("main", "audit log", "fail", "broken: it was changed or cut", "tenantplan audit verify says where")
+        what = f"broken at entry {found.broken[0]}: it was changed or cut"
+        yield Check("main", "audit log", "fail", what, "see more: tenantplan audit verify")
 
 
 def runs(scene: Scene, activity: Activity) -> Iterator[Check]:

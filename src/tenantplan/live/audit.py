@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from tenantplan.errors import TenantplanError
 from tenantplan.model.anchor import Head
-from tenantplan.model.audit import GENESIS, Entry, Link
+from tenantplan.model.audit import GENESIS, Anchor, Entry, Link, broken_at
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -34,20 +35,51 @@ class Conditions:
     until: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Verified:
+    """The sequence and hash of the last entry, and where the log is broken and why (None: it is whole)."""
+
+    entries: int
+    last: str
+    broken: tuple[int, str] | None
+
+
 def find_entries(connection: Connection, conditions: Conditions, limit: int = 1) -> list[Link]:
     """The newest entries that fit all conditions, newest first."""
     return [_link(row) for row in connection.execute(query("audit_found"), asdict(conditions) | {"limit": limit})]
 
 
-def read_chain(connection: Connection) -> Iterator[Link]:
-    """Every entry in order, in batches, of the snapshot that the caller's transaction sees."""
-    return _in_order(connection, query("audit_entries"), {})
+def verify(connection: Connection, anchors: Iterable[Anchor] = ()) -> Verified:
+    """The chain of hashes computed again from the first entry to the last, in one snapshot, and compared with its head."""
+    entries, last = 0, GENESIS
+
+    def watched() -> Iterator[Link]:
+        nonlocal entries, last
+        for link in read_entries(connection, Conditions()):
+            entries, last = link.entry.sequence, link.hash
+            yield link
+
+    with snapshot(connection):
+        broken = broken_at(watched(), anchors)
+        sequence, head = _read_head(connection)
+    if broken is None and (sequence, head) != (entries, last):
+        said = f"the log ends at entry {entries}, but its head says {sequence}: it was cut or written to by hand"
+        broken = (min(sequence, entries) + 1, said)
+    return Verified(entries, last, broken)
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """A transaction that sees the log as it is now, however long it is read."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
 
 
 def read_entries(connection: Connection, conditions: Conditions) -> Iterator[Link]:
     """The entries that fit all conditions, in order, in batches, of the snapshot that the caller's transaction sees."""
     if conditions == Conditions():
-        return read_chain(connection)
+        return _in_order(connection, query("audit_entries"), {})
     found = b"SELECT * FROM (" + query("audit_found") + b") found ORDER BY sequence"
     return _in_order(connection, found, asdict(conditions) | {"limit": None})
 
@@ -59,7 +91,7 @@ def _in_order(connection: Connection, statement: bytes, parameters: dict[str, ob
             yield _link(row)
 
 
-def read_head(connection: Connection) -> tuple[int, str]:
+def _read_head(connection: Connection) -> tuple[int, str]:
     """Sequence and hash of the newest entry, as the head row says."""
     row = connection.execute("SELECT sequence, hash FROM tenantplan.audit_head WHERE id = 1").fetchone()
     return (0, "") if row is None else (row[0], row[1])
@@ -69,7 +101,7 @@ def read_anchor(connection: Connection, fleet: str) -> Head:
     """The head as the log itself says it; TenantplanError when the head row, or its own content, says something else."""
     newest = find_entries(connection, Conditions())
     last = (newest[0].entry.sequence, newest[0].hash) if newest else (0, GENESIS)
-    if last != read_head(connection) or any(link.entry.hash_after(link.previous_hash) != link.hash for link in newest):
+    if last != _read_head(connection) or any(link.entry.hash_after(link.previous_hash) != link.hash for link in newest):
         raise TenantplanError(
             "the newest entry of the audit log is not what its head says: it was cut or written to by hand",
             hint="see where: tenantplan audit verify",
