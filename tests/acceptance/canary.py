@@ -174,10 +174,16 @@ class World:
         self.said += [result.err, "" if "generated" in line.shows else result.out]
         return result
 
-    def everything(self, *but: str) -> None:
-        """Every line of every command, except of those named."""
+    def everything(self) -> None:
+        """Every line of every command."""
+        for listed in COMMANDS.values():
+            for line in listed:
+                self.run(line)
+
+    def each(self) -> None:
+        """Every command, each format of plan, and of the others the first and the last line."""
         for name, listed in COMMANDS.items():
-            for line in listed if name not in but else ():
+            for line in listed if name == "plan" else {listed[0]: None, listed[-1]: None}:
                 self.run(line)
 
     def left(self) -> None:

@@ -321,6 +321,6 @@ SITUATIONS: dict[str, Situation] = {
 def test_where_something_fails(applied: World, name: str) -> None:
     with contextmanager(SITUATIONS[name])(applied) as code:
         applied.run(APPLY, code=code)
-        applied.everything()
+        applied.each()
     applied.run(APPLY)
     applied.left()
