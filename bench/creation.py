@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acceptance.harness import Fleet
-from ground import Ground, declare, opened
+from ground import WIDTHS, Ground, declare
 from measure import say
 from report import Beside, Figure
 from rounds import Round, alternating, compared
@@ -13,12 +13,12 @@ _WITHIN = 1.3
 
 
 def measure(ground: Ground) -> list[Figure]:
-    """Rounds that alternate with the yardstick, each with a server and a fleet of its own: making a role takes PostgreSQL
-    the longer, the more roles its creator has made (see the organizations made beside others, in planning)."""
-    rounds = []
-    for number in range(ground.sizes.rounds):
-        with opened(ground.folder / str(number), ground.sizes) as own:
-            rounds.append(_round(own, number))
+    """Rounds that alternate with the yardstick, in a fleet that grows."""
+    fleet = Fleet(ground.folder / "new", ground.server, spec="guard: { maxChangedPercent: 100 }\n")
+    declare(fleet, "first")  # its template is built with it
+    ground.command(fleet, "apply", "--auto-approve")
+    creations(ground, fleet, WIDTHS[-1], "before")  # makes the files of the write-ahead log, which are used again
+    rounds = [_round(ground, fleet, number) for number in range(ground.sizes.rounds)]
     took, plain, width, note = compared(rounds)
     count = ground.sizes.new
     what = f"{count} plain CREATE DATABASE … TEMPLATE, {width} at once"
@@ -26,17 +26,14 @@ def measure(ground: Ground) -> list[Figure]:
     return [Figure(work, took, (Beside(what, plain, within=_WITHIN),), note=note)]
 
 
-def _round(ground: Ground, number: int) -> Round:
+def _round(ground: Ground, fleet: Fleet, number: int) -> Round:
     say(f"apply of {ground.sizes.new} new dedicated organizations, round {number + 1} of {ground.sizes.rounds}")
-    fleet = Fleet(ground.folder / "new", ground.server, spec="guard: { maxChangedPercent: 100 }\n")
-    declare(fleet, "first")  # its template is built with it
-    ground.command(fleet, "apply", "--auto-approve")
     for one in range(ground.sizes.new):
-        declare(fleet, f"org-{one}")
+        declare(fleet, f"round{number}-{one}")
     ground.command(fleet, "plan", "--out", "plan.json")
     return alternating(
         number,
         lambda: ground.command(fleet, "apply", "plan.json"),
-        lambda width: creations(ground, fleet, width, f"plain_{width}"),
+        lambda width: creations(ground, fleet, width, f"plain_{number}_{width}"),
         ground.settle,
     )

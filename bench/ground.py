@@ -47,7 +47,7 @@ class Sizes:
     @property
     def databases(self) -> int:
         """How many there are at the end, on all servers together."""
-        return self.many + self.rounds * (len(WIDTHS) + 1) * self.new
+        return self.many + (1 + self.rounds * (len(WIDTHS) + 1)) * self.new
 
 
 FULL = Sizes(1_000, 50, 500, 2_000, 200, (5_000, 10_000, 20_000), alembic=20, rounds=4, runs=5)

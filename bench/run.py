@@ -35,7 +35,7 @@ PARTS = (
     {"help": shared.help_measure, "shared": shared.measure},
     {"mixed": mixed.measure},
 )
-DATABASE = 12 * 2**20  # bytes of a database with its share of the write-ahead log
+DATABASE = 9 * 2**20  # bytes of a database
 
 
 def main() -> None:
