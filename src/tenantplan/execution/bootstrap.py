@@ -12,7 +12,7 @@ from psycopg import sql
 
 from tenantplan.execution import record, statements
 from tenantplan.execution.context import MAIN, Run
-from tenantplan.execution.execute import clear
+from tenantplan.execution.creation import clear
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.objects import restamp
 from tenantplan.execution.statements import temporary

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import groupby
 
 import psycopg
-from psycopg import sql
 
 from tenantplan.errors import Locked, TenantplanError
-from tenantplan.execution import logins, objects, packages, record, rows, statements
+from tenantplan.execution import creation, logins, objects, packages, record, rows, statements
 from tenantplan.execution.connections import saves_connection, try_connections
 from tenantplan.execution.context import MAIN, Run
 from tenantplan.execution.failpoint import reach
@@ -91,10 +90,6 @@ def _drops(operation: Operation) -> bool:
     return isinstance(operation.before, Database) and operation.after is None and not operation.retire
 
 
-def _creates(operation: Operation) -> bool:
-    return isinstance(operation.after, Database) and operation.before is None
-
-
 def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     first = segment[0]
     place = _place(first)
@@ -108,8 +103,7 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
         _hand_out(run, main, place, segment)
     elif place == MAIN:
         tried = try_connections(run, segment)
-        with _without_leftovers(main, segment):
-            _create_databases(run, main, segment)
+        with creation.created(run, place, main, segment):
             _retrying(lambda: _commit(run, main, segment, tried))
     else:
         _commit_apart(run, main, place, segment)
@@ -156,12 +150,15 @@ def _commit_together(
 def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
     """On another server than the main one: intent, effect, then outcome and audit entry."""
     record.intend(run, main, segment)
-    if any(_creates(operation) for operation in segment):
+    if any(creation.creates(operation) for operation in segment):
         run.template(place)  # built before a session is taken: it needs one of the server's budget itself
-    with run.connector.connect(place) as there, _without_leftovers(there, segment):
-        _create_databases(run, there, segment)
-        with _catalog(run, place, segment), there.transaction():
-            _effects(run, there, segment)
+    with (
+        run.connector.connect(place) as there,
+        creation.created(run, place, there, segment),
+        _catalog(run, place, segment),
+        there.transaction(),
+    ):
+        _effects(run, there, segment)
     reach("remote-committed")
     _conclude(run, main, segment)
 
@@ -208,49 +205,6 @@ def _catalog(run: Run, place: str, segment: list[Operation]) -> AbstractContextM
     """Serialises changes of a server's shared catalogs: PostgreSQL fails concurrent ones ("tuple concurrently updated")."""
     touches = any(not isinstance(o.after or o.before, Row) for o in segment)
     return run.catalog_locks[place] if touches else nullcontext()
-
-
-def _create_databases(run: Run, there: Connection, segment: list[Operation]) -> None:
-    """CREATE DATABASE under temporary names, before the transaction that makes them real.
-
-    What it leaves after a crash is found by its name: the operation's id, journaled when the run was opened.
-    """
-    creations = [operation for operation in segment if _creates(operation)]
-    if not creations:
-        return
-    template = run.template(_place(creations[0]))
-    for operation in creations:
-        with run.creations[_place(operation)]:
-            try:
-                _create_database(there, operation, template)
-            except psycopg.errors.DuplicateDatabase:
-                clear(there, statements.temporary(operation))
-                _create_database(there, operation, template)
-        reach("database-created")
-
-
-def _create_database(there: Connection, operation: Operation, template: str) -> None:
-    for statement in statements.creation(operation, template):
-        there.execute(statement)
-
-
-@contextmanager
-def _without_leftovers(connection: Connection, segment: list[Operation]) -> Iterator[None]:
-    """Drops the temporary databases of a segment that fails. Those of a lost session or run are for the next run to collect."""
-    try:
-        yield
-    except Locked:
-        raise
-    except (psycopg.Error, TenantplanError, rows.Stale):
-        with suppress(psycopg.Error):
-            for operation in filter(_creates, segment):
-                clear(connection, statements.temporary(operation))
-        raise
-
-
-def clear(connection: Connection, database: str) -> None:
-    """Drops a temporary database that an earlier attempt left behind."""
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
 
 def _inside(run: Run, main: Connection, operation: Operation, act: Callable[[Run, Operation], None]) -> None:
