@@ -86,10 +86,11 @@ def cli(context: click.Context, fleet: str | None) -> None:
 
 def main() -> None:
     """Runs the command line and exits: the one place that turns errors into exit codes."""
-    gc.set_threshold(100_000, 50, 50)  # thousands of documents live to the end: looking for garbage among them is waste
+    gc.set_threshold(1_000_000, 50, 50)  # thousands of documents live to the end: looking for garbage in them is waste
     try:
         code = cli.main(prog_name="tenantplan", standalone_mode=False)
         _flush()
+        gc.freeze()  # the interpreter would look once more at its end
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         _fail("interrupted; run the same command again to finish what was begun", 1)

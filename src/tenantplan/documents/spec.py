@@ -16,5 +16,10 @@ class Spec(BaseModel):
 
     names_secret: ClassVar[bool] = False
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        defer_build=True,  # a run builds the validators of the kinds that it meets
     )

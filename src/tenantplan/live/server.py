@@ -126,7 +126,7 @@ def _add_role(state: State, alias: str, whose: Whose, row: tuple) -> None:  # ty
         password=Secret(None, facts["password"]) if mine and "password" in facts else None,
         holder=facts.get("holder") if mine else None,
         statement_timeout=timeout,
-        overridden_in=tuple(overridden),
+        overridden_in=tuple(sorted(overridden)),
         managed=mine or shared,
         retired_at=facts.get("retired") if mine else None,
     )

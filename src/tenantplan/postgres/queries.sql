@@ -12,18 +12,18 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system_ident
   FROM pg_roles WHERE rolname = current_user;
 
 -- name: databases
--- Every database that carries a stamp or has a name the caller asks about, from the shared catalogs alone.
-SELECT d.datname, o.rolname, d.datconnlimit, d.datallowconn, s.comment,
-       CASE WHEN d.datacl IS NULL THEN ARRAY['PUBLIC']
-            ELSE ARRAY(SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE g.rolname::text END
-                         FROM aclexplode(d.datacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
-                        WHERE a.privilege_type = 'CONNECT' AND a.grantee <> d.datdba
-                        ORDER BY 1)
-       END
+-- Every database that carries a stamp or has a name the caller asks about, from the shared catalogs alone. Each catalog is
+-- read once, for all of them: a subquery for each row is quadratic where statistics are old.
+SELECT d.datname, o.rolname, d.datconnlimit, d.datallowconn, s.description,
+       CASE WHEN d.datacl IS NULL THEN ARRAY['PUBLIC'] ELSE coalesce(c.connect, '{}') END
   FROM pg_database d
   JOIN pg_roles o ON o.oid = d.datdba
-  LEFT JOIN LATERAL (SELECT shobj_description(d.oid, 'pg_database') AS comment) s ON true
- WHERE s.comment LIKE 'tenantplan %%' OR d.datname = ANY(%(names)s)
+  LEFT JOIN pg_shdescription s ON s.objoid = d.oid AND s.classoid = 'pg_database'::regclass
+  LEFT JOIN (SELECT b.oid, array_agg(CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE g.rolname::text END) AS connect
+               FROM pg_database b, aclexplode(b.datacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
+              WHERE a.privilege_type = 'CONNECT' AND a.grantee <> b.datdba
+              GROUP BY b.oid) c ON c.oid = d.oid
+ WHERE s.description LIKE 'tenantplan %%' OR d.datname = ANY(%(names)s)
  ORDER BY d.datname;
 
 -- name: own_stamp
@@ -31,22 +31,25 @@ SELECT d.datname, o.rolname, d.datconnlimit, d.datallowconn, s.comment,
 SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database();
 
 -- name: roles
--- Every role that carries a stamp or has a name the caller asks about.
-SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.comment,
-       ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-              WHERE m.member = r.oid ORDER BY 1),
-       -- Whatever unit it was set in, in ms; a value that PostgreSQL would not take is -1.
-       coalesce((SELECT CASE WHEN t.parts IS NULL THEN -1
-                             ELSE ceil(t.parts[1]::numeric * CASE t.parts[2] WHEN 'us' THEN 0.001 WHEN 's' THEN 1000
-                                       WHEN 'min' THEN 60000 WHEN 'h' THEN 3600000 WHEN 'd' THEN 86400000 ELSE 1 END) END
-                   FROM pg_db_role_setting s, unnest(s.setconfig) c,
-                        LATERAL (SELECT regexp_match(substr(c, 19), '^([0-9]{1,12}) *(us|ms|s|min|h|d)?$') AS parts) t
-                  WHERE s.setrole = r.oid AND s.setdatabase = 0 AND c LIKE 'statement_timeout=%%'), 0)::bigint,
-       ARRAY(SELECT d.datname::text FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
-              WHERE s.setrole = r.oid AND c LIKE 'statement_timeout=%%' ORDER BY 1)
+-- Every role that carries a stamp or has a name the caller asks about. As above, each catalog is read once.
+WITH timeouts AS (
+  SELECT s.setrole, s.setdatabase, substr(c, 19) AS value
+    FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE c LIKE 'statement_timeout=%%')
+SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.description, coalesce(m.groups, '{}'), coalesce(t.ms, 0), coalesce(o.names, '{}')
   FROM pg_roles r
-  LEFT JOIN LATERAL (SELECT shobj_description(r.oid, 'pg_authid') AS comment) s ON true
- WHERE s.comment LIKE 'tenantplan %%' OR r.rolname = ANY(%(names)s)
+  LEFT JOIN pg_shdescription s ON s.objoid = r.oid AND s.classoid = 'pg_authid'::regclass
+  LEFT JOIN (SELECT m.member, array_agg(g.rolname::text) AS groups
+               FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid GROUP BY m.member) m ON m.member = r.oid
+  -- Whatever unit it was set in, in ms; a value that PostgreSQL would not take is -1.
+  LEFT JOIN (SELECT setrole, (CASE WHEN parts IS NULL THEN -1
+                                   ELSE ceil(parts[1]::numeric * CASE parts[2] WHEN 'us' THEN 0.001 WHEN 's' THEN 1000
+                                             WHEN 'min' THEN 60000 WHEN 'h' THEN 3600000 WHEN 'd' THEN 86400000 ELSE 1 END)
+                              END)::bigint AS ms
+               FROM timeouts, regexp_match(value, '^([0-9]{1,12}) *(us|ms|s|min|h|d)?$') AS parts
+              WHERE setdatabase = 0) t ON t.setrole = r.oid
+  LEFT JOIN (SELECT setrole, array_agg(datname::text) AS names
+               FROM timeouts JOIN pg_database ON oid = setdatabase GROUP BY setrole) o ON o.setrole = r.oid
+ WHERE s.description LIKE 'tenantplan %%' OR r.rolname = ANY(%(names)s)
  ORDER BY r.rolname;
 
 -- name: columns
