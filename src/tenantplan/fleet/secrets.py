@@ -39,9 +39,12 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
     vault = fleet_vault(settings)
     make_up(settings, (str(s.reference) for r in desired.state.values() for s in secrets_of(r).values()))
     for address, resource in desired.state.items():
+        wanted = secrets_of(resource)
+        if not wanted:
+            continue
         stored = secrets_of(live.get(address))
         known: dict[str, Secret] = {}
-        for name, secret in secrets_of(resource).items():
+        for name, secret in wanted.items():
             if secret.target is not None:
                 known[name] = secret
                 if vault is None and secret.keyed is None:
@@ -59,9 +62,9 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
                 )
             elif unfit or missing:
                 findings.blockers.append(Finding(address, "secret", unfit or missing))
-        if isinstance(resource, Role) and known:
+        if isinstance(resource, Role):
             result[address] = replace(resource, password=known["password"])
-        elif isinstance(resource, Row) and known:
+        elif isinstance(resource, Row):
             result[address] = replace(resource, values={**resource.values, **known})
     return result, findings
 

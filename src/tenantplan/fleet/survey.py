@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import ConnectError, SettingsError
@@ -14,7 +15,7 @@ from tenantplan.fleet.servers import Servers
 from tenantplan.live.logins import with_sessions_left
 from tenantplan.live.main import MainFacts, read_main
 from tenantplan.live.rows import Wanted
-from tenantplan.live.server import ServerFacts, Whose, read_server
+from tenantplan.live.server import Catalogs, ServerFacts, Whose, read_catalogs, server_facts
 from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
@@ -26,6 +27,8 @@ from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
+
+_AT_ONCE = 8  # servers
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,18 @@ def survey(
 ) -> Survey:
     """Reads everything, in sessions that cannot write. Raises ConnectError when the main server is out of reach."""
     main_name = settings.spec.main.database
-    main = _read_main(settings, connector, question)
+    names = {alias: {*question.names(alias), main_name} for alias in servers.usable}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # each server's catalogs are read while others and the main database are
+        reading = {alias: pool.submit(_catalogs, connector, alias, asked) for alias, asked in names.items()}
+        main = _read_main(settings, connector, question)
     known_as = fleet_id(main.hash_key, settings.fleet)
     facts: dict[str, ServerFacts] = {}
     trouble = {alias: error.message for alias, error in servers.unusable.items()}
-    for alias in servers.usable:
-        whose = Whose(settings.fleet, main_name, {*question.names(alias), main_name}, known_as)
+    for alias, catalogs in reading.items():
         try:
-            with connector.connect(alias, read_only=True) as connection:
-                facts[alias] = read_server(connection, alias, whose)
+            facts[alias] = server_facts(
+                catalogs.result(), alias, Whose(settings.fleet, main_name, names[alias], known_as)
+            )
         except ConnectError as error:
             if alias == MAIN:
                 raise
@@ -106,6 +112,11 @@ def survey(
     state |= brought.state
     held_out, unreachable = _held_out(state, facts, trouble, brought.problems)
     return Survey(state, main, facts, held_out, unreachable, brought.unfit)
+
+
+def _catalogs(connector: Connector, alias: str, names: Collection[str]) -> Catalogs:
+    with connector.connect(alias, read_only=True) as connection:
+        return read_catalogs(connection, names)
 
 
 def _refuse_second_fleets(settings: Settings, main: ServerFacts) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 from tenantplan.model import address, stamp
 from tenantplan.model.resource import Database, Role, Schema, Secret, State
@@ -49,17 +50,32 @@ class Whose:
         return (facts.get("fleet"), facts.get("main"), facts.get("id")) == (self.fleet, self.main_database, self.id)
 
 
-def read_server(connection: Connection, alias: str, whose: Whose) -> ServerFacts:
-    """Databases and roles of the server that carry this fleet's stamp or a declared name; two queries and one for identity."""
+@dataclass(frozen=True)
+class Catalogs:
+    """Rows of one server's shared catalogs: its identity, databases and roles."""
+
+    identity: tuple[Any, ...]
+    databases: list[tuple[Any, ...]]
+    roles: list[tuple[Any, ...]]
+
+
+def read_catalogs(connection: Connection, names: Collection[str]) -> Catalogs:
+    """Databases and roles of the server that carry a stamp or one of `names`; two queries and one for identity."""
     identity = connection.execute(query("server")).fetchone()
     assert identity is not None
-    names = {"names": list(whose.names)}
+    asked = {"names": list(names)}
+    databases = connection.execute(query("databases"), asked).fetchall()
+    return Catalogs(identity, databases, connection.execute(query("roles"), asked).fetchall())
+
+
+def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
+    """What of a server's catalogs carries this fleet's stamp or a declared name."""
+    identity, seen = catalogs.identity, catalogs.databases
     state: State = {}
     broken: dict[str, str] = {}
-    seen = connection.execute(query("databases"), names).fetchall()
     for row in seen:
         _add_database(state, broken, alias, whose, row)
-    for row in connection.execute(query("roles"), names).fetchall():
+    for row in catalogs.roles:
         _add_role(state, alias, whose, row)
     return ServerFacts(
         system_identifier=identity[0],
@@ -75,7 +91,7 @@ def read_server(connection: Connection, alias: str, whose: Whose) -> ServerFacts
     )
 
 
-def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose, row: tuple) -> None:  # type: ignore[type-arg]
+def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose, row: tuple[Any, ...]) -> None:
     name, owner, limit, allowed, comment, connect = row
     facts = stamp.decode(comment)
     mine = whose.owns(facts) and facts.get("kind") != "template"
@@ -110,7 +126,7 @@ def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose
         )
 
 
-def _add_role(state: State, alias: str, whose: Whose, row: tuple) -> None:  # type: ignore[type-arg]
+def _add_role(state: State, alias: str, whose: Whose, row: tuple[Any, ...]) -> None:
     name, login, limit, comment, groups, timeout, overridden = row
     facts = stamp.decode(comment)
     mine = whose.owns(facts)
