@@ -21,8 +21,15 @@ from tenantplan.postgres.queries import query
 _TABLES = {"main": "alembic_version", "tenant": "alembic_version", "shared": "alembic_version_tenant"}
 _PRISMA_TABLE = "_prisma_migrations"
 NAMES = tuple({*_TABLES.values(), _PRISMA_TABLE})
-_STAMP = sql.SQL("shobj_description((SELECT oid FROM pg_database WHERE datname = current_database()), 'pg_database')")
-_LOCKED = sql.SQL("SELECT version_num::text, obj_description(tableoid, 'pg_class'), {stamp} FROM {table} FOR UPDATE")
+# Straight from the catalogs: a new backend would have to plan what obj_description and shobj_description do as well.
+_STAMP = sql.SQL(
+    "(SELECT description FROM pg_shdescription WHERE classoid = 'pg_database'::regclass"
+    " AND objoid = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+)
+_LOCKED = sql.SQL(
+    "SELECT version_num::text, (SELECT description FROM pg_description"
+    " WHERE objoid = v.tableoid AND classoid = 'pg_class'::regclass AND objsubid = 0), {stamp} FROM {table} v FOR UPDATE OF v"
+)
 _PRISMA_LOCK = 72707369  # the advisory lock that `prisma migrate` holds while it works
 
 
