@@ -18,12 +18,12 @@ from tenantplan.decision.sharing import sharing
 from tenantplan.decision.unfit import unfit_connections
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.packages import with_packages
 from tenantplan.fleet.secrets import Findings, with_secrets
 from tenantplan.fleet.survey import Survey, missing_rights
 from tenantplan.fleet.trees import edited, migrations_for
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import fingerprint

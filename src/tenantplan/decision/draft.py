@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tenantplan import __version__
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected, provenance
 from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
+from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.settings import Settings

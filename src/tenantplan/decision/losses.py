@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.servers import brought_server
 from tenantplan.fleet.survey import Survey
 from tenantplan.live import occupancy
+from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Ref, Row

@@ -11,12 +11,13 @@ from dataclasses import replace
 from psycopg import sql
 
 from tenantplan.execution import record, statements
-from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.context import Run
 from tenantplan.execution.creation import clear
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.objects import restamp
 from tenantplan.execution.statements import temporary
 from tenantplan.execution.steps import present_groups, run_statements
+from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Schema
 from tenantplan.postgres.connect import Connection

@@ -11,22 +11,12 @@ from typing import Any
 from tenantplan.documents.target import TargetSpec
 from tenantplan.execution.steps import Migrator
 from tenantplan.model import stamp
+from tenantplan.model.audit import Actor
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import Vault
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.stores import Store
-
-MAIN = "primary"
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who runs: a git author, a CI run or a user of this machine, and the commit the manifest is at."""
-
-    name: str
-    host: str
-    commit: str | None
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ import psycopg
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.execution import creation, logins, objects, packages, record, rows, statements
 from tenantplan.execution.connections import saves_connection, try_connections
-from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.failure import failure
 from tenantplan.execution.migrate import migrate
 from tenantplan.execution.repair import repair
+from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Database, Package, Row, Schema

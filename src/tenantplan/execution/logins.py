@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from tenantplan.documents.target import whose
 from tenantplan.execution import credentials, record
-from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.login import MAIN_TARGET, PENDING
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role, Secret

@@ -9,9 +9,10 @@ from psycopg import sql
 
 from tenantplan.errors import SettingsError
 from tenantplan.execution import creators, logins, statements
-from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.context import Run
 from tenantplan.execution.sharing import write_access
 from tenantplan.model import stamp
+from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import OWNER, Database, Role, Secret
 from tenantplan.postgres.connect import Connection

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -86,7 +83,13 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
     with connector.connect(alias, recipe.name) as inside:
         found = recipe.describe(inside)
     with connector.connect(alias) as connection:
-        facts = {**recipe.identity, "kind": "template", "objects": packed(found), "made": recipe.made, "ready": "1"}
+        facts = {
+            **recipe.identity,
+            "kind": "template",
+            "objects": stamp.packed(found),
+            "made": recipe.made,
+            "ready": "1",
+        }
         comment = stamp.encode({**facts, "revision": recipe.revision})
         with connection.transaction():
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
@@ -114,20 +117,6 @@ def _unused(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> set[str]:
         if name == recipe.name
         or (name in ours and facts.get("kind") == "template" and facts.get("revision") not in used)
     }
-
-
-def packed(objects: Mapping[str, str]) -> str:
-    """Objects by identity, as a template's stamp keeps them: JSON, deflated, in base64."""
-    return base64.b64encode(zlib.compress(json.dumps(dict(objects)).encode())).decode()
-
-
-def unpacked(text: str) -> dict[str, str]:
-    """What `packed` wrote; empty when it is something else."""
-    try:
-        found = json.loads(zlib.decompress(base64.b64decode(text, validate=True)))
-    except (ValueError, zlib.error):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def fill(connector: Connector, alias: str, recipe: Recipe) -> None:

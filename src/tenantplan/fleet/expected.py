@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tenantplan.documents import Document
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import digest
 from tenantplan.model.login import MAIN_TARGET

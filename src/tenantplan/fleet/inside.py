@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.template import unpacked
 from tenantplan.fleet.each import Target, each
 from tenantplan.fleet.survey import Survey
 from tenantplan.live.server import Whose
@@ -117,6 +116,6 @@ def _templates(
             comments = [row[0] for row in connection.execute(query("templates")).fetchall()]
         for facts in map(stamp.decode, comments):
             mine = whose.owns(facts) and facts.get("kind") == "template"
-            if mine and (objects := unpacked(facts.get("objects", ""))):
+            if mine and (objects := stamp.unpacked(facts.get("objects", ""))):
                 found[alias, facts.get("revision")] = objects
     return found

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import SettingsError, TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.each import PARALLEL
 from tenantplan.fleet.logins import login_password
 from tenantplan.fleet.survey import Survey
 from tenantplan.live.rows import CHANGED_OUTSIDE
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, Issued
 from tenantplan.model.resource import GENERATED, Database, Role, Secret, State
 from tenantplan.postgres.connect import Connection, Connector

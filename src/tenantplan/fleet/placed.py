@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenantplan.documents import Document
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.servers import main_server
 from tenantplan.live.placed import read_placed
+from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connector
 from tenantplan.settings import Settings
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tenantplan.execution.context import Actor
+from tenantplan.model.audit import Actor
 
 
 def base(root: Path) -> dict[str, str | bool | None]:

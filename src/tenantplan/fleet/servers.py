@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenantplan.errors import SettingsError, TenantplanError
-from tenantplan.execution.context import MAIN
+from tenantplan.model.address import MAIN
 from tenantplan.postgres.tls import SYSTEM, with_defaults
 from tenantplan.postgres.url import Server, parse
 from tenantplan.secrets.references import resolve

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import ConnectError, SettingsError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.brought import read_brought
 from tenantplan.fleet.fitness import Check
 from tenantplan.fleet.packages import NEAR, fleet_store, location
@@ -18,6 +17,7 @@ from tenantplan.live.rows import Wanted
 from tenantplan.live.server import Catalogs, ServerFacts, Whose, read_catalogs, server_facts
 from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Role, Row, Schema, State

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration import graph as graphs
-from tenantplan.migration.assemble import is_own
-from tenantplan.migration.compile import downgrade, upgrade
 from tenantplan.migration.graph import PRISMA, Graph
 from tenantplan.migration.version import NAMES as VERSION_TABLES
 from tenantplan.migration.version import VersionTables
@@ -54,11 +52,15 @@ class Trees:
 
     def upgrade(self, tree: str, start: str | None, mark: str | None = None) -> tuple[Step, ...]:
         """The steps from `start` to the head of a tree; `mark` was left by a migration that stopped halfway."""
+        from tenantplan.migration.compile import upgrade  # a plan without migrations starts without it
+
         graph = self.of(tree)
         return upgrade(graph, start, graph.head, shared=tree == "shared", mark=mark)
 
     def downgrade(self, tree: str, end: str | None) -> tuple[Step, ...]:
         """The steps from the head of a tree back to `end`."""
+        from tenantplan.migration.compile import downgrade
+
         graph = self.of(tree)
         return downgrade(graph, graph.head, end, shared=tree == "shared")
 
@@ -124,6 +126,7 @@ def _looked_at(steps: Sequence[Step], start: str | None) -> tuple[tuple[Hazard, 
     """Hazards and locks of the revisions' own statements; where nothing is there yet, there is nothing to lose."""
     if start is None:
         return (), ()
+    from tenantplan.migration.assemble import is_own
     from tenantplan.migration.lint import lint, locked  # imports PostgreSQL's parser
 
     statements = flat(steps)

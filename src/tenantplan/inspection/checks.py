@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import psycopg
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet import fitness
 from tenantplan.fleet.fitness import Check, passed, read_facts, right, session_checks
 from tenantplan.fleet.servers import Servers, checked
 from tenantplan.inspection.placed import Placed
 from tenantplan.inspection.rights import optional_rights
+from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.url import Server
 from tenantplan.settings import Settings

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import psycopg
 
 from tenantplan.errors import SchemaMismatch
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.each import Target
 from tenantplan.inspection.homes import placement
 from tenantplan.inspection.scene import Scene, not_found, rows
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Row
 from tenantplan.postgres.connect import Connection
 

@@ -11,11 +11,11 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tenantplan.errors import Blocked, NotFound
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.servers import main_server
 from tenantplan.inspection.databases import newest_tables
 from tenantplan.inspection.demo_rows import FIRST, LAST, Rows, Subject, demo_rows
 from tenantplan.inspection.scene import main_session
+from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.settings import Settings
 

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.each import Target
 from tenantplan.inspection.scene import Scene, each, not_found, rows
 from tenantplan.migration.graph import Graph
 from tenantplan.migration.version import VersionTables
+from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref, Row, State
 from tenantplan.postgres.connect import Connection

@@ -14,12 +14,12 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import ConnectError, Locked, NotFound
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.expected import facts
 from tenantplan.inspection import try_rows, try_server
 from tenantplan.inspection.probe import Ground, collect, probe
 from tenantplan.inspection.scene import Scene, look
 from tenantplan.inspection.tried import LEAK, NOTHING, OPEN, UNTRIED, Stand, Tried
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Role, Row
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, describe

@@ -17,10 +17,10 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.each import PARALLEL
 from tenantplan.inspection.databases import Place
 from tenantplan.inspection.scene import Scene, each
+from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, describe
 from tenantplan.postgres.guard import enter, is_brought
 from tenantplan.postgres.queries import blocks

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.packages import NEAR, fleet_store, location
 from tenantplan.inspection.scene import Scene
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Package
 from tenantplan.rendering.view import DriftItem
 from tenantplan.stores import Store

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected
 from tenantplan.fleet import placed as placing
 from tenantplan.fleet.servers import Servers, brought_server
@@ -14,6 +13,7 @@ from tenantplan.inspection.homes import placement
 from tenantplan.inspection.scene import Scene, look, not_found, rows
 from tenantplan.manifest.placement import roles
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired, Placement
 from tenantplan.model.login import CURRENT, Issued
 from tenantplan.model.resource import GENERATED, Ref, Role, Row, Secret, State

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from tenantplan.execution.context import MAIN
+from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.queries import blocks
 from tenantplan.postgres.url import Server

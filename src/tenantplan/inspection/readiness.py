@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.fitness import Check, passed
 from tenantplan.fleet.secrets import Findings, secrets_of
 from tenantplan.fleet.trees import edited
@@ -15,6 +14,7 @@ from tenantplan.inspection.scene import Activity, Scene, rows
 from tenantplan.live import audit
 from tenantplan.live.credentials import read_keys
 from tenantplan.model import stamp
+from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row
 from tenantplan.postgres.queries import query

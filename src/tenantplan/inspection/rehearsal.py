@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN, tag
+from tenantplan.execution.context import tag
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import end_sessions
 from tenantplan.execution.statements import migrated_by_owner
@@ -26,6 +26,7 @@ from tenantplan.inspection.scene import Scene
 from tenantplan.inspection.scratch import migrator
 from tenantplan.migration.compile import downgrade
 from tenantplan.model import stamp
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Schema
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connector, describe

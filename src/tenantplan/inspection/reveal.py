@@ -8,12 +8,13 @@ import psycopg
 
 from tenantplan.errors import NotFound, PrivilegeError, TenantplanError, UsageError
 from tenantplan.execution import record
-from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.context import Run
 from tenantplan.fleet.act import act
 from tenantplan.fleet.logins import brought_connection, login_password
 from tenantplan.fleet.servers import main_server
 from tenantplan.inspection.placed import Placed
 from tenantplan.inspection.scene import main_session
+from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.dialects import compose
 from tenantplan.postgres.tls import with_defaults

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet import each as databases
 from tenantplan.fleet.each import Target
 from tenantplan.fleet.servers import Servers, fleet_servers, main_server
 from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.fleet.trees import Trees, load_trees
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector

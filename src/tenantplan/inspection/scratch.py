@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import ConnectError, MigrationError, PrivilegeError
-from tenantplan.execution.context import MAIN, tag
+from tenantplan.execution.context import tag
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import end_sessions
 from tenantplan.execution.steps import Migrator, Place, Version
@@ -18,6 +18,7 @@ from tenantplan.fleet.expected import GROUPS
 from tenantplan.fleet.servers import main_server
 from tenantplan.fleet.trees import Trees
 from tenantplan.inspection.interruptible import interruptible
+from tenantplan.model.address import MAIN
 from tenantplan.model.stamp import NEW
 from tenantplan.postgres.connect import MIGRATING, Connection, Connector, describe, is_pooled
 from tenantplan.settings import Settings

@@ -10,9 +10,9 @@ import psycopg
 
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import record, recover
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet.act import act
 from tenantplan.fleet.servers import fleet_servers
+from tenantplan.model.address import MAIN
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.lock import Holder

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from tenantplan.model.resource import Resource, Row, State
 
 FLEET = "fleet"
+MAIN = "primary"  # the server of the main database
 
 
 def role(server: str, name: str) -> str:

@@ -13,6 +13,15 @@ from tenantplan.model.encode import canonical
 GENESIS = "0" * 64
 
 
+@dataclass(frozen=True)
+class Actor:
+    """Who runs: a git author, a CI run or a user of this machine, and the commit the manifest is at."""
+
+    name: str
+    host: str
+    commit: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the audit log. `at` is ISO 8601 in UTC with microseconds; before and after are canonical JSON texts."""

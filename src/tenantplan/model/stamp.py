@@ -7,7 +7,9 @@ Format: the word `tenantplan` and a JSON object, for example
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping
 
 PREFIX = "tenantplan "
@@ -31,3 +33,17 @@ def decode(comment: str | None) -> dict[str, str]:
     except (ValueError, RecursionError):
         return {}
     return {str(key): str(value) for key, value in facts.items()} if isinstance(facts, dict) else {}
+
+
+def packed(objects: Mapping[str, str]) -> str:
+    """Objects by identity, as a template's stamp keeps them: JSON, deflated, in base64."""
+    return base64.b64encode(zlib.compress(json.dumps(dict(objects)).encode())).decode()
+
+
+def unpacked(text: str) -> dict[str, str]:
+    """What `packed` wrote; empty when it is something else."""
+    try:
+        found = json.loads(zlib.decompress(base64.b64decode(text, validate=True)))
+    except (ValueError, zlib.error):
+        return {}
+    return found if isinstance(found, dict) else {}

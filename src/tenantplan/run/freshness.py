@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tenantplan.errors import Blocked, PlanRefused, TenantplanError
-from tenantplan.execution.context import MAIN
 from tenantplan.fleet import expected
 from tenantplan.fleet.secrets import replaced_secrets
 from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
+from tenantplan.model.address import MAIN
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from tenantplan.errors import Locked, NotFound
 from tenantplan.execution import record
-from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.context import Run
 from tenantplan.execution.credentials import keep, the_vault, verified
 from tenantplan.fleet.act import act
 from tenantplan.fleet.servers import fleet_servers
@@ -22,6 +22,7 @@ from tenantplan.live.credentials import read_keys
 from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock

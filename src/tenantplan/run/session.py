@@ -13,13 +13,14 @@ import psycopg
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution import record
-from tenantplan.execution.context import MAIN, Run, tag
+from tenantplan.execution.context import Run, tag
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.rollout import Limits, Rolled, rollout
 from tenantplan.fleet import provenance
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.fleet.trees import load_trees
+from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome, Report

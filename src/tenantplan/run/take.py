@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from tenantplan.errors import ConnectError, PlanRefused
 from tenantplan.execution import credentials, record, recover
 from tenantplan.execution.bootstrap import bootstrap
-from tenantplan.execution.context import MAIN, Run
+from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.fleet.survey import Survey
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Package, Row, Schema
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.lower import MAIN_SCOPE

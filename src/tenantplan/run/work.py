@@ -11,7 +11,7 @@ import psycopg
 
 from tenantplan import __version__
 from tenantplan.errors import TenantplanError
-from tenantplan.execution.context import MAIN, Actor, Run
+from tenantplan.execution.context import Run
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import Open
 from tenantplan.execution.steps import Migrator
@@ -24,6 +24,8 @@ from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.fleet.trees import Trees
 from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
+from tenantplan.model.audit import Actor
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
