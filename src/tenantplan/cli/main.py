@@ -90,7 +90,6 @@ def main() -> None:
     try:
         code = cli.main(prog_name="tenantplan", standalone_mode=False)
         _flush()
-        gc.freeze()  # the interpreter would look once more at its end
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         _fail("interrupted; run the same command again to finish what was begun", 1)
@@ -103,6 +102,8 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  # a person gets a line, never a traceback
         _unexpected(error)
+    finally:
+        gc.freeze()  # the interpreter would look for garbage once more at its end
 
 
 def _flush() -> None:
