@@ -63,12 +63,8 @@ def add_operations(run: Run, connection: Connection, operations: Iterable[Operat
 
 
 def _insert(run: Run, connection: Connection, operations: Iterable[Operation]) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO tenantplan.operations (run_id, op_id, address, action, retire, renamed_from, status, before, after)"
-            " VALUES (%s, %s, %s, %s, %s, %s, 'pending', %s, %s)",
-            [(run.id, *journal_row(operation)) for operation in operations],
-        )
+    names = ["run_id", "op_id", "address", "action", "retire", "renamed_from", "before", "after"]
+    _copy(connection, "operations", names, [(run.id, *journal_row(operation)) for operation in operations])
 
 
 def journal_row(operation: Operation) -> tuple[str, str, str, bool, str | None, str | None, str | None]:
@@ -218,15 +214,22 @@ def audit(run: Run, connection: Connection, facts: Sequence[Fact]) -> None:
         current = entry.hash_after(previous)
         rows.append((*entry.document().values(), previous, current))
         previous = current
-    with connection.cursor() as cursor:
-        cursor.executemany(_INSERT, rows)
+    _copy(connection, "audit_log", _NAMES, rows)
     connection.execute("UPDATE tenantplan.audit_head SET sequence = %s, hash = %s WHERE id = 1", [sequence, previous])
 
 
 _NAMES = [*(f.name for f in fields(Entry)), "previous_hash", "hash"]
-_INSERT = sql.SQL("INSERT INTO tenantplan.audit_log ({}) VALUES ({})").format(
-    sql.SQL(", ").join(sql.Identifier(name) for name in _NAMES), sql.SQL(", ").join(sql.Placeholder() * len(_NAMES))
-)
+
+
+def _copy(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Appends rows to a table of the journal; a run of hundreds of organizations has thousands of them."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    target = sql.SQL("COPY tenantplan.{} ({}) FROM STDIN").format(sql.Identifier(table), columns)
+    with connection.cursor() as cursor, cursor.copy(target) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
 _MARK = (
     "UPDATE tenantplan.operations SET status = %(status)s, error = %(error)s, started_at = coalesce(started_at, now()),"
     " finished_at = CASE WHEN %(status)s <> 'running' THEN now() END WHERE run_id = %(run)s AND op_id = ANY(%(ids)s)"
