@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from tenantplan.model import address, stamp
 from tenantplan.model.resource import Database, Role, Schema, Secret, State
 from tenantplan.postgres.connect import Connection
@@ -63,7 +65,7 @@ def read_catalogs(connection: Connection, names: Collection[str]) -> Catalogs:
     """Databases and roles of the server that carry a stamp or one of `names`; two queries and one for identity."""
     identity = connection.execute(query("server")).fetchone()
     assert identity is not None
-    asked = {"names": list(names)}
+    asked = {"names": Jsonb(sorted(names))}
     databases = connection.execute(query("databases"), asked).fetchall()
     return Catalogs(identity, databases, connection.execute(query("roles"), asked).fetchall())
 

@@ -13,7 +13,7 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system_ident
 
 -- name: databases
 -- Every database that carries a stamp or has a name the caller asks about, from the shared catalogs alone. Each catalog is
--- read once, for all of them: a subquery for each row is quadratic where statistics are old.
+-- read once, for all of them: a subquery for each row is quadratic where statistics are old. Names are a JSON array.
 SELECT d.datname, o.rolname, d.datconnlimit, d.datallowconn, s.description,
        CASE WHEN d.datacl IS NULL THEN ARRAY['PUBLIC'] ELSE coalesce(c.connect, '{}') END
   FROM pg_database d
@@ -23,7 +23,7 @@ SELECT d.datname, o.rolname, d.datconnlimit, d.datallowconn, s.description,
                FROM pg_database b, aclexplode(b.datacl) a LEFT JOIN pg_roles g ON g.oid = a.grantee
               WHERE a.privilege_type = 'CONNECT' AND a.grantee <> b.datdba
               GROUP BY b.oid) c ON c.oid = d.oid
- WHERE s.description LIKE 'tenantplan %%' OR d.datname = ANY(%(names)s)
+ WHERE s.description LIKE 'tenantplan %%' OR d.datname::text IN (SELECT value FROM jsonb_array_elements_text(%(names)s))
  ORDER BY d.datname;
 
 -- name: own_stamp
@@ -49,7 +49,7 @@ SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.description, coalesce(m.group
               WHERE setdatabase = 0) t ON t.setrole = r.oid
   LEFT JOIN (SELECT setrole, array_agg(datname::text) AS names
                FROM timeouts JOIN pg_database ON oid = setdatabase GROUP BY setrole) o ON o.setrole = r.oid
- WHERE s.description LIKE 'tenantplan %%' OR r.rolname = ANY(%(names)s)
+ WHERE s.description LIKE 'tenantplan %%' OR r.rolname::text IN (SELECT value FROM jsonb_array_elements_text(%(names)s))
  ORDER BY r.rolname;
 
 -- name: columns
