@@ -154,7 +154,8 @@ _GRANTS = (
 
 def _stamps(connection: Connection) -> list[tuple[str, str | None]]:
     rows = connection.execute(
-        "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
-        " WHERE shobj_description(oid, 'pg_database') LIKE 'tenantplan %' OR starts_with(datname, 'tp_template_')"
+        "SELECT datname, description FROM pg_database"
+        " LEFT JOIN pg_shdescription ON objoid = oid AND classoid = 'pg_database'::regclass"
+        " WHERE description LIKE 'tenantplan %' OR starts_with(datname, 'tp_template_')"
     ).fetchall()
     return [(name, comment) for name, comment in rows]
