@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.harness import Fleet
+from acceptance.tenant_tree import tenant_tree
 from conftest import FreshServer
 
 LOGGING = {"log_statement": "all", "log_connections": "on"}
@@ -57,3 +58,37 @@ def test_of_ten_as_of_five_hundred(fresh_server: FreshServer, tmp_path: Path) ->
     """N7, in the size that the promise names."""
     few, many = apart(fresh_server, tmp_path, 10, 500)
     assert few == many
+
+
+@pytest.mark.once
+def test_a_large_template_is_copied_file_by_file(fresh_server: FreshServer, tmp_path: Path) -> None:
+    """The fastest strategy by size: a small one through the log, a large one as files; what is in it is in the copy."""
+    fleet = Fleet(tmp_path / "fleet", fresh_server(LOGGING), SPEC)
+    tree = tenant_tree(fleet)
+    declare(fleet, range(1))
+    fleet.apply()
+    assert strategies(fleet) == ["WAL_LOG"]
+    rows = "SELECT g AS id, repeat(md5(g::text), 30) AS text FROM generate_series(1, 20000) AS g"
+    tree.add("aa01", f'op.execute("CREATE TABLE catalogue AS {rows}")')
+    fleet.apply()
+    declare(fleet, range(1, 3))
+    fleet.apply()
+    assert strategies(fleet) == ["WAL_LOG", "FILE_COPY", "FILE_COPY"]
+    copied = {
+        fleet.rows("SELECT count(*), min(text) FROM catalogue", database=name)[0] for name in organizations(fleet)
+    }
+    assert [count for count, _ in copied] == [20000]
+    assert fleet.plan()["operations"] == []
+    fleet.run("drift")
+
+
+def strategies(fleet: Fleet) -> list[str]:
+    """How each database of an organization was copied, as the server was told."""
+    return re.findall(
+        r'CREATE DATABASE "tp_new_\w+" TEMPLATE "tp_template_\w+" STRATEGY (\w+)', fleet.server.log_text()
+    )
+
+
+def organizations(fleet: Fleet) -> list[str]:
+    """Databases of organizations."""
+    return [name for name in fleet.databases() if "org" in name]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tenantplan.documents.target import TargetSpec
+from tenantplan.execution.statements import Template
 from tenantplan.execution.steps import Migrator
 from tenantplan.model import stamp
 from tenantplan.model.audit import Actor
@@ -25,7 +26,7 @@ class Run:
 
     `epoch` is the lease's: when the main database holds another, somebody took over and this run must not write.
     `ids` maps addresses of rows to their ids and grows as rows are made. `versions` are server_version_num by server.
-    `template` returns the name of the template database to clone on a server. `tables` are the tables it may write to,
+    `template` returns the template database to clone on a server. `tables` are the tables it may write to,
     `vault` encrypts credentials (None: no key is set), `open_store` opens the store of update packages by a session on
     the main database, or the one they were in before, by its URL. `migrator` runs the steps of migrations (None: this
     run makes none), `fingerprint` tells what a schema is. `sealed` holds what was encrypted and is not yet recorded.
@@ -50,7 +51,7 @@ class Run:
     tool_version: str
     ids: dict[str, str]
     versions: Mapping[str, int]
-    template: Callable[[str], str]
+    template: Callable[[str], Template]
     tables: Tables
     open_store: Callable[[Connection, str | None], Store]
     migrator: Migrator | None = None

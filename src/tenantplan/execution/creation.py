@@ -32,8 +32,8 @@ def created(run: Run, place: str, there: Connection, segment: Sequence[Operation
     """
     creations = [operation for operation in segment if creates(operation)]
     try:
-        template = run.template(place) if creations else ""
         for operation in creations:
+            template = run.template(place)
             with run.creations[place]:
                 _create(there, operation, template)
             reach("database-created")
@@ -47,7 +47,7 @@ def created(run: Run, place: str, there: Connection, segment: Sequence[Operation
         raise
 
 
-def _create(there: Connection, operation: Operation, template: str) -> None:
+def _create(there: Connection, operation: Operation, template: statements.Template) -> None:
     [statement] = statements.creation(operation, template)
     try:
         there.execute(statement)

@@ -5,6 +5,8 @@ Everything is composed from identifiers and literals. Passwords and stamps are n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from psycopg import sql
 
 from tenantplan.execution.naming import check
@@ -13,6 +15,24 @@ from tenantplan.model.resource import OWNER, Database, Role
 from tenantplan.model.stamp import NEW, TOMBSTONE
 
 Statements = list[sql.Composed]
+
+# Above this many bytes files are copied faster than blocks are logged: with 4 at once on two cores and one disk, a template
+# of 24 MB took 57 ms (WAL_LOG) and 35 ms (FILE_COPY), 72 MB 220 and 140, 264 MB 740 and 170. An empty one of 8 MB takes the
+# same time either way, and WAL_LOG forces no checkpoint on the databases beside it.
+LARGE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Template:
+    """The database that new ones are copies of, and its size in bytes."""
+
+    name: str
+    size: int
+
+    @property
+    def strategy(self) -> str:
+        """How CREATE DATABASE copies it. https://www.postgresql.org/docs/current/sql-createdatabase.html"""
+        return "FILE_COPY" if self.size > LARGE else "WAL_LOG"
 
 
 def _f(text: str, **parts: sql.Composable) -> sql.Composed:
@@ -98,20 +118,26 @@ def tombstone(operation: Operation) -> str:
     return TOMBSTONE + operation.id
 
 
-def creation(operation: Operation, template: str | None = None) -> Statements:
-    """CREATE DATABASE under a temporary name, the one step PostgreSQL does not do in a transaction."""
+def creation(operation: Operation, template: Template | None = None) -> Statements:
+    """CREATE DATABASE under a temporary name, the one step PostgreSQL does not do in a transaction.
+
+    Without the template, as in a plan, its name is that of its revision, and how it is copied is left open.
+    """
     after = operation.after
     check(after)
     if operation.before is not None or not isinstance(after, Database):
         return []
-    source = template or (f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0")
-    return [
-        _f(
-            "CREATE DATABASE {name} TEMPLATE {source} STRATEGY WAL_LOG",
-            name=sql.Identifier(temporary(operation)),
-            source=sql.Identifier(source),
-        )
-    ]
+    source = f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0"
+    name = sql.Identifier(temporary(operation))
+    if template is None:
+        return [_f("CREATE DATABASE {name} TEMPLATE {source}", name=name, source=sql.Identifier(source))]
+    return [copied(name, template)]
+
+
+def copied(name: sql.Identifier, template: Template) -> sql.Composed:
+    """CREATE DATABASE in the way that is fastest for the template's size."""
+    text = "CREATE DATABASE {name} TEMPLATE {source} STRATEGY {strategy}"
+    return _f(text, name=name, source=sql.Identifier(template.name), strategy=sql.SQL(template.strategy))
 
 
 def database(operation: Operation) -> Statements:

@@ -11,6 +11,7 @@ from tenantplan import __version__
 from tenantplan.execution import statements
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.sentinel import place_sentinel
+from tenantplan.execution.statements import Template
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.model import stamp
 from tenantplan.model.encode import digest
@@ -57,20 +58,21 @@ class Recipe:
         return f"{stamp.TEMPLATE}{digest(content)[:16]}"
 
 
-def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
-    """The name of the ready template on a server, built now if it is missing or was left half-built.
+def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> Template:
+    """The ready template on a server, built now if it is missing or was left half-built.
 
     Those of revisions that no database of the fleet is at any more go.
     """
     with connector.connect(alias) as connection:
         stamps = {name: stamp.decode(comment) for name, comment in _stamps(connection)}
         if stamps.get(recipe.name, {}).get("ready") == "1":
-            return recipe.name
+            return _measured(connection, recipe.name)
         older = _older(stamps, recipe)
         for name in _unused(stamps, recipe) - {older}:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        made, source = sql.Identifier(recipe.name), sql.Identifier(older or "template0")
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(made, source))
+        made = sql.Identifier(recipe.name)
+        source = _measured(connection, older) if older else Template("template0", 0)
+        connection.execute(statements.copied(made, source))
         if may_be_owner(connection):  # a database's rights are not cloned
             connection.execute(statements.migrated_by_owner(recipe.name))
     # One session at a time: whoever builds a template may have no more than one left in the budget.
@@ -94,8 +96,15 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> str:
         with connection.transaction():
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(comment)))
+        ready = _measured(connection, recipe.name)
     reach("template-ready")
-    return recipe.name
+    return ready
+
+
+def _measured(connection: Connection, name: str) -> Template:
+    row = connection.execute("SELECT pg_database_size(%s)", [name]).fetchone()
+    assert row is not None
+    return Template(name, row[0])
 
 
 def _older(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> str | None:

@@ -14,6 +14,7 @@ from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import Run
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import Open
+from tenantplan.execution.statements import Template
 from tenantplan.execution.steps import Migrator
 from tenantplan.execution.template import Recipe, ensure_template
 from tenantplan.fleet.brought import try_connection
@@ -153,16 +154,16 @@ def hidden_variables(settings: Settings) -> frozenset[str]:
 
 
 class Templates:
-    """The template of each server, built when it is first needed; calling it with a server's alias gives its name."""
+    """The template of each server, built when it is first needed; calling it with a server's alias returns it."""
 
     def __init__(self, connector: Connector, recipe: Recipe) -> None:
         self._connector = connector
         self._recipe = recipe
         self._lock = threading.Lock()
-        self._ready: dict[str, str | psycopg.Error | TenantplanError] = {}
+        self._ready: dict[str, Template | psycopg.Error | TenantplanError] = {}
 
-    def __call__(self, alias: str) -> str:
-        """The name of the ready template on a server; what kept it from being built is raised each time."""
+    def __call__(self, alias: str) -> Template:
+        """The ready template on a server; what kept it from being built is raised each time."""
         with self._lock:
             if alias not in self._ready:
                 try:
@@ -170,6 +171,6 @@ class Templates:
                 except (psycopg.Error, TenantplanError) as error:
                     self._ready[alias] = error
             found = self._ready[alias]
-        if not isinstance(found, str):
+        if not isinstance(found, Template):
             raise found
         return found
