@@ -172,8 +172,8 @@ def _next(progress: _Progress, limits: Limits, shared: int) -> Iterator[Batch]:
     room = limits.parallelism - len(progress.running)
     gathered: dict[bool, Batch] = {}  # by whether it is migrations
     for scope in list(progress.waiting):
-        if room <= 0:
-            break  # what was gathered already waits in the pool, whose workers are the bound
+        if sum(map(len, gathered.values())) >= room * shared:
+            break
         if scope in busy or (progress.full(limits) and scope not in progress.started):
             continue
         operations = _ready(progress, scope, wave)
@@ -185,13 +185,11 @@ def _next(progress: _Progress, limits: Limits, shared: int) -> Iterator[Batch]:
         if shared == 1 or scope in progress.single or not (migrates or shareable(operations)):
             yield [chunk]
             room -= 1
-            continue
-        together = gathered.setdefault(migrates, [])
-        together.append(chunk)
-        if len(together) == shared:
-            yield gathered.pop(migrates)
-            room -= 1
-    yield from gathered.values()
+        else:
+            gathered.setdefault(migrates, []).append(chunk)
+    for chunks in gathered.values():
+        count = max(1, room, -(-len(chunks) // shared))  # evenly, so that all workers end at about the same time
+        yield from filter(None, (chunks[number::count] for number in range(count)))
 
 
 def _ready(progress: _Progress, scope: str, wave: int) -> list[Operation]:
