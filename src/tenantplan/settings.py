@@ -162,22 +162,23 @@ class CredentialsSpec(Spec):
 class FleetSpec(Spec):
     """What tenantplan reconciles, where it lives and how careful it is."""
 
-    main: MainSpec = MainSpec()
+    # Defaults are constructed, not called: a call builds a validator, which every start would pay for.
+    main: MainSpec = MainSpec.model_construct()
     servers: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")], ServerSpec] = Field(
         default_factory=dict, description="Servers by name; `primary` is the main database's and always there."
     )
     dedicated_databases: bool = Field(True, description="false: every organization lives in shared mode.")
     max_connections: int = Field(32, ge=3, le=5000, description="Most connections tenantplan opens at once, in all.")
-    naming: NamingSpec = NamingSpec()
-    migrations: MigrationsSpec = MigrationsSpec()
+    naming: NamingSpec = NamingSpec.model_construct()
+    migrations: MigrationsSpec = MigrationsSpec.model_construct()
     manifests: list[str] = Field(default_factory=lambda: ["tenants"], min_length=1, description="Files and folders.")
-    guard: GuardSpec = GuardSpec()
-    rollout: RolloutSpec = RolloutSpec()
+    guard: GuardSpec = GuardSpec.model_construct()
+    rollout: RolloutSpec = RolloutSpec.model_construct()
     freeze: FreezeSpec | None = Field(None, description="A time in which nothing changes.")
-    drift: DriftSpec = DriftSpec()
-    packages: PackagesSpec = PackagesSpec()
-    credentials: CredentialsSpec = CredentialsSpec()
-    plans: PlansSpec = PlansSpec()
+    drift: DriftSpec = DriftSpec.model_construct()
+    packages: PackagesSpec = PackagesSpec.model_construct()
+    credentials: CredentialsSpec = CredentialsSpec.model_construct()
+    plans: PlansSpec = PlansSpec.model_construct()
     resource_tables: list[Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*\.)?([a-z_][a-z0-9_]*|\*)$")]] = Field(
         default_factory=list,
         description="Tables that ResourceKind documents may stand for: webhooks, crm.contacts, or crm.* for a schema.",
