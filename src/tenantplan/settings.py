@@ -94,11 +94,19 @@ class GuardSpec(Spec):
     plan_max_age_hours: int = Field(24, ge=1, le=8760, description="Hours a plan file can be applied.")
 
 
+_BATCH = 50  # organizations
+
+
 class RolloutSpec(Spec):
     """How apply works through the fleet."""
 
     canary: dict[str, str] = Field(default_factory=dict, description="Labels (or tier) of what is changed first.")
-    batch: int = Field(50, ge=1, description="Organizations in a wave after the canary.")
+    batch: int | None = Field(
+        None,
+        ge=1,
+        description="Organizations in a wave after the canary. Default: 50 where a pause or a health query comes between"
+        " waves, else all of them.",
+    )
     parallelism: int = Field(8, ge=1, le=64, description="Organizations worked on at once.")
     max_failures: int = Field(0, ge=0, description="Failed organizations after which no new one is started.")
     on_failure: Literal["stop", "continue", "rollback"] = Field(
@@ -118,6 +126,11 @@ class RolloutSpec(Spec):
     windows: list[WindowSpec] = Field(
         default_factory=list, description="When risky and destructive changes may be made; none: always."
     )
+
+    @property
+    def wave_size(self) -> int | None:
+        """How many organizations a wave after the canary holds; None: all of them, as nothing comes between waves."""
+        return self.batch or (_BATCH if self.pause_seconds or self.health else None)
 
 
 class IgnoreSpec(Spec):

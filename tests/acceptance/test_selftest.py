@@ -149,11 +149,12 @@ def test_interrupted_it_cleans_up(alone: Fleet, number: signal.Signals) -> None:
     own_tree(alone, '"REVOKE ALL ON SCHEMA tenantplan FROM PUBLIC"', '"SELECT pg_sleep(60)"')
     before = there(alone.server)
     process = alone.start("selftest")
-    sleeping = "SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
+    sleeping = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
     with alone.server.superuser_connect() as connection:
         deadline = time.monotonic() + 30
         while not connection.execute(sleeping).fetchall() and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert connection.execute(sleeping).fetchall()
         assert len(there(alone.server)) == len(before) + 2  # its database, and its role
     process.send_signal(number)
     out, err = process.communicate(timeout=30)

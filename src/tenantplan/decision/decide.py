@@ -158,7 +158,7 @@ def _chosen(
     selected = select(operations, comparison.selection, found, frozenset(both))
     asked = labels_of_scopes(selected, labels(replace(desired, state=both)), both, rules)
     permitted, deferred = restricted(selected, asked, rules, now)
-    waves = assign_waves(permitted, found, pace.canary, pace.batch)
+    waves = assign_waves(permitted, found, pace.canary, pace.wave_size)
     shown = tuple(o if o.statements else replace(o, statements=statements.preview(o)) for o in waves)
     return shown, deferred, {scope: asked[scope] for scope in dict.fromkeys(o.scope for o in shown) if scope in asked}
 

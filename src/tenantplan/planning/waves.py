@@ -13,12 +13,12 @@ Labels = Mapping[str, Mapping[str, str]]
 
 
 def assign_waves(
-    operations: Sequence[Operation], labels: Labels, canary: Mapping[str, str], batch: int
+    operations: Sequence[Operation], labels: Labels, canary: Mapping[str, str], batch: int | None
 ) -> tuple[Operation, ...]:
     """The operations, in their order, each with its wave: never earlier than that of one it depends on.
 
     `canary` are labels that an organization of the first wave has; empty: there is no canary wave. `batch` is how
-    many organizations and tenants a later wave holds.
+    many organizations and tenants a later wave holds; None: all of them.
     """
     waves = _waves_of_scopes(operations, labels, canary, batch)
     found: dict[str, int] = {}
@@ -29,12 +29,12 @@ def assign_waves(
 
 
 def _waves_of_scopes(
-    operations: Sequence[Operation], labels: Labels, canary: Mapping[str, str], batch: int
+    operations: Sequence[Operation], labels: Labels, canary: Mapping[str, str], batch: int | None
 ) -> dict[str, int]:
     scopes = list(dict.fromkeys(operation.scope for operation in operations))
     held = [scope for scope in scopes if scope not in (MAIN_SCOPE, FLEET)]
     first = [s for s in held if canary and all(labels.get(s, {}).get(k) == v for k, v in canary.items())]
     rest = [scope for scope in held if scope not in set(first)]
     start = 2 if first else 1
-    batches = {scope: start + position // batch for position, scope in enumerate(rest)}
+    batches = {scope: start + position // (batch or len(rest)) for position, scope in enumerate(rest)}
     return {MAIN_SCOPE: 0, FLEET: 0, **dict.fromkeys(first, 1), **batches}
