@@ -87,6 +87,7 @@ def test_pending_migrations_are_rehearsed_there_and_back(fleet: Fleet) -> None:
     assert fleet.rows("SELECT version_num FROM alembic_version", database=fleet.database("a")) == [(head,)]
 
 
+@pytest.mark.once
 def test_a_killed_rehearsal_is_cleared_by_the_next(fleet: Fleet) -> None:
     tree = tenant_tree(fleet)
     fleet.organization("a", "database: { mode: dedicated }")

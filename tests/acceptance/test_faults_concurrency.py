@@ -59,6 +59,7 @@ def killed_at_last(processes: list[subprocess.Popen[str]]) -> Iterator[None]:
             process.communicate()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("point", ["bootstrap-created", "run-opened"])
 def test_of_three_applies_at_once_one_works(fresh_server: FreshServer, tmp_path: Path, point: str) -> None:
     """Fault 3, P11: while the main database is being made, and when it exists."""
@@ -153,6 +154,7 @@ def timeouts(fleet: Fleet) -> int:
     return sum("due to lock timeout" in line and f"@{fleet.database('msf')} " in line for line in lines)
 
 
+@pytest.mark.once
 def test_a_migration_waits_politely_and_gets_in(behind: Fleet) -> None:
     """Fault 10, P18: the holder leaves after a while."""
     database = behind.database("msf")
@@ -184,6 +186,7 @@ def test_a_migration_that_never_gets_in_fails_alone(behind: Fleet) -> None:
     behind.converged()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "point",
     [
@@ -227,6 +230,7 @@ def all_connections(server: TestServer) -> list[psycopg.Connection[object]]:
     return taken
 
 
+@pytest.mark.once
 def test_a_small_budget_on_another_server_is_enough(fleet: Fleet, fresh_server: FreshServer) -> None:
     """P22: tracks that each hold a session of a server never wait for one another's last one."""
     fleet.env["TENANTPLAN_EU_URL"] = fresh_server().url()

@@ -325,6 +325,7 @@ def test_killed_at_every_failpoint_every_time_it_is_reached(
         killed_and_finished(worlds, chapter, point, count)
 
 
+@pytest.mark.once
 def test_a_saved_plan_is_finished_by_the_same_file_and_then_spent(worlds: Callable[[], World]) -> None:
     told = undisturbed(worlds, "birth")
     world = worlds()

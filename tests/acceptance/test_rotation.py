@@ -263,6 +263,7 @@ def stored(fleet: Fleet, target: str) -> dict[str, Any] | None:
     return json.loads(place.read_text()) if place.exists() else None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("more", "resume", "points"),
     [

@@ -1,0 +1,29 @@
+"""P10: who changes when. Only where something comes between two waves is there more than one after the canary."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from unit.planning.builders import a_main, an_organization, planned, wanted
+
+from tenantplan.planning.waves import assign_waves
+from tenantplan.settings import RolloutSpec
+
+
+@pytest.mark.parametrize(
+    ("spec", "sizes"),
+    [
+        ({}, [120]),
+        ({"pause_seconds": 1}, [50, 50, 20]),
+        ({"health": "SELECT"}, [50, 50, 20]),
+        ({"batch": 80}, [80, 40]),
+        ({"batch": 100, "pause_seconds": 1}, [100, 20]),
+    ],
+)
+def test_what_comes_between_decides_how_many_waves_there_are(spec: dict[str, object], sizes: list[int]) -> None:
+    names = [f"o{number:03}" for number in range(120)]
+    operations = planned(wanted(a_main(), *map(an_organization, names)), a_main())
+    found = assign_waves(operations, {}, {}, RolloutSpec.model_validate(spec).wave_size)
+    held = Counter({o.scope: o.wave for o in found if o.scope.startswith("organization/")}.values())
+    assert [held[wave] for wave in sorted(held)] == sizes
