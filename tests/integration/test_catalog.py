@@ -16,6 +16,7 @@ from servers import TestServer
 from tenantplan.migration.compile import SHARED_VERSION_TABLE, compile_path
 from tenantplan.migration.graph import load
 from tenantplan.model.rowtype import RowType
+from tenantplan.postgres.drop import drop_database
 from tenantplan.tables import ROW_TYPES
 from tenantplan.tables.control import TENANT_TABLES
 
@@ -90,7 +91,7 @@ def main(server: TestServer) -> Iterator[Connection]:
                     connection.execute(statement.encode())
         yield connection
     with server.connect() as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(admin, name)
 
 
 @pytest.fixture

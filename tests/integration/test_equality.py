@@ -25,6 +25,7 @@ from tenantplan.migration.compile import downgrade, upgrade
 from tenantplan.migration.graph import Graph, load
 from tenantplan.migration.version import VersionTables
 from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.drop import drop_database
 from tenantplan.postgres.url import Server
 
 HERE = Path(__file__).parent
@@ -106,7 +107,7 @@ def new_database(server: TestServer, request: pytest.FixtureRequest) -> Iterator
     yield make
     with server.connect() as admin:
         for name in made:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(admin, name)
 
 
 def by_alembic(server: TestServer, tree: Path, walks: dict[str, list[tuple[str, str]]]) -> None:

@@ -20,6 +20,7 @@ from unit.migration.trees import a_tree
 from tenantplan.migration.compile import SHARED_VERSION_TABLE, compile_path, downgrade_path
 from tenantplan.migration.fingerprint import differences, fingerprint, objects
 from tenantplan.migration.graph import Graph, load
+from tenantplan.postgres.drop import drop_database
 
 TREES = Path(__file__).parents[2] / "migrations"
 MAIN, TENANT = load(TREES / "main", "main"), load(TREES / "tenant", "tenant")
@@ -47,7 +48,7 @@ def database(server: TestServer) -> Iterator[Database]:
         connection.close()
     with server.connect() as admin:
         for name in made:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(admin, name)
 
 
 def run(connection: Connection, statements: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ from servers import TestServer
 from tenantplan.errors import MigrationError
 from tenantplan.migration import prisma
 from tenantplan.migration.prisma import Migration
+from tenantplan.postgres.drop import drop_database
 
 pytestmark = pytest.mark.once
 
@@ -62,7 +63,7 @@ def database(server: TestServer) -> Iterator[Connection]:
     with server.connect(dbname=name.as_string().strip('"')) as connection:
         yield connection
     with server.connect() as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        drop_database(admin, name.as_string().strip('"'))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from servers import TestServer
 from tenantplan.migration.compile import compile_path, downgrade_path
 from tenantplan.migration.fingerprint import differences, objects
 from tenantplan.migration.graph import Revision, load
+from tenantplan.postgres.drop import drop_database
 from tenantplan.postgres.queries import query
 from tenantplan.tables import BUILTIN
 
@@ -185,7 +186,7 @@ def scratch(server: TestServer) -> Iterator[Connection]:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
         with server.connect(dbname=f"resource_tables_{os.getpid()}") as connection:
             yield connection
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        drop_database(admin, name.as_string().strip('"'))
 
 
 def columns(db: Connection, table: str) -> set[str]:

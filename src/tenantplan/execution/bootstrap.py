@@ -12,7 +12,6 @@ from psycopg import sql
 
 from tenantplan.execution import record, statements
 from tenantplan.execution.context import Run
-from tenantplan.execution.creation import clear
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.objects import restamp
 from tenantplan.execution.statements import temporary
@@ -21,6 +20,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Schema
 from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.drop import drop_database
 
 
 def bootstrap(
@@ -40,7 +40,7 @@ def bootstrap(
             restamp(run, inside, run.main_database, {})
         return
     name = temporary(first[0])
-    clear(maintenance, name)
+    drop_database(maintenance, name)
     maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     reach("bootstrap-created")
     with run.connector.connect(MAIN, name) as inside, inside.transaction():

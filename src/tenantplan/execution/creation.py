@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
-from psycopg import sql
 
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.execution import rows, statements
@@ -17,6 +16,7 @@ from tenantplan.execution.failpoint import reach
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database
 from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.drop import drop_database
 
 
 def creates(operation: Operation) -> bool:
@@ -43,7 +43,7 @@ def created(run: Run, place: str, there: Connection, segment: Sequence[Operation
     except (psycopg.Error, TenantplanError, rows.Stale):
         with suppress(psycopg.Error):
             for operation in creations:
-                clear(there, statements.temporary(operation))
+                drop_database(there, statements.temporary(operation))
         raise
 
 
@@ -52,10 +52,5 @@ def _create(there: Connection, operation: Operation, template: statements.Templa
     try:
         there.execute(statement)
     except psycopg.errors.DuplicateDatabase:  # an earlier attempt left it behind
-        clear(there, statements.temporary(operation))
+        drop_database(there, statements.temporary(operation))
         there.execute(statement)
-
-
-def clear(connection: Connection, database: str) -> None:
-    """Drops a temporary database that an earlier attempt left behind."""
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))

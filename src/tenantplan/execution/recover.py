@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution import record
@@ -17,6 +16,7 @@ from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource
 from tenantplan.model.stamp import NEW
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.drop import drop_database
 from tenantplan.postgres.queries import query
 
 PATIENCE = 30.0  # seconds an old session gets to end
@@ -131,6 +131,6 @@ def collect(connector: Connector, aliases: Iterable[str], names: list[str]) -> N
             found = connection.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [names]).fetchall()
             for (name,) in found:
                 try:
-                    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+                    drop_database(connection, name)
                 except psycopg.errors.InsufficientPrivilege:
                     continue  # another role's: not of this fleet

@@ -30,6 +30,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Schema
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.drop import drop_database
 from tenantplan.postgres.guard import may_be_owner
 from tenantplan.postgres.queries import query
 
@@ -135,7 +136,7 @@ def _copy(scene: Scene, path: Path) -> Iterator[tuple[Connector, str, bool]]:
             undisturbed()
             end_sessions(connector, [path.server], [name])
             with connector.connect(path.server) as outside:
-                _drop(outside, name)
+                drop_database(outside, name)
 
 
 def _template(scene: Scene, connector: Connector, path: Path) -> str | None:
@@ -157,13 +158,9 @@ def collect(scene: Scene) -> list[str]:
         with scene.connector.connect(alias) as connection:
             for name, _, used in connection.execute(query("temporary_databases")).fetchall():
                 if name.startswith(PREFIX) and not used:
-                    _drop(connection, name)
+                    drop_database(connection, name)
                     dropped.append(name)
     return dropped
-
-
-def _drop(connection: psycopg.Connection[object], name: str) -> None:
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _retired(scene: Scene, schema: str) -> bool:

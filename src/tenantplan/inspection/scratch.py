@@ -21,6 +21,7 @@ from tenantplan.inspection.interruptible import interruptible
 from tenantplan.model.address import MAIN
 from tenantplan.model.stamp import NEW
 from tenantplan.postgres.connect import MIGRATING, Connection, Connector, describe, is_pooled
+from tenantplan.postgres.drop import drop_database
 from tenantplan.settings import Settings
 
 
@@ -79,4 +80,4 @@ def _drop(connector: Connector, name: str) -> None:
     """An interrupted CREATE DATABASE goes on after its client, and would make it when it was dropped."""
     end_sessions(connector, [MAIN], [name])
     with connector.connect(MAIN) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(connection, name)

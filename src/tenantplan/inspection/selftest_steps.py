@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import psycopg
 from psycopg import sql
 
 from tenantplan.errors import ConnectError, PrivilegeError, SchemaMismatch, TenantplanError
@@ -17,6 +16,7 @@ from tenantplan.execution.steps import run_statements
 from tenantplan.migration.compile import compile_path
 from tenantplan.migration.graph import Graph
 from tenantplan.postgres.connect import Connection, Connector, is_pooled
+from tenantplan.postgres.drop import drop_database
 from tenantplan.postgres.queries import blocks, query
 from tenantplan.postgres.url import Server
 
@@ -179,10 +179,7 @@ def clean_up(bench: Bench) -> str:
     end_sessions(bench.connector, [bench.server.alias], [bench.name])
     name = sql.Identifier(bench.name)
     with bench.outside() as connection:
-        try:  # waits five seconds for whoever is in it
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
-        except psycopg.errors.ObjectInUse:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        drop_database(connection, bench.name)
         if bench.createrole:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
         left = connection.execute(
