@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 
+from tenantplan.documents.rollout import RolloutSpec
 from tenantplan.errors import CodeOfOthers, ConnectError
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.postgres import guard
 from tenantplan.postgres.ask import asked
 from tenantplan.postgres.connect import Connector, describe
-from tenantplan.settings import RolloutSpec
 
 
 def between_waves(
