@@ -35,6 +35,9 @@ class Template:
         return "FILE_COPY" if self.size > LARGE else "WAL_LOG"
 
 
+TEMPLATE0 = Template("template0", 0)
+
+
 def _f(text: str, **parts: sql.Composable) -> sql.Composed:
     return sql.SQL(text).format(**parts)
 

@@ -11,7 +11,7 @@ from tenantplan import __version__
 from tenantplan.execution import statements
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.sentinel import place_sentinel
-from tenantplan.execution.statements import Template
+from tenantplan.execution.statements import TEMPLATE0, Template
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.model import stamp
 from tenantplan.model.encode import digest
@@ -66,13 +66,12 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> Templat
     with connector.connect(alias) as connection:
         stamps = {name: stamp.decode(comment) for name, comment in _stamps(connection)}
         if stamps.get(recipe.name, {}).get("ready") == "1":
-            return _measured(connection, recipe.name)
+            return measured(connection, recipe.name)
         older = _older(stamps, recipe)
         for name in _unused(stamps, recipe) - {older}:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         made = sql.Identifier(recipe.name)
-        source = _measured(connection, older) if older else Template("template0", 0)
-        connection.execute(statements.copied(made, source))
+        connection.execute(statements.copied(made, measured(connection, older)))
         if may_be_owner(connection):  # a database's rights are not cloned
             connection.execute(statements.migrated_by_owner(recipe.name))
     # One session at a time: whoever builds a template may have no more than one left in the budget.
@@ -96,12 +95,15 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> Templat
         with connection.transaction():
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(comment)))
-        ready = _measured(connection, recipe.name)
+        ready = measured(connection, recipe.name)
     reach("template-ready")
     return ready
 
 
-def _measured(connection: Connection, name: str) -> Template:
+def measured(connection: Connection, name: str | None) -> Template:
+    """The template of a name, with its size; None: PostgreSQL's own, which is empty."""
+    if name is None:
+        return TEMPLATE0
     row = connection.execute("SELECT pg_database_size(%s)", [name]).fetchone()
     assert row is not None
     return Template(name, row[0])

@@ -7,7 +7,7 @@ from functools import partial
 
 from tenantplan import __version__
 from tenantplan.execution.context import Run
-from tenantplan.execution.statements import Template
+from tenantplan.execution.statements import TEMPLATE0
 from tenantplan.fleet import provenance
 from tenantplan.fleet.packages import fleet_store
 from tenantplan.postgres.connect import Connector
@@ -34,7 +34,7 @@ def act(settings: Settings, connector: Connector, run_id: str | None = None, has
         tool_version=__version__,
         ids={},
         versions={},
-        template=lambda alias: Template("template0", 0),
+        template=lambda alias: TEMPLATE0,
         tables=BUILTIN,
         open_store=partial(fleet_store, settings),
         vault=fleet_vault(settings),

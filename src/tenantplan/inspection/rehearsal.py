@@ -18,8 +18,9 @@ from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import tag
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import end_sessions
-from tenantplan.execution.statements import migrated_by_owner
+from tenantplan.execution.statements import copied, migrated_by_owner
 from tenantplan.execution.steps import Migrator, Place, Version
+from tenantplan.execution.template import measured
 from tenantplan.fleet.fitness import Check, passed
 from tenantplan.inspection.interruptible import interruptible
 from tenantplan.inspection.scene import Scene
@@ -126,9 +127,7 @@ def _copy(scene: Scene, path: Path) -> Iterator[tuple[Connector, str, bool]]:
         try:
             with connector.connect(path.server) as guard:
                 template = None if path.main else _template(scene, connector, path)
-                statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-                source = sql.Identifier(template or "template0")
-                guard.execute(statement.format(sql.Identifier(name), source))
+                guard.execute(copied(sql.Identifier(name), measured(guard, template)))
                 if template and may_be_owner(guard):  # a database's rights are not cloned
                     guard.execute(migrated_by_owner(name))
                 yield connector, name, template is not None

@@ -37,9 +37,8 @@ from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
 
-CREATIONS = (
-    3  # databases copied at once: on 2 cores 2 keep both busy, a third while one waits for the disk; 8 were slower
-)
+# Databases copied at once on a server: on 2 cores 2 keep both busy, a third while one waits for the disk; 8 were slower.
+CREATIONS = 3
 
 
 @dataclass(frozen=True)
