@@ -13,6 +13,7 @@ from tenantplan.model.resource import TYPES, Ref, Resource, Role, Row, Schema, S
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
 _LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others", "repaired"}
 _NAMES = {kind: tuple(f.name for f in fields(kind) if f.name not in _LIVE_ONLY) for kind in TYPES.values()}
+Members = dict[str, bytes]
 _AS_IS = (str, bool, int, type(None))
 
 
@@ -51,6 +52,16 @@ def from_json(document: Mapping[str, Any] | None) -> Resource | None:
 def canonical(document: Any) -> bytes:
     """ASCII JSON with sorted keys and no spaces: the same value always gives the same bytes, and nothing in them is obeyed."""
     return inert(json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)).encode()
+
+
+def members(document: Mapping[str, Any]) -> Members:
+    """The members of an object, each as its canonical JSON."""
+    return {name: canonical(value) for name, value in document.items()}
+
+
+def joined(found: Members) -> bytes:
+    """The canonical JSON of the object that has these members."""
+    return b"{" + b",".join(canonical(name) + b":" + found[name] for name in sorted(found)) + b"}"
 
 
 def inert(text: str) -> str:

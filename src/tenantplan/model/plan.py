@@ -17,7 +17,7 @@ from typing import Any
 from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
 from tenantplan.model.deferral import Deferral
-from tenantplan.model.encode import canonical, digest, from_json, to_json
+from tenantplan.model.encode import Members, from_json, joined, members, to_json
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import RowType
@@ -126,21 +126,23 @@ class Plan:
 
     @cached_property
     def _identity(self) -> tuple[str, str]:
-        content = self._content()
-        found = digest(content)
-        return found, _sha256(canonical(content | {"created_at": self.created_at, "digest": found}))
+        unsealed = self._unsealed()
+        return json.loads(unsealed["digest"]), _sha256(joined(unsealed))
 
     def document(self) -> dict[str, Any]:
         """The plan as the JSON document of design.md."""
-        return self._unsealed() | {"seal": self.seal}
+        return self._content() | {"created_at": self.created_at, "digest": self.digest, "seal": self.seal}
 
     def to_bytes(self, sign: Sign | None = None) -> bytes:
         """The plan file: the canonical document and a newline; `sign` makes its seal, else that is the SHA-256."""
         unsealed = self._unsealed()
-        return _sealed(unsealed, (sign or _sha256)(canonical(unsealed)))
+        return _sealed(unsealed, (sign or _sha256)(joined(unsealed)))
 
-    def _unsealed(self) -> dict[str, Any]:
-        return self._content() | {"created_at": self.created_at, "digest": self.digest}
+    def _unsealed(self) -> Members:
+        """All of the document but its seal. Thousands of operations are many bytes, so each is made once."""
+        content = members(self._content())
+        found = _sha256(joined(content))
+        return content | members({"created_at": self.created_at, "digest": found})
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -171,8 +173,8 @@ def _goes_along(operation: Operation, deleted: set[str]) -> bool:
     return isinstance(before, Row) and not deleted.isdisjoint(before.references.values())
 
 
-def _sealed(unsealed: dict[str, Any], seal: str) -> bytes:
-    return canonical(unsealed | {"seal": seal}) + b"\n"
+def _sealed(unsealed: Members, seal: str) -> bytes:
+    return joined(unsealed | members({"seal": seal})) + b"\n"
 
 
 def _sha256(covered: bytes) -> str:
@@ -198,9 +200,9 @@ def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
                 where=where,
                 hint="make a new plan with this version",
             )
-        unsealed = {name: value for name, value in document.items() if name != "seal"}
+        unsealed = members({name: value for name, value in document.items() if name != "seal"})
         intact = isinstance(seal, str) and _sealed(unsealed, seal) == data
-        covered = canonical(unsealed)
+        covered = joined(unsealed)
         problem = judge(covered, seal) if intact else "was changed after it was made: it is not canonical"
         plan = None if problem else _from_document(document)
         if plan is not None and plan.seal != _sha256(covered):
