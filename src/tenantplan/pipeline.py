@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenantplan.decision.comparison import Comparison
-from tenantplan.decision.decide import decide
 from tenantplan.errors import Blocked
 from tenantplan.fleet import expected
 from tenantplan.fleet.placed import placed
@@ -27,6 +25,9 @@ def plan(settings: Settings, selection: Selection = EVERYTHING, *, deep: bool = 
 
     Raises ManifestError, MigrationError or ConnectError; what stands in the way of applying is in the Plan.
     """
+    from tenantplan.decision.comparison import Comparison  # an apply starts without what makes its plan
+    from tenantplan.decision.decide import decide
+
     trees = load_trees(settings)
     documents = expected.load_documents(settings)
     desired = expected.complete(expected.declared(settings, documents, placed(settings, documents)), settings, trees)

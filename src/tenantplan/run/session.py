@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome, Report
-from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.run import freshness, undo
 from tenantplan.run.result import not_as_planned
 from tenantplan.run.take import Taken, take
@@ -104,7 +105,7 @@ def _carry_out(
     width = min(limits.parallelism, len({o.scope for o in operations}) or 1)
     try:
         with ExitStack() as stack:
-            sessions = [stack.enter_context(work.connector.connect(MAIN, work.main_database)) for _ in range(width)]
+            sessions = _sessions(work, stack, width)
             return rollout(run, operations, replace(limits, parallelism=width), sessions, on_outcome)
     except psycopg.OperationalError as error:
         raise TenantplanError(
@@ -112,3 +113,12 @@ def _carry_out(
             where=work.servers.usable[MAIN].place,
             hint="run apply again: it finishes what this run began",
         ) from error
+
+
+def _sessions(work: Work, stack: ExitStack, count: int) -> list[Connection]:
+    """Sessions on the main database, logged in side by side; closed with `stack`."""
+    with ThreadPoolExecutor(count) as pool:
+        logins = [
+            pool.submit(stack.enter_context, work.connector.connect(MAIN, work.main_database)) for _ in range(count)
+        ]
+    return [login.result() for login in logins]
