@@ -18,6 +18,7 @@ from servers import TestServer
 TCP, SOCKET = "TCP", "Unix socket"
 ROUTES = (TCP, SOCKET)  # both with SCRAM
 WIDTHS = (2, 4, 8)  # how many of a yardstick's run at once; the fastest counts
+BEST = 2  # widths that are tried again in each round, where each takes gigabytes
 # As PostgreSQL ships, where the tests' servers differ from that.
 DURABLE = {
     "fsync": "on",
@@ -32,7 +33,8 @@ DURABLE = {
 class Sizes:
     """How many organizations, databases, resources; how many processes of Alembic, which are scaled.
 
-    `rounds` alternate with their yardstick; a median is over `runs`. `memory`, in bytes, is what a measurement finds at hand.
+    `rounds` alternate with their yardstick, `creations` are the rounds of new databases; a median is over `runs`. `memory`,
+    in bytes, is what a measurement finds at hand.
     """
 
     shared: int
@@ -43,17 +45,20 @@ class Sizes:
     mixed: tuple[int, ...]
     alembic: int
     rounds: int
+    creations: int
     runs: int
     memory: int
 
     @property
     def databases(self) -> int:
         """How many there are at the end, on all servers together."""
-        return self.many + (1 + self.rounds * (len(WIDTHS) + 1)) * self.new
+        return self.many + (1 + len(WIDTHS) + self.creations * (BEST + 1)) * self.new
 
 
-FULL = Sizes(1_000, 50, 500, 2_000, 200, (5_000, 10_000, 20_000), alembic=20, rounds=4, runs=5, memory=4 * 2**30)
-SMALL = Sizes(20, 3, 6, 12, 4, (210, 420), alembic=2, rounds=1, runs=1, memory=0)
+FULL = Sizes(
+    1_000, 50, 500, 2_000, 200, (5_000, 10_000, 20_000), alembic=20, rounds=4, creations=6, runs=5, memory=4 * 2**30
+)
+SMALL = Sizes(20, 3, 6, 12, 4, (210, 420), alembic=2, rounds=1, creations=1, runs=1, memory=0)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from acceptance.harness import Fleet
-from ground import Ground, databases
+from ground import WIDTHS, Ground, databases
 from measure import say
 from report import Beside, Figure
 from rounds import Round, alternating, compared
@@ -69,6 +69,7 @@ def _round(ground: Ground, fleet: Fleet, number: int, up: Path, down: Path) -> R
         lambda: ground.command(fleet, "apply", "plan.json"),
         lambda width: psql(ground, fleet, up, names, width),
         taken_back,
+        WIDTHS,
     )
 
 

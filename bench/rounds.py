@@ -10,7 +10,6 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ground import WIDTHS
 from measure import Timed
 
 
@@ -23,13 +22,17 @@ class Round:
 
 
 def alternating(
-    number: int, work: Callable[[], Timed], yardstick: Callable[[int], float], settle: Callable[[], None]
+    number: int,
+    work: Callable[[], Timed],
+    yardstick: Callable[[int], float],
+    settle: Callable[[], None],
+    widths: Sequence[int],
 ) -> Round:
     """Round `number`, which is also where in the circle it begins; `settle` is called before each measurement."""
-    widths: list[int | None] = [*WIDTHS, None]  # None: the work
-    start = number % len(widths)
+    circle: list[int | None] = [*widths, None]  # None: the work
+    start = number % len(circle)
     took, found = None, {}
-    for width in widths[start:] + widths[:start]:
+    for width in circle[start:] + circle[:start]:
         settle()
         if width is None:
             took = work()
@@ -41,7 +44,8 @@ def alternating(
 
 def compared(rounds: Sequence[Round]) -> tuple[Timed, float, int, str]:
     """Medians of the work and of the yardstick at its best width, that width, and a note with the ratio of each round."""
-    plain, width = min((statistics.median(one.yardstick[width] for one in rounds), width) for width in WIDTHS)
+    widths = rounds[0].yardstick
+    plain, width = min((statistics.median(one.yardstick[width] for one in rounds), width) for width in widths)
     seconds = statistics.median(one.took.seconds for one in rounds)
     each = ", ".join(f"{one.took.seconds / one.yardstick[width]:.2f}" for one in rounds)
     took = Timed(seconds, max(one.took.megabytes for one in rounds))
