@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantplan.model.encode import canonical, digest, fingerprint, from_json, to_json
+from tenantplan.model.encode import canonical, digest, fingerprint, from_json, joined, members, to_json
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, Secret
 
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -24,6 +24,11 @@ def test_canonical_is_inert_ascii_and_keeps_the_value(value: Any) -> None:
     assert json.loads(data) == value
     assert all(0x20 <= byte < 0x7F for byte in data)
     assert b"##[" not in data
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_members_joined_are_the_canonical_object(document: dict[str, Any]) -> None:
+    assert joined(members(document)) == canonical(document)
 
 
 @pytest.mark.parametrize("text", ["##[error]x", "###[error]", "\\##[x", "##\x7f[", "\x7f", "\ud800", "\u202e"])
