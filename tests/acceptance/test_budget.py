@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
+from servers import TestServer
+
+from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.url import Server
 
 pytestmark = pytest.mark.once
 
@@ -53,3 +60,26 @@ def test_an_apply_keeps_its_budget(fleet: Fleet, spec: str, budget: int) -> None
         watch.join()
     assert 2 <= watch.most <= budget
     fleet.converged()
+
+
+@pytest.mark.parametrize(("total", "share"), [(2, 9), (9, 2), (3, 2)])
+def test_who_asks_for_more_sessions_waits(server: TestServer, total: int, share: int) -> None:
+    """Two names of one server, six threads each: never more than a server's share, nor than the total."""
+    connector = Connector({alias: Server(alias, server.params(), share) for alias in ("a", "b")}, total)
+    lock = threading.Lock()
+    now = Counter[str]()
+    seen: list[Counter[str]] = []
+
+    def work(alias: str) -> None:
+        with connector.connect(alias):
+            with lock:
+                now[alias] += 1
+                seen.append(now.copy())
+            time.sleep(0.05)
+            with lock:
+                now[alias] -= 1
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(work, ["a", "b"] * 6))
+    assert max(max(counts.values()) for counts in seen) <= share
+    assert 2 <= max(sum(counts.values()) for counts in seen) <= total
