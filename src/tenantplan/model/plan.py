@@ -117,17 +117,12 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """The plan's identity: everything but when it was made."""
-        return self._identity[0]
+        return _sha256(joined(self._members))
 
     @cached_property
     def seal(self) -> str:
         """SHA-256 of the whole document but the seal itself: by this a plan is known as applied, signed or not."""
-        return self._identity[1]
-
-    @cached_property
-    def _identity(self) -> tuple[str, str]:
-        unsealed = self._unsealed()
-        return json.loads(unsealed["digest"]), _sha256(joined(unsealed))
+        return _sha256(joined(self._unsealed()))
 
     def document(self) -> dict[str, Any]:
         """The plan as the JSON document of design.md."""
@@ -139,10 +134,12 @@ class Plan:
         return _sealed(unsealed, (sign or _sha256)(joined(unsealed)))
 
     def _unsealed(self) -> Members:
-        """All of the document but its seal. Thousands of operations are many bytes, so each is made once."""
-        content = members(self._content())
-        found = _sha256(joined(content))
-        return content | members({"created_at": self.created_at, "digest": found})
+        return self._members | members({"created_at": self.created_at, "digest": self.digest})
+
+    @cached_property
+    def _members(self) -> Members:
+        """The content as JSON. Thousands of operations are many bytes, so it is made once for digest, seal and file."""
+        return members(self._content())
 
     def _content(self) -> dict[str, Any]:
         return {
