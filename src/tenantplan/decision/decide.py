@@ -20,7 +20,7 @@ from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.fleet.packages import with_packages
 from tenantplan.fleet.secrets import Findings, with_secrets
-from tenantplan.fleet.survey import Survey, missing_rights
+from tenantplan.fleet.survey import Survey, missing_rights, renamed
 from tenantplan.fleet.trees import edited, migrations_for
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
@@ -50,7 +50,9 @@ from tenantplan.tables.fit import misfits, with_ids
 def decide(comparison: Comparison, connector: Connector) -> Plan:
     """The Plan. Databases are read only where something asks for it: an organization would move, a stamp says that somebody
     changed the schema, or a migration stopped halfway."""
-    settings, live = comparison.settings, comparison.live
+    settings = comparison.settings
+    live, sources = renamed(comparison.live, comparison.desired.renames)
+    comparison = replace(comparison, live=live)
     tables = with_ids({**live.main.tables, **comparison.desired.tables}, live.main.relations)
     wanted = replace(comparison.desired, tables=tables)
     desired, known = without_held_out(wanted, live)
@@ -58,7 +60,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     by_stamp = known
     known = _looked_at(comparison, connector, desired, known) if comparison.deep else known
     desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
-    difference = diff(desired, known, now=now, grace=grace)
+    difference = diff(desired, known, sources, now=now, grace=grace)
     untested, weak = unfit_connections(wanted, live, settings)
     migrations, stuck = migrations_for(
         desired.state, known, comparison.trees, undo=settings.spec.rollout.on_failure == "rollback"
@@ -196,6 +198,6 @@ def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State)
         *guard.lifted_first(desired, known),
         *guard.dependents(plan.operations, known, desired.tables),
         *guard.held_keys(plan.operations, known, desired.tables),
-        *guard.lost(plan.operations, known, comparison.selection.targets),
+        *guard.lost(plan.operations, known, desired.renames, comparison.selection.targets),
         *guard.brakes(plan.operations, plan.summary["delete"], guard.live_organizations(known), brakes),
     ]

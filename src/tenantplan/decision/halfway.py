@@ -20,16 +20,16 @@ def halfway(connector: Connector, operations: Sequence[Operation]) -> Iterator[F
     for operation in operations:
         schema, steps = operation.before, operation.in_steps
         if isinstance(schema, Schema) and schema.halfway and steps and steps[0].kind == OUTSIDE and steps[0].index:
-            why = _invalid(connector, schema, steps[0].index)
+            why = _invalid(connector, schema.server, operation.found_in, steps[0].index)
             if why:
                 revision = schema.halfway.partition(":")[0]
                 message = f"stopped halfway through revision {revision}: {why}"
                 yield Finding(operation.address, "halfway", message)
 
 
-def _invalid(connector: Connector, schema: Schema, index: str) -> str:
+def _invalid(connector: Connector, server: str, database: str | None, index: str) -> str:
     try:
-        with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
+        with connector.connect(server, database, read_only=True) as connection:
             row = connection.execute(query("index_validity"), {"index": index}).fetchone()
     except ConnectError as error:
         return error.message

@@ -145,6 +145,7 @@ class Migrator:
     ) -> None:
         with session.connection.transaction():
             comment = self.expect(session, at, careful=careful)
+            _refuse_other_start(session, step, at)
             run_statements(session.connection, statements, self._last(session, step, at, comment))
             reach("tenant-migrated")
 
@@ -190,6 +191,7 @@ class Migrator:
 
     def _looked_up(self, session: Session, step: Step, at: Version) -> list[sql.Composed]:
         """The last statements of a program's transaction, which is in a session of its own."""
+        _refuse_other_start(session, step, at)
         with session.connection.transaction():  # a database's search_path may lead to functions that fit a call better
             guard.enter(session.connection, self.tables.name(session.place.tree), trusting=session.place.trusting)
             row = session.connection.execute(query("own_stamp")).fetchone()
@@ -258,7 +260,7 @@ class Migrator:
             shared=place.tree == "shared",
             digest=self.digests["main" if place.tree == "main" else "tenant", revision],
             table=self.tables.name(place.tree),
-            start=at.revision,
+            start=step.start,
             timeouts=(self.lock_timeout, self.statement_timeout),
             trusting=place.trusting,
             version=list(step.statements[1:]),
@@ -266,6 +268,16 @@ class Migrator:
         )
         with place.connector.slot(place.server):
             self.programs.run(job, f"database {place.database or place.server}")
+
+
+def _refuse_other_start(session: Session, step: Step, at: Version) -> None:
+    """MigrationError when statements were compiled from another revision than the one that the database was just found at."""
+    if step.start != at.revision:
+        raise MigrationError(
+            f"is at revision {at.revision or 'none'}, and what was to run begins at {step.start or 'none'}; nothing was run",
+            where=session.label,
+            hint="this is a fault of tenantplan: please report it, with the plan",
+        )
 
 
 def run_statements(connection: Connection, statements: Sequence[str], last: Sequence[sql.Composed] = ()) -> None:

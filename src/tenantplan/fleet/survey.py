@@ -22,6 +22,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
+from tenantplan.planning.diff import under_new_names
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
@@ -156,6 +157,26 @@ def _refuse_second_names(facts: Mapping[str, ServerFacts]) -> None:
                 where="tenantplan.yaml",
                 hint="keep one of the two names; a server without a url is the main database's, which is called primary",
             )
+
+
+def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str, str]]:
+    """The survey as if the renames that the manifest asks for (old address -> new) were done, and the old address of each
+    resource that moved: what a plan is made of knows everything by one name."""
+    state, sources = under_new_names(live.state, renames)
+    if not sources:
+        return live, {}
+    moved = {old: new for new, old in sources.items()}
+
+    def now(address: str) -> str:
+        return addresses.renamed(address, moved)
+
+    return replace(
+        live,
+        state=state,
+        held_out={now(address): why for address, why in live.held_out.items()},
+        unreachable=tuple(replace(finding, address=now(finding.address)) for finding in live.unreachable),
+        unfit={now(address): checks for address, checks in live.unfit.items()},
+    ), sources
 
 
 def missing_rights(facts: ServerFacts) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
@@ -66,7 +66,14 @@ def assemble(
     steps += _transaction(pending, at)
     if len(steps) > 1:
         _refuse_session_settings(parts)
-    return tuple(steps)
+    return tuple(_with_starts(steps, start))
+
+
+def _with_starts(steps: Sequence[Step], start: str | None) -> Iterator[Step]:
+    """The steps, each with the revision at which the one before it ends."""
+    for step in steps:
+        yield replace(step, start=start)
+        start = step.revision
 
 
 def _refuse_session_settings(parts: Sequence[Part]) -> None:

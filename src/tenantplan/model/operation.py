@@ -20,7 +20,8 @@ class Operation:
     made. `adopt`: a row of the application becomes the fleet's. `wave`: operations of a wave start when those of the waves
     before have ended.
 
-    Of a migration, `revisions` is the path, oldest first. `steps` say how its statements run; empty: in one transaction.
+    Of a migration, `revisions` is the path, oldest first, and `start` the revision from which its statements were compiled.
+    `steps` say how they run; empty: in one transaction.
     `checks` must hold before the first of them runs anywhere, `hazards` are what a reviewer should know, `locks` the tables
     that writers wait for meanwhile, with PostgreSQL's name of the lock, and `undo` is the way back (None: there is none, or
     none is wanted). Of a repair, `schema` are the fingerprints before and after it, and
@@ -50,13 +51,21 @@ class Operation:
     locks: tuple[tuple[str, str], ...] = ()
     undo: tuple[Step, ...] | None = None
     schema: tuple[str, str, bool] | None = None
+    start: str | None = None
+
+    @property
+    def found_in(self) -> str | None:
+        """The name that the database of a migration has before the plan runs, which may rename it; None: its server's own."""
+        if not isinstance(self.after, Schema) or not self.after.database:
+            return None
+        return self.renamed_from.rsplit("/", 1)[-1] if self.renamed_from else self.after.database
 
     @property
     def in_steps(self) -> tuple[Step, ...]:
         """The steps of a migration, also where there is only one."""
         if self.steps or not self.statements or not isinstance(self.after, Schema):
             return self.steps
-        return (Step(TRANSACTION, self.statements, self.after.revision),)
+        return (Step(TRANSACTION, self.statements, self.after.revision, start=self.start),)
 
     def document(self) -> dict[str, Any]:
         """The operation as the plan file holds it; `class` is `risk` under its public name."""
@@ -84,6 +93,7 @@ class Operation:
             "locks": [list(lock) for lock in self.locks],
             "undo": None if self.undo is None else [step.document() for step in self.undo],
             "schema": None if self.schema is None else list(self.schema),
+            "start": self.start,
         }
 
     @staticmethod

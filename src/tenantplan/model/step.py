@@ -20,7 +20,8 @@ class Step:
     steps leaves a mark on the way: `mark` is what the version table's comment says after the step, None where a
     revision has ended. `begun` is the mark that a statement outside a transaction leaves before it runs, and `index` the
     quoted name of the index that it builds, by which it can be told whether it has run. `program` says what Alembic runs:
-    "upgrade 9c1b".
+    "upgrade 9c1b". `start` is the revision from which the step was compiled (None: nothing applied): a database at any other
+    one refuses it.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Step:
     begun: str | None = None
     index: str | None = None
     program: str | None = None
+    start: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The step as JSON."""
@@ -41,6 +43,7 @@ class Step:
             "begun": self.begun,
             "index": self.index,
             "program": self.program,
+            "start": self.start,
         }
 
     @staticmethod

@@ -27,17 +27,17 @@ class Difference:
     aside: tuple[Finding, ...] = ()
 
 
-def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> Difference:
-    """The difference of two states. `diff(d, s)` is empty when `s` holds what `d` declares.
+def diff(desired: Desired, live: State, sources: Mapping[str, str], *, now: datetime, grace: timedelta) -> Difference:
+    """The difference of two states. `diff(d, s, {})` is empty when `s` holds what `d` declares.
 
+    `live` is under the names that the renames give it, `sources` are the old addresses of what moved (see under_new_names).
     `now` and `grace` decide whether what was deleted long enough ago is purged.
     """
-    moved, sources = under_new_names(live, desired.renames)
-    aside = _aside(desired, moved)
+    aside = _aside(desired, live)
     changes: list[Change] = []
     conflicts: list[Finding] = []
     for address, want in desired.state.items():
-        have = moved.get(address)
+        have = live.get(address)
         if address in aside or (not isinstance(want, Row) and addresses.owner(address, want) in aside):
             continue
         conflict = _conflict(address, have, want, desired)
@@ -47,10 +47,10 @@ def diff(desired: Desired, live: State, *, now: datetime, grace: timedelta) -> D
             before = None if have is None else comparable(have, want)
             adopt = have is not None and not _manages(have)
             changes.append(Change(address, before, want, renamed_from=sources.get(address), adopt=adopt))
-    changes.extend(_closures(desired, moved, sources))
-    gone = _deletions(desired, moved, now, grace)
+    changes.extend(_closures(desired, live, sources))
+    gone = _deletions(desired, live, now, grace)
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
-    return Difference(tuple(changes), _orphans(desired, moved), tuple(conflicts), tuple(aside.values()))
+    return Difference(tuple(changes), _orphans(desired, live), tuple(conflicts), tuple(aside.values()))
 
 
 def _aside(desired: Desired, live: State) -> dict[str, Finding]:

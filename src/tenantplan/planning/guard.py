@@ -97,8 +97,11 @@ def _goes(address: str, live: State, deleted: Set[str]) -> bool:
     return bool(retired) or bool({address, addresses.document(address)} & deleted)
 
 
-def lost(operations: Iterable[Operation], live: State, targets: Iterable[str]) -> list[Finding]:
-    """A blocker for each database that is gone although its organization was applied: an empty one would hide the loss.
+def lost(
+    operations: Iterable[Operation], live: State, renames: Mapping[str, str], targets: Iterable[str]
+) -> list[Finding]:
+    """A blocker for each database that is gone although its organization was applied, perhaps under another name: an empty
+    one would hide the loss.
 
     Naming the database as a target says that an empty one is meant.
     """
@@ -110,7 +113,8 @@ def lost(operations: Iterable[Operation], live: State, targets: Iterable[str]) -
             continue
         row = live.get(after.holder)
         place = row.values if isinstance(row, Row) and row.retired_at is None else {}
-        if (place.get("database_server"), place.get("database_name")) == (after.server, after.name):
+        had = addresses.database(str(place.get("database_server")), str(place.get("database_name")))
+        if addresses.renamed(had, renames) == operation.address:
             message = (
                 f"is gone, though {after.holder} was applied with it: restore or rename it back."
                 f" Only if an empty one is meant: --target {operation.address}"
@@ -121,14 +125,12 @@ def lost(operations: Iterable[Operation], live: State, targets: Iterable[str]) -
 
 def relocations(operations: Sequence[Operation], live: State) -> list[Operation]:
     """The operations that change where an organization's or tenant's data lives."""
-    renamed = {o.renamed_from for o in operations if o.renamed_from}
-    left = live.keys() - renamed
     return [
         o
         for o in operations
         if isinstance(o.before, Row)
         and isinstance(o.after, Row)
-        and (moves(o.before, o.after) or _leaves(o.before, o.after, left))
+        and (moves(o.before, o.after) or _leaves(o.before, o.after, live.keys()))
     ]
 
 

@@ -14,7 +14,6 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, PREVIOUS, Issued, Login
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import GENERATED, Database, Role, Secret, State
-from tenantplan.planning.diff import under_new_names
 
 UNKNOWN = "changed outside tenantplan"  # the keyed hash of a password that somebody else set
 
@@ -66,9 +65,11 @@ def turns(desired: Desired, issued: Sequence[Issued]) -> dict[str, Turn]:
 def with_logins(
     desired: Desired, live: State, issued: Sequence[Issued], now: datetime, rotate: Collection[str] = ()
 ) -> Desired:
-    """The desired state with the login roles as their turns have it. `rotate`: holders that get a new password now."""
+    """The desired state with the login roles as their turns have it. `rotate`: holders that get a new password now.
+
+    `live` is under the names that the manifest's renames give it.
+    """
     state = dict(desired.state)
-    live, _ = under_new_names(live, desired.renames)
     for holder, turn in turns(desired, issued).items():
         for name in turn.login.roles:
             address = addresses.role(turn.login.server, name)

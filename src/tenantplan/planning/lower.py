@@ -111,6 +111,7 @@ def _operation(change: Change, context: Context) -> Operation:
         hazards=ran.hazards,
         locks=ran.locks,
         undo=ran.undo,
+        start=ran.steps[0].start if ran.steps else None,
     )
 
 
@@ -235,9 +236,9 @@ def _needs(
     wanted: list[str] = []
     if isinstance(resource, Row):
         # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
-        # that sends the application to them.
+        # that sends the application to them; a database that is renamed serves under its new name before it is migrated.
         made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
-        return made + [o for o in held.get(operation.address, []) if o.action != "delete" and not _bound(o.after)]
+        return made + [o for o in held.get(operation.address, []) if _comes_before_row(o)]
     if isinstance(resource, Database):
         names = {resource.owner, *(resource.connect or ())} - {None}
         if isinstance(operation.before, Database):  # a renamed role keeps its grants, so it may be named either way
@@ -251,6 +252,12 @@ def _needs(
     elif isinstance(resource, Schema):
         wanted.append(_clone_of(resource))
     return [by_address[a] for a in wanted if a in by_address]
+
+
+def _comes_before_row(operation: Operation) -> bool:
+    """Whether an object of a server has to be ready before the row of its organization is written."""
+    renamed = isinstance(operation.after, Schema) and operation.renamed_from is not None
+    return operation.action != "delete" and not _bound(operation.after) and not renamed
 
 
 def _bound(resource: Resource | None) -> bool:

@@ -60,7 +60,7 @@ def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation
     schema = operation.after
     assert isinstance(schema, Schema)
     try:
-        with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
+        with connector.connect(schema.server, operation.found_in, read_only=True) as connection:
             if schema.tree == "shared":
                 return list(_shared(connection, ids, operation)), None
             held = addresses.owner(operation.address, schema)

@@ -44,6 +44,7 @@ def _reverse(operation: Operation) -> Operation:
         hazards=(),
         undo=None,
         wave=0,
+        start=operation.undo[0].start if operation.undo else None,
     )
 
 

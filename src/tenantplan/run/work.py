@@ -145,7 +145,7 @@ class Work:
             o.before.revision: o.in_steps
             for o in self.plan.operations
             if isinstance(o.before, Schema) and o.before.tree == "tenant" and o.action == "migrate"
-            if o.before.revision and not o.before.halfway
+            if o.before.revision and not o.before.halfway and o.before.revision == o.start
         }
 
 

@@ -12,7 +12,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.step import Migration, Step
-from tenantplan.planning.diff import Difference, diff
+from tenantplan.planning.diff import Difference, diff, under_new_names
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.order import order
 from tenantplan.tables import BUILTIN
@@ -133,7 +133,8 @@ def retired(state: State, days: int) -> State:
 
 def difference(desired: Desired, state: State, grace: timedelta = GRACE) -> Difference:
     """diff at NOW."""
-    return diff(desired, state, now=NOW, grace=grace)
+    moved, sources = under_new_names(state, desired.renames)
+    return diff(desired, moved, sources, now=NOW, grace=grace)
 
 
 def planned(desired: Desired, state: State, grace: timedelta = GRACE) -> tuple[Operation, ...]:
