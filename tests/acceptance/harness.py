@@ -6,6 +6,7 @@ import gc
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -207,6 +208,15 @@ class Fleet:
     def apply(self, *arguments: str, code: int | None = 0) -> Result:
         """`apply --auto-approve`."""
         return self.run("apply", "--auto-approve", *arguments, code=code)
+
+    def restorable(self, address: str = "organization/msf") -> str:
+        """The id by which the plan says that something deleted can be brought back."""
+        (message,) = [
+            b["message"] for b in self.plan()["blockers"] if (b["address"], b["rule"]) == (address, "restore")
+        ]
+        found = re.search(r"metadata: { restore: ([0-9a-f-]{36}) }", message)
+        assert found is not None, message
+        return found[1]
 
     def plan(self, *arguments: str) -> dict[str, Any]:
         """The plan as JSON."""

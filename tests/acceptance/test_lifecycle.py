@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from acceptance.harness import Fleet
 
@@ -154,16 +156,22 @@ def test_a_deleted_organization_is_a_tombstone(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("file_kept", [True, False])
 def test_declaring_it_again_brings_it_back(fleet: Fleet, file_kept: bool) -> None:
-    """P16: no name is freed before the drop: the same name is the same organization, with its data."""
+    """P16: no name is freed before the drop: restored by its id, the same name is the same organization, with its data."""
     deleted(fleet)
     before = fleet.rows("SELECT id FROM organizations")
     if not file_kept:
         fleet.remove("Organization", "msf")
         fleet.apply()
     fleet.organization("msf", DEDICATED)
+    found = fleet.restorable()
+    fleet.apply(code=3)
+    assert len(tombstones(fleet)) == 1
+    fleet.organization("msf", DEDICATED, restore=found)
+    assert f"restores it with its data, deleted on {datetime.now(UTC):%Y-%m-%d}" in fleet.run("plan").out
     fleet.apply()
     fleet.converged()
     assert tombstones(fleet) == []
+    assert fleet.rows("SELECT count(*) FROM tenantplan.audit_log WHERE action = 'restore'") > [(0,)]
     assert fleet.rows("SELECT id FROM organizations") == before
     assert fleet.rows("SELECT email FROM donors", database=fleet.database("msf")) == [("d@x.example",)]
     assert fleet.rows("SELECT state::text, deleted_at FROM organizations") == [("active", None)]
@@ -178,6 +186,7 @@ def test_a_tombstone_is_restored_by_hand(fleet: Fleet) -> None:
     fleet.execute(f"ALTER DATABASE {tombstone} RENAME TO {fleet.database('msf')}", database="postgres")
     assert fleet.rows("SELECT email FROM donors", database=fleet.database("msf")) == [("d@x.example",)]
     fleet.organization("msf", DEDICATED)
+    fleet.organization("msf", DEDICATED, restore=fleet.restorable())
     fleet.apply()
     fleet.converged()
     assert fleet.rows("SELECT email FROM donors", database=fleet.database("msf")) == [("d@x.example",)]
@@ -229,8 +238,10 @@ def test_two_lives_of_one_name(fleet: Fleet) -> None:
     """P16: deleted, restored, deleted again."""
     deleted(fleet)
     fleet.organization("msf", DEDICATED)
+    restored = fleet.restorable()
+    fleet.organization("msf", DEDICATED, restore=restored)
     fleet.apply()
-    fleet.organization("msf", DELETED)
+    fleet.organization("msf", DELETED, restore=restored)
     fleet.apply("--allow-deletes", "1")
     fleet.converged()
     assert len(tombstones(fleet)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -35,13 +36,14 @@ HOMES = ("Tenant", "Team", "Project")  # kinds whose documents belong to an orga
 
 @dataclass
 class Manifest:
-    """The documents of a fleet: (kind, name) -> spec, the names that documents were renamed from, and where those
-    that were deleted have their database."""
+    """The documents of a fleet: (kind, name) -> spec, the names that documents were renamed from, where those that were
+    deleted have their database, and the ids by which they come back."""
 
     chance: random.Random
     documents: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     renames: dict[tuple[str, str], str] = field(default_factory=dict)
     gone: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    restores: dict[tuple[str, str], str] = field(default_factory=dict)
     fresh: int = 0
 
     def of(self, kind: str, *, alive: bool = True) -> list[str]:
@@ -74,6 +76,8 @@ class Manifest:
         shutil.rmtree(fleet.root / "tenants", ignore_errors=True)
         for (kind, name), spec in self.documents.items():
             metadata = {"name": name, **({"renamedFrom": old} if (old := self.renames.get((kind, name))) else {})}
+            if restored := self.restores.get((kind, name)):
+                metadata["restore"] = restored
             document = {"apiVersion": "tenantplan/v1", "kind": kind, "metadata": metadata, "spec": spec}
             fleet.write(f"tenants/{kind.lower()}-{name}.yaml", yaml.safe_dump(document))
 
@@ -253,6 +257,19 @@ def remove(m: Manifest, kind: str) -> None:
 EDITS = [set_anew, set_anew, set_anew, rename, delete, undelete, remove]
 
 
+def _restored(fleet: Fleet, manifest: Manifest, plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan, after what it asks for to bring deleted documents back was written into them."""
+    asked = [b for b in plan["blockers"] if b["rule"] == "restore"]
+    for blocker in asked:
+        kind = {k.lower(): k for k in MAKERS}[blocker["address"].split("/")[0]]
+        found = re.search(r"restore: ([0-9a-f-]{36}) }", blocker["message"])
+        assert found is not None
+        manifest.restores[kind, blocker["address"].split("/")[1]] = found[1]
+    if asked:
+        manifest.write(fleet)
+    return fleet.plan() if asked else plan
+
+
 def converge(server: TestServer, seed: int, edits: int) -> None:
     """One fleet's life: after each edit apply, then nothing is left to do, and the log verifies."""
     folder = Path(tempfile.mkdtemp(prefix="converge-"))
@@ -268,7 +285,7 @@ def converge(server: TestServer, seed: int, edits: int) -> None:
                     note(f"{step}: {edit.__name__} {kind}")
                     edit(manifest, kind)
             manifest.write(fleet)
-            plan = fleet.plan()
+            plan = _restored(fleet, manifest, fleet.plan())
             blockers = [b for b in plan["blockers"] if b["rule"] != "max-deletes"]
             if blockers and all(b["rule"] == "dependents" for b in blockers):
                 fleet.apply("--allow-deletes", str(plan["summary"]["delete"]), code=3)

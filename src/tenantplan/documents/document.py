@@ -20,6 +20,7 @@ class Document:
     labels: Mapping[str, str]
     renamed_from: str | None
     adopt: bool
+    restore: str | None
     spec: BaseModel
     source: Source
     places: Place = field(repr=False, compare=False)

@@ -13,6 +13,7 @@ from tenantplan.documents.spec import Spec
 
 API_VERSION: Literal["tenantplan/v1"] = "tenantplan/v1"
 LABEL_KEY = r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?"
+ROW_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LABEL_VALUE = r"([A-Za-z0-9]([A-Za-z0-9._@:-]{0,61}[A-Za-z0-9])?)?"
 
 
@@ -37,6 +38,15 @@ LabelValue = Annotated[
 ]
 
 
+def _row_id(text: str) -> str:
+    if not re.fullmatch(ROW_ID, text):
+        raise ValueError("expected the id that the plan prints, such as 0b6f3c1e-6a52-5a0b-9d6e-3f2f4d1c7b90")
+    return text
+
+
+RowId = Annotated[str, AfterValidator(_row_id), Field(json_schema_extra={"pattern": f"^{ROW_ID}$"})]
+
+
 class Metadata(Spec):
     """What every document says about itself."""
 
@@ -44,6 +54,10 @@ class Metadata(Spec):
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, description="Free labels, to select documents by.")
     renamed_from: str | None = Field(
         default=None, description="The name it had before; what it owns is renamed in place."
+    )
+    restore: RowId | None = Field(
+        default=None,
+        description="Bring back what was deleted under this name: the id that the plan prints. It stays without effect afterwards.",
     )
     adopt: bool = Field(default=False, description="Take over rows that exist already and that the application made.")
 

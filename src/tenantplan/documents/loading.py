@@ -125,6 +125,7 @@ def _accepted(kind: str, metadata: Metadata, spec: BaseModel, node: MapNode, sou
         labels=metadata.labels,
         renamed_from=metadata.renamed_from,
         adopt=metadata.adopt,
+        restore=metadata.restore,
         spec=spec,
         source=source.place(start.line, start.column),
         places=places_of(node),

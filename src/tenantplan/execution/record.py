@@ -177,13 +177,18 @@ def fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
     """What the audit log says of an operation; secrets stand in it as references with keyed hashes."""
     return Fact(
         address=operation.address,
-        action="retire" if operation.retire else "adopt" if operation.adopt else operation.action,
+        action=_audited_action(operation),
         result=result,
         organization=_organization(operation.scope),
         before=text(to_json(operation.before)),
         after=text(to_json(operation.after)),
         detail=detail,
     )
+
+
+def _audited_action(operation: Operation) -> str:
+    special = {"retire": operation.retire, "adopt": operation.adopt, "restore": operation.restore}
+    return next((name for name, is_so in special.items() if is_so), operation.action)
 
 
 def audit(run: Run, connection: Connection, facts: Sequence[Fact]) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from tenantplan.errors import NotFound
 from tenantplan.fleet.passwords import check_passwords
 from tenantplan.inspection.applied import Applied, differences, read_applied
+from tenantplan.inspection.open_logins import open_logins
 from tenantplan.inspection.packages import package_drift
 from tenantplan.inspection.scene import Scene, look, main_session
 from tenantplan.inspection.schema import schema_drift
@@ -53,6 +54,9 @@ def drift(settings: Settings) -> Drift:
     inside, lost = schema_drift(scene)
     passwords = check_passwords(scene.settings, scene.connector, scene.live, applied.state)
     items += [*_server_items(scene, applied), *inside, *package_drift(scene)]
+    known = {(item.address, item.name) for item in items}
+    found = [(a, why) for a, why in open_logins(scene.live.state) if (a, "login") not in known]
+    items += [DriftItem(address, "login", "closed", f"open, though {why}") for address, why in found]
     items += [DriftItem(address, "password", "as applied", why) for address, why in passwords.changed.items()]
     unreachable = {f.address: f for f in (*scene.live.unreachable, *lost)}
     items.sort(key=lambda item: (item.address, item.name))

@@ -235,23 +235,6 @@ def _logins(
         yield addresses.role(server, reader), replace(closed_one, name=reader, login=home.open, member_of=groups[1:])
 
 
-def closed(home: Home, facts: FleetFacts) -> Iterator[tuple[str, str]]:
-    """Login roles that are not asked for, or not any more, and whose they would be: what is there of them lets nobody in.
-
-    Of an organization, also those of the other mode: its rows are in one place.
-    """
-    if home.deleted:
-        return
-    here = home.made or ((facts.default_server, home.bound) if home.bound else None)
-    there = (facts.default_server, home.known_as) if home.known_as else None
-    for place in sorted({place for place in (home.made, there) if place}):
-        server, name = place
-        _, app, reader = roles(name)
-        unasked = [] if home.read_only else [reader]
-        for role in unasked if place == here else (app, second(name), reader):
-            yield addresses.role(server, role), home.placement.holder
-
-
 def groups(found: Iterable[Home], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
     """The group roles of every server that holds a database tenantplan makes."""
     for server in sorted({home.made[0] for home in found if home.made}):

@@ -17,7 +17,7 @@ from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.logins import declared_logins, login_problems
 from tenantplan.manifest.own_secrets import own_secrets
-from tenantplan.manifest.placement import Home, closed, collisions, groups, homes, server_objects
+from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_rows import same_rows
 from tenantplan.manifest.unfit import misplaced, unplaced
@@ -64,10 +64,10 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         origins=draft.origins,
         placements={key: home.placement for key, home in found.items() if not home.deleted},
         protected=frozenset(kinds[d.kind].address(d.name) for d in unique if getattr(d.spec, "protect", False)),
+        restores={kinds[d.kind].address(d.name): d.restore for d in unique if d.restore},
         adopted=frozenset(kinds[d.kind].address(d.name) for d in unique if d.adopt),
         tables=tables,
         notes=misplaced(found.values(), facts),
-        closed={role: holder for home in found.values() for role, holder in closed(home, facts)},
         logins=declared_logins(found.values(), facts),
     )
 

@@ -13,7 +13,7 @@ class Change:
 
     `retire` marks the first step of a deletion, which keeps a way back; `after` None without it is the purge.
     `renamed_from` is the address the resource had before. `adopt`: the application made it, and it becomes the fleet's.
-    Absence in the YAML never makes a Change.
+    `restore` marks the return of what was deleted and kept. Absence in the YAML never makes a Change.
     """
 
     address: str
@@ -22,3 +22,4 @@ class Change:
     renamed_from: str | None = None
     retire: bool = False
     adopt: bool = False
+    restore: bool = False

@@ -33,9 +33,9 @@ class Desired:
     `deleted`: addresses that were declared `state: deleted`; `gone`: such rows, as far as their keys are known. `renames`: old
     address -> new address, for every resource that a `renamedFrom` touches. `labels`: address of a document -> its labels.
     `origins`: address -> "file:line". `tables`: every table that rows may be of. `adopted`: addresses of documents that take
-    over what the application made. `notes`: what a reviewer should see of it although it changes nothing. `closed`: addresses of
-    login roles that nobody asks for, or not any more, and whose they would be. `logins`: holder -> how its login roles get
-    passwords that tenantplan generates.
+    over what the application made. `restores`: address of a document -> the id of the deleted row that it brings back. `notes`:
+    what a reviewer should see of it although it changes nothing. `logins`: holder -> how its login roles get passwords that
+    tenantplan generates.
     """
 
     state: State = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Desired:
     placements: Mapping[str, Placement] = field(default_factory=dict)
     protected: frozenset[str] = frozenset()
     adopted: frozenset[str] = frozenset()
+    restores: Mapping[str, str] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
-    closed: Mapping[str, str] = field(default_factory=dict)
     logins: Mapping[str, Login] = field(default_factory=dict)

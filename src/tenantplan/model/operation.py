@@ -17,8 +17,8 @@ class Operation:
     `action` is create, update, delete, migrate, move or grant; `risk` is safe, risky or destructive. `id` names the
     step in the journal, `scope` the track it runs in, `depends_on` the ids that must be done before. `transactional`:
     its effect commits together with its audit entry. `fingerprint` is what the resource looked like when the plan was
-    made. `adopt`: a row of the application becomes the fleet's. `wave`: operations of a wave start when those of the waves
-    before have ended.
+    made. `adopt`: a row of the application becomes the fleet's. `restore`: what was deleted and kept comes back. `wave`:
+    operations of a wave start when those of the waves before have ended.
 
     Of a migration, `revisions` is the path, oldest first, and `start` the revision from which its statements were compiled.
     `steps` say how they run; empty: in one transaction.
@@ -52,6 +52,7 @@ class Operation:
     undo: tuple[Step, ...] | None = None
     schema: tuple[str, str, bool] | None = None
     start: str | None = None
+    restore: bool = False
 
     @property
     def found_in(self) -> str | None:
@@ -94,6 +95,7 @@ class Operation:
             "undo": None if self.undo is None else [step.document() for step in self.undo],
             "schema": None if self.schema is None else list(self.schema),
             "start": self.start,
+            "restore": self.restore,
         }
 
     @staticmethod

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema
+from tenantplan.model.resource import Database, Resource, Role, Row, Schema
 
 
 def ends(have: Resource, want: Resource) -> bool:
     """Whether something is over that a comparison does not show: a deletion of what is declared, whose grace period has not
     ended, or the time of sessions that have a role's former password."""
+    if not isinstance(have, Schema) and have.retired_at is not None:
+        return True
     if isinstance(have, Role) and isinstance(want, Role):
         return have.ends_before is not None and want.ends_before is None
-    return isinstance(have, (Row, Package)) and have.retired_at is not None
+    return False
 
 
 def comparable(have: Resource, want: Resource) -> Resource:

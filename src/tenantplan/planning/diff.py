@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,8 @@ from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.comparable import comparable, ends
+from tenantplan.planning.left_behind import is_former_login, left_behind
+from tenantplan.planning.refusals import refusals
 from tenantplan.tables import BUILTIN
 
 
@@ -34,10 +36,13 @@ def diff(desired: Desired, live: State, sources: Mapping[str, str], *, now: date
     `now` and `grace` decide whether what was deleted long enough ago is purged.
     """
     aside = _aside(desired, live)
+    refused = refusals(desired, live, sources, grace)
     changes: list[Change] = []
-    conflicts: list[Finding] = []
+    conflicts: list[Finding] = [*refused.values()]
     for address, want in desired.state.items():
         have = live.get(address)
+        if addresses.owner(address, want) in refused:
+            continue
         if address in aside or (not isinstance(want, Row) and addresses.owner(address, want) in aside):
             continue
         conflict = _conflict(address, have, want, desired)
@@ -46,11 +51,18 @@ def diff(desired: Desired, live: State, sources: Mapping[str, str], *, now: date
         elif have is None or comparable(have, want) != want or ends(have, want) or not _manages(have):
             before = None if have is None else comparable(have, want)
             adopt = have is not None and not _manages(have)
-            changes.append(Change(address, before, want, renamed_from=sources.get(address), adopt=adopt))
-    changes.extend(_closures(desired, live, sources))
-    gone = _deletions(desired, live, now, grace)
+            restore = have is not None and _retired_at(have) is not None
+            moved_from = sources.get(address)
+            changes.append(Change(address, before, want, renamed_from=moved_from, adopt=adopt, restore=restore))
+    changes.extend(left_behind(desired, live, sources, {*aside, *refused}))
+    gone = [c for c in _deletions(desired, live, now, grace) if _held(c, desired) not in refused]
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
     return Difference(tuple(changes), _orphans(desired, live), tuple(conflicts), tuple(aside.values()))
+
+
+def _held(change: Change, desired: Desired) -> str:
+    """The document that a change is about, under its new name."""
+    return addresses.renamed(addresses.owner(change.address, change.before), desired.renames)
 
 
 def _aside(desired: Desired, live: State) -> dict[str, Finding]:
@@ -104,16 +116,6 @@ def _fixed(address: str, have: Row, want: Row, tables: Tables) -> Finding | None
             message = f"has {column} {had} for good and cannot get {wanted}: give that a document of its own"
             return Finding(address, "fixed", message)
     return None
-
-
-def _closures(desired: Desired, live: State, sources: Mapping[str, str]) -> Iterator[Change]:
-    """Login roles that nobody asks for any more are closed, and go along with a rename; nothing drops them."""
-    for address, holder in desired.closed.items():
-        have = live.get(address)
-        if isinstance(have, Role) and have.managed and have.retired_at is None and have.holder is not None:
-            kept = replace(have, name=address.rsplit("/", 1)[-1], login=False, holder=holder)
-            if addresses.renamed(have.holder, desired.renames) == holder and have != kept:
-                yield Change(address, have, kept, renamed_from=sources.get(address))
 
 
 def under_new_names(live: State, renames: Mapping[str, str]) -> tuple[State, dict[str, str]]:
@@ -266,7 +268,7 @@ def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
         if parents & (missing.keys() | desired.deleted) or _shared_group(resource):
             continue
         retired = _retired_at(resource)
-        if address in desired.closed:
+        if is_former_login(resource, desired):
             message = "a login that is not asked for: closed and left alone; DROP ROLE removes it"
         elif retired:
             message = f"deleted {retired[:10]}, kept until its grace period ends"

@@ -106,6 +106,7 @@ def _operation(change: Change, context: Context) -> Operation:
         retire=change.retire,
         revisions=migration.revisions,
         adopt=change.adopt,
+        restore=change.restore,
         steps=() if one_transaction(ran.steps) else ran.steps,
         checks=ran.checks,
         hazards=ran.hazards,
@@ -248,7 +249,8 @@ def _needs(
         wanted.append(addresses.database(resource.server, resource.serves))
     elif isinstance(resource, Role):
         wanted += [addresses.role(resource.server, name) for name in resource.member_of]
-        wanted += [resource.holder] if _bound(resource) and resource.holder else []
+        row = by_address.get(resource.holder or "") if _bound(resource) else None
+        wanted += [row.address] if row is not None and row.before is None else []
     elif isinstance(resource, Schema):
         wanted.append(_clone_of(resource))
     return [by_address[a] for a in wanted if a in by_address]

@@ -30,6 +30,8 @@ def summary(change: Change, action: str, migration: Migration) -> str:
         return f"retire {what} {_name(change)}, restorable until its grace period ends"
     if action == "delete":
         return f"{'purge' if not isinstance(resource, Row) else 'delete'} {what} {_name(change)}"
+    if change.restore and not isinstance(change.before, Schema) and change.before is not None:
+        return f"restore {what} {_name(change)}, deleted on {str(change.before.retired_at)[:10]}"
     if change.before == change.after and change.before is not None:
         return f"bring back {what} {_name(change)}"
     if change.renamed_from:

@@ -76,7 +76,14 @@ def _kept(held: str, own: Operation | None, operations: Sequence[Operation], wor
         return _entry("+", held, "adds " + _contents(operations), _fields(operations, wording), operations)
     found = _fields(operations, wording)
     headline = counted(len(found), "change") if len(found) > 1 else ""
+    if own is not None and own.restore:
+        headline = _restored(own)
     return _entry("=" if actions == {"grant"} else "~", held, headline, found, operations)
+
+
+def _restored(own: Operation) -> str:
+    """What comes back: "restores it with its data, deleted on 2026-11-30"."""
+    return "restores it with its data," + own.summary.rpartition(",")[2]
 
 
 def _created(held: str, own: Operation, operations: Sequence[Operation], wording: Wording) -> Entry:

@@ -97,7 +97,6 @@ def test_a_role_that_only_reads_is_made_where_it_is_asked_for(tmp_path: Path) ->
     )
     made = {address for address in found.state if address.endswith("_ro") and "tp_" in address}
     assert made == {f"role/primary/tp_{name}_ro" for name in ("asks", "node", "tiered")}
-    assert found.closed == {f"role/primary/tp_{n}_ro": f"organization/{n}" for n in ("plain", "declines")}
     for name in ("plain", "declines"):
         database = found.state[f"database/primary/tp_{name}"]
         assert isinstance(database, Database) and database.connect == (f"tp_{name}_app",)
@@ -115,19 +114,10 @@ def test_a_shared_organization_has_logins_where_it_asks_for_them(tmp_path: Path)
     reader = Role("primary", "tp_acme_ro", True, 4, ("tenantplan_main_ro",), None, holder, 2000, access="bound")
     assert found.state["role/primary/tp_acme_ro"] == reader
     assert [a for a in found.state if a.startswith("role/")] == ["role/primary/tp_acme_app", "role/primary/tp_acme_ro"]
-    assert found.closed == {f"role/primary/tp_plain_{role}": "organization/plain" for role in ("app", "app2", "ro")}
 
 
-def test_logins_of_the_other_mode_are_closed(tmp_path: Path) -> None:
-    """Of an organization that has moved to another server, those of the main one; a rename takes bound logins along."""
-    found = desired(
-        tmp_path,
-        an_organization("away", "database: { mode: dedicated, server: eu-1, login: true }"),
-        an_organization("new", "database: { login: true }", "renamedFrom: old"),
-    )
-    closed = {"role/eu-1/tp_away_ro", "role/primary/tp_new_ro"}
-    closed |= {f"role/primary/tp_away_{role}" for role in ("app", "app2", "ro")}
-    assert found.closed.keys() == closed
+def test_a_rename_takes_bound_logins_along(tmp_path: Path) -> None:
+    found = desired(tmp_path, an_organization("new", "database: { login: true }", "renamedFrom: old"))
     assert found.renames["role/primary/tp_old_app"] == "role/primary/tp_new_app"
     assert found.renames["role/primary/tp_old_ro"] == "role/primary/tp_new_ro"
 

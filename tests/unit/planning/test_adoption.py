@@ -145,5 +145,6 @@ def test_the_operation_tells_adoption_from_an_update() -> None:
 
 def test_a_retired_row_of_the_fleet_is_not_adopted_but_comes_back() -> None:
     state = retired(an_organization(), 3)
-    (change,) = difference(wanted(an_organization(), adopted=ADOPTED), state).changes
+    desired = wanted(an_organization(), adopted=ADOPTED, restores={"organization/msf": "id-msf"})
+    (change,) = difference(desired, state).changes
     assert not change.adopt

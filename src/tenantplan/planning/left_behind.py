@@ -1,0 +1,36 @@
+"""Roles and databases that an organization or tenant has left, by a change of its mode, server, database or name. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from tenantplan.model import address as addresses
+from tenantplan.model.change import Change
+from tenantplan.model.desired import Desired
+from tenantplan.model.resource import Database, Resource, Role, State
+
+
+def left_behind(
+    desired: Desired, live: State, sources: Mapping[str, str], without: Collection[str]
+) -> Iterator[Change]:
+    """What declared organizations and tenants have left: logins of a former mode, server or name, and those that are not asked
+    for any more, are closed, and no login may connect to a former database. Both go along with a rename, so that no later
+    owner of the old name gets them; nothing drops them. `without` are those that nothing is planned for."""
+    for address, have in live.items():
+        if address in desired.state or not isinstance(have, (Role, Database)) or have.holder is None:
+            continue
+        holder = addresses.renamed(have.holder, desired.renames)
+        if not have.managed or have.retired_at is not None or holder not in desired.placements or holder in without:
+            continue
+        kept = replace(have, name=address.rsplit("/", 1)[-1], holder=holder)
+        kept = replace(kept, login=False) if isinstance(kept, Role) else replace(kept, connect=())
+        if have != kept:
+            yield Change(address, have, kept, renamed_from=sources.get(address))
+
+
+def is_former_login(resource: Resource, desired: Desired) -> bool:
+    """Whether it is a role of a declared organization or tenant that does not need it: closed, and left for a person to drop."""
+    if not isinstance(resource, Role) or resource.holder is None or resource.retired_at is not None:
+        return False
+    return addresses.renamed(resource.holder, desired.renames) in desired.placements
