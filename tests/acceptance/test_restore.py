@@ -177,3 +177,26 @@ def test_tenants_and_projects_are_restored_by_their_id(fleet: Fleet, kind: str, 
 def test_an_id_that_is_none_is_refused(fleet: Fleet) -> None:
     fleet.organization("msf", restore="yes")
     assert "expected the id that the plan prints" in fleet.run("validate", code=1).err
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_whoever_takes_a_purged_name_gets_an_id_of_its_own(fleet: Fleet, renamed: bool) -> None:
+    """What an application keeps elsewhere by the id of a customer is not found by the next customer of that name."""
+    fleet.organization("msf", "protect: false")
+    fleet.organization("other")
+    fleet.apply()
+    first = fleet.rows("SELECT id FROM organizations WHERE slug = 'msf'")
+    last = "doctors" if renamed else "msf"
+    if renamed:
+        fleet.remove("Organization", "msf")
+        fleet.organization("doctors", "protect: false", renamedFrom="msf")
+        fleet.apply()
+    fleet.settings("guard: { graceDays: 0 }")
+    fleet.organization(last, "protect: false\nstate: deleted")
+    fleet.apply("--allow-deletes", "1")
+    fleet.apply("--allow-deletes", "1")
+    fleet.remove("Organization", last)
+    fleet.organization("msf")
+    fleet.apply()
+    fleet.converged()
+    assert fleet.rows("SELECT id FROM organizations WHERE slug = 'msf'") not in ([], first)

@@ -34,6 +34,7 @@ class Run:
     `try_connection` connects to the database behind a reference that an organization brings, and raises when it does not fit.
     `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see, and `issued`
     the passwords on their way, by the address of their role.
+    `lives` says how often a row was made at an address before, so that whoever takes a name later gets an id of its own.
     `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
     """
 
@@ -62,6 +63,7 @@ class Run:
     catalog_locks: Mapping[str, threading.Lock] = field(default_factory=dict)
     undoes: dict[str, str] = field(default_factory=dict)
     creations: Mapping[str, threading.Semaphore] = field(default_factory=dict)
+    lives: Mapping[str, int] = field(default_factory=dict)
     try_connection: Callable[[str, str], None] = lambda holder, reference: None
     targets: Mapping[str, TargetSpec] = field(default_factory=dict)
     hidden: Collection[str] = ()

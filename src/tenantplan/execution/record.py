@@ -16,7 +16,8 @@ from tenantplan.model import address as addresses
 from tenantplan.model.audit import Entry, text
 from tenantplan.model.encode import to_json
 from tenantplan.model.operation import Operation
-from tenantplan.model.rowtype import RowType
+from tenantplan.model.resource import Row
+from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres.connect import Connection
 
 
@@ -41,6 +42,20 @@ def check_epoch(connection: Connection, epoch: int) -> None:
             "another run took over this fleet while this one was working; it writes nothing more",
             hint="see who: tenantplan status",
         )
+
+
+def earlier_lives(connection: Connection, operations: Iterable[Operation], tables: Tables) -> dict[str, int]:
+    """How often a row was made at the address of each operation that makes one of a kind whose data outlives it: an
+    organization, a tenant, a project."""
+    made = [
+        o.address for o in operations if o.before is None and isinstance(o.after, Row) and tables[o.after.table].retired
+    ]
+    rows = connection.execute(
+        "SELECT address, count(*) FROM tenantplan.operations WHERE action = 'create' AND status IN ('done', 'recovered')"
+        " AND address = ANY(%s) GROUP BY 1",
+        [made],
+    ).fetchall()
+    return dict(rows)
 
 
 def open_run(run: Run, connection: Connection, operations: Iterable[Operation]) -> None:

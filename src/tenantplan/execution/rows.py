@@ -37,14 +37,16 @@ def write(run: Run, connection: Connection, operation: Operation) -> None:
 def row_id(fleet: str, address: str, attempt: int = 0) -> str:
     """The id of a new row: uuid5 of the fleet and the address it was first made under.
 
-    `attempt` counts up where an id is taken, by a row that has been renamed since.
+    `attempt` counts up where a row was made under it before, or an id is taken, by a row that has been renamed since: what
+    the application keeps elsewhere by the id of a customer is never found under the id of a later one.
     """
     return str(uuid.uuid5(NAMESPACE, f"{fleet}/{address}" + (f"#{attempt}" if attempt else "")))
 
 
 def _insert(run: Run, connection: Connection, operation: Operation, after: Row) -> None:
     rowtype = run.tables[after.table]
-    for attempt in range(100):
+    first = run.lives.get(operation.address, 0)
+    for attempt in range(first, first + 100):
         identifier = None if rowtype.serial else row_id(run.fleet, operation.address, attempt)
         columns, values = _columns(run, rowtype, identifier, {**after.values, **after.initial})
         given = [] if identifier is None else [rowtype.id]

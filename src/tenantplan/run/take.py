@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tenantplan.errors import ConnectError, PlanRefused
 from tenantplan.execution import credentials, record, recover
@@ -54,7 +54,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
         freshness.check_packages(work, done)
         check_data(work, control, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
-    run = work.run(live, epoch)
+    run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
     recovered = _settle(work, run, control, live, dead) if dead else 0
     if newborn:
         control.execute("UPDATE tenantplan.runs SET epoch = %s WHERE id = %s", [epoch, run.id])
