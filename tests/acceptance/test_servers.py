@@ -72,6 +72,7 @@ def test_a_life_on_another_server(fleet: Fleet, fresh_server: FreshServer) -> No
     fleet.converged()
     assert names(fleet, west) == []
     fleet.organization("yonder", body)
+    fleet.organization("yonder", body, restore=fleet.restorable("organization/yonder"))
     fleet.apply()
     fleet.converged()
     with west.superuser_connect(fleet.database("yonder")) as connection:
