@@ -4,6 +4,7 @@
     ├── UsageError                 a flag, argument or variable is wrong
     ├── ManifestError              the YAML is wrong: many located problems, shown at once
     ├── SettingsError              no fleet file, a missing reference, a weak credential
+    │   └── HostNotAllowed         a document names a host that the fleet does not connect to
     ├── ConnectError               a server or database cannot be reached
     ├── PrivilegeError             the role lacks a right that the command needs
     ├── SchemaMismatch             a database is not at the revision or schema expected
@@ -20,6 +21,9 @@ Nothing in here may contain a secret: callers pass masked connection strings onl
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 
 
 class TenantplanError(Exception):
@@ -46,6 +50,22 @@ class SettingsError(TenantplanError):
     """The fleet file, a secret reference or a credential cannot be used."""
 
 
+class HostNotAllowed(SettingsError):
+    """The database that an organization brings is on a host that the fleet file does not name. Nothing was sent to it."""
+
+    def __init__(self, reference: str, hosts: Sequence[str], allowed: Sequence[str]) -> None:
+        listed = ", ".join(_yaml(host) for host in dict.fromkeys([*allowed, *hosts]))
+        super().__init__(
+            f"host {' and address '.join(hosts)} of {reference} is not among those that this fleet connects to;"
+            " nothing was sent to it",
+            hint=f"if it is meant, add to spec in tenantplan.yaml:  allowedHosts: [{listed}]",
+        )
+
+
+def _yaml(host: str) -> str:
+    return host if re.fullmatch(r"[A-Za-z0-9./_][A-Za-z0-9./_-]*", host) else f'"{host}"'
+
+
 class ManifestError(TenantplanError):
     """The YAML is wrong; `problems` holds one located text per mistake, all of all files."""
 
@@ -56,11 +76,15 @@ class ManifestError(TenantplanError):
 
 
 class ConnectError(TenantplanError):
-    """A server or database cannot be reached; `retryable` when it is only out of connections."""
+    """A server or database cannot be reached; `retryable` when it is only out of connections, `silent` when it takes
+    connections, or seems to, and does not answer."""
 
-    def __init__(self, message: str, *, where: str = "", hint: str = "", retryable: bool = False) -> None:
+    def __init__(
+        self, message: str, *, where: str = "", hint: str = "", retryable: bool = False, silent: bool = False
+    ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.retryable = retryable
+        self.silent = silent
 
 
 class PrivilegeError(TenantplanError):

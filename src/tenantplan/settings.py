@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tenantplan.documents.connecting import AllowedHost, TimeoutsSpec
 from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.documents.plans import PlansSpec
 from tenantplan.documents.reference import Reference
@@ -57,6 +58,7 @@ class ServerSpec(Spec):
     channel_binding: Literal["disable", "prefer", "require"] | None = Field(
         None, description="Overrides the connection string's channel_binding."
     )
+    timeouts: TimeoutsSpec | None = Field(None, description="How long it is waited for; default: the fleet's.")
     weight: int = Field(1, ge=0, description="Share of new databases that name no server; 0: it keeps those it has.")
     tags: dict[LabelKey, LabelValue] = Field(
         default_factory=dict, description="What databases can ask for: `server: { tags: { region: eu } }`."
@@ -141,6 +143,10 @@ class FleetSpec(Spec):
     main: MainSpec = MainSpec.model_construct()
     servers: dict[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")], ServerSpec] = Field(
         default_factory=dict, description="Servers by name; `primary` is the main database's and always there."
+    )
+    timeouts: TimeoutsSpec = TimeoutsSpec.model_construct()
+    allowed_hosts: list[AllowedHost] | None = Field(
+        None, description='Hosts of databases that documents bring: a name, "*.suffix". Default: those of `servers`.'
     )
     dedicated_databases: bool = Field(True, description="false: every organization lives in shared mode.")
     max_connections: int = Field(32, ge=3, le=5000, description="Most connections tenantplan opens at once, in all.")

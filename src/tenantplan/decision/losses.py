@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantplan.errors import TenantplanError
+from tenantplan.errors import HostNotAllowed, TenantplanError
 from tenantplan.fleet.servers import brought_server
 from tenantplan.fleet.survey import Survey
 from tenantplan.live import occupancy
@@ -23,6 +23,9 @@ def losses(settings: Settings, connector: Connector, moving: Sequence[Operation]
     for operation in moving:
         try:
             rows = _occupancy(settings, connector, operation, live)
+        except HostNotAllowed as error:
+            found.append(Finding(operation.address, "host", f"{error.message}: {error.hint}"))
+            continue
         except TenantplanError as error:
             message = f"cannot tell whether it has rows: {error.message} {error.hint}".strip()
             found.append(Finding(operation.address, "occupied", message))
@@ -52,7 +55,7 @@ def _left(settings: Settings, connector: Connector, reference: str) -> str:
     """The alias of a database that an organization brought and is to leave; the one it goes to may have another URL."""
     alias = f"left:{reference}"
     if alias not in connector.servers:
-        connector.add(brought_server(alias, reference, settings))
+        connector.add(brought_server(alias, reference, settings, connector.servers))
     return alias
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenantplan.errors import TenantplanError
-from tenantplan.fleet.brought import said
+from tenantplan.fleet.brought import HOST, said, told
 from tenantplan.fleet.survey import Survey
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
@@ -15,12 +15,17 @@ from tenantplan.settings import Settings
 
 def unfit_connections(desired: Desired, live: Survey, settings: Settings) -> tuple[list[Finding], list[Finding]]:
     """Blockers for connection strings, new or changed, of databases that were reached and cannot be used; notes for those that
-    can, less well than they might. One that is in use already and does not fit any more stops its organization only."""
+    can, less well than they might. One that is in use already and does not fit any more stops its organization only, but for
+    one on a host that the fleet does not connect to."""
     blockers: list[Finding] = []
     notes: list[Finding] = []
     for holder, checks in sorted(live.unfit.items()):
         place = desired.placements.get(holder)
-        if place is None or not place.url or holder not in desired.state or not _new(holder, place.url, live, settings):
+        if place is None or not place.url or holder not in desired.state:
+            continue
+        hosts = [Finding(holder, HOST, told(check)) for check in checks if check.name == HOST]
+        blockers += hosts  # in use already or not: nothing is sent there
+        if hosts or not _new(holder, place.url, live, settings):
             continue
         failed = [check for check in checks if check.status == "fail"]
         if failed:

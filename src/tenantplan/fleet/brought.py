@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from tenantplan.errors import ConnectError, TenantplanError
+from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
 from tenantplan.fleet.fitness import Check, brought_checks
 from tenantplan.fleet.servers import brought_server
 from tenantplan.migration.version import VersionTables
 from tenantplan.model.resource import Schema, State
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.settings import Settings
+
+HOST = "host"  # the check that the host is one that the fleet connects to
+_AT_ONCE = 16  # databases
 
 
 @dataclass
@@ -38,32 +42,67 @@ def read_brought(
     taken: Mapping[tuple[str, str], str],
     versions: VersionTables,
 ) -> Brought:
-    """Looks into each, by organization and reference. `taken` are databases (system identifier, name) that are somebody's."""
+    """Looks into each, by organization and reference, side by side: those that do not answer cost one timeout together.
+
+    `taken` are databases (system identifier, name) that are somebody's.
+    """
     found = Brought()
     owners = dict(taken)
-    for holder, reference in references.items():
-        alias = alias_of(holder)
-        try:
-            server = brought_server(alias, reference, settings)
-            connector.add(server)
-            with connector.connect(alias, read_only=True) as connection:
-                checks = [c for c in brought_checks(connection, server, reference) if c.status != "pass"]
-                checks += _claimed(connection, reference, holder, owners)
-                schema = Schema(alias, "", "tenant", holder=holder)
-                if not _failed(checks):
-                    schema, refused = _version(connection, versions, schema, reference)
-                    checks += refused
-            if checks:
-                found.unfit[holder] = tuple(checks)
-            if failed := _failed(checks):
-                found.problems[holder] = "; ".join(said(check) for check in failed)
-            else:
-                found.state[f"schema/{holder}"] = schema
-        except TenantplanError as error:
-            found.problems[holder] = f"{error.where}: {error.message}" if error.where else error.message
-        except psycopg.Error as error:
-            found.problems[holder] = f"{reference}: {error.diag.message_primary or 'connection lost'}"
+    if not references:
+        return found
+    with ThreadPoolExecutor(max(1, min(_AT_ONCE, settings.spec.max_connections - 1, len(references)))) as pool:
+        looks = pool.map(lambda holder: _look(settings, connector, holder, references[holder], versions), references)
+        for (holder, reference), look in zip(references.items(), looks, strict=True):
+            _add(found, holder, reference, look, owners)
     return found
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One of them: what its tests found, its identity, and the schema with what it is at; or why it could not be looked into."""
+
+    checks: tuple[Check, ...] = ()
+    identity: tuple[str, str] | None = None
+    schema: Schema | None = None
+    problem: str = ""
+
+
+def _look(settings: Settings, connector: Connector, holder: str, reference: str, versions: VersionTables) -> _Look:
+    alias = alias_of(holder)
+    try:
+        server = brought_server(alias, reference, settings, connector.servers)
+        connector.add(server)
+        with connector.connect(alias, read_only=True) as connection:
+            checks = [c for c in brought_checks(connection, server, reference) if c.status != "pass"]
+            identity = _identity(connection)
+            schema = Schema(alias, "", "tenant", holder=holder)
+            if not _failed(checks):
+                schema, refused = _version(connection, versions, schema, reference)
+                checks += refused
+            return _Look(tuple(checks), identity, schema)
+    except HostNotAllowed as error:
+        return _Look((Check(reference, HOST, "fail", error.message, error.hint),))
+    except TenantplanError as error:
+        return _Look(problem=f"{error.where}: {error.message}" if error.where else error.message)
+    except psycopg.Error as error:
+        return _Look(problem=f"{reference}: {error.diag.message_primary or 'connection lost'}")
+
+
+def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[tuple[str, str], str]) -> None:
+    checks = [*look.checks, *(_claimed(look.identity, reference, holder, owners) if look.identity else ())]
+    if checks:
+        found.unfit[holder] = tuple(checks)
+    if failed := _failed(checks):
+        found.problems[holder] = "; ".join(told(check) if check.name == HOST else said(check) for check in failed)
+    elif look.problem:
+        found.problems[holder] = look.problem
+    elif look.schema:
+        found.state[f"schema/{holder}"] = look.schema
+
+
+def told(check: Check) -> str:
+    """What a check found that names its subject itself, and what to do about it."""
+    return f"{check.detail}: {check.advice}"
 
 
 def said(check: Check) -> str:
@@ -81,7 +120,7 @@ def try_connection(settings: Settings, connector: Connector, holder: str, refere
     For the moment before a connection string is saved (C2).
     """
     alias = alias_of(holder)
-    server = brought_server(alias, reference, settings)
+    server = brought_server(alias, reference, settings, connector.servers)
     connector.add(server)
     try:
         with connector.connect(alias, read_only=True) as connection:
@@ -109,14 +148,19 @@ def _version(
     return replace(schema, revision=revision, halfway=mark), []
 
 
-def _claimed(connection: Connection, reference: str, holder: str, owners: dict[tuple[str, str], str]) -> list[Check]:
-    """A failed check when a database is somebody's already: two would write one database."""
+def _identity(connection: Connection) -> tuple[str, str]:
     row = connection.execute(
         "SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database()::text"
     ).fetchone()
     assert row is not None
-    other = owners.setdefault((row[0], row[1]), holder)
-    if other == holder:
-        return []
-    what = f"database {row[1]} belongs to {other} already"
-    return [Check(reference, "owner", "fail", what, "each organization has one of its own")]
+    return row[0], row[1]
+
+
+def _claimed(
+    identity: tuple[str, str], reference: str, holder: str, owners: dict[tuple[str, str], str]
+) -> Iterable[Check]:
+    """A failed check when a database is somebody's already: two would write one database."""
+    other = owners.setdefault(identity, holder)
+    if other != holder:
+        what = f"database {identity[1]} belongs to {other} already"
+        yield Check(reference, "owner", "fail", what, "each organization has one of its own")

@@ -17,22 +17,31 @@ PARALLEL = 16
 
 
 def each(
-    connector: Connector, targets: Iterable[Target], read: Callable[[Connection], T], budget: int
+    connector: Connector,
+    targets: Iterable[Target],
+    read: Callable[[Connection], T],
+    budget: int,
+    patience: float | None = None,
 ) -> dict[Target, T | TenantplanError]:
-    """What `read` finds in each database, or why there is no answer; at most `budget` sessions at once."""
+    """What `read` finds in each database, or why there is no answer; at most `budget` sessions at once.
+
+    `patience` is that of Connector.connect.
+    """
     wanted = list(dict.fromkeys(targets))
     if not wanted:
         return {}
     width = max(1, min(PARALLEL, budget - 1, len(wanted)))
     with ThreadPoolExecutor(width) as pool:
-        answers = pool.map(lambda target: _asked(connector, target, read), wanted)
+        answers = pool.map(lambda target: _asked(connector, target, read, patience), wanted)
         return dict(zip(wanted, answers, strict=True))
 
 
-def _asked(connector: Connector, target: Target, read: Callable[[Connection], T]) -> T | TenantplanError:
+def _asked(
+    connector: Connector, target: Target, read: Callable[[Connection], T], patience: float | None
+) -> T | TenantplanError:
     alias, database = target
     try:
-        with connector.connect(alias, database, read_only=True) as connection:
+        with connector.connect(alias, database, read_only=True, patience=patience) as connection:
             return read(connection)
     except TenantplanError as error:
         return error

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenantplan.errors import SettingsError, TenantplanError
+from tenantplan.documents.connecting import TimeoutsSpec, seconds
+from tenantplan.errors import HostNotAllowed, SettingsError, TenantplanError
 from tenantplan.model.address import MAIN
+from tenantplan.model.host import is_allowed, named_hosts
+from tenantplan.postgres.sealed import default_hosts
 from tenantplan.postgres.tls import SYSTEM, with_defaults
-from tenantplan.postgres.url import Server, parse
+from tenantplan.postgres.url import Server, Timeouts, parse
 from tenantplan.secrets.references import resolve
 from tenantplan.secrets.strength import default_password
 from tenantplan.settings import ServerSpec, Settings
@@ -46,34 +49,86 @@ def main_server(settings: Settings) -> Server:
     if kind == "env" and not os.environ.get(name):
         from tenantplan.postgres import embedded
 
-        return Server(MAIN, embedded.ensure(settings.state_folder / "postgres"), spec.max_connections)
+        params = embedded.ensure(settings.state_folder / "postgres")
+        return Server(MAIN, params, spec.max_connections, timeouts=_timeouts(spec.timeouts, settings.spec.timeouts))
     return _server(settings, MAIN, spec)
 
 
-def brought_server(alias: str, reference: str, settings: Settings) -> Server:
-    """The server of a database that an organization brought itself, by its reference."""
-    return Server(alias, checked(resolve(reference, settings.root), reference), 4)
+def brought_server(alias: str, reference: str, settings: Settings, known: Mapping[str, Server]) -> Server:
+    """The server of a database that an organization brought itself, by its reference. Nothing is connected to.
+
+    `known` are the servers there are. HostNotAllowed when it is on a host that the fleet does not connect to.
+    """
+    params = checked(resolve(reference, settings.root), reference, brought=True)
+    allowed = allowed_hosts(settings, known)
+    if not is_allowed(params, allowed):
+        raise HostNotAllowed(reference, named_hosts(params), allowed)
+    _refuse_files(settings, reference, params)
+    return Server(alias, params, 4, brought=True, timeouts=_timeouts(settings.spec.timeouts))
 
 
-def checked(url: str, reference: str, spec: ServerSpec | None = None, root: Path = Path()) -> dict[str, str]:
+def allowed_hosts(settings: Settings, known: Mapping[str, Server]) -> list[str]:
+    """The hosts that documents may make tenantplan connect to: those of the fleet file, else those of its servers."""
+    if settings.spec.allowed_hosts is not None:
+        return list(settings.spec.allowed_hosts)
+    own = [named_hosts(server.params) or default_hosts() for server in tuple(known.values()) if not server.brought]
+    return list(dict.fromkeys(host for hosts in own for host in hosts))
+
+
+def _refuse_files(settings: Settings, reference: str, params: Mapping[str, str]) -> None:
+    """SettingsError for a connection string that logs in with a client key of the fleet's own servers."""
+    own = {s.sslkey for s in settings.servers.values()} | {s.sslcert for s in settings.servers.values()}
+    kept = {os.path.realpath(settings.root / path) for path in own if path}
+    if kept & {os.path.realpath(params[name]) for name in ("sslcert", "sslkey") if params.get(name)}:
+        raise SettingsError(
+            f"the connection string in {reference} names the client certificate or key of one of the fleet's servers",
+            hint="a database that an organization brings has a login, and a key, of its own",
+        )
+
+
+def checked(
+    url: str, reference: str, spec: ServerSpec | None = None, root: Path = Path(), *, brought: bool = False
+) -> dict[str, str]:
     """The parameters of a connection string, with TLS where it leaves that open, or as the fleet file's `spec` has it.
+
+    `brought`: it has to say itself where it leads and who logs in, since nothing of the environment is used for it.
 
     SettingsError when its password is one that an attacker tries first (D12).
     """
     params = parse(url, reference)
+    missing = [
+        what
+        for what in ("host", "user")
+        if brought and not (named_hosts(params) if what == "host" else params.get(what))
+    ]
+    if missing:
+        raise SettingsError(
+            f"the connection string in {reference} names no {' and no '.join(missing)}",
+            hint="say it there: of a database that an organization brings, nothing is taken from PGHOST, PGUSER and the like",
+        )
     reason = default_password(params.get("password", ""), params.get("user", ""))
     if reason:
         raise SettingsError(
             f"the password of user {params.get('user')} in {reference} {reason}",
             hint="give the role another one: ALTER ROLE … PASSWORD, or \\password in psql",
         )
-    return with_defaults(_overridden(params, spec, root) if spec else params)
+    return with_defaults(_overridden(params, spec, root) if spec else params, environment=not brought)
 
 
 def _server(settings: Settings, alias: str, spec: ServerSpec) -> Server:
     reference = settings.url_reference(alias)
     url = resolve(reference, settings.root)
-    return Server(alias, checked(url, reference, spec, settings.root), spec.max_connections)
+    params = checked(url, reference, spec, settings.root)
+    return Server(alias, params, spec.max_connections, timeouts=_timeouts(spec.timeouts, settings.spec.timeouts))
+
+
+def _timeouts(*specs: TimeoutsSpec | None) -> Timeouts:
+    """The first of the specs that says something counts, for each of the three."""
+    said = {
+        name: next((seconds(text) for spec in specs if spec and (text := getattr(spec, name))), None)
+        for name in ("connect", "statement", "lock")
+    }
+    return Timeouts(**{name: value for name, value in said.items() if value is not None})
 
 
 def _overridden(params: Mapping[str, str], spec: ServerSpec, root: Path) -> dict[str, str]:

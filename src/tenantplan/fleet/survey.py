@@ -195,7 +195,9 @@ def _read_main(settings: Settings, connector: Connector, question: Question) -> 
     try:
         with connector.connect(MAIN, name, read_only=True) as connection:
             return read_main(connection, wanted)
-    except ConnectError:
+    except ConnectError as error:
+        if error.silent:
+            raise  # asking once more would take as long again
         with connector.connect(MAIN, read_only=True) as connection:
             if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
                 raise

@@ -45,7 +45,7 @@ def url_checks(name: str, url: str) -> Iterator[Check]:
     """The connection string of one environment variable, as a database that an organization brings."""
     reference = f"env:{name}"
     try:
-        server = Server(reference, checked(url, reference), 4)
+        server = Server(reference, checked(url, reference, brought=True), 4, brought=True)
     except TenantplanError as error:
         yield _failed(reference, error)
         return

@@ -21,7 +21,7 @@ from tenantplan.fleet.each import PARALLEL
 from tenantplan.inspection.databases import Place
 from tenantplan.inspection.scene import Scene, each
 from tenantplan.model.address import MAIN
-from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.connect import UNBOUNDED, Connection, describe
 from tenantplan.postgres.guard import enter, is_brought
 from tenantplan.postgres.queries import blocks
 
@@ -67,7 +67,7 @@ def _one(scene: Scene, place: Place, statement: LiteralString) -> Maintained | T
                 enter(connection)
         return _database(connection, statement)
 
-    return each(scene, [place.target], maintained)[place.target]
+    return each(scene, [place.target], maintained, UNBOUNDED)[place.target]
 
 
 def _database(connection: Connection, statement: LiteralString) -> Maintained:

@@ -107,7 +107,7 @@ def _placed(settings: Settings, servers: Servers, place: Placement, address: str
         slug = place.holder.split("/", 1)[1]
         server: Server | TenantplanError
         try:
-            server = brought_server(f"url:{slug}", place.url, settings)
+            server = brought_server(f"url:{slug}", place.url, settings, servers.usable)
         except TenantplanError as error:
             server = error
         database = "" if isinstance(server, TenantplanError) else server.params.get("dbname", "")

@@ -78,20 +78,30 @@ def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:
     return NotFound(f"Organization not found: {name}", hint=near or more or "see them all: tenantplan status")
 
 
-def each(scene: Scene, targets: Iterable[Target], read: Callable[[Connection], T]) -> dict[Target, T | TenantplanError]:
-    """What `read` finds in each database, or why there is no answer; side by side, within the budget."""
+def each(
+    scene: Scene, targets: Iterable[Target], read: Callable[[Connection], T], patience: float | None = None
+) -> dict[Target, T | TenantplanError]:
+    """What `read` finds in each database, or why there is no answer; side by side, within the budget.
+
+    What was found out of reach is not asked again. `patience` is that of Connector.connect.
+    """
     known: dict[Target, T | TenantplanError] = {}
     wanted = sorted(set(targets), key=str)
     for target in wanted:
-        if target[0] not in scene.connector.servers:
-            known[target] = _unusable(scene, target[0])
+        if why := _out_of_reach(scene, target[0]):
+            known[target] = why
     open_ones = [target for target in wanted if target not in known]
-    return known | databases.each(scene.connector, open_ones, read, scene.settings.spec.max_connections)
+    return known | databases.each(scene.connector, open_ones, read, scene.settings.spec.max_connections, patience)
 
 
-def _unusable(scene: Scene, alias: str) -> TenantplanError:
-    why = scene.live.held_out.get(f"organization/{alias.removeprefix('url:')}")
-    return scene.servers.unusable.get(alias) or TenantplanError(why or f"server {alias} is not in the fleet file")
+def _out_of_reach(scene: Scene, alias: str) -> TenantplanError | None:
+    why = scene.live.held_out.get(f"organization/{alias.removeprefix('url:')}") if alias.startswith("url:") else None
+    server = next((f.message for f in scene.live.unreachable if f.address == f"server/{alias}"), None)
+    if alias in scene.connector.servers and not (why or server):
+        return None
+    return scene.servers.unusable.get(alias) or TenantplanError(
+        why or server or f"server {alias} is not in the fleet file"
+    )
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tenantplan.migration.revision import digest
 from tenantplan.migration.surroundings import environment, surroundings
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import describe, patiently
+from tenantplan.postgres.session import Session
 
 
 class _MismatchError(Exception):
@@ -69,7 +70,7 @@ def _answer(job: dict[str, Any]) -> dict[str, str]:
 
 def _run(job: dict[str, Any]) -> None:
     try:
-        connection = patiently(lambda: psycopg.connect("", **job["params"]))
+        connection = patiently(lambda: Session.connect("", **job["params"]))
     except psycopg.OperationalError as error:
         raise _UnreachableError(" ".join(str(error).split())) from None
     connection.prepare_threshold = None

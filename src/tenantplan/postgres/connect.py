@@ -18,14 +18,16 @@ import psycopg
 
 from tenantplan.errors import ConnectError, SettingsError
 from tenantplan.postgres.login_keys import learned_keys
+from tenantplan.postgres.session import ALIVE, MARGIN, Session, Unanswered
 from tenantplan.postgres.url import Server
 
 Connection = psycopg.Connection[Any]
-CONNECT_TIMEOUT = 10
 PATIENCE = 60.0  # seconds that a full server is waited for
 OFTEN = 4  # sessions of one login after which it is worth one more to learn its SCRAM keys
 PINNED = "-c search_path=pg_catalog,pg_temp -c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
-READ_ONLY = " -c default_transaction_read_only=on"
+READ_ONLY = " -c default_transaction_read_only=on -c idle_in_transaction_session_timeout=900s"
+WRITING = " -c lock_timeout=60s"  # what somebody holds for ever fails one track, and the rest goes on
+UNBOUNDED = 0.0  # a patience: for as long as it takes
 # Migrations mean what their authors meant: times and dates as the database has them, names in public.
 MIGRATING = "-c search_path=public,pg_temp -c client_min_messages=warning"
 
@@ -114,22 +116,38 @@ class Connector:
 
     @contextmanager
     def connect(
-        self, alias: str, dbname: str | None = None, *, read_only: bool = False, options: str = PINNED
+        self,
+        alias: str,
+        dbname: str | None = None,
+        *,
+        read_only: bool = False,
+        options: str = PINNED,
+        patience: float | None = None,
     ) -> Iterator[Connection]:
         """A session in autocommit mode on a database (default: the server's maintenance database), closed at the end.
 
-        `options` are its settings, as libpq takes them.
+        `options` are its settings, as libpq takes them; `patience` is how many seconds one answer is waited for, None: the
+        server's `timeouts.statement` when it is `read_only`, else without end.
 
-        Raises ConnectError that names host, port and database, and what to check.
+        Raises ConnectError that names host, port and database, and what to check; of a read-only session also when the server
+        is lost, does not answer in time, or cannot answer.
         """
         if alias not in self.servers:
             raise ConnectError(
                 f"{alias} is not among the servers that can be used now", hint="declare it, or set its URL"
             )
+        server = self.servers[alias]
+        bound = server.timeouts.statement if patience is None and read_only else patience
+        options += _bounds(server, bound) if read_only else WRITING if options == PINNED else ""
         with self.slot(alias):
-            connection = self._open(self.servers[alias], dbname, options + (READ_ONLY if read_only else ""))
+            connection = self._open(server, dbname, options)
+            connection.patience = bound + MARGIN if bound else None
             try:
                 yield connection
+            except psycopg.OperationalError as error:
+                if not read_only:
+                    raise
+                raise lost(error, server, dbname or server.maintenance) from error
             finally:
                 connection.close()
 
@@ -143,20 +161,19 @@ class Connector:
         """libpq's parameters of a session for migrations, with the password, for another process."""
         server = self.servers[alias]
         return {
-            "connect_timeout": str(CONNECT_TIMEOUT),
-            **server.params,
+            **session_params(server),
             "dbname": _literal(dbname or server.maintenance),
             "application_name": self.tag,
             "options": MIGRATING,
         }
 
-    def _open(self, server: Server, dbname: str | None, options: str) -> Connection:
-        def dial() -> Connection:
+    def _open(self, server: Server, dbname: str | None, options: str) -> Session:
+        def dial() -> Session:
             return self._dial(server, dbname or server.maintenance, options)
 
         return patiently(dial) if self._patient else dial()
 
-    def _dial(self, server: Server, dbname: str, options: str) -> Connection:
+    def _dial(self, server: Server, dbname: str, options: str) -> Session:
         keys = self._scram_keys(server)
         try:
             return _dial(server, dbname, self.tag, options, keys)
@@ -170,14 +187,12 @@ class Connector:
         """The SCRAM keys of a login that is used often, as libpq takes them."""
         with self._learning:
             self._opened[server.alias] += 1
-            if server.alias not in self._keys and self._opened[server.alias] > OFTEN:
-                self._keys[server.alias] = learned_keys(
-                    {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, "application_name": self.tag}
-                )
+            if not server.brought and server.alias not in self._keys and self._opened[server.alias] > OFTEN:
+                self._keys[server.alias] = learned_keys({**session_params(server), "application_name": self.tag})
             return self._keys.get(server.alias, {})
 
 
-def patiently(dial: Callable[[], Connection]) -> Connection:
+def patiently(dial: Callable[[], Session]) -> Session:
     """A session, dialled again for PATIENCE seconds while the server is out of connections."""
     deadline = time.monotonic() + PATIENCE
     pause = 0.1
@@ -191,14 +206,33 @@ def patiently(dial: Callable[[], Connection]) -> Connection:
         pause = min(pause * 2, 3.0)
 
 
-def _dial(server: Server, dbname: str, tag: str, options: str, keys: Mapping[str, str]) -> Connection:
-    params = {"connect_timeout": str(CONNECT_TIMEOUT), **server.params, **keys, "dbname": _literal(dbname)}
+def _bounds(server: Server, patience: float | None) -> str:
+    """The settings of a session that reads: what it asks for ends on the server's side as well."""
+    statement, lock = round((patience or 0) * 1000), round(server.timeouts.lock * 1000)
+    return f"{READ_ONLY} -c statement_timeout={statement} -c lock_timeout={lock}"
+
+
+def _dial(server: Server, dbname: str, tag: str, options: str, keys: Mapping[str, str]) -> Session:
+    params = {**session_params(server), **keys, "dbname": _literal(dbname), "options": options, "application_name": tag}
     try:
-        return psycopg.connect("", **params, options=options, application_name=tag, autocommit=True)  # type: ignore[arg-type]
+        return Session.connect("", **params, autocommit=True)  # type: ignore[arg-type]
     except psycopg.OperationalError as error:
         raise explain(error, server, dbname) from None
     except UnicodeError:
         raise ConnectError("the server's name cannot be read", where=server.place, hint="check the host name") from None
+
+
+def session_params(server: Server) -> dict[str, str]:
+    """What libpq is given to open a session, but for the database: with how long it may take, and what notices a dead host.
+
+    A connection string of the fleet's own may say something else; one that a document brings may only shorten it.
+    """
+    longest = max(1, round(server.timeouts.connect))
+    own = server.session_params
+    said = int(own.get("connect_timeout") or 0)
+    if server.brought:
+        return {**own, **ALIVE, "connect_timeout": str(min(said or longest, longest))}
+    return {**ALIVE, "connect_timeout": str(longest), **own}
 
 
 def _literal(dbname: str) -> str:
@@ -224,7 +258,35 @@ def explain(error: psycopg.Error, server: Server, dbname: str) -> ConnectError:
         where=f"server {server.alias}, {server.place}",
         hint=advice,
         retryable=bool(_BUSY.search(text)),
+        silent=isinstance(error, psycopg.errors.ConnectionTimeout),
     )
+
+
+def lost(error: psycopg.OperationalError, server: Server, dbname: str) -> ConnectError:
+    """A ConnectError for a question that was not answered: what happened, where, and what to check."""
+    silent = isinstance(error, (Unanswered, psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable))
+    hint = next((text for kind, text in _LOST if isinstance(error, kind)), _GONE if error.sqlstate is None else _LOG)
+    place = f"server {server.alias}, {server.place}, database {dbname}"
+    said = str(error) if isinstance(error, Unanswered) else describe(error)
+    return ConnectError(said, where=place, hint=hint, silent=silent)
+
+
+_LOG = "see the server's log, and try again"
+_GONE = "the connection broke: see the server's log, and try again once it takes connections"
+_HELD = (
+    "somebody holds it: SELECT * FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(…)) says who; or wait longer"
+    " (timeouts.lock in the fleet file)"
+)
+_LOST: tuple[tuple[type[psycopg.Error], str], ...] = (
+    (Unanswered, "it takes connections and says nothing: see whether PostgreSQL is stopped or hangs there"),
+    (psycopg.errors.LockNotAvailable, _HELD),
+    (psycopg.errors.QueryCanceled, "it took too long, or was cancelled there (timeouts.statement in the fleet file)"),
+    (psycopg.errors.DiskFull, "the disk of the server is full: make room there, and try again"),
+    (psycopg.errors.AdminShutdown, "somebody ended the session, or the server was stopped: try again"),
+    (psycopg.errors.CrashShutdown, "the server crashed: see its log, and try again once it takes connections"),
+    (psycopg.errors.OutOfMemory, "the server is out of memory: see its log"),
+    (psycopg.errors.ConfigurationLimitExceeded, "a limit of the server was reached: see its log"),
+)
 
 
 def is_pooled(connection: Connection) -> bool:

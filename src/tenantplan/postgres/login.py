@@ -6,7 +6,7 @@ import re
 
 import psycopg
 
-from tenantplan.postgres.connect import CONNECT_TIMEOUT, Connector
+from tenantplan.postgres.connect import Connector, session_params
 
 _REFUSED = re.compile(r"password authentication failed|is not permitted to log in", re.I)
 # What the server says to somebody whose password was right.
@@ -18,9 +18,15 @@ _AFTERWARDS = re.compile(
 def logs_in(connector: Connector, alias: str, database: str, user: str, password: str) -> bool | str:
     """Whether the server takes the password, by SCRAM; a text says why that cannot be told."""
     server = connector.servers[alias]
-    own = {"user": user, "password": password, "dbname": database, "require_auth": "scram-sha-256"}
-    params = {k: v for k, v in server.params.items() if k not in ("sslcert", "sslkey", *own)}
-    given = {"connect_timeout": str(CONNECT_TIMEOUT), **params, **own, "application_name": connector.tag}
+    own = {
+        "user": user,
+        "password": password,
+        "dbname": database,
+        "require_auth": "scram-sha-256",
+        "sslcertmode": "disable",
+    }
+    params = {k: v for k, v in session_params(server).items() if k not in ("sslcert", "sslkey", *own)}
+    given = {**params, **own, "application_name": connector.tag}
     try:
         with connector.slot(alias):
             psycopg.connect("", **given).close()  # type: ignore[arg-type]

@@ -16,12 +16,13 @@ VERIFIED = ("verify-ca", "verify-full")
 SYSTEM = "system"  # libpq's word for the certificate authorities that the machine trusts
 
 
-def is_local(params: Mapping[str, str]) -> bool:
+def is_local(params: Mapping[str, str], *, environment: bool = True) -> bool:
     """Whether a connection stays on this machine, by all that its parameters name: a socket, a loopback address, localhost.
 
-    What they leave open libpq takes from the environment.
+    What they leave open libpq takes from the `environment`, unless it is kept out.
     """
-    named = [params.get(part) or os.environ.get(f"PG{part.upper()}") for part in ("host", "hostaddr")]
+    outside = os.environ if environment else {}
+    named = [params.get(part) or outside.get(f"PG{part.upper()}") for part in ("host", "hostaddr")]
     return all(_local(host) for host in named if host)
 
 
@@ -34,11 +35,11 @@ def _local(host: str) -> bool:
         return False
 
 
-def with_defaults(params: Mapping[str, str]) -> dict[str, str]:
+def with_defaults(params: Mapping[str, str], *, environment: bool = True) -> dict[str, str]:
     """The parameters with `sslmode`, where they name none: verify-full for a server elsewhere. And with channel binding
     required where TLS is enforced and there is a password."""
     found = dict(params)
-    if "sslmode" not in found and not is_local(found):
+    if "sslmode" not in found and not is_local(found, environment=environment):
         found["sslmode"] = "verify-full"
     if found.get("sslmode") in ENFORCED and found.get("password"):
         found.setdefault("channel_binding", "require")

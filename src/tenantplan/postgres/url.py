@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from tenantplan.errors import SettingsError
+from tenantplan.postgres.sealed import sealed
 
 SCHEMES = ("postgresql", "postgresql+psycopg", "postgresql+asyncpg")
 ALLOWED = {"host", "hostaddr", "port", "user", "password", "dbname", "connect_timeout", "channel_binding"}
@@ -26,12 +27,31 @@ _EXPECTED = "expected postgresql://user:password@host:port/database (or postgres
 
 
 @dataclass(frozen=True)
+class Timeouts:
+    """How long a server is waited for, in seconds: for a session, for the answer to a question, for a lock in one."""
+
+    connect: float = 10.0
+    statement: float = 30.0
+    lock: float = 5.0
+
+
+@dataclass(frozen=True)
 class Server:
-    """A server that tenantplan can reach: its name in the fleet, libpq parameters, and its connection budget."""
+    """A server that tenantplan can reach: its name in the fleet, libpq parameters, and its connection budget.
+
+    `brought`: a document named it, so that nothing but its own parameters is used.
+    """
 
     alias: str
     params: Mapping[str, str]
     max_connections: int
+    brought: bool = False
+    timeouts: Timeouts = Timeouts()
+
+    @property
+    def session_params(self) -> dict[str, str]:
+        """What libpq is given to open a session, but for the database."""
+        return sealed(self.params) if self.brought else dict(self.params)
 
     @property
     def place(self) -> str:

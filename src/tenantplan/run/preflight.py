@@ -16,7 +16,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import Check
 from tenantplan.postgres import guard
-from tenantplan.postgres.ask import asked
+from tenantplan.postgres.ask import TIMEOUT, asked
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.run.work import Work
 
@@ -60,7 +60,9 @@ def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation
     schema = operation.after
     assert isinstance(schema, Schema)
     try:
-        with connector.connect(schema.server, operation.found_in, read_only=True) as connection:
+        with connector.connect(
+            schema.server, operation.found_in, read_only=True, patience=TIMEOUT / 1000
+        ) as connection:
             if schema.tree == "shared":
                 return list(_shared(connection, ids, operation)), None
             held = addresses.owner(operation.address, schema)

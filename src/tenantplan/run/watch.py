@@ -12,7 +12,7 @@ from tenantplan.errors import CodeOfOthers, ConnectError
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.postgres import guard
-from tenantplan.postgres.ask import asked
+from tenantplan.postgres.ask import TIMEOUT, asked
 from tenantplan.postgres.connect import Connector, describe
 
 
@@ -47,7 +47,9 @@ def between_waves(
 def _unhealthy(connector: Connector, schema: Schema, query: str) -> tuple[str, str | None]:
     """What is wrong, "" when nothing is; and why there was no connection, None when there was one."""
     try:
-        with connector.connect(schema.server, schema.database or None, read_only=True) as connection:
+        with connector.connect(
+            schema.server, schema.database or None, read_only=True, patience=TIMEOUT / 1000
+        ) as connection:
             found = asked(connection, query, trusting=guard.is_brought(schema.server))
             return "finds rows" if found else "", None
     except CodeOfOthers as error:
