@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import types
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tenantplan.migration.revision import digest
 from tenantplan.migration.surroundings import environment, surroundings
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import describe, patiently
-from tenantplan.postgres.session import Session
+from tenantplan.postgres.session import Session, answers
 
 
 class _MismatchError(Exception):
@@ -74,6 +75,7 @@ def _run(job: dict[str, Any]) -> None:
     except psycopg.OperationalError as error:
         raise _UnreachableError(" ".join(str(error).split())) from None
     connection.prepare_threshold = None
+    connection.alive = partial(answers, job["params"])
     if os.getppid() != job["parent"]:  # only now: sessions that a dead run has left are ended by the next one
         connection.close()
         raise SystemExit("its run was interrupted")

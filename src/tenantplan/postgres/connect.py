@@ -12,13 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from tenantplan.errors import ConnectError, SettingsError
 from tenantplan.postgres.login_keys import learned_keys
-from tenantplan.postgres.session import ALIVE, MARGIN, Session, Unanswered
+from tenantplan.postgres.session import ALIVE, MARGIN, Session, Unanswered, answers
 from tenantplan.postgres.url import Server
 
 Connection = psycopg.Connection[Any]
@@ -142,6 +143,7 @@ class Connector:
         with self.slot(alias):
             connection = self._open(server, dbname, options)
             connection.patience = bound + MARGIN if bound else None
+            connection.alive = partial(answers, {**session_params(server), "dbname": server.maintenance})
             try:
                 yield connection
             except psycopg.OperationalError as error:
