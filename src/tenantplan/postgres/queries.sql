@@ -316,7 +316,14 @@ SELECT s.role_name, s.access, s.organization_id::text,
 
 -- name: divided_tables
 -- The tenant tables of the main database whose rows are divided by organization, whoever asks, with the sequences of their
--- columns: forced row level security, and no policy that lets rows through but by the server's own answer.
+-- columns: forced row level security, and no policy that lets rows through but by the server's own answer. pg_get_expr waits for
+-- whoever has locked the relation that it names columns of, as an organization's login may lock a tenant table: a view of the
+-- server's own, which nobody can lock, gives its names to the columns in their places.
+WITH named AS (
+    SELECT c.oid, CASE WHEN c.relnatts <= v.relnatts THEN v.oid ELSE c.oid END AS by, a.attnum
+      FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'organization_id' AND NOT a.attisdropped,
+           pg_class v WHERE v.oid = 'information_schema.routines'::regclass
+)
 SELECT c.oid, n.nspname, c.relname,
        ARRAY(SELECT ARRAY[sn.nspname, s.relname]::text[]
                FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
@@ -326,9 +333,10 @@ SELECT c.oid, n.nspname, c.relname,
  WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND c.relforcerowsecurity
    AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive)
    AND NOT EXISTS (
-       SELECT FROM pg_policy p, unnest(ARRAY[pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)]) expr
-        WHERE p.polrelid = c.oid AND p.polpermissive
-          AND expr <> '(organization_id = ( SELECT tenantplan.current_organization() AS current_organization))')
+       SELECT FROM pg_policy p JOIN named m ON m.oid = p.polrelid LEFT JOIN pg_attribute a ON a.attrelid = m.by AND a.attnum = m.attnum,
+                   unnest(ARRAY[pg_get_expr(p.polqual, m.by), pg_get_expr(p.polwithcheck, m.by)]) expr
+        WHERE p.polrelid = c.oid AND p.polpermissive AND expr IS NOT NULL
+          AND expr IS DISTINCT FROM '(' || quote_ident(a.attname) || ' = ( SELECT tenantplan.current_organization() AS current_organization))')
  ORDER BY 2, 3;
 
 -- name: isolation_gaps
@@ -348,13 +356,16 @@ WITH RECURSIVE memberships AS (  -- without those that only let somebody grant t
 ), given AS (  -- to whom rights in the main database should be given by tenantplan alone
     SELECT r.oid, r.rolname::text AS name FROM tenantplan.shared_roles s JOIN pg_roles r ON r.rolname = s.role_name
     UNION ALL SELECT 0::oid, 'PUBLIC'
+), named AS (  -- as above
+    SELECT c.oid, CASE WHEN c.relnatts <= v.relnatts THEN v.oid ELSE c.oid END AS by, a.attnum
+      FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'organization_id' AND NOT a.attisdropped,
+           pg_class v WHERE v.oid = 'information_schema.routines'::regclass
 ), tenant AS (
-    SELECT c.oid FROM pg_class c
+    SELECT c.oid FROM pg_class c JOIN named m ON m.oid = c.oid
      WHERE c.relkind IN ('r', 'p') AND (
-           EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND strpos(pg_get_expr(p.polqual, p.polrelid), 'tenantplan.') > 0)
-        OR EXISTS (SELECT FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-                    WHERE d.adrelid = c.oid AND a.attname = 'organization_id'
-                      AND strpos(pg_get_expr(d.adbin, d.adrelid), 'tenantplan.') > 0))
+           EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND strpos(pg_get_expr(p.polqual, m.by), 'tenantplan.') > 0)
+        OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid AND d.adnum = m.attnum
+                      AND strpos(pg_get_expr(d.adbin, m.by), 'tenantplan.') > 0))
     UNION SELECT i.inhrelid FROM pg_inherits i JOIN tenant t ON t.oid = i.inhparent
 ), derived AS (  -- and the views that show them, views of views too
     SELECT oid FROM tenant
@@ -370,8 +381,10 @@ WITH RECURSIVE memberships AS (  -- without those that only let somebody grant t
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ), policies AS (
-    SELECT p.polrelid, p.polname, pg_get_expr(p.polqual, p.polrelid) AS shows, pg_get_expr(p.polwithcheck, p.polrelid) AS takes
-      FROM pg_policy p WHERE p.polpermissive AND p.polrelid IN (SELECT oid FROM tenant)
+    SELECT p.polrelid, p.polname, pg_get_expr(p.polqual, m.by) AS shows, pg_get_expr(p.polwithcheck, m.by) AS takes,
+           '(' || quote_ident(a.attname) || ' = ( SELECT tenantplan.current_organization() AS current_organization))' AS proper
+      FROM pg_policy p JOIN named m ON m.oid = p.polrelid LEFT JOIN pg_attribute a ON a.attrelid = m.by AND a.attnum = m.attnum
+     WHERE p.polpermissive AND p.polrelid IN (SELECT oid FROM tenant)
 )
 SELECT 'table', 'table ' || name, CASE WHEN NOT relrowsecurity THEN 'has no row level security'
                                        ELSE 'does not force its row level security on its owner' END
@@ -388,8 +401,7 @@ SELECT CASE WHEN strpos(concat(shows, takes), 'current_setting(''tenantplan.orga
                  ' a policy that narrows it further is one AS RESTRICTIVE' END
   FROM policies JOIN relation r ON r.oid = polrelid
  WHERE polrelid <> ALL(%(divided)s::oid[]) AND relrowsecurity AND relforcerowsecurity
-   AND (shows IS DISTINCT FROM '(organization_id = ( SELECT tenantplan.current_organization() AS current_organization))'
-        OR takes <> '(organization_id = ( SELECT tenantplan.current_organization() AS current_organization))')
+   AND (shows IS DISTINCT FROM proper OR takes <> proper)
 UNION ALL
 SELECT 'view', CASE relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || name,
        CASE relkind WHEN 'm' THEN 'keeps rows of every organization, and somebody else than its owner may read it: REVOKE that'
