@@ -99,14 +99,21 @@ def _escaped(key: str) -> str:
     return f"${key}" if key.startswith("$") else key
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 def _rich(value: Any) -> Any:
     if type(value) in _AS_IS:
         return value
     if isinstance(value, dict):
         if value.keys() == {"$ref"}:
-            return Ref(value["$ref"])
+            return Ref(_text(value["$ref"]))
         if value.keys() == {"$secret", "keyed"}:
-            return Secret(value["$secret"], value["keyed"])
+            known = (value["$secret"], value["keyed"])
+            return Secret(*(None if part is None else _text(part) for part in known))
         return {key[1:] if key.startswith("$$") else key: _rich(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_rich(item) for item in value]

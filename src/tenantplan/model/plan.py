@@ -21,6 +21,7 @@ from tenantplan.model.encode import Members, from_json, joined, members, to_json
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import RowType
+from tenantplan.model.typed import fits
 
 FORMAT_VERSION = "1.0"
 _SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete": "delete", "move": "move"}
@@ -202,6 +203,8 @@ def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
         covered = joined(unsealed)
         problem = judge(covered, seal) if intact else "was changed after it was made: it is not canonical"
         plan = None if problem else _from_document(document)
+        if plan is not None and not fits(plan, Plan):
+            raise TypeError
         if plan is not None and plan.seal != _sha256(covered):
             problem = "is not one that plan wrote"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
