@@ -41,7 +41,7 @@ def bootstrap(
         return
     name = temporary(first[0])
     drop_database(maintenance, name)
-    maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
     reach("bootstrap-created")
     with run.connector.connect(MAIN, name) as inside, inside.transaction():
         _fill(run, inside, first, all_operations)

@@ -133,14 +133,20 @@ def creation(operation: Operation, template: Template | None = None) -> Statemen
     source = f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0"
     name = sql.Identifier(temporary(operation))
     if template is None:
-        return [_f("CREATE DATABASE {name} TEMPLATE {source}", name=name, source=sql.Identifier(source))]
+        text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(source)
+        return [_f(text, name=name, source=sql.Identifier(source))]
     return [copied(name, template)]
 
 
 def copied(name: sql.Identifier, template: Template) -> sql.Composed:
     """CREATE DATABASE in the way that is fastest for the template's size."""
-    text = "CREATE DATABASE {name} TEMPLATE {source} STRATEGY {strategy}"
+    text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(template.name) + " STRATEGY {strategy}"
     return _f(text, name=name, source=sql.Identifier(template.name), strategy=sql.SQL(template.strategy))
+
+
+def _encoding(source: str) -> str:
+    """What is made from nothing holds any text, on a server that was made for another encoding too."""
+    return " ENCODING 'UTF8'" if source == "template0" else ""
 
 
 def database(operation: Operation) -> Statements:

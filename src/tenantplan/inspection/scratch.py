@@ -60,7 +60,9 @@ def _refuse_pooler(connector: Connector) -> None:
 def _create(connector: Connector, name: str) -> None:
     with connector.connect(MAIN) as connection:
         try:
-            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
+            )
         except psycopg.errors.InsufficientPrivilege:
             raise PrivilegeError(
                 f"the role {connection.info.user} may not make the scratch database that models are compared with",

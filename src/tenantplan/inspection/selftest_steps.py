@@ -86,7 +86,9 @@ def _connect(bench: Bench) -> str:
 def _create_database(bench: Bench) -> str:
     bench.begun = True
     with bench.outside() as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(bench.name)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(bench.name))
+        )
     return bench.name
 
 

@@ -230,7 +230,7 @@ def session_params(server: Server) -> dict[str, str]:
     A connection string of the fleet's own may say something else; one that a document brings may only shorten it.
     """
     longest = max(1, round(server.timeouts.connect))
-    own = server.session_params
+    own = {"client_encoding": "UTF8", **server.session_params}
     said = int(own.get("connect_timeout") or 0)
     if server.brought:
         return {**own, **ALIVE, "connect_timeout": str(min(said or longest, longest))}
@@ -315,6 +315,12 @@ def describe(error: psycopg.Error) -> str:
     )
     if error.sqlstate is None:
         return f"connection lost: {' '.join(str(error).split())}"
+    if state == "22P05":
+        return f"{state} the database's encoding has no such character: it was not made with UTF8"
+    if state == "22023" and "does not match locale" in (diag.message_primary or ""):
+        return (
+            f"{state} {diag.message_primary}: make the server's databases with a UTF-8 locale, or C (initdb --locale)"
+        )
     if state.startswith("22") or not diag.message_primary:
         return f"{state} {name}" + (f" ({about})" if about else "")
     return f"{state} {diag.message_primary}" + (f" ({about})" if about else "")
