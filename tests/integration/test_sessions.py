@@ -122,3 +122,16 @@ def test_signs_of_life_are_not_asked_of_who_answers(server: TestServer, monkeypa
     monkeypatch.setattr(psycopg, "connect", lambda *given, **more: pytest.fail("asked"))
     with connector(server).connect("a") as connection:
         connection.execute("SELECT pg_sleep(0.5)")
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [("53100", "disk"), ("57P01", "ended the session"), ("53200", "memory"), ("53400", "limit"), ("58030", "log")],
+)
+def test_what_breaks_off_a_read_is_said(server: TestServer, state: str, says: str) -> None:
+    with (
+        pytest.raises(ConnectError, match=state) as told,
+        connector(server).connect("a", read_only=True) as connection,
+    ):
+        connection.execute(f"DO $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '{state}'; END $$".encode())
+    assert says in told.value.hint and f"127.0.0.1:{server.port}" in told.value.where

@@ -128,7 +128,7 @@ def _unexpected(error: Exception) -> None:
     if said != "OSError" and hasattr(error, "sqlstate"):
         from tenantplan.postgres.connect import describe
 
-        said = describe(error)  # type: ignore[arg-type]
+        said = f"{describe(error)}\n  see the server's log, and run the same command again"  # type: ignore[arg-type]
     elif isinstance(error, OSError):
         said = f"{error.strerror}: {error.filename}" if error.filename else str(error)
     _fail(f"{said}\n  TENANTPLAN_TRACEBACK=1 shows where it came from", 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import psycopg
+
 from tenantplan.errors import HostNotAllowed, TenantplanError
 from tenantplan.fleet.servers import brought_server
 from tenantplan.fleet.survey import Survey
@@ -13,7 +15,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Ref, Row
 from tenantplan.planning import guard
-from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.connect import Connector, describe
 from tenantplan.settings import Settings
 
 
@@ -30,10 +32,19 @@ def losses(settings: Settings, connector: Connector, moving: Sequence[Operation]
             message = f"cannot tell whether it has rows: {error.message} {error.hint}".strip()
             found.append(Finding(operation.address, "occupied", message))
             continue
+        except psycopg.Error as error:
+            found.append(Finding(operation.address, "occupied", f"cannot tell whether it has rows: {_why(error)}"))
+            continue
         blocker = guard.occupied(operation, rows)
         if blocker:
             found.append(blocker)
     return found
+
+
+def _why(error: psycopg.Error) -> str:
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{describe(error)}; as its owner: GRANT SELECT on it to the role that connects there, or give it another owner"
+    return f"{describe(error)}; see the server's log"
 
 
 def _occupancy(settings: Settings, connector: Connector, operation: Operation, live: Survey) -> dict[str, int]:

@@ -12,6 +12,8 @@ from tenantplan.documents.characters import REFUSED_RAW, describe
 from tenantplan.documents.source import Problem, Problems, SourceText
 
 MAX_BYTES = 10 * 1024 * 1024
+DEEPEST = 100  # folders
+_SHOWN = 60  # characters of a name that is too long
 _PART = 64 * 1024  # bytes read at once
 _SUFFIXES = (".yaml", ".yml")
 _UTF16 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -44,6 +46,11 @@ def _walk(
     seen.add(real)
     if not any(real == folder or real.startswith(f"{folder.rstrip('/')}/") for folder in inside):
         _fail(problems, shown, "this link leads out of the fleet's folder", "copy the file in instead")
+        return
+    if shown.count("/") > DEEPEST:
+        _fail(
+            problems, f"{shown[:_SHOWN]}…", f"is nested deeper than {DEEPEST} folders", "move what is in it further up"
+        )
         return
     try:
         if not stat.S_ISDIR(os.stat(path).st_mode):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from psycopg import sql
 from psycopg.types.json import Json
 
-from tenantplan.errors import Locked
+from tenantplan.errors import Locked, TenantplanError
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.model import address as addresses
@@ -211,7 +211,14 @@ def audit(run: Run, connection: Connection, facts: Sequence[Fact]) -> None:
     if not facts:
         return
     head = connection.execute("SELECT sequence, hash FROM tenantplan.audit_head WHERE id = 1 FOR UPDATE").fetchone()
-    assert head is not None
+    if head is None:
+        raise TenantplanError(
+            "the audit log has lost its head row, so that nothing can be written down",
+            where=f"database {connection.info.dbname}, table tenantplan.audit_head",
+            hint="somebody deleted it: see tenantplan audit verify --anchor HASH, then put it back from a backup, or, if the log is"
+            " whole: INSERT INTO tenantplan.audit_head (id, sequence, hash)"
+            " SELECT 1, sequence, hash FROM tenantplan.audit_log ORDER BY sequence DESC LIMIT 1",
+        )
     sequence, previous = head
     rows = []
     for item in facts:

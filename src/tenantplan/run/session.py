@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +39,7 @@ def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome:
     started = time.monotonic()
     with ExitStack() as stack:
         work = _work(settings, plan, stack.enter_context(Programs()))
+        stack.enter_context(_told(work))
         taken = take(work, stack)
         done = freshness.already_done(taken.control, plan)
         operations = [o for o in plan.operations if o.id not in done]
@@ -103,10 +104,16 @@ def _carry_out(
     on_outcome: Callable[[Outcome], None],
 ) -> Rolled:
     width = min(limits.parallelism, len({o.scope for o in operations}) or 1)
+    with ExitStack() as stack:
+        sessions = _sessions(work, stack, width)
+        return rollout(run, operations, replace(limits, parallelism=width), sessions, on_outcome)
+
+
+@contextmanager
+def _told(work: Work) -> Iterator[None]:
+    """What breaks off in the main database, as an error that says where and what to do; at whatever point of the run."""
     try:
-        with ExitStack() as stack:
-            sessions = _sessions(work, stack, width)
-            return rollout(run, operations, replace(limits, parallelism=width), sessions, on_outcome)
+        yield
     except psycopg.OperationalError as error:
         raise TenantplanError(
             f"the main database was lost on the way: {' '.join(str(error).split())}",
