@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tenantplan.errors import Blocked
 from tenantplan.fleet import expected
@@ -16,6 +17,9 @@ from tenantplan.planning import guard
 from tenantplan.planning.select import EVERYTHING, Selection
 from tenantplan.postgres.connect import Connector
 from tenantplan.settings import Settings
+
+if TYPE_CHECKING:
+    from tenantplan.run.work import Check, Work
 
 
 def plan(settings: Settings, selection: Selection = EVERYTHING, *, deep: bool = False) -> Plan:
@@ -71,8 +75,11 @@ def apply(
     allow_deletes: int | None = None,
     parallelism: int | None = None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    believed: bool = True,
 ) -> Report:
     """Executes exactly the operations of a plan and reports what became of each.
+
+    One that is not `believed`, since it comes from a file that nobody signed, has to be what the fleet at hand would plan.
 
     Raises Blocked, PlanRefused or Locked before the first write, when a guard stands, the plan is not this fleet's or
     not fresh, or another run is at work.
@@ -84,4 +91,14 @@ def apply(
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
     if chosen.empty:
         return Report("", chosen.digest, (), 0.0)
-    return session(settings, chosen, parallelism, on_outcome)
+    return session(settings, chosen, parallelism, on_outcome, None if believed else _checked(settings, allow_deletes))
+
+
+def _checked(settings: Settings, allow_deletes: int | None) -> Check:
+    """What refuses a plan that the fleet at hand would not make."""
+    from tenantplan.decision.again import AtHand, check_again  # a signed plan starts without it
+
+    def check(work: Work) -> None:
+        check_again(AtHand(settings, work.trees, work.servers, work.connector), work.plan, allow_deletes)
+
+    return check

@@ -78,7 +78,7 @@ def test_a_repair_of_something_else_than_was_seen_is_refused(applied: Fleet) -> 
     applied.execute("ALTER TABLE donors ADD COLUMN later int", database=applied.database("a"))
     before = names(applied)
     result = applied.run("apply", "plan.json", code=4)
-    assert "changed after the plan was made" in result.out
+    assert "changed after the plan was made" in result.err
     assert names(applied) == before
 
 

@@ -39,6 +39,7 @@ def command(
     """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
     from tenantplan import pipeline
     from tenantplan.fleet.plan_file import read_plan
+    from tenantplan.secrets.plan_keys import takes_signed_only
 
     fleet = settings()
     if plan_file is not None:
@@ -46,13 +47,18 @@ def command(
             raise UsageError(
                 "a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json"
             )
-        chosen = read_plan(fleet, plan_file)
+        chosen, believed = read_plan(fleet, plan_file), takes_signed_only(fleet)
     else:
-        chosen = pipeline.plan(fleet, selection(target, exclude, selector))
+        chosen, believed = pipeline.plan(fleet, selection(target, exclude, selector)), True
         _confirm(fleet, chosen, auto_approve, allow_deletes, as_json)
     with _progress(chosen, quiet=as_json) as on_outcome:
         report = pipeline.apply(
-            fleet, chosen, allow_deletes=allow_deletes, parallelism=parallelism, on_outcome=on_outcome
+            fleet,
+            chosen,
+            allow_deletes=allow_deletes,
+            parallelism=parallelism,
+            on_outcome=on_outcome,
+            believed=believed,
         )
     if as_json:
         print_json(report.document())

@@ -15,7 +15,8 @@ from tenantplan.settings import Settings
 class Comparison:
     """The fleet, its migrations, both sides, and which part of the fleet the plan is about.
 
-    `deep`: every database is looked into, not only those whose stamp says that somebody changed them.
+    `deep`: every database is looked into, not only those whose stamp says that somebody changed them. `again`: addresses of the
+    operations of a saved plan that is made again, in place of the selection that it was made with.
     """
 
     settings: Settings
@@ -24,3 +25,4 @@ class Comparison:
     live: Survey
     selection: Selection
     deep: bool = False
+    again: frozenset[str] | None = None

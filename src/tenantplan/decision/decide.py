@@ -32,7 +32,8 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.planning import guard
 from tenantplan.planning.comparable import comparable
-from tenantplan.planning.diff import diff
+from tenantplan.planning.diff import diff, under_new_names
+from tenantplan.planning.live_labels import live_labels, live_labels_with_own
 from tenantplan.planning.logins import findings as due_logins
 from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
@@ -157,12 +158,23 @@ def _chosen(
     found = labels(desired)
     both = {**comparison.live.state, **desired.state}
     pace, rules = comparison.settings.spec.rollout, comparison.settings.rules
-    selected = select(operations, comparison.selection, found, frozenset(both))
+    selected = _selected(comparison, operations, found, frozenset(both))
     asked = labels_of_scopes(selected, labels(replace(desired, state=both)), both, rules)
-    permitted, deferred = restricted(selected, asked, rules, now)
-    waves = assign_waves(permitted, found, pace.canary, pace.wave_size)
+    before, _ = under_new_names(comparison.live.state, desired.renames)
+    permitted, deferred = restricted(selected, asked, rules, now, live_labels(selected, before))
+    had = live_labels_with_own(permitted, before)
+    waves = assign_waves(permitted, found, pace.canary, pace.wave_size, had)
     shown = tuple(o if o.statements else replace(o, statements=statements.preview(o)) for o in waves)
     return shown, deferred, {scope: asked[scope] for scope in dict.fromkeys(o.scope for o in shown) if scope in asked}
+
+
+def _selected(
+    comparison: Comparison, operations: tuple[Operation, ...], found: Labels, known: frozenset[str]
+) -> tuple[Operation, ...]:
+    """What the plan is about: the selection, or of a plan that is made again what that holds."""
+    if comparison.again is not None:
+        return tuple(o for o in operations if o.address in comparison.again)
+    return select(operations, comparison.selection, found, known)
 
 
 def _rights(plan: Plan, live: Survey) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -18,25 +18,36 @@ from tenantplan.model.encode import fingerprint as print_of
 from tenantplan.model.ignore import Ignore
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
+from tenantplan.planning.live_labels import live_labels
+from tenantplan.planning.windows import restricted
 from tenantplan.postgres.connect import Connector
 from tenantplan.settings import Settings
 
 
-def repair_plan(settings: Settings, trees: Trees, live: Survey, connector: Connector) -> Plan:
+def repair_plan(
+    settings: Settings, trees: Trees, live: Survey, connector: Connector, only: Collection[str] | None = None
+) -> Plan:
     """One operation for each database that somebody changed or whose stamp is wrong, and a note for all that is left to a person.
 
-    Looks into every database.
+    Looks into every database, or into those of the schemas that `only` names.
     """
     usable = [s for s in tenant_schemas(live.state) if s.server in connector.servers]
+    usable = [s for s in usable if only is None or addresses.schema(s.server, s.database) in only]
     seen, lost = look_inside(settings, connector, live, trees.versions, usable)
-    today = datetime.now(UTC).date()
+    now = datetime.now(UTC)
     operations: list[Operation] = []
     notes: list[Finding] = list(lost)
     for inside in seen:
-        made, left = _repaired(inside, settings.ignores, today)
+        made, left = _repaired(inside, settings.ignores, now.date())
         operations += [replace(made, scope=addresses.scope(made.address, inside.schema, live.state))] if made else []
         notes += [Finding(inside.address, "left", f"{name}: {why}") for name, why in left]
-    return replace(draft(settings, trees, live, tuple(operations)), notes=tuple(notes))
+    had = live_labels(operations, live.state)
+    permitted, deferred = restricted(operations, had, settings.rules, now)
+    keys = settings.rules.keys
+    labels = {o.scope: {k: v for k, v in had.get(o.scope, {}).items() if k in keys} for o in permitted}
+    labels = {scope: found for scope, found in labels.items() if found}
+    plan = draft(settings, trees, live, permitted)
+    return replace(plan, notes=tuple(notes), deferred=deferred, labels=labels)
 
 
 def _repaired(inside: Inside, ignores: Sequence[Ignore], today: date) -> tuple[Operation | None, list[tuple[str, str]]]:

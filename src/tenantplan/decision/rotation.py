@@ -21,6 +21,7 @@ from tenantplan.model.login import CURRENT, PENDING
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role, State
 from tenantplan.planning.comparable import comparable, ends
+from tenantplan.planning.live_labels import live_labels
 from tenantplan.planning.logins import Turn, turns, with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.order import order
@@ -53,7 +54,7 @@ def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Surv
     ordered, _ = order(lower(changes, context))
     both = {**live.state, **desired.state}
     asked = labels_of_scopes(ordered, labels(replace(desired, state=both)), both, settings.rules)
-    operations, deferred = restricted(ordered, asked, settings.rules, now)
+    operations, deferred = restricted(ordered, asked, settings.rules, now, live_labels(ordered, live.state))
     if any(generates(operation) for operation in operations):
         the_vault(fleet_vault(settings))
     lost = tuple(Finding(h, "unreachable", f"server {t.login.server} is out of reach") for h, t in _lost(found, live))

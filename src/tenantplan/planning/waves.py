@@ -13,14 +13,19 @@ Labels = Mapping[str, Mapping[str, str]]
 
 
 def assign_waves(
-    operations: Sequence[Operation], labels: Labels, canary: Mapping[str, str], batch: int | None
+    operations: Sequence[Operation],
+    labels: Labels,
+    canary: Mapping[str, str],
+    batch: int | None,
+    live: Labels | None = None,
 ) -> tuple[Operation, ...]:
     """The operations, in their order, each with its wave: never earlier than that of one it depends on.
 
-    `canary` are labels that an organization of the first wave has; empty: there is no canary wave. `batch` is how
-    many organizations and tenants a later wave holds; None: all of them.
+    `canary` are labels that an organization of the first wave has, or had before these operations (`live`), so that what takes
+    the label away is still tried there first; empty: there is no canary wave. `batch` is how many organizations and tenants a
+    later wave holds; None: all of them.
     """
-    waves = _waves_of_scopes(operations, labels, canary, batch)
+    waves = _waves_of_scopes(operations, (labels, live or {}), canary, batch)
     found: dict[str, int] = {}
     for operation in operations:  # dependencies come first, so one pass is enough
         needed = (found[d] for d in operation.depends_on if d in found)
@@ -29,11 +34,11 @@ def assign_waves(
 
 
 def _waves_of_scopes(
-    operations: Sequence[Operation], labels: Labels, canary: Mapping[str, str], batch: int | None
+    operations: Sequence[Operation], sides: Sequence[Labels], canary: Mapping[str, str], batch: int | None
 ) -> dict[str, int]:
     scopes = list(dict.fromkeys(operation.scope for operation in operations))
     held = [scope for scope in scopes if scope not in (MAIN_SCOPE, FLEET)]
-    first = [s for s in held if canary and all(labels.get(s, {}).get(k) == v for k, v in canary.items())]
+    first = [s for s in held if canary and any(canary.items() <= side.get(s, {}).items() for side in sides)]
     rest = [scope for scope in held if scope not in set(first)]
     start = 2 if first else 1
     batches = {scope: start + position // (batch or len(rest)) for position, scope in enumerate(rest)}

@@ -17,18 +17,20 @@ CLOSED = "change window"
 
 
 def restricted(
-    operations: Sequence[Operation], labels: Labels, rules: Rules, now: datetime
+    operations: Sequence[Operation], labels: Labels, rules: Rules, now: datetime, live: Labels | None = None
 ) -> tuple[tuple[Operation, ...], tuple[Deferral, ...]]:
     """The operations that may run `now`, and the others, each with the earliest time at which it may; both in order.
 
     A freeze keeps every operation, a closed window those that are not safe; what waits keeps all that depends on it.
-    `labels` are those of `labels_of_scopes`.
+    `labels` are those of `labels_of_scopes`, `live` those that the scopes have before the operations: what runs is allowed
+    by both, so that a change of labels, tier or mode does not lift the restriction under which it is made itself.
     """
     opening = _openings(rules, now)
     waits: dict[str, _Wait] = {}
     for operation in operations:  # dependencies come first, so one pass is enough
-        own = opening(_windows(operation, labels, rules), _frozen(operation, labels, rules))
-        found = [replace(own, root=operation.address)] if own else []
+        sides = (labels, live) if live is not None and operation.scope in live else (labels,)
+        own = [opening(_windows(operation, side, rules), _frozen(operation, side, rules)) for side in sides]
+        found = [replace(wait, root=operation.address) for wait in own if wait]
         found += [waits[d] for d in operation.depends_on if d in waits]
         if found:
             waits[operation.id] = max(found, key=lambda wait: wait.until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from tenantplan.errors import Blocked, PlanRefused, TenantplanError
@@ -10,12 +11,14 @@ from tenantplan.fleet.secrets import replaced_secrets
 from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
 from tenantplan.model.address import MAIN
+from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Package, Resource, Row, Schema, State
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import under_new_names
+from tenantplan.planning.live_labels import live_labels
 from tenantplan.planning.windows import CLOSED, restricted
 from tenantplan.postgres.connect import Connection
 from tenantplan.run.work import Work
@@ -38,11 +41,18 @@ def check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
     limit = settings.spec.guard.plan_max_age_hours
     if not timedelta(minutes=-5) <= age <= timedelta(hours=limit):
         raise PlanRefused(f"the plan was made at {plan.created_at}; plans can be applied for {limit} hours", hint=STALE)
-    _check_windows(settings, plan)
+    _refuse_waiting(restricted(plan.operations, plan.labels, settings.rules, datetime.now(UTC))[1])
 
 
-def _check_windows(settings: Settings, plan: Plan) -> None:
-    _, waiting = restricted(plan.operations, plan.labels, settings.rules, datetime.now(UTC))
+def check_windows(work: Work, done: set[str], live: Survey) -> None:
+    """Blocked when an operation may not run now by the labels that its organization has, whatever it is to get."""
+    state, _ = under_new_names(live.state, work.plan.renames)
+    left = [o for o in work.plan.operations if o.id not in done]
+    rules = work.settings.rules
+    _refuse_waiting(restricted(left, work.plan.labels, rules, datetime.now(UTC), live_labels(left, state))[1])
+
+
+def _refuse_waiting(waiting: Sequence[Deferral]) -> None:
     if waiting:
         last = max(waiting, key=lambda deferral: deferral.until)
         closed = "the change window has closed; it opens again" if last.why == CLOSED else f"{last.why}, until"
@@ -74,6 +84,12 @@ def check_usable(control: Connection, plan: Plan) -> set[str]:
     if applied is not None:
         raise PlanRefused(f"this plan was already applied, by run {applied[0]}", hint=STALE)
     return already_done(control, plan)
+
+
+def is_begun(control: Connection, plan: Plan) -> bool:
+    """Whether a run of this very plan has passed every check and begun."""
+    found = control.execute("SELECT FROM tenantplan.runs WHERE plan_seal = %s LIMIT 1", [plan.seal])
+    return found.rowcount > 0
 
 
 def already_done(control: Connection, plan: Plan) -> set[str]:

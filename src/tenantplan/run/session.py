@@ -30,15 +30,24 @@ from tenantplan.run import freshness, undo
 from tenantplan.run.result import not_as_planned
 from tenantplan.run.take import Taken, take
 from tenantplan.run.watch import between_waves
-from tenantplan.run.work import Work
+from tenantplan.run.work import Check, Work
 from tenantplan.settings import Settings
 
 
-def session(settings: Settings, plan: Plan, parallelism: int | None, on_outcome: Callable[[Outcome], None]) -> Report:
-    """Applies a plan that no guard stops; Blocked, Locked or PlanRefused before the first write, else the Report."""
+def session(
+    settings: Settings,
+    plan: Plan,
+    parallelism: int | None,
+    on_outcome: Callable[[Outcome], None],
+    check: Check | None = None,
+) -> Report:
+    """Applies a plan that no guard stops; Blocked, Locked or PlanRefused before the first write, else the Report.
+
+    `check` looks at the plan once more when the fleet is taken.
+    """
     started = time.monotonic()
     with ExitStack() as stack:
-        work = _work(settings, plan, stack.enter_context(Programs()))
+        work = replace(_work(settings, plan, stack.enter_context(Programs())), check=check)
         stack.enter_context(_told(work))
         taken = take(work, stack)
         done = freshness.already_done(taken.control, plan)

@@ -52,6 +52,9 @@ def take(work: Work, stack: ExitStack) -> Taken:
         freshness.check_fresh(work.plan, done, live)
         freshness.check_secrets(work, done, live)
         freshness.check_packages(work, done)
+        freshness.check_windows(work, done, live)
+        if work.check is not None and not freshness.is_begun(control, work.plan):
+            work.check(work)
         check_data(work, control, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
@@ -103,6 +106,8 @@ def _bear(work: Work, live: Survey, gate: Connection) -> None:
     """Makes the main database by the plan's own operations."""
     freshness.check_fresh(work.plan, set(), live)
     freshness.check_packages(work, set())
+    if work.check is not None:
+        work.check(work)
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE and getattr(o.after, "tree", "main") == "main"]
     if not first:
         raise PlanRefused("the main database does not exist, and the plan does not make it", hint=freshness.STALE)

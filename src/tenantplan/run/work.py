@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -43,7 +43,8 @@ CREATIONS = 3
 
 @dataclass(frozen=True)
 class Work:
-    """One apply before it holds the lock: nothing here has written anything."""
+    """One apply before it holds the lock: nothing here has written anything. `check` refuses the plan while the lock is held,
+    unless it has passed that before."""
 
     settings: Settings
     plan: Plan
@@ -53,6 +54,7 @@ class Work:
     actor: Actor
     run_id: str
     programs: Programs
+    check: Check | None = None
 
     @property
     def main_database(self) -> str:
@@ -147,6 +149,9 @@ class Work:
             if isinstance(o.before, Schema) and o.before.tree == "tenant" and o.action == "migrate"
             if o.before.revision and not o.before.halfway and o.before.revision == o.start
         }
+
+
+Check = Callable[[Work], None]
 
 
 def hidden_variables(settings: Settings) -> frozenset[str]:

@@ -22,6 +22,11 @@ def plan_signer(settings: Settings) -> Sign | None:
     return signing.signer(resolve(reference.text, settings.root), reference.text).sign if reference else None
 
 
+def takes_signed_only(settings: Settings) -> bool:
+    """Whether the fleet takes no plan file that is not signed."""
+    return bool(settings.spec.plans.verify_keys) or settings.spec.plans.signing_key is not None
+
+
 def plan_judge(settings: Settings) -> Judge:
     """What says whether a plan file has a seal that this fleet accepts. SettingsError while a key is not at hand."""
     accepted = _accepted(settings)

@@ -1,0 +1,44 @@
+"""Labels that organizations and tenants have now, by their live rows. PURE.
+
+What a plan changes is judged by these too: a document that gives its organization another label, tier or mode does not lift
+the restriction that holds for it until that change is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Ref, Row, State
+
+
+def live_labels(operations: Iterable[Operation], live: State) -> dict[str, dict[str, str]]:
+    """Scope -> labels of its organization's live row, tier and mode among them. Scopes without a live row are left out.
+
+    `live` is under the names that the operations use.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for scope in dict.fromkeys(operation.scope for operation in operations):
+        row = live.get(scope)
+        owner = live.get(row.references.get("organization_id", scope)) if isinstance(row, Row) else None
+        if isinstance(owner, Row) and owner.managed:
+            found[scope] = _labels(owner)
+    return found
+
+
+def live_labels_with_own(operations: Iterable[Operation], live: State) -> dict[str, dict[str, str]]:
+    """The same, with a tenant's own labels over those of its organization, as selectors see them."""
+    listed = list(operations)
+    found = live_labels(listed, live)
+    return {scope: labels | _labels(row) for scope, labels in found.items() if isinstance(row := live.get(scope), Row)}
+
+
+def _labels(row: Row) -> dict[str, str]:
+    stored = row.values.get("labels")
+    found = {str(key): str(value) for key, value in stored.items()} if isinstance(stored, Mapping) else {}
+    if "database_mode" in row.values:
+        found.setdefault("mode", str(row.values["database_mode"]))
+    tier = row.values.get("tier_id")
+    if isinstance(tier, Ref):
+        found.setdefault("tier", tier.address.split("/", 1)[1])
+    return found
