@@ -140,4 +140,6 @@ def _guards(made: Plan) -> list[Finding]:
 def _brakes(settings: Settings, plan: Plan, live: Survey) -> list[Finding]:
     limits = settings.spec.guard
     brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
-    return guard.brakes(plan.operations, plan.summary["delete"], guard.live_organizations(live.state), brakes)
+    return guard.brakes(
+        plan.operations, plan.summary["delete"], guard.live_organizations(live.state), brakes, guard.sharing(live.state)
+    )

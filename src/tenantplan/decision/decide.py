@@ -211,5 +211,7 @@ def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State)
         *guard.dependents(plan.operations, known, desired.tables),
         *guard.held_keys(plan.operations, known, desired.tables),
         *guard.lost(plan.operations, known, desired.renames, comparison.selection.targets),
-        *guard.brakes(plan.operations, plan.summary["delete"], guard.live_organizations(known), brakes),
+        *guard.brakes(
+            plan.operations, plan.summary["delete"], guard.live_organizations(known), brakes, guard.sharing(known)
+        ),
     ]

@@ -15,7 +15,7 @@ from tenantplan.migration.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Schema, State
-from tenantplan.model.step import Check, Hazard, Migration, Step, flat, one_transaction
+from tenantplan.model.step import PROGRAM, Check, Hazard, Migration, Step, flat, one_transaction
 from tenantplan.settings import Settings
 
 
@@ -111,27 +111,35 @@ def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, und
             where=str(graph.directory),
             hint="write its revisions as SQL, without autocommit blocks",
         )
-    hazards, locks = _looked_at(steps, start)
+    hazards, locks, destructive = _looked_at(steps, start)
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
         checks=tuple(Check(r.id, text) for r in path[1 if mark else 0 :] for text in r.preflight),
         hazards=hazards,
         locks=locks,
+        destructive=destructive,
         undo=_undo(trees, tree, start) if undo and tree != "main" else None,
     )
 
 
-def _looked_at(steps: Sequence[Step], start: str | None) -> tuple[tuple[Hazard, ...], tuple[tuple[str, str], ...]]:
-    """Hazards and locks of the revisions' own statements; where nothing is there yet, there is nothing to lose."""
+def _looked_at(
+    steps: Sequence[Step], start: str | None
+) -> tuple[tuple[Hazard, ...], tuple[tuple[str, str], ...], bool]:
+    """Hazards and locks of the revisions' own statements, and whether these destroy something; where nothing is there yet,
+    there is nothing to lose. What an author allows in a comment is for lint, and changes nothing here."""
     if start is None:
-        return (), ()
+        return (), (), False
     from tenantplan.migration.assemble import is_own
     from tenantplan.migration.lint import lint, locked  # imports PostgreSQL's parser
+    from tenantplan.migration.row_rules import destroys, unseen
 
     statements = flat(steps)
     own = [text if is_own(text) else "" for text in statements]  # their places stay what they are
-    return lint(own), tuple((table, mode) for table, mode in locked(own) if not table.endswith(VERSION_TABLES))
+    programs = tuple(unseen(statements.index(step.statements[0])) for step in steps if step.kind == PROGRAM)
+    hazards = (*lint(own), *programs)
+    locks = tuple((table, mode) for table, mode in locked(own) if not table.endswith(VERSION_TABLES))
+    return hazards, locks, any(destroys(hazard.rule, hazard.level) for hazard in hazards)
 
 
 def _undo(trees: Trees, tree: str, start: str | None) -> tuple[Step, ...]:

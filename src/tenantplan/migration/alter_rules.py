@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tenantplan.migration.locks import Name, listed, named, within
-from tenantplan.migration.rules import DANGER, INFO, WARNING, Risk, Risks
+from tenantplan.migration.risk import DANGER, INFO, WARNING, Risk, Risks
 from tenantplan.migration.sqltext import definition, word
 
 

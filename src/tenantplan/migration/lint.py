@@ -1,7 +1,8 @@
 """What is dangerous in migration statements, seen in their parsed form, without a database.
 
 "danger" loses data for good. "warning" stops the application or the migration: reads or writes wait for as long as the
-table is big, a row that is there is refused, or a name that is in use goes away. "info" is worth knowing.
+table is big, a row that is there is refused, or a name that is in use goes away. "info" is worth knowing. A migration is
+destructive that has a "danger", or deletes rows that it chooses ("delete-rows"), in code that it runs too.
 
 A table that the same statements have made is new and empty, and nobody else sees it: nothing is said of it, unless
 CREATE TABLE IF NOT EXISTS may have found it there. What the text cannot tell (how big a table is, what its triggers do,
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
+from typing import Any
 
-from tenantplan.migration import alter_rules, rules
+from tenantplan.migration import alter_rules, code, rules
 from tenantplan.migration.locks import MODES, UPKEEP, Name, listed, locks, named, strongest, taken, written
-from tenantplan.migration.rules import INFO, WARNING, Risk
-from tenantplan.migration.sqltext import Tree, outside_tree, pieces, trees, word
+from tenantplan.migration.risk import INFO, WARNING, Risk
+from tenantplan.migration.row_rules import destroys
+from tenantplan.migration.sqltext import Tree, definition, outside_tree, pieces, trees, word
 from tenantplan.model.step import Hazard
 
 __all__ = ["Hazard", "lint", "locked", "locks"]
@@ -38,6 +41,7 @@ def lint(statements: Sequence[str]) -> tuple[Hazard, ...]:
             else:
                 modes = strongest((seen.written(name), mode) for name, mode in taken(tree))
                 found.extend(_hazards(seen, index, tree, modes))
+                found.extend(_lost_in_code(seen, index, tree))
                 seen.learn(tree, modes)
     return tuple(found)
 
@@ -71,10 +75,30 @@ def _parsed(text: str) -> Iterator[Tree | ValueError]:
 
 def _hazards(seen: _Seen, index: int, tree: Tree, modes: Mapping[str, str]) -> Iterator[Hazard]:
     for risk in (*_risks(tree), *seen.late_scans(tree)):
-        table = seen.written(risk.table) if risk.table else None
+        table = seen.written(risk.table) if risk.table and risk.table[1] != code.UNKNOWN else None
         about = seen.written(risk.about) if risk.about else None
         if seen.new.isdisjoint({table, about}):
-            yield Hazard(risk.rule, risk.level, index, table, modes.get(table) if table else None, risk.message)
+            is_new = bool(risk.columns) and all((table, column) in seen.columns for column in risk.columns)
+            level = WARNING if is_new else risk.level
+            yield Hazard(risk.rule, level, index, table, modes.get(table) if table else None, risk.message)
+
+
+def _lost_in_code(seen: _Seen, index: int, tree: Tree) -> Iterator[Hazard]:
+    """What code that a statement runs destroys: a DO block, and functions that were made on the way and are called now."""
+    held = list(code.inner(tree)) if code.defined(tree) is None else []
+    ran, known = [], set[Name]()
+    pending = [*held] if held else [tree]
+    ran += held
+    while pending:
+        for name in [*code.called(pending.pop())]:
+            body = seen.functions.get(name[1], ()) if name not in known else ()
+            known.add(name)
+            ran += body
+            pending += body
+    for statement in ran:
+        for hazard in _hazards(seen, index, statement, {}):
+            if destroys(hazard.rule, hazard.level):
+                yield hazard
 
 
 def _risks(tree: Tree) -> Iterator[Risk]:
@@ -90,6 +114,8 @@ class _Seen:
     def __init__(self) -> None:
         self.schema = "public"
         self.new: set[str | None] = set()
+        self.columns: set[tuple[str | None, str]] = set()
+        self.functions: dict[str, tuple[Tree, ...]] = {}
         self._locked: set[str] = set()
 
     def written(self, name: Name) -> str:
@@ -126,11 +152,27 @@ class _Seen:
         elif kind == "drop_stmt":
             self.new -= {self.written(listed(each.list.items)) for each in node.objects if each.list.items}
         self.new |= {written(name, self.schema) for name in _made(tree)}
+        made = code.defined(tree)
+        if made is not None:
+            self.functions[made[1]] = (
+                *self.functions.get(made[1], ()),
+                *code.inner(tree),
+            )  # by name: they can be overloaded
+        if kind == "alter_table_stmt":
+            self.columns |= {(self.written(named(node.relation)), column) for column in _added(node)}
 
     def _move(self, old: Name, new: Name) -> None:
         was_new = self.written(old) in self.new
         self.new -= {self.written(old), self.written(new)}
         self.new |= {self.written(new)} if was_new else set()
+
+
+def _added(node: Any) -> Iterator[str]:
+    """The columns that ALTER TABLE adds, where it cannot have found them there."""
+    for each in node.cmds:
+        command = each.alter_table_cmd
+        if word(command, "subtype") == "AT_AddColumn" and not command.missing_ok:
+            yield definition(command).column_def.colname
 
 
 def _made(tree: Tree) -> Iterator[Name]:

@@ -20,13 +20,13 @@ from tenantplan.migration.compile import upgrade
 from tenantplan.migration.graph import PRISMA, Graph
 from tenantplan.migration.lint import lint
 from tenantplan.migration.revision import Revision
-from tenantplan.migration.rules import INFO, WARNING
+from tenantplan.migration.risk import INFO
+from tenantplan.migration.row_rules import unseen
 from tenantplan.migration.sqltext import bare
 from tenantplan.model.step import PROGRAM, Hazard, Step
 
 _ALLOW = re.compile(r"(?:#|--)\s*tenantplan:\s*allow\b\s*(?P<rule>\S*)[ \t]*(?P<reason>.*)")
 _HINT = "# tenantplan: allow drop-column nothing has read it since release 12"
-_PROGRAM = "looks at the database, so that only its own program knows what it does: read it for drops and locks"
 _NO_WAY_BACK = "there is no downgrade: what is wrong with it is mended by a new revision, and no rollback takes it back"
 _NOTHING_BACK = (
     "downgrade does nothing, though upgrade does: a rollback would say that it was taken back, and it was not"
@@ -112,7 +112,7 @@ def _about(rule: str, level: str, message: str) -> Hazard:
 def _whole(graph: Graph, revision: Revision, is_program: bool) -> Iterator[Hazard]:
     """What is to be said of a revision as a whole."""
     if is_program:
-        yield _about("program", WARNING, _PROGRAM)
+        yield unseen(-1)
     if not revision.reversible:
         yield _about("no-downgrade", INFO, _NO_WAY_BACK)
     elif _is_idle(graph, revision, "downgrade") and not _is_idle(graph, revision, "upgrade"):

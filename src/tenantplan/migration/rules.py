@@ -6,27 +6,12 @@ Each message says what happens, then the safe way to the same end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from tenantplan.migration.locks import Name, listed, named, within
+from tenantplan.migration import row_rules
+from tenantplan.migration.locks import Name, listed, named
+from tenantplan.migration.risk import DANGER, INFO, WARNING, Risk, Risks
 from tenantplan.migration.sqltext import Tree, definition, option, outside_tree, word
-
-DANGER, WARNING, INFO = "danger", "warning", "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Risk:
-    """A hazard that has no place yet: `table` (or view, index, sequence) is where it strikes, `about` a type it is about."""
-
-    rule: str
-    level: str
-    message: str
-    table: Name | None = None
-    about: Name | None = None
-
-
-Risks = Iterator[Risk]
 
 _LATER = "do it in a later release than the one that stops using it"
 _OF_TABLES = ("TRIGGER", "POLICY", "RULE")
@@ -45,7 +30,7 @@ _IN_USE = (
     "PROCEDURE",
     *_TYPES,
 )
-_OPAQUE = "runs code that is not looked into: read it for drops, deletes and locks"
+_OPAQUE = "runs code whose locks, and what it makes of values, cannot be told: read it for drops, deletes and locks"
 
 
 def risks(tree: Tree) -> Risks:
@@ -120,22 +105,9 @@ def _truncate(node: Any) -> Risks:
         yield Risk("truncate", DANGER, message, named(each.range_var))
 
 
-def _query(node: Any) -> Risks:
-    """DELETE and UPDATE of every row, in WITH too."""
-    for each in within(node, "DeleteStmt", "UpdateStmt"):
-        if any(within(each.where_clause, "ColumnRef", "CurrentOfExpr")):
-            continue
-        if each.DESCRIPTOR.name == "DeleteStmt":
-            message = "deletes every row: say with WHERE which, and take a backup if it is meant"
-            yield Risk("delete-without-where", DANGER, message, named(each.relation))
-        else:
-            message = "rewrites every row and keeps them locked until the migration ends: update in batches with WHERE"
-            yield Risk("update-without-where", WARNING, message, named(each.relation))
-
-
 def _explain(node: Any) -> Risks:
     if option(node.options, "analyze", False):  # EXPLAIN alone runs nothing
-        yield from _query(node.query)
+        yield from row_rules.risks(node.query)
 
 
 def _index(node: Any) -> Risks:
@@ -237,11 +209,11 @@ _RULES: dict[str, Callable[[Any], Iterable[Risk]]] = {
     "alter_table_move_all_stmt": _moved_all,
     "call_stmt": _opaque(_OPAQUE),
     "cluster_stmt": _rewrites("rewrites the table while nobody can read or write it: do it in a maintenance window"),
-    "copy_stmt": _query,
-    "create_function_stmt": _opaque("defines code that is not looked into: it counts where it is called"),
-    "create_table_as_stmt": _query,
-    "declare_cursor_stmt": _query,
-    "delete_stmt": _query,
+    "copy_stmt": row_rules.risks,
+    "create_function_stmt": _opaque("defines code: it counts where it is called"),
+    "create_table_as_stmt": row_rules.risks,
+    "declare_cursor_stmt": row_rules.risks,
+    "delete_stmt": row_rules.risks,
     "do_stmt": _opaque(_OPAQUE),
     "drop_owned_stmt": _dropped_whole("everything that the role owns", DANGER),
     "drop_role_stmt": _dropped_whole("the role", WARNING),
@@ -251,15 +223,15 @@ _RULES: dict[str, Callable[[Any], Iterable[Risk]]] = {
     "dropdb_stmt": _dropped_whole("the database with all its tables", DANGER),
     "explain_stmt": _explain,
     "index_stmt": _index,
-    "insert_stmt": _query,
-    "merge_stmt": _query,
-    "prepare_stmt": _query,
+    "insert_stmt": row_rules.risks,
+    "merge_stmt": row_rules.risks,
+    "prepare_stmt": row_rules.risks,
     "refresh_mat_view_stmt": _refresh,
     "reindex_stmt": _reindex,
     "rename_stmt": _rename,
-    "select_stmt": _query,
+    "select_stmt": row_rules.risks,
     "transaction_stmt": _control,
     "truncate_stmt": _truncate,
-    "update_stmt": _query,
+    "update_stmt": row_rules.risks,
     "vacuum_stmt": _vacuum,
 }

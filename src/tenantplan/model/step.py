@@ -80,7 +80,7 @@ class Migration:
     """What it takes to bring a database from one revision to another.
 
     `revisions` are those on the way, `steps` what runs. `locks` are tables that writers wait for meanwhile, with the mode.
-    `undo` is the way back, None where there is none.
+    `undo` is the way back, None where there is none. `destructive`: rows or values that are there now are gone when it has run.
     """
 
     revisions: tuple[str, ...] = ()
@@ -89,6 +89,7 @@ class Migration:
     hazards: tuple[Hazard, ...] = ()
     locks: tuple[tuple[str, str], ...] = ()
     undo: tuple[Step, ...] | None = None
+    destructive: bool = False
 
     @property
     def statements(self) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Database, Role, Row, State
+from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.lower import moves
 
@@ -153,8 +153,18 @@ def occupied(operation: Operation, rows: Mapping[str, int]) -> Finding | None:
     )
 
 
-def brakes(operations: Sequence[Operation], deletes: int, live_organizations: int, limits: Brakes) -> list[Finding]:
-    """Blockers for too many deletions or too large a share of the fleet changed at once. Creations do not count."""
+def brakes(
+    operations: Sequence[Operation],
+    deletes: int,
+    live_organizations: int,
+    limits: Brakes,
+    sharing: Collection[str] = (),
+) -> list[Finding]:
+    """Blockers for too many deletions or too large a share of the fleet changed at once. Creations do not count.
+
+    The share counts who is changed and where a migration destroys something, the number also who is migrated at all. `sharing`
+    are the organizations and tenants in the shared tables: a migration that destroys something there is one of all of them.
+    """
     found = []
     if deletes > limits.max_deletes:
         found.append(
@@ -165,15 +175,37 @@ def brakes(operations: Sequence[Operation], deletes: int, live_organizations: in
                 f" apply with --allow-deletes {deletes} if that is meant",
             )
         )
+    migrating = [o for o in operations if o.action == "migrate" and o.before is not None]
+    lossy = [o for o in migrating if o.risk == "destructive"]
     changing = [o for o in operations if o.action in ("update", "move", "delete", "grant") and not _expires(o)]
-    changed = len({o.scope for o in changing if _is_held(o.scope)})
-    share = 100 * changed / live_organizations if live_organizations else 0
-    if limits.max_changed is not None and changed > limits.max_changed:
-        found.append(_mass(f"{changed} organizations would change, {limits.max_changed} allowed (guard.maxChanged)"))
+    losing = {scope for o in lossy for scope in ([o.scope] if _is_held(o.scope) else sharing if _is_shared(o) else [])}
+    changed = {o.scope for o in changing if _is_held(o.scope)} | losing
+    counted = changed | {o.scope for o in migrating if _is_held(o.scope)}
+    share = 100 * len(changed) / live_organizations if live_organizations else 0
+    why = f", {len(losing)} of them by migrations that destroy data" if losing else ""
+    if limits.max_changed is not None and len(counted) > limits.max_changed:
+        also = f" or be migrated, {limits.max_changed}" if counted != changed else f"{why}, {limits.max_changed}"
+        found.append(_mass(f"{len(counted)} organizations would change{also} allowed (guard.maxChanged)"))
     elif live_organizations >= _SMALL_FLEET and share > limits.max_changed_percent:
-        percent = f"{changed} of {live_organizations} organizations would change"
+        percent = f"{len(changed)} of {live_organizations} organizations would change{why}"
         found.append(_mass(f"{percent}, {limits.max_changed_percent} % allowed (guard.maxChangedPercent)"))
     return found
+
+
+def _is_shared(operation: Operation) -> bool:
+    return isinstance(operation.after, Schema) and operation.after.tree == "shared"
+
+
+def sharing(live: State) -> frozenset[str]:
+    """Addresses of the live organizations and tenants whose rows are in the shared tables."""
+    return frozenset(
+        address
+        for address, row in live.items()
+        if isinstance(row, Row)
+        and row.managed
+        and row.retired_at is None
+        and row.values.get("database_mode") == "shared"
+    )
 
 
 def _expires(operation: Operation) -> bool:

@@ -90,7 +90,7 @@ def _operation(change: Change, context: Context) -> Operation:
         id=digest([*identity, change.retire, list(migration.statements)])[:16],
         address=change.address,
         action=action,
-        risk="destructive" if any(h.level == "danger" for h in ran.hazards) else _risk(change, action),
+        risk="destructive" if ran.destructive else _risk(change, action),
         scope=_scope(change.address, resource, context),
         transactional=not (
             isinstance(resource, (Schema, Package))
