@@ -83,7 +83,7 @@ def test_a_bad_name_is_refused_before_anything_is_made(empty: Fleet, name: str) 
     assert not (empty.root / "new").exists()
 
 
-@pytest.mark.parametrize("name", ["plan.yml", "apply.yml"])
+@pytest.mark.parametrize("name", ["validate.yml", "plan.yml", "apply.yml"])
 def test_the_workflows_are_this_repositorys_but_for_the_installation(name: str) -> None:
     """What is tested of ours (tests/unit/test_workflows.py) holds for what users get."""
     ours = (ROOT / ".github" / "workflows" / name).read_text()
@@ -104,5 +104,5 @@ def test_zizmor_finds_nothing_in_the_workflows(empty: Fleet) -> None:
     assert done.returncode == 0, done.stdout
     files = sorted((empty.root / ".github" / "workflows").glob("*.yml"))
     command = [_tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *map(str, files)]
-    assert len(files) == 2
+    assert len(files) == 3
     subprocess.run(command, check=True, capture_output=True)

@@ -16,6 +16,7 @@ _COPIES = {
     "tiers.yaml": "tenants/tiers.yaml",
     "organizations.yaml": "tenants/organizations.yaml",
     "gitignore": ".gitignore",
+    "validate.yml": ".github/workflows/validate.yml",
     "plan.yml": ".github/workflows/plan.yml",
     "apply.yml": ".github/workflows/apply.yml",
 }
@@ -55,8 +56,10 @@ def command(folder: Path, name: str | None) -> None:
     for step, why in steps:
         click.echo(f"  {step:<22}{why}")
     click.echo(
-        "\nOn GitHub: the environments plan and production each need the secret TENANTPLAN_MAIN_URL; give production\n"
-        "required reviewers, and let only main use it. Then pull requests are planned, and what is merged is applied."
+        "\nOn GitHub, make the environments plan and production, and limit both to the branch main (Deployment branches):\n"
+        "else a workflow that a pull request brings along could use their secrets. Then give each its own secret\n"
+        "TENANTPLAN_MAIN_URL (for plan, of a role that only reads), and production required reviewers. Protect main as\n"
+        "well. Pull requests are planned, and what is merged is applied."
     )
 
 
