@@ -86,6 +86,10 @@ def test_an_untouched_log_is_whole(log: Fleet) -> None:
 CHANGES = (
     "at = at + interval '1 microsecond'",
     "at = 'infinity'",
+    "at = '-infinity'",
+    "at = (to_char(at, 'YYYY-MM-DD HH24:MI:SS.USOF') || ' BC')::timestamptz",
+    "at = at + interval '10000 years'",
+    "at = at - interval '2000 years'",
     "run_id = NULL",
     "actor = 'somebody else'",
     "commit = 'abc'",
@@ -111,6 +115,27 @@ def test_an_edited_entry_is_named(log: Fleet) -> None:  # fault 30
             assert first_bad(log) == first_bad(log, anchor) == 5, change
             assert "entry 5" in log.run("audit", "verify", code=1).out
     assert first_bad(log) is None
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        "(to_char(at, 'YYYY-MM-DD HH24:MI:SS.USOF') || ' BC')::timestamptz",
+        "at - interval '1 year'",
+        "'infinity'",
+        "'-infinity'",
+    ],
+)
+def test_a_date_that_was_moved_hides_nothing_unseen(log: Fleet, moved: str) -> None:  # fault 30
+    first = log.rows("SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM tenantplan.audit_log LIMIT 1")[0][0]
+    whole = log.run("audit", "list", "--since", first).out
+    tamper(log, f"UPDATE tenantplan.audit_log SET at = {moved} WHERE sequence = 5")
+    for command in ("list", "export"):
+        for condition in (("--since", first), ("--until", "2999-01-01")):
+            result = log.run("audit", command, *condition, code=1)
+            assert "broken at entry 5" in result.err and "may be missing" in result.err
+    assert log.run("audit", "list", "--since", first, code=1).out != whole
+    assert first_bad(log) == 5
 
 
 MOVES = {

@@ -73,32 +73,49 @@ def _chosen(team: str | None, project: str | None, **chosen: Any) -> Conditions:
 @click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="At most this many.")
 @_conditions
 @json_option
-def list_entries(limit: int, as_json: bool, **chosen: Any) -> None:
-    """The newest entries, newest first."""
+def list_entries(limit: int, as_json: bool, **chosen: Any) -> int:
+    """The newest entries, newest first. Exit 1 with --since or --until when the log is broken: dates may have been moved."""
     from tenantplan.live.audit import Conditions, find_entries
 
     conditions = _chosen(**chosen)
     with _main() as connection:
+        code = _dates_hold(connection, conditions)
         found = find_entries(connection, conditions, limit)
     if as_json:
         print_json([_document(link) for link in found])
-        return
+        return code
     from tenantplan.rendering.text import table
 
     if not found:
         click.echo("The audit log is empty." if conditions == Conditions() else "No entry fits.")
-        return
+        return code
     headers = ("SEQUENCE", "TIME", "ACTOR", "ACTION", "ADDRESS", "RESULT", "RUN")
     lines = [
         (e.sequence, e.at[:19] + "Z", e.actor.partition(" <")[0], e.action, e.address, e.result, (e.run_id or "")[:8])
         for e in (link.entry for link in found)
     ]
     click.echo(table(headers, lines, color=color()), nl=False)
+    return code
+
+
+def _dates_hold(connection: Connection, conditions: Conditions) -> int:
+    """0, or 1 with a word on stderr: entries are chosen by their dates, and the log was changed."""
+    from tenantplan.live.audit import verify as verified
+
+    if conditions.since is None and conditions.until is None:
+        return 0
+    broken = verified(connection).broken
+    if broken is not None:
+        click.echo(
+            f"tenantplan: the audit log is broken at entry {broken[0]}: {broken[1]}; entries may be missing here",
+            err=True,
+        )
+    return 1 if broken else 0
 
 
 @command.command("export")
 @_conditions
-def export(**chosen: Any) -> None:
+def export(**chosen: Any) -> int:
     """Every entry, or those that fit, as JSON lines in order: with their hashes, and exactly as they were hashed.
 
     The same entries always give the same bytes. A whole export can be verified without tenantplan (docs/audit.md), and is an
@@ -107,9 +124,12 @@ def export(**chosen: Any) -> None:
     from tenantplan.live.audit import read_entries, snapshot
 
     conditions = _chosen(**chosen)
-    with _main() as connection, snapshot(connection):
-        for link in read_entries(connection, conditions):
-            sys.stdout.write(link.to_bytes().decode())
+    with _main() as connection:
+        code = _dates_hold(connection, conditions)
+        with snapshot(connection):
+            for link in read_entries(connection, conditions):
+                sys.stdout.write(link.to_bytes().decode())
+    return code
 
 
 @command.command("show")

@@ -176,14 +176,16 @@ SELECT d.datname, s.comment, EXISTS (SELECT FROM pg_stat_activity a WHERE a.appl
  WHERE starts_with(d.datname, 'tp_template_') OR starts_with(d.datname, 'tp_new_') ORDER BY 1;
 
 -- name: audit_entries
--- Every entry of the audit log in order, the texts exactly as they were hashed.
-SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), run_id::text, actor, commit,
+-- Every entry of the audit log in order, the texts exactly as they were hashed; to_char does not tell years before Christ.
+SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
+         || CASE WHEN at < '0001-01-01 00:00:00+00' THEN ' BC' ELSE '' END, run_id::text, actor, commit,
        plan_digest, address, action, organization, before::text, after::text, result, detail, previous_hash, hash
   FROM tenantplan.audit_log ORDER BY sequence;
 
 -- name: audit_found
 -- The newest entries that fit every condition given; a condition that is NULL fits all.
-SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), run_id::text, actor, commit,
+SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
+         || CASE WHEN at < '0001-01-01 00:00:00+00' THEN ' BC' ELSE '' END, run_id::text, actor, commit,
        plan_digest, address, action, organization, before::text, after::text, result, detail, previous_hash, hash
   FROM tenantplan.audit_log
  WHERE (%(sequence)s::bigint IS NULL OR sequence = %(sequence)s)
