@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Verify an exported audit log of tenantplan, without tenantplan: Python's standard library only, one file to read.
 
-    verify_audit.py [--anchor HASH|FILE]... [--partial] [EXPORT]
+    verify_audit.py [--anchor HASH|FILE]... [--partial] [--sql] [EXPORT]
 
-EXPORT is what `tenantplan audit export` wrote, or the SQL of docs/audit.md printed; without it, or as -, it comes on stdin.
+EXPORT is what `tenantplan audit export` wrote; without it, or as -, it comes on stdin. Its lines have to be canonical JSON.
+--sql: EXPORT is what the SQL of docs/audit.md printed, whose JSON has blanks.
 --anchor is the hash or the line of an earlier head, a file of such lines, or an earlier export.
---partial is for an export of some entries: each is checked by itself, and against its neighbour where that is there.
+--partial is for an export of some entries: each is checked by itself, and against its neighbour where that is there; it has
+to contain an entry of every --anchor.
 
 Exit 0: whole. 1: broken, the first bad sequence is printed. 2: this cannot be read.
 """
@@ -18,24 +20,50 @@ import sys
 
 FIELDS = ("sequence", "at", "run_id", "actor", "commit", "plan_digest", "address", "action", "organization", "before", "after",
           "result", "detail")  # fmt: skip
+HASHES = ("previous_hash", "hash")
 FIRST = "0" * 64
+
+
+def canonical(value: dict) -> str:
+    """The only way to write an object: ASCII, sorted keys, no blanks, and nothing that a terminal or a CI runner obeys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("\x7f", "\\u007f").replace("##[", "#\\u0023[")
 
 
 def hash_of(entry: dict, previous: str) -> str:
     """SHA-256 of the previous hash, as 64 hexadecimal digits, and the entry's thirteen fields as canonical JSON."""
-    text = json.dumps({name: entry[name] for name in FIELDS}, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    text = text.replace("\x7f", "\\u007f").replace("##[", "#\\u0023[")
+    text = canonical({name: entry[name] for name in FIELDS})
     return hashlib.sha256((previous + text).encode("ascii")).hexdigest()
 
 
-def entries(lines):
+def once(pairs):
+    """An object whose keys all stand once: readers disagree about which of two values counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def entry_in(line, where, loose):
+    """The entry that a line is; `loose`: it need not be canonical."""
+    try:
+        entry = json.loads(line, object_pairs_hook=once)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if set(entry) != {*FIELDS, *HASHES} or type(entry["sequence"]) is not int:
+        raise ValueError(f"{where} is not an entry of an audit log")
+    if not all(entry[name] is None or type(entry[name]) is str for name in (*FIELDS[1:], *HASHES)):
+        raise ValueError(f"{where} has a field that is neither text nor null")
+    if not loose and line != canonical(entry) + "\n":
+        raise ValueError(f"{where} is not canonical: it was not written by tenantplan audit export")
+    return entry
+
+
+def entries(lines, loose=False):
     """The entries of an export, one a line."""
     for number, line in enumerate(lines, 1):
-        if line.strip():
-            entry = json.loads(line)
-            if set(entry) != {*FIELDS, "previous_hash", "hash"} or type(entry["sequence"]) is not int:
-                raise ValueError(f"line {number} is not an entry of an audit log")
-            yield entry
+        if line.strip() or not loose:
+            yield entry_in(line, f"line {number}", loose)
 
 
 def anchors(given):
@@ -43,11 +71,13 @@ def anchors(given):
     if re.fullmatch("[0-9a-f]{64}", given):
         return [(None, given)]
     found = []
-    with open(given, encoding="utf-8") as file:
-        for line in file:
+    with open(given, encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, 1):
             noted = re.search(r"\bsequence=(\d+) hash=([0-9a-f]{64})\b", line)
             if line.startswith("{") and line.strip() != "{":
-                entry = json.loads(line)
+                entry = json.loads(line, object_pairs_hook=once)
+                if set(entry) == {*FIELDS, *HASHES}:
+                    entry = entry_in(line, f"line {number} of {given}", loose=True)
                 found.append((entry["sequence"], entry["hash"]))
             elif noted:
                 found.append((int(noted[1]), noted[2]))
@@ -58,10 +88,11 @@ def anchors(given):
     return found
 
 
-def verify(log, noted, partial):
-    """Number of entries and the last hash; or the first bad sequence, and why."""
+def verify(log, given, partial):
+    """Number of entries and the last hash; or the first bad sequence, and why. `given` holds the anchors of each --anchor."""
     previous, expected, count, seen = FIRST, 1, 0, set()
     by_sequence = {}
+    noted = [anchor for anchors in given for anchor in anchors]
     for at, digest in noted:
         if at:
             by_sequence.setdefault(at, set()).add(digest)
@@ -81,6 +112,8 @@ def verify(log, noted, partial):
     unseen = {digest for sequence, digest in noted if sequence is None} - seen - {FIRST}
     if (by_sequence or unseen) and not partial:
         return None, (expected, "is missing: the log does not contain an anchor, its tail was cut or rewritten")
+    if partial and not all({digest for _, digest in anchors} & {*seen, FIRST} for anchors in given):
+        return None, (expected, "is missing: the part does not contain an entry that an anchor names")
     return (count, previous), None
 
 
@@ -90,11 +123,12 @@ def main():
     parser.add_argument("export", nargs="?", default="-")
     parser.add_argument("--anchor", action="append", default=[], metavar="HASH|FILE")
     parser.add_argument("--partial", action="store_true")
+    parser.add_argument("--sql", action="store_true")
     arguments = parser.parse_args()
     try:
-        noted = [anchor for given in arguments.anchor for anchor in anchors(given)]
-        source = sys.stdin if arguments.export == "-" else open(arguments.export, encoding="utf-8")  # noqa: SIM115
-        whole, broken = verify(entries(source), noted, arguments.partial)
+        given = [anchors(each) for each in arguments.anchor]
+        source = open(0 if arguments.export == "-" else arguments.export, encoding="utf-8", newline="\n")  # noqa: SIM115
+        whole, broken = verify(entries(source, arguments.sql), given, arguments.partial)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         print(f"cannot be read: {error}", file=sys.stderr)
         return 2

@@ -13,6 +13,8 @@ import pytest
 from acceptance.harness import ROOT, Fleet
 from acceptance.test_audit_tamper import tamper
 
+from tenantplan.model.encode import canonical
+
 pytestmark = pytest.mark.once
 
 SCRIPT = ROOT / "docs" / "verify_audit.py"
@@ -76,7 +78,8 @@ def test_the_sql_of_the_documentation_exports_the_same_entries(log: Fleet) -> No
     )
     text = "".join(row[0] + "\n" for row in rows)
     assert lines(text) == lines(exported(log))
-    assert checked(text).stdout == checked(exported(log)).stdout
+    assert checked(text, "--sql").stdout == checked(exported(log)).stdout
+    assert "not canonical" in checked(text).stderr
 
 
 def test_what_was_tampered_with_does_not_verify(log: Fleet) -> None:  # fault 30
@@ -85,7 +88,7 @@ def test_what_was_tampered_with_does_not_verify(log: Fleet) -> None:  # fault 30
     entries = lines(text)
     for name in entries[4]:
         value = 9 if name == "sequence" else "something else"
-        changed = json.dumps(entries[4] | {name: value}) + "\n"
+        changed = canonical(entries[4] | {name: value}).decode() + "\n"
         said = checked("".join([*whole[:4], changed, *whole[5:]]))
         assert said.returncode == 1 and said.stdout.startswith("broken at entry 5: "), name
     for bad, cut in ((5, whole[:4] + whole[5:]), (3, [*whole[:2], whole[3], whole[2], *whole[4:]]), (1, whole[1:]),
@@ -108,6 +111,42 @@ def test_a_cut_tail_is_found_by_the_anchor_alone(log: Fleet) -> None:  # fault 3
         assert checked(text, "--anchor", anchor).returncode == 0
     assert checked(text, "--anchor", "f" * 64).returncode == 1
     assert checked(text, "--anchor", str(log.write("empty.txt", "nothing\n"))).returncode == 2
+
+
+def test_a_line_can_be_read_in_one_way_only(log: Fleet) -> None:
+    """What a person or jq reads in an export that verifies is what was verified."""
+    first, *rest = exported(log).splitlines(keepends=True)
+    entry = json.loads(first)
+    twice = first.replace('{"action"', '{"actor":"somebody else","action"', 1)
+    inside = first.replace('"sequence":1', '"sequence":1,"sequence":1', 1)
+    for line in (twice, inside):
+        for arguments in ([], ["--sql"], ["--partial"]):
+            said = checked("".join([line, *rest]), *arguments)
+            assert said.returncode == 2 and "a key stands twice" in said.stderr
+    escaped = first.replace('"action":"', '"action":"\\u0063', 1).replace("\\u0063c", "\\u0063", 1)
+    spaced = first.replace(",", ", ", 1)
+    shuffled = json.dumps(dict(reversed(entry.items())), separators=(",", ":")) + "\n"
+    for line in (escaped, spaced, shuffled, first[:-1] + "\r\n", " " + first, first[:-1] + " \n", "\n" + first):
+        assert json.loads(line) == entry
+        said = checked("".join([line, *rest]))
+        assert said.returncode == 2, line
+    assert checked(json.dumps(entry | {"detail": 1.0}, sort_keys=True, separators=(",", ":")) + "\n").returncode == 2
+
+
+def test_a_part_has_to_contain_each_anchor(log: Fleet) -> None:
+    whole = exported(log).splitlines(keepends=True)
+    hashes = [json.loads(line)["hash"] for line in whole]
+    part = "".join(whole[2:4])
+    anchor = str(log.write("anchor.txt", log.run("audit", "anchor").out))
+    earlier = str(log.write("earlier.jsonl", "".join(whole[:3])))
+    assert checked(part, "--partial", "--anchor", hashes[2]).returncode == 0
+    assert checked(part, "--partial", "--anchor", earlier).returncode == 0
+    assert checked("".join(whole[-2:]), "--partial", "--anchor", anchor).returncode == 0
+    for missing in (["--anchor", hashes[0]], ["--anchor", anchor], ["--anchor", hashes[2], "--anchor", hashes[5]]):
+        said = checked(part, "--partial", *missing)
+        assert said.returncode == 1 and "does not contain an entry that an anchor names" in said.stdout
+    other = str(log.write("other.jsonl", "".join(whole[:3]).replace(hashes[2], "0" * 64)))
+    assert checked(part, "--partial", "--anchor", other).returncode == 1
 
 
 def test_the_filters_of_list_and_what_can_be_said_of_a_part(log: Fleet) -> None:  # E8

@@ -65,10 +65,18 @@ def _read(line: str, fleet: str) -> Iterator[Anchor]:
         yield _anchor(match.groupdict() | {"sequence": int(match["sequence"])}, fleet)
     elif line.startswith("{"):
         try:
-            document = json.loads(line)
+            document = json.loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError):
-            raise ValueError("holds a line that is not whole JSON") from None
+            raise ValueError("holds a line that is not whole JSON, or a key twice in one object") from None
         yield _anchor(document, fleet)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose keys all stand once: readers disagree about which of two values counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
 
 
 def _anchor(document: dict[str, object], fleet: str) -> Anchor:
