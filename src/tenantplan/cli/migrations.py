@@ -233,20 +233,30 @@ def _is_behind(graph: Graph, first: str, second: str) -> bool:
 @click.option("--from", "start", metavar="REVISION", help="What a database meets that is there, or at base.")
 @click.option("--all", "every", is_flag=True, help="Every revision, as a database meets it that has those before it.")
 @click.option("--strict", is_flag=True, help="Exit 3 when there is a danger or a warning that is not allowed.")
+@click.option("--no-python", is_flag=True, help="Run no Python of the fleet: refused for a tree of Alembic's.")
 @json_option
-def lint(tree: str, start: str | None, every: bool, strict: bool, as_json: bool) -> int:
+def lint(tree: str, start: str | None, every: bool, strict: bool, no_python: bool, as_json: bool) -> int:
     """Say what is dangerous in the newest revision: what it loses, locks and refuses. Needs no database.
+
+    The statements of Alembic's revisions are known when they have run: this runs the Python of whoever wrote the checkout. A
+    tree of Prisma's is SQL, and nothing of it is run.
 
     A comment in the revision allows it: # tenantplan: allow RULE reason, or -- in SQL. Write it before the revision is
     applied, as the file must not change afterwards.
     """
     from tenantplan.cli.lint import document, standing, tell
     from tenantplan.fleet.trees import load_trees
+    from tenantplan.migration.graph import PRISMA
 
     if every and start is not None:
         raise UsageError("--all and --from are two ways to say which revisions")
     fleet = settings()
     graph = load_trees(fleet).of(tree)
+    if no_python and graph.engine != PRISMA:
+        raise UsageError(
+            "the revisions of this tree are Python, and their statements are not known without running it",
+            hint="lint it where its Python may run; tenantplan validate --no-python checks their ids and their order",
+        )
     found = _reviews(graph, start, every)
     if as_json:
         print_json({"tree": tree, **document(found, fleet.root)})

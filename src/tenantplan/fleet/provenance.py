@@ -5,18 +5,18 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import subprocess
 from pathlib import Path
 
+from tenantplan.fleet.git import git, is_dirty
 from tenantplan.model.audit import Actor
 
 
 def base(root: Path) -> dict[str, str | bool | None]:
     """`commit` of the fleet's repository and whether its files were `dirty`; None where there is no git."""
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = git(root, "rev-parse", "HEAD")
     if commit is None:
         return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--", "."))}
+    return {"commit": commit, "dirty": is_dirty(root)}
 
 
 def actor(commit: str | None, root: Path) -> Actor:
@@ -27,20 +27,10 @@ def actor(commit: str | None, root: Path) -> Actor:
         ref = os.environ.get("GITHUB_REF", "")
         pull = f", pull request {ref.split('/')[2]}" if ref.startswith("refs/pull/") else ""
         return Actor(f"{os.environ.get('GITHUB_ACTOR', 'unknown')} ({run}{pull})", host, commit)
-    name, mail = _git(root, "config", "user.name"), _git(root, "config", "user.email")
+    name, mail = git(root, "config", "user.name"), git(root, "config", "user.email")
     if name:
         return Actor(f"{name} <{mail}>" if mail else name, host, commit)
     try:
         return Actor(getpass.getuser(), host, commit)
     except (KeyError, OSError):
         return Actor(f"uid {os.getuid()}", host, commit)
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
