@@ -19,7 +19,7 @@ def traps(fleet: Fleet, tmp_path: Path) -> Path:
     fleet.organization("acme")
     tree = tenant_tree(fleet)
     path = tree.add("aa00aa00", 'op.add_column("donors", sa.Column("x", sa.Text()))')
-    trap = f"\nopen({str(marker)!r}, 'a').write(__file__)\n"
+    trap = f"\n__import__('pathlib').Path({str(marker)!r}).touch()\n"
     for file in (path, tree.folder / "env.py", tree.folder / "tenancy.py"):
         file.write_text(file.read_text() + trap)
     for name in ("sitecustomize.py", "models.py"):

@@ -60,7 +60,7 @@ def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
         click.echo(text.plan(made, color=color(), verbose=True), nl=False, color=color())
         if saved:
             click.echo(terminal(f"{saved}; apply exactly this: tenantplan apply {out}"), err=True)
-    return 2 if made.operations or made.notes else 0
+    return 2 if made.operations or made.deferred or made.notes else 0
 
 
 def _document(found: Drift) -> dict[str, object]:
