@@ -9,7 +9,7 @@ from itertools import groupby
 import psycopg
 
 from tenantplan.errors import Locked, TenantplanError
-from tenantplan.execution import creation, logins, objects, packages, record, rows, statements
+from tenantplan.execution import closing, creation, logins, objects, packages, record, rows, statements
 from tenantplan.execution.connections import saves_connection, try_connections
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
@@ -43,8 +43,12 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
                 raise
             guilty = getattr(error, "operation", segment[0])
             return outcomes + failure(run, main, remaining, guilty, error)
-        outcomes += [Outcome(operation, "done") for operation in segment]
+        finished = closing.ended(run, main, _place(segment[0]), segment)
+        outcomes += finished
         remaining = remaining[len(segment) :]
+        if any(outcome.status != "done" for outcome in finished):
+            record.skipped(run, main, remaining)
+            return outcomes + [Outcome(operation, "skipped") for operation in remaining]
     return outcomes
 
 
@@ -65,7 +69,7 @@ def execute_together(run: Run, main: Connection, operations: list[Operation]) ->
         if main.broken or main.closed:
             raise
         return None
-    return [Outcome(operation, "done") for operation in operations]
+    return closing.ended(run, main, MAIN, operations)
 
 
 def _segments(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
@@ -104,7 +108,7 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
         _hand_out(run, main, place, segment)
     elif place == MAIN:
         tried = try_connections(run, segment)
-        with creation.created(run, place, main, segment):
+        with closing.shut(run, main, place, main, segment), creation.created(run, place, main, segment):
             _retrying(lambda: _commit(run, main, segment, tried))
     else:
         _commit_apart(run, main, place, segment)
@@ -155,6 +159,7 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
         run.template(place)  # built before a session is taken: it needs one of the server's budget itself
     with (
         run.connector.connect(place) as there,
+        closing.shut(run, main, place, there, segment),
         creation.created(run, place, there, segment),
         _catalog(run, place, segment),
         there.transaction(),

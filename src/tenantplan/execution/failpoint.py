@@ -20,6 +20,7 @@ POINTS = (
     "template-ready",
     "intent-recorded",
     "database-created",
+    "database-shut",
     "effects-made",
     "journal-closed",
     "audit-written",

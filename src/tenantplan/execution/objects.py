@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from psycopg import sql
@@ -16,7 +16,6 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import OWNER, Database, Role, Secret
 from tenantplan.postgres.connect import Connection
-from tenantplan.postgres.queries import query
 from tenantplan.secrets import scram
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
@@ -38,7 +37,7 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     listed = statements.role(operation)
     if before is None and _owns(subject):
         listed = _with_membership(run.versions[subject.server], [subject], listed)
-    if after is not None or operation.retire:
+    if operation.retire or (after is not None and not _only_ends(before, after)):
         listed.append(_role_stamp(run, operation, subject))
     _execute(connection, listed)
     if subject.server == MAIN and not operation.retire:
@@ -46,16 +45,11 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
             run, connection, before if isinstance(before, Role) else None, after if isinstance(after, Role) else None
         )
     _give_password(run, connection, operation)
-    if isinstance(before, Role) and isinstance(after, Role) and before.ends_before and not after.ends_before:
-        _end_sessions(
-            connection,
-            "terminate_former_sessions",
-            {"role": subject.name, "before": before.ends_before},
-            [subject.name],
-        )
-    was_open = isinstance(before, Role) and before.login
-    if was_open and (after is None or (isinstance(after, Role) and not after.login)):
-        _end_sessions(connection, "terminate_role_sessions", {"role": subject.name}, [subject.name])
+
+
+def _only_ends(before: object, after: object) -> bool:
+    """Whether nothing changes: the sessions of a closed role are over, and its stamp stays what it is."""
+    return isinstance(after, Role) and not after.login and before == after and after.holder is not None
 
 
 def make_together(run: Run, connection: Connection, operations: Sequence[Operation]) -> list[Operation]:
@@ -113,17 +107,6 @@ def _execute(connection: Connection, listed: statements.Statements) -> None:
 def _owns(role: Role) -> bool:
     """Whether the role is one that owns a database (no login, in no group, and serving somebody), or what is in databases."""
     return role.name == OWNER or (role.holder is not None and not role.login and not role.member_of)
-
-
-def _end_sessions(connection: Connection, name: str, parameters: dict[str, str], roles: Iterable[str]) -> None:
-    """Ends sessions of `roles`, which takes being a member of them: only for as long as it takes.
-
-    Lasting memberships in every login role would make each privilege check of tenantplan's role as slow as the fleet is large.
-    """
-    named = [sql.Identifier(role) for role in roles if role != "PUBLIC"]
-    _execute(connection, [sql.SQL("GRANT {} TO CURRENT_USER").format(role) for role in named])
-    connection.execute(query(name), parameters)
-    _execute(connection, [sql.SQL("REVOKE {} FROM CURRENT_USER").format(role) for role in named])
 
 
 def _with_membership(version: int, owners: Sequence[Role], listed: statements.Statements) -> statements.Statements:
@@ -186,10 +169,6 @@ def set_password(connection: Connection, role: Role, password: str) -> str:
 
 def _write_database(run: Run, connection: Connection, operation: Operation) -> None:
     before, after = operation.before, operation.after
-    if isinstance(before, Database) and (
-        operation.retire or (isinstance(after, Database) and before.name != after.name)
-    ):
-        _end_sessions(connection, "terminate_sessions", {"database": before.name}, before.connect or ())
     if before is None:
         return _execute(connection, _new_database(run, operation))
     _execute(connection, statements.database(operation))

@@ -93,7 +93,7 @@ def _check(run: Run, connection: Connection, operation: Operation, rowtype: RowT
     """Locks the row and compares it with what the plan saw, by the same reading; secrets were compared before the first write."""
     names = [name for name in seen if rowtype.columns[name] not in SECRET_TYPES]
     what = [selected(rowtype, name) for name in names] or [sql.SQL("1")]
-    statement = _statement("SELECT {what} FROM {table} WHERE {which} FOR UPDATE", rowtype, run, operation, what)
+    statement = _statement("SELECT {what} FROM {table} WHERE {which} FOR NO KEY UPDATE", rowtype, run, operation, what)
     row = connection.execute(statement, [_id(run, operation)]).fetchone()
     if row is None:
         raise Stale("the row changed after the plan was made")

@@ -187,8 +187,9 @@ def _altered_database(before: Database, after: Database) -> Statements:
     if before.allow_connections != after.allow_connections:
         allowed = sql.SQL("true" if after.allow_connections else "false")
         found.append(_f("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}", name=name, allowed=allowed))
-    if after.connect is not None:
-        found += _altered_access(name, set(before.connect or ()), set(after.connect))
+    if after.connect is not None:  # whoever may connect cannot while the database gets another name
+        had = set(before.connect or ()) - (set(after.connect) if before.name != after.name else set())
+        found += _altered_access(name, had, set(after.connect))
     return found
 
 

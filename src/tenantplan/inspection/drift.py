@@ -17,6 +17,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.ignore import Ignore
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Role, State
+from tenantplan.planning.comparable import lingers
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.rendering.view import DriftItem
@@ -53,7 +54,7 @@ def drift(settings: Settings) -> Drift:
     items = differences(applied, scene.live.state, readable, skipped)
     inside, lost = schema_drift(scene)
     passwords = check_passwords(scene.settings, scene.connector, scene.live, applied.state)
-    items += [*_server_items(scene, applied), *inside, *package_drift(scene)]
+    items += [*_server_items(scene, applied), *inside, *package_drift(scene), *_lingering(scene.live.state)]
     known = {(item.address, item.name) for item in items}
     found = [(a, why) for a, why in open_logins(scene.live.state) if (a, "login") not in known]
     items += [DriftItem(address, "login", "closed", f"open, though {why}") for address, why in found]
@@ -88,6 +89,13 @@ def _server_items(scene: Scene, applied: Applied) -> Iterator[DriftItem]:
             yield from _powers(connection, alias, _names(applied.state, alias, Role))
             databases = _names(applied.state, alias, Database) - {scene.main_database}
             yield from _grants(connection, alias, databases)
+
+
+def _lingering(state: State) -> Iterator[DriftItem]:
+    """Sessions of roles that are closed: an apply was interrupted before it had ended them, or somebody opened one meanwhile."""
+    for address, role in state.items():
+        if isinstance(role, Role) and role.managed and lingers(role, role):
+            yield DriftItem(address, "sessions", "none, it is closed", f"{role.sessions} open")
 
 
 def _names(state: State, alias: str, kind: type[Role] | type[Database]) -> set[str]:

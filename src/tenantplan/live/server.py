@@ -129,7 +129,7 @@ def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose
 
 
 def _add_role(state: State, alias: str, whose: Whose, row: tuple[Any, ...]) -> None:
-    name, login, limit, comment, groups, timeout, overridden = row
+    name, login, limit, comment, groups, timeout, overridden, sessions = row
     facts = stamp.decode(comment)
     mine = whose.owns(facts)
     shared = facts.get("kind") == "group"
@@ -147,4 +147,5 @@ def _add_role(state: State, alias: str, whose: Whose, row: tuple[Any, ...]) -> N
         overridden_in=tuple(sorted(overridden)),
         managed=mine or shared,
         retired_at=facts.get("retired") if mine else None,
+        sessions=0 if login else sessions,
     )

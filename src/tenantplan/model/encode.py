@@ -11,7 +11,7 @@ from typing import Any
 from tenantplan.model.resource import TYPES, Ref, Resource, Role, Row, Schema, Secret
 
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
-_LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others", "repaired"}
+_LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others", "repaired", "sessions"}
 _NAMES = {kind: tuple(f.name for f in fields(kind) if f.name not in _LIVE_ONLY) for kind in TYPES.values()}
 Members = dict[str, bytes]
 _AS_IS = (str, bool, int, type(None))

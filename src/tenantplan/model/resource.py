@@ -80,7 +80,8 @@ class Role:
     with the tenant tables of the main database: "write" or "read" them, as a group; "pool": name an organization for each
     transaction; "bound": be its holder, an organization. None: nothing. `ends_before`: sessions that began before this time
     (ISO 8601) have the password before the present one, and are to be ended after its grace period. `serves`: the database
-    that an application connects to with it, where tenantplan hands it the password.
+    that an application connects to with it, where tenantplan hands it the password. `sessions` counts those that are open, of a
+    role that is closed.
     """
 
     server: str
@@ -97,6 +98,7 @@ class Role:
     serves: str | None = field(default=None, compare=False)
     managed: bool = field(default=True, compare=False)
     retired_at: str | None = field(default=None, compare=False)
+    sessions: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

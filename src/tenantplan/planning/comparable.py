@@ -9,12 +9,19 @@ from tenantplan.model.resource import Database, Resource, Role, Row, Schema
 
 def ends(have: Resource, want: Resource) -> bool:
     """Whether something is over that a comparison does not show: a deletion of what is declared, whose grace period has not
-    ended, or the time of sessions that have a role's former password."""
+    ended, the time of sessions that have a role's former password, or a role's login, while sessions of it go on."""
     if not isinstance(have, Schema) and have.retired_at is not None:
         return True
     if isinstance(have, Role) and isinstance(want, Role):
-        return have.ends_before is not None and want.ends_before is None
+        return lingers(have, want) or (have.ends_before is not None and want.ends_before is None)
     return False
+
+
+def lingers(have: Resource, want: Resource) -> bool:
+    """Whether a role is closed, and is to be, and has sessions all the same: those that an interrupted run left."""
+    if not isinstance(have, Role) or not isinstance(want, Role) or have.holder is None:
+        return False
+    return have.sessions > 0 and not have.login and not want.login
 
 
 def comparable(have: Resource, want: Resource) -> Resource:

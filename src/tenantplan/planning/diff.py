@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
-from tenantplan.planning.comparable import comparable, ends
+from tenantplan.planning.comparable import comparable, ends, lingers
 from tenantplan.planning.left_behind import is_former_login, left_behind
 from tenantplan.planning.refusals import refusals
 from tenantplan.tables import BUILTIN
@@ -57,6 +57,7 @@ def diff(desired: Desired, live: State, sources: Mapping[str, str], *, now: date
     changes.extend(left_behind(desired, live, sources, {*aside, *refused}))
     gone = [c for c in _deletions(desired, live, now, grace) if _held(c, desired) not in refused]
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
+    changes.extend(_lingering(desired, live, {change.address for change in changes}))
     return Difference(tuple(changes), _orphans(desired, live), tuple(conflicts), tuple(aside.values()))
 
 
@@ -116,6 +117,13 @@ def _fixed(address: str, have: Row, want: Row, tables: Tables) -> Finding | None
             message = f"has {column} {had} for good and cannot get {wanted}: give that a document of its own"
             return Finding(address, "fixed", message)
     return None
+
+
+def _lingering(desired: Desired, live: State, changed: Set[str]) -> Iterator[Change]:
+    """Sessions of roles that are closed for good, and that nothing else is planned for."""
+    for address, have in live.items():
+        if address not in desired.state and address not in changed and _manages(have) and lingers(have, have):
+            yield Change(address, have, have)
 
 
 def under_new_names(live: State, renames: Mapping[str, str]) -> tuple[State, dict[str, str]]:

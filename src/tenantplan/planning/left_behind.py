@@ -9,6 +9,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Database, Resource, Role, State
+from tenantplan.planning.comparable import lingers
 
 
 def left_behind(
@@ -25,7 +26,7 @@ def left_behind(
             continue
         kept = replace(have, name=address.rsplit("/", 1)[-1], holder=holder)
         kept = replace(kept, login=False) if isinstance(kept, Role) else replace(kept, connect=())
-        if have != kept:
+        if have != kept or lingers(have, kept):
             yield Change(address, have, kept, renamed_from=sources.get(address))
 
 

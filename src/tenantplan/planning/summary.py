@@ -5,6 +5,7 @@ from __future__ import annotations
 from tenantplan.model.change import Change
 from tenantplan.model.resource import Database, Package, Role, Row, Schema
 from tenantplan.model.step import Migration
+from tenantplan.planning.comparable import lingers
 
 
 def summary(change: Change, action: str, migration: Migration) -> str:
@@ -23,6 +24,8 @@ def summary(change: Change, action: str, migration: Migration) -> str:
             return f"give role {resource.name} a new password, delivered to {resource.password.target}"
         if change.before.ends_before and not resource.ends_before:
             return f"end sessions of role {resource.name} that have its former password"
+        if lingers(change.before, resource) and change.before == resource:
+            return f"end sessions that role {resource.name} has, although it is closed"
     what = {Row: "row", Role: "role", Database: "database", Package: "package"}[type(resource)]
     if change.adopt:
         return f"adopt row {_name(change)}: the application made it, from now on this fleet manages it"

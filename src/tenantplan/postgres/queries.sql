@@ -35,7 +35,8 @@ SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = cu
 WITH timeouts AS (
   SELECT s.setrole, s.setdatabase, substr(c, 19) AS value
     FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE c LIKE 'statement_timeout=%%')
-SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.description, coalesce(m.groups, '{}'), coalesce(t.ms, 0), coalesce(o.names, '{}')
+SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.description, coalesce(m.groups, '{}'), coalesce(t.ms, 0), coalesce(o.names, '{}'),
+       coalesce(a.sessions, 0)
   FROM pg_roles r
   LEFT JOIN pg_shdescription s ON s.objoid = r.oid AND s.classoid = 'pg_authid'::regclass
   LEFT JOIN (SELECT m.member, array_agg(g.rolname::text) AS groups
@@ -49,6 +50,7 @@ SELECT r.rolname, r.rolcanlogin, r.rolconnlimit, s.description, coalesce(m.group
               WHERE setdatabase = 0) t ON t.setrole = r.oid
   LEFT JOIN (SELECT setrole, array_agg(datname::text) AS names
                FROM timeouts JOIN pg_database ON oid = setdatabase GROUP BY setrole) o ON o.setrole = r.oid
+  LEFT JOIN (SELECT usesysid, count(*)::int AS sessions FROM pg_stat_activity GROUP BY usesysid) a ON a.usesysid = r.oid
  WHERE s.description LIKE 'tenantplan %%' OR r.rolname::text IN (SELECT value FROM jsonb_array_elements_text(%(names)s))
  ORDER BY r.rolname;
 
@@ -84,8 +86,53 @@ SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %(pid)s
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE datname = %(database)s AND pid <> pg_backend_pid() AND backend_type = 'client backend';
 
--- name: terminate_role_sessions
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %(role)s AND pid <> pg_backend_pid();
+-- name: starting_sessions
+-- Processes of sessions that are being made: they are in a transaction, and whose they are is not shown yet. (Autovacuum shows its
+-- database.)
+SELECT DISTINCT l.pid FROM pg_locks l
+ WHERE l.locktype = 'virtualxid' AND l.granted AND l.pid <> pg_backend_pid()
+   AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.pid AND (a.usesysid IS NOT NULL OR a.datid IS NOT NULL));
+
+-- name: end_sessions
+-- Sessions that operations want to end, and whether the connected role may; with `end` they are. A session that began before a
+-- time may have begun a second later: that was between two clock readings. When it began is shown to members of its role only.
+SELECT w.operation_id, a.pid, a.usename::text, a.datname::text, p.permitted,
+       CASE WHEN %(end)s AND p.permitted THEN pg_terminate_backend(a.pid) END AS ended
+  FROM pg_stat_activity a
+  JOIN jsonb_to_recordset(%(wanted)s) AS w(operation_id text, role text, database text, before timestamptz)
+    ON (w.role IS NULL OR a.usename = w.role) AND (w.database IS NULL OR a.datname = w.database)
+  CROSS JOIN LATERAL (
+      SELECT CASE WHEN r.rolsuper THEN (SELECT me.rolsuper FROM pg_roles me WHERE me.rolname = current_user)
+                  ELSE pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE') END AS permitted
+        FROM pg_roles r WHERE r.oid = a.usesysid) p
+ WHERE a.pid <> pg_backend_pid() AND (w.before IS NULL OR a.backend_start IS NULL OR a.backend_start < w.before + interval '1 second');
+
+-- name: prepared_transactions
+SELECT w.operation_id, array_agg(x.gid ORDER BY x.gid)
+  FROM pg_prepared_xacts x JOIN jsonb_to_recordset(%(wanted)s) AS w(operation_id text, role text, database text, before text)
+    ON (x.owner = w.role OR x.database = w.database) AND w.before IS NULL
+ GROUP BY 1;
+
+-- name: database_connects
+-- Who may connect to databases, besides their owners; NULL is PUBLIC.
+SELECT d.datname::text, array_agg(g.rolname::text)
+  FROM pg_database d CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+  LEFT JOIN pg_roles g ON g.oid = a.grantee
+ WHERE d.datname = ANY(%(names)s) AND a.privilege_type = 'CONNECT' AND a.grantee <> d.datdba
+ GROUP BY 1;
+
+-- name: pooled_transactions
+-- Open transactions, in the connected database, of roles that name their organization: process, transaction, role.
+SELECT DISTINCT a.pid, l.virtualxid, a.usename::text
+  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+  JOIN pg_roles u ON u.oid = a.usesysid AND NOT u.rolsuper AND u.rolname <> current_user
+ WHERE l.locktype = 'virtualxid' AND l.granted AND l.mode = 'ExclusiveLock' AND a.datname = current_database()
+   AND EXISTS (SELECT FROM tenantplan.shared_roles s JOIN pg_roles g ON g.rolname = s.role_name
+                WHERE s.access = 'pool' AND pg_has_role(u.oid, g.oid, 'MEMBER'));
+
+-- name: terminate_permitted
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+ WHERE a.pid = ANY(%(pids)s) AND NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
 
 -- name: verifiers
 -- What the server keeps of passwords; only for roles that may read pg_authid.

@@ -14,7 +14,18 @@ from tenantplan.rendering.values import LONG, SHORT, camel, changes, effective, 
 from tenantplan.tables import BUILTIN
 
 MOST_FIELDS = 20
-_NOT_COMPARED = {"id", "managed", "manager", "retired_at", "server", "holder", "source", "serves", "ends_before"}
+_NOT_COMPARED = {
+    "id",
+    "managed",
+    "manager",
+    "retired_at",
+    "server",
+    "holder",
+    "source",
+    "serves",
+    "ends_before",
+    "sessions",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tenantplan.errors import Blocked, PlanRefused, TenantplanError
@@ -15,7 +16,7 @@ from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Package, Resource, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Resource, Row, Schema, State
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.live_labels import live_labels
@@ -102,8 +103,21 @@ def already_done(control: Connection, plan: Plan) -> set[str]:
     return {row[0] for row in rows}
 
 
-def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
-    """PlanRefused when anything that the operations not `done` are about is not as the plan saw it."""
+def begun_already(control: Connection, plan: Plan) -> set[str]:
+    """Ids of the plan's operations that an interrupted apply of it has begun."""
+    rows = control.execute(
+        "SELECT op_id FROM tenantplan.operations o JOIN tenantplan.runs r ON r.id = o.run_id"
+        " WHERE r.plan_seal = %s AND o.started_at IS NOT NULL",
+        [plan.seal],
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def check_fresh(plan: Plan, done: set[str], live: Survey, begun: Collection[str] = ()) -> None:
+    """PlanRefused when anything that the operations not `done` are about is not as the plan saw it.
+
+    Of those that were `begun`, databases may be shut: nobody may connect to one before it gets another name.
+    """
     state, _ = under_new_names(live.state, plan.renames)
     first = {o.address: o for o in reversed(plan.operations)}  # what a second step finds is what the first one made
     operations = [o for o in first.values() if o.id not in done and not _out_of_reach(o, live)]
@@ -111,10 +125,23 @@ def check_fresh(plan: Plan, done: set[str], live: Survey) -> None:
         o.address
         for o in operations
         if fingerprint(_seen(o, state)) != o.fingerprint or not _whose(o, state.get(o.address))
+        if not (o.id in begun and _shut(o, state.get(o.address)))
     )
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
         raise PlanRefused(f"changed after the plan was made: {', '.join(stale[:5])}{more}", hint=STALE)
+
+
+def _shut(operation: Operation, have: Resource | None) -> bool:
+    before = operation.before
+    if (
+        not isinstance(before, Database)
+        or not isinstance(have, Database)
+        or have.connect
+        or not _whose(operation, have)
+    ):
+        return False
+    return fingerprint(replace(have, connect=before.connect)) == operation.fingerprint
 
 
 def _out_of_reach(operation: Operation, live: Survey) -> bool:

@@ -13,7 +13,7 @@ from functools import partial
 import psycopg
 
 from tenantplan.errors import TenantplanError
-from tenantplan.execution import record
+from tenantplan.execution import closing, record
 from tenantplan.execution.context import Run, tag
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.programs import Programs
@@ -53,7 +53,9 @@ def session(
         done = freshness.already_done(taken.control, plan)
         operations = [o for o in plan.operations if o.id not in done]
         limits = _limits(work, taken, parallelism)
+        open_still = _close_again(taken, [o for o in plan.operations if o.id in done])
         rolled = _carry_out(work, taken.run, operations, limits, on_outcome)
+        rolled = replace(rolled, outcomes=(*open_still, *rolled.outcomes))
         taken_back = _take_back(work, taken, rolled, done, limits, on_outcome)
         gone = {outcome.operation.address for outcome in taken_back}
         kept = [outcome for outcome in rolled.outcomes if outcome.operation.address not in gone]
@@ -66,6 +68,11 @@ def session(
     return Report(
         work.run_id, plan.digest, rolled.outcomes, seconds, taken.recovered, remaining, rolled.stopped, taken_back
     )
+
+
+def _close_again(taken: Taken, done: Sequence[Operation]) -> tuple[Outcome, ...]:
+    """What an interrupted apply of this plan has closed, and whose sessions go on."""
+    return tuple(closing.ended_again(taken.run, taken.control, done))
 
 
 def _take_back(
