@@ -264,3 +264,18 @@ def test_a_bound_login_cannot_keep_itself_from_being_closed(fleet: Fleet) -> Non
         with pytest.raises(psycopg.OperationalError):
             session.execute("COMMIT")
     fleet.converged()
+
+
+def test_the_login_of_a_brought_database_is_listed_as_still_open(fleet: Fleet) -> None:
+    """Nothing of tenantplan's closes it: plan and report say so by name."""
+    fleet.execute(f"CREATE DATABASE o{fleet.id}_own OWNER tp_admin", database="postgres")
+    fleet.env["OWN_URL"] = fleet.server.url(dbname=f"o{fleet.id}_own")
+    brought = "protect: false\ndatabase: { mode: dedicated, url: { env: OWN_URL } }\n"
+    fleet.organization("acme", brought)
+    fleet.apply()
+    for state, more in (("suspended", []), ("deleted", ["--allow-deletes", "1"])):
+        fleet.organization("acme", brought + f"state: {state}")
+        (note,) = [n for n in fleet.plan()["notes"] if n["rule"] == "still-open"]
+        assert note["address"] == "organization/acme" and "the login in env:OWN_URL stays open" in note["message"]
+        told = fleet.apply("--json", *more)
+        assert told.json["stillOpen"] == [note]

@@ -40,6 +40,7 @@ from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.notes import notes
 from tenantplan.planning.order import order
 from tenantplan.planning.select import select
+from tenantplan.planning.still_open import still_open
 from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
@@ -101,7 +102,7 @@ def _to_know(desired: Desired, known: State, live: Survey, now: datetime) -> lis
     """What a reviewer should see although it changes nothing."""
     open_logins = [address for address, role in known.items() if isinstance(role, Role) and role.login]
     due = due_logins(desired, live.main.issued, now, open_logins)
-    return [*desired.notes, *notes(desired.state, known, now), *due]
+    return [*desired.notes, *notes(desired.state, known, now), *due, *still_open(desired, known)]
 
 
 def _in_the_way(

@@ -30,6 +30,9 @@ Sign = Callable[[bytes], str]  # what a seal covers -> the seal
 Judge = Callable[[bytes, str], str | None]  # what a seal covers, and the seal -> what is wrong with it, None: nothing
 
 
+STILL_OPEN = "still-open"  # the rule of notes about logins that tenantplan cannot close
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something a plan says beside its operations: a blocker, an orphan or an unreachable place.

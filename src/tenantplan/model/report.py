@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Report:
     """A run: its id, the digest of its plan, its outcomes in plan order, and how long it took in seconds.
 
     `remaining` counts operations that a fresh plan after the run still lists: 0 when the run converged. `stopped` says why no
-    more was started ("": it was not stopped), and `taken_back` are outcomes of the downgrades that followed.
+    more was started ("": it was not stopped), and `taken_back` are outcomes of the downgrades that followed. `still_open` are
+    logins that should be closed, and that tenantplan cannot close.
     """
 
     run: str
@@ -39,6 +41,7 @@ class Report:
     remaining: int = 0
     stopped: str = ""
     taken_back: tuple[Outcome, ...] = ()
+    still_open: tuple[Finding, ...] = ()
 
     def count(self, *statuses: str) -> int:
         """How many operations ended in one of the statuses."""
@@ -53,6 +56,7 @@ class Report:
             "recovered": self.recovered,
             "remaining": self.remaining,
             "stopped": self.stopped or None,
+            "stillOpen": [finding.document() for finding in self.still_open],
             "takenBack": [
                 {"address": o.operation.address, "status": o.status, "error": o.error} for o in self.taken_back
             ],

@@ -53,6 +53,10 @@ def report(report: Report, *, color: bool = False) -> str:
     if report.stopped:
         lines.append(_paint(f"Stopped: {terminal(report.stopped)}.", "!", color))
     lines += _taken_back(report, color)
+    lines += [
+        _paint(f"Still open: {terminal(f.address)}: {terminal(mask_url(f.message))}.", "!", color)
+        for f in report.still_open
+    ]
     if report.recovered:
         lines.append(f"Recovered: {counted(report.recovered, 'operation')} that an interrupted run had done.")
     if report.remaining:

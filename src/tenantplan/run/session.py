@@ -23,7 +23,7 @@ from tenantplan.fleet.servers import fleet_servers
 from tenantplan.fleet.trees import load_trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import Plan
+from tenantplan.model.plan import STILL_OPEN, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.run import freshness, undo
@@ -65,9 +65,9 @@ def session(
         record.close_run(taken.run, taken.control, status, applied=not failed, kinds=plan.kinds)
         reach("run-closed")
     seconds = time.monotonic() - started
-    return Report(
-        work.run_id, plan.digest, rolled.outcomes, seconds, taken.recovered, remaining, rolled.stopped, taken_back
-    )
+    still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)
+    facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open)
+    return Report(work.run_id, plan.digest, rolled.outcomes, seconds, *facts)
 
 
 def _close_again(taken: Taken, done: Sequence[Operation]) -> tuple[Outcome, ...]:
