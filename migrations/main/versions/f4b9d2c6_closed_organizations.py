@@ -1,4 +1,4 @@
-"""shared mode: sessions of an organization that is suspended or deleted are refused, with SQLSTATE TP001
+"""shared mode: sessions of an organization that is suspended, deleted or elsewhere are refused, with SQLSTATE TP001
 
 The setting tenantplan.organization_id may still name such an organization, and a bound login may be open by mistake: the
 policies of the tenant tables ask tenantplan.current_organization(), which raises. The owner of the tables may look at anybody's
@@ -45,12 +45,14 @@ _REFUSES = (
         IF named IS NULL THEN
             RETURN NULL;
         END IF;
-        SELECT CASE WHEN o.deleted_at IS NULL THEN o.state::text ELSE 'deleted' END INTO closed
-          FROM public.organizations o WHERE o.id = named AND (o.state <> 'active' OR o.deleted_at IS NOT NULL);
-        IF FOUND THEN
+        SELECT CASE WHEN o.deleted_at IS NOT NULL THEN 'deleted' WHEN o.state <> 'active' THEN o.state::text
+                    WHEN o.database_mode <> 'shared' AND NOT EXISTS (SELECT FROM public.tenants t WHERE t.organization_id = o.id
+                             AND t.database_mode = 'shared' AND t.deleted_at IS NULL) THEN 'not in shared mode' END INTO closed
+          FROM public.organizations o WHERE o.id = named;
+        IF closed IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'TP001',
                 MESSAGE = pg_catalog.format('organization %s is %s', named, closed),
-                HINT = 'Its rows can be used again once it is active: state: active in its document, and tenantplan apply.';
+                HINT = 'The document of the organization says whether it is active, and where its rows are.';
         END IF;
         RETURN named;""",
 )

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import psycopg
 
 from tenantplan.errors import HostNotAllowed, TenantplanError
-from tenantplan.fleet.servers import brought_server
+from tenantplan.fleet.brought import left_server
 from tenantplan.fleet.survey import Survey
 from tenantplan.live import occupancy
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Ref, Row
+from tenantplan.model.resource import Database
 from tenantplan.planning import guard
+from tenantplan.planning.leaving import left
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.settings import Settings
 
@@ -48,26 +49,13 @@ def _why(error: psycopg.Error) -> str:
 
 
 def _occupancy(settings: Settings, connector: Connector, operation: Operation, live: Survey) -> dict[str, int]:
-    before = operation.before
-    assert isinstance(before, Row)
-    owner = before.values.get("organization_id")
-    home = live.state.get(owner.address) if isinstance(owner, Ref) else None
-    place = before.values if before.values["database_mode"] != "inherit" or not isinstance(home, Row) else home.values
-    if place["database_mode"] != "dedicated":
-        organization = home if isinstance(home, Row) else before
+    place = left(operation, live.state)
+    if place.organization is not None:
         with connector.connect(MAIN, str(_main(live)), read_only=True) as connection:
-            return occupancy.shared_rows(connection, str(organization.id))
-    alias = place.get("database_server") or _left(settings, connector, str(place["database_url"]))
-    with connector.connect(alias, place.get("database_name"), read_only=True) as connection:
-        return occupancy.database_rows(connection, trusting=not place.get("database_server"))
-
-
-def _left(settings: Settings, connector: Connector, reference: str) -> str:
-    """The alias of a database that an organization brought and is to leave; the one it goes to may have another URL."""
-    alias = f"left:{reference}"
-    if alias not in connector.servers:
-        connector.add(brought_server(alias, reference, settings, connector.servers))
-    return alias
+            return occupancy.shared_rows(connection, place.organization)
+    alias = place.server or left_server(settings, connector, str(place.url))
+    with connector.connect(alias, place.database, read_only=True) as connection:
+        return occupancy.database_rows(connection, trusting=place.server is None)
 
 
 def _main(live: Survey) -> str:

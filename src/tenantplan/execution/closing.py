@@ -114,13 +114,16 @@ def _endings(segment: Sequence[Operation]) -> list[Ending]:
 
 
 def _closes_organization(operation: Operation) -> bool:
-    """Whether an organization is not active any more: no transaction that began before may write for it."""
+    """Whether an organization is not active or not in shared mode any more: no transaction that began before may write for it."""
     before, after = operation.before, operation.after
     if not isinstance(before, Row) or before.table != "organizations":
         return False
     if after is None:
         return True
-    return isinstance(after, Row) and before.values.get("state") != after.values.get("state") != "active"
+    if not isinstance(after, Row):
+        return False
+    suspended = before.values.get("state") != after.values.get("state") != "active"
+    return suspended or before.values.get("database_mode") == "shared" != after.values.get("database_mode")
 
 
 def _any(operation: Operation) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tenantplan.execution.statements import Template
 from tenantplan.execution.steps import Migrator
 from tenantplan.model import stamp
 from tenantplan.model.audit import Actor
+from tenantplan.model.operation import Operation
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import Vault
@@ -35,6 +37,8 @@ class Run:
     `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see, and `issued`
     the passwords on their way, by the address of their role.
     `lives` says how often a row was made at an address before, so that whoever takes a name later gets an id of its own.
+    `holding` keeps writers out of databases that operations leave, `check_shared` out of the shared tables in the current
+    transaction of the main database; both raise Stale where rows would be left behind.
     `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
     """
 
@@ -68,6 +72,8 @@ class Run:
     targets: Mapping[str, TargetSpec] = field(default_factory=dict)
     hidden: Collection[str] = ()
     issued: dict[str, Any] = field(default_factory=dict)
+    holding: Callable[[Sequence[Operation]], AbstractContextManager[None]] = lambda segment: nullcontext()
+    check_shared: Callable[[Connection, Sequence[Operation]], None] = lambda main, segment: None
 
     def comment(self, **facts: str | None) -> str:
         """A stamp of this fleet with further facts."""

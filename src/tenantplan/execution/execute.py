@@ -35,7 +35,9 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
     remaining = list(operations)
     for segment in _segments(operations):
         try:
-            _perform(run, main, segment)
+            with run.holding(segment):
+                _perform(run, main, segment)
+                finished = closing.ended(run, main, _place(segment[0]), segment)
         except Locked:
             raise
         except (psycopg.Error, TenantplanError, rows.Stale) as error:
@@ -43,7 +45,6 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
                 raise
             guilty = getattr(error, "operation", segment[0])
             return outcomes + failure(run, main, remaining, guilty, error)
-        finished = closing.ended(run, main, _place(segment[0]), segment)
         outcomes += finished
         remaining = remaining[len(segment) :]
         if any(outcome.status != "done" for outcome in finished):
@@ -62,14 +63,15 @@ def shareable(operations: Sequence[Operation]) -> bool:
 def execute_together(run: Run, main: Connection, operations: list[Operation]) -> list[Outcome] | None:
     """Outcomes of shareable operations of several tracks; None when one failed, and so none has happened."""
     try:
-        _perform(run, main, operations)
+        with run.holding(operations):
+            _perform(run, main, operations)
+            return closing.ended(run, main, MAIN, operations)
     except Locked:
         raise
     except (psycopg.Error, TenantplanError, rows.Stale):
         if main.broken or main.closed:
             raise
         return None
-    return closing.ended(run, main, MAIN, operations)
 
 
 def _segments(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
@@ -140,6 +142,7 @@ def _commit_together(
             if deferred:
                 main.execute("SET CONSTRAINTS ALL DEFERRED")
             logins.issue(run, main, segment)
+            run.check_shared(main, segment)
             _effects(run, main, segment)
             reach("effects-made")
             record.audit(run, main, [record.connection_fact(operation, "done") for operation in tried])

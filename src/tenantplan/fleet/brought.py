@@ -114,6 +114,14 @@ def _failed(checks: Iterable[Check]) -> list[Check]:
     return [check for check in checks if check.status == "fail"]
 
 
+def left_server(settings: Settings, connector: Connector, reference: str) -> str:
+    """The alias of a database that an organization brought and is to leave; the one it goes to may have another URL."""
+    alias = f"left:{reference}"
+    if alias not in connector.servers:
+        connector.add(brought_server(alias, reference, settings, connector.servers))
+    return alias
+
+
 def try_connection(settings: Settings, connector: Connector, holder: str, reference: str) -> None:
     """Connects to what a reference stands for now, and asks all that plan has asked; ConnectError when it does not fit.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from tenantplan.postgres import guard
@@ -20,17 +22,43 @@ def shared_rows(connection: Connection, organization_id: str) -> dict[str, int]:
     found: dict[str, int] = {}
     with connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
-        connection.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [organization_id])
-        for table, shared, forced in connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall():
-            if not (shared and forced):
-                continue
-            statement = sql.SQL("SELECT count(*) FROM public.{} WHERE organization_id = %s").format(
-                sql.Identifier(table)
-            )
-            row = connection.execute(statement, [organization_id]).fetchone()
-            if row and row[0]:
-                found[table] = row[0]
+        found |= _of_organization(connection, _shared_tables(connection), organization_id)
     return found
+
+
+def _shared_tables(connection: Connection) -> list[str]:
+    tables = connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall()
+    return [table for table, shared, forced in tables if shared and forced]
+
+
+def _of_organization(connection: Connection, tables: Sequence[str], organization_id: str) -> dict[str, int]:
+    """Rows of one organization in those tables, as row level security shows them to their owner in this transaction."""
+    found: dict[str, int] = {}
+    connection.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [organization_id])
+    for table in tables:
+        statement = sql.SQL("SELECT count(*) FROM public.{} WHERE organization_id = %s").format(sql.Identifier(table))
+        row = connection.execute(statement, [organization_id]).fetchone()
+        if row and row[0]:
+            found[table] = row[0]
+    return found
+
+
+def locked_shared_rows(connection: Connection, organization_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The same of several, by organization, in the current transaction; nobody writes those tables until its end."""
+    tables = _shared_tables(connection)
+    _lock(connection, tables)
+    found = {each: _of_organization(connection, tables, each) for each in organization_ids}
+    connection.execute("SELECT set_config('tenantplan.organization_id', '', true)")
+    return found
+
+
+def _lock(connection: Connection, tables: Sequence[str]) -> None:
+    """Keeps writers out, and waits for those that are at work; not for long, since others queue behind it."""
+    if tables:
+        listed = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
+        connection.execute("SET LOCAL lock_timeout = '2s'")
+        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(listed))
+        connection.execute("SET LOCAL lock_timeout = '10s'")
 
 
 def database_rows(connection: Connection, *, trusting: bool) -> dict[str, int]:
@@ -38,13 +66,29 @@ def database_rows(connection: Connection, *, trusting: bool) -> dict[str, int]:
 
     `trusting` is that of guard.enter; raises CodeOfOthers.
     """
-    found: dict[str, int] = {}
     with connection.transaction():
         connection.execute("SET TRANSACTION READ ONLY")
         guard.enter(connection, trusting=trusting)
-        for table, _, _ in connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall():
-            statement = sql.SQL("SELECT EXISTS (SELECT FROM public.{})").format(sql.Identifier(table))
-            row = connection.execute(statement).fetchone()
-            if row and row[0]:
-                found[table] = 1
+        return _with_rows(connection, _tables(connection))
+
+
+def locked_database_rows(connection: Connection, *, trusting: bool) -> dict[str, int]:
+    """The same in the current transaction; nobody writes those tables until its end."""
+    guard.enter(connection, trusting=trusting)
+    tables = _tables(connection)
+    _lock(connection, tables)
+    return _with_rows(connection, tables)
+
+
+def _tables(connection: Connection) -> list[str]:
+    return [row[0] for row in connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall()]
+
+
+def _with_rows(connection: Connection, tables: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for table in tables:
+        statement = sql.SQL("SELECT EXISTS (SELECT FROM public.{})").format(sql.Identifier(table))
+        row = connection.execute(statement).fetchone()
+        if row and row[0]:
+            found[table] = 1
     return found

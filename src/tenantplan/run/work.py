@@ -32,6 +32,7 @@ from tenantplan.model.resource import Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connector
+from tenantplan.run.vacated import Vacated, places_left
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.settings import Settings
@@ -98,6 +99,7 @@ class Work:
 
     def run(self, live: Survey, epoch: int) -> Run:
         """The run, as its steps see it."""
+        vacated = Vacated(self.settings, self.connector, places_left(self.plan, live.state))
         return Run(
             id=self.run_id,
             fleet=self.settings.fleet,
@@ -122,6 +124,8 @@ class Work:
             template=Templates(self.connector, self._recipe(live)),
             digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
+            holding=vacated.holding,
+            check_shared=vacated.check_shared,
             targets=self.settings.spec.credentials.targets,
             hidden=hidden_variables(self.settings),
             creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},

@@ -1,0 +1,36 @@
+"""Where the data of an organization or tenant is that is to be somewhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Ref, Row, State
+
+
+@dataclass(frozen=True)
+class Left:
+    """The place that is left: a database of a server, one that was brought (`url` is its reference), or the shared tables, as far
+    as their rows belong to the organization of that id."""
+
+    organization: str | None = None
+    server: str | None = None
+    database: str | None = None
+    url: str | None = None
+
+
+def left(operation: Operation, live: State) -> Left:
+    """The place that a row's data leaves; `live` has the names that the operation has."""
+    before = operation.before
+    assert isinstance(before, Row)
+    owner = before.values.get("organization_id")
+    home = live.get(owner.address) if isinstance(owner, Ref) else None
+    place = before.values if before.values["database_mode"] != "inherit" or not isinstance(home, Row) else home.values
+    if place["database_mode"] != "dedicated":
+        mine = live.get(operation.address) if before.id is None else before  # a plan file has no ids
+        organization = home if isinstance(home, Row) else mine
+        assert isinstance(organization, Row)
+        return Left(organization=str(organization.id))
+    if place.get("database_server"):
+        return Left(server=place["database_server"], database=place.get("database_name"))
+    return Left(url=str(place["database_url"]))
