@@ -9,7 +9,7 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
 
-from tenantplan.run import freshness
+from tenantplan.fleet.survey import Survey
 
 pytestmark = pytest.mark.once
 HOUR = timedelta(hours=1)
@@ -195,12 +195,7 @@ def test_a_saved_plan_is_refused_in_a_freeze_that_began_since(three: Fleet) -> N
 def clock(monkeypatch: pytest.MonkeyPatch, late: timedelta) -> None:
     """Whoever applies a plan does it so much later."""
 
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            return datetime.now(UTC) + late
-
-    monkeypatch.setattr(freshness, "datetime", Later)
+    monkeypatch.setattr(Survey, "now", property(lambda live: datetime.now(UTC) + late))
 
 
 def test_a_saved_plan_is_refused_when_its_window_has_closed(three: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tenantplan.decision.changed import changed
 from tenantplan.decision.comparison import Comparison
@@ -18,6 +18,7 @@ from tenantplan.decision.sharing import sharing
 from tenantplan.decision.unfit import unfit_connections
 from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
+from tenantplan.fleet.clock import check_clock
 from tenantplan.fleet.packages import with_packages
 from tenantplan.fleet.secrets import Findings, with_secrets
 from tenantplan.fleet.survey import Survey, missing_rights, renamed
@@ -58,7 +59,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     tables = with_ids({**live.main.tables, **comparison.desired.tables}, live.main.relations)
     wanted = replace(comparison.desired, tables=tables)
     desired, known = without_held_out(wanted, live)
-    now, grace = datetime.now(UTC), timedelta(days=settings.spec.guard.grace_days)
+    now, grace = live.now, timedelta(days=settings.spec.guard.grace_days)
     by_stamp = known
     known = _looked_at(comparison, connector, desired, known) if comparison.deep else known
     desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
@@ -79,6 +80,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         selection=comparison.selection.document(),
         notes=(
             *difference.aside,
+            *check_clock(live),
             *unfit.notes,
             *weak,
             *_to_know(desired, known, live, now),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from tenantplan import __version__
 from tenantplan.fleet import expected, provenance
 from tenantplan.fleet.survey import Survey
@@ -19,7 +17,7 @@ def draft(settings: Settings, trees: Trees, live: Survey, operations: tuple[Oper
     return Plan(
         fleet=settings.fleet,
         tool_version=__version__,
-        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        created_at=live.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         base=provenance.base(settings.root),
         target=_target(settings, live),
         config_digest=expected.config_digest(settings, trees),

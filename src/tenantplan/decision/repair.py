@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from tenantplan.decision.draft import draft
 from tenantplan.fleet.inside import Inside, look_inside, tenant_schemas
@@ -34,7 +34,7 @@ def repair_plan(
     usable = [s for s in tenant_schemas(live.state) if s.server in connector.servers]
     usable = [s for s in usable if only is None or addresses.schema(s.server, s.database) in only]
     seen, lost = look_inside(settings, connector, live, trees.versions, usable)
-    now = datetime.now(UTC)
+    now = live.now
     operations: list[Operation] = []
     notes: list[Finding] = list(lost)
     for inside in seen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from tenantplan.decision.draft import draft
 from tenantplan.decision.labels import labels
@@ -12,6 +11,7 @@ from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
 from tenantplan.execution.credentials import the_vault
 from tenantplan.execution.logins import generates
+from tenantplan.fleet.clock import check_clock
 from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
@@ -41,7 +41,8 @@ class Wish:
 def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Survey, wish: Wish) -> Plan:
     """Operations on login roles, and nothing that waits in the YAML besides. NotFound for a name nobody has; UsageError for
     one whose password tenantplan does not generate; SettingsError without the encryption key."""
-    now = datetime.now(UTC)
+    check_clock(live)
+    now = live.now
     desired = replace(desired, renames={}, state=_as_open_as_live(desired, live.state))
     standing = turns(desired, live.main.issued)
     named = {_holder(name, desired, live.state) for name in wish.names}

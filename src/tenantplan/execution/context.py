@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Run:
     `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see, and `issued`
     the passwords on their way, by the address of their role.
     `lives` says how often a row was made at an address before, so that whoever takes a name later gets an id of its own.
+    `now` is the time on the main server.
     `holding` keeps writers out of databases that operations leave, `check_shared` out of the shared tables in the current
     transaction of the main database; both raise Stale where rows would be left behind.
     `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
@@ -72,6 +74,7 @@ class Run:
     targets: Mapping[str, TargetSpec] = field(default_factory=dict)
     hidden: Collection[str] = ()
     issued: dict[str, Any] = field(default_factory=dict)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     holding: Callable[[Sequence[Operation]], AbstractContextManager[None]] = lambda segment: nullcontext()
     check_shared: Callable[[Connection, Sequence[Operation]], None] = lambda main, segment: None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from psycopg import sql
 
@@ -124,7 +123,7 @@ def _role_stamp(run: Run, operation: Operation, subject: Role) -> sql.Composed:
         comment = stamp.encode({"kind": "group"})
     else:
         keyed = _keyed(run, operation, subject.password) if subject.password else None
-        retired = _now() if operation.retire else None
+        retired = _now(run) if operation.retire else None
         comment = run.comment(holder=subject.holder, password=keyed, retired=retired)
     return sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(subject.name), sql.Literal(comment))
 
@@ -175,7 +174,7 @@ def _write_database(run: Run, connection: Connection, operation: Operation) -> N
     if isinstance(after, Database):
         restamp(run, connection, after.name, {"holder": after.holder, "retired": None, "name": None})
     elif isinstance(before, Database):
-        retired = {"retired": _now(), "name": before.name, "holder": before.holder}
+        retired = {"retired": _now(run), "name": before.name, "holder": before.holder}
         restamp(run, connection, statements.tombstone(operation), retired)
 
 
@@ -206,5 +205,5 @@ def _comment(database: str, comment: str) -> sql.Composed:
     return sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), sql.Literal(comment))
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _now(run: Run) -> str:
+    return run.now().strftime("%Y-%m-%dT%H:%M:%SZ")

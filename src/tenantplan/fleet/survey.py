@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from tenantplan.errors import ConnectError, SettingsError
 from tenantplan.fleet.brought import read_brought
@@ -23,6 +24,7 @@ from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.diff import under_new_names
+from tenantplan.postgres import clock
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
@@ -44,6 +46,16 @@ class Survey:
     held_out: Mapping[str, str] = field(default_factory=dict)
     unreachable: tuple[Finding, ...] = ()
     unfit: Mapping[str, tuple[Check, ...]] = field(default_factory=dict)
+
+    @property
+    def skew(self) -> timedelta:
+        """How far the main server's clock is ahead of this machine's."""
+        return self.servers[MAIN].skew
+
+    @property
+    def now(self) -> datetime:
+        """The time on the main server: what its rows and stamps say is compared with nothing else."""
+        return clock.machine_time() + self.skew
 
 
 @dataclass(frozen=True)

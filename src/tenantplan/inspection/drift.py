@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
 
 from tenantplan.errors import NotFound
 from tenantplan.fleet.passwords import check_passwords
@@ -61,7 +61,7 @@ def drift(settings: Settings) -> Drift:
     items += [DriftItem(address, "password", "as applied", why) for address, why in passwords.changed.items()]
     unreachable = {f.address: f for f in (*scene.live.unreachable, *lost)}
     items.sort(key=lambda item: (item.address, item.name))
-    ignored, expired = _ignored(items, settings.ignores)
+    ignored, expired = _ignored(items, settings.ignores, scene.live.now.date())
     left_out = {id(item) for item, _ in ignored}
     return Drift(
         tuple(item for item in items if id(item) not in left_out),
@@ -74,9 +74,8 @@ def drift(settings: Settings) -> Drift:
 
 
 def _ignored(
-    items: Sequence[DriftItem], rules: Sequence[Ignore]
+    items: Sequence[DriftItem], rules: Sequence[Ignore], today: date
 ) -> tuple[tuple[tuple[DriftItem, Ignore], ...], tuple[Ignore, ...]]:
-    today = datetime.now(UTC).date()
     known = ((item, next((r for r in rules if r.covers(item.address, item.name, today)), None)) for item in items)
     ignored = tuple((item, rule) for item, rule in known if rule is not None)
     expired = tuple(r for r in rules if r.until < today and any(r.about(item.address, item.name) for item in items))

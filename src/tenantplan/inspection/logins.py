@@ -49,7 +49,8 @@ def login_status(settings: Settings, connection: Connection) -> list[LoginStatus
     desired = expected.declared(settings, documents, placed(settings, documents))
     there = connection.execute("SELECT to_regclass('public.database_logins') IS NOT NULL").fetchone()
     issued = read_logins(connection, settings.fleet) if there and there[0] else ()
-    now = datetime.now(UTC)
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    now = row[0] if row else datetime.now(UTC)
     return [_status(holder, turn, now) for holder, turn in sorted(turns(desired, issued).items())]
 
 

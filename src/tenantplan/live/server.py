@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from tenantplan.model import address, stamp
 from tenantplan.model.resource import Database, Role, Schema, Secret, State
+from tenantplan.postgres import clock
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -20,7 +22,7 @@ class ServerFacts:
 
     `state` has databases, roles and schemas by address; `broken` maps the addresses of databases that nobody can use to
     the reason; `names` are all database names seen, `version` and `version_num` are PostgreSQL's. `main_fleet` is the fleet
-    that the stamp of the main database names.
+    that the stamp of the main database names. `skew` is how far its clock is ahead of this machine's.
     """
 
     system_identifier: str
@@ -33,6 +35,7 @@ class ServerFacts:
     broken: dict[str, str] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
     main_fleet: str | None = None
+    skew: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,23 @@ class Whose:
 
 @dataclass(frozen=True)
 class Catalogs:
-    """Rows of one server's shared catalogs: its identity, databases and roles."""
+    """Rows of one server's shared catalogs: its identity, databases and roles; and how far its clock is ahead of this machine's."""
 
     identity: tuple[Any, ...]
     databases: list[tuple[Any, ...]]
     roles: list[tuple[Any, ...]]
+    skew: timedelta = timedelta()
 
 
 def read_catalogs(connection: Connection, names: Collection[str]) -> Catalogs:
     """Databases and roles of the server that carry a stamp or one of `names`; two queries and one for identity."""
+    before = clock.machine_time()
     identity = connection.execute(query("server")).fetchone()
     assert identity is not None
+    skew = identity[7] - before - (clock.machine_time() - before) / 2
     asked = {"names": Jsonb(sorted(names))}
     databases = connection.execute(query("databases"), asked).fetchall()
-    return Catalogs(identity, databases, connection.execute(query("roles"), asked).fetchall())
+    return Catalogs(identity, databases, connection.execute(query("roles"), asked).fetchall(), skew)
 
 
 def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
@@ -86,6 +92,7 @@ def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
         role=identity[3],
         createdb=identity[4],
         createrole=identity[5],
+        skew=catalogs.skew,
         state=state,
         broken=broken,
         names=frozenset(row[0] for row in seen),

@@ -30,7 +30,7 @@ class Report:
 
     `remaining` counts operations that a fresh plan after the run still lists: 0 when the run converged. `stopped` says why no
     more was started ("": it was not stopped), and `taken_back` are outcomes of the downgrades that followed. `still_open` are
-    logins that should be closed, and that tenantplan cannot close.
+    logins that should be closed, and that tenantplan cannot close, `notes` what else whoever applies should know.
     """
 
     run: str
@@ -42,6 +42,7 @@ class Report:
     stopped: str = ""
     taken_back: tuple[Outcome, ...] = ()
     still_open: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
     def count(self, *statuses: str) -> int:
         """How many operations ended in one of the statuses."""
@@ -57,6 +58,7 @@ class Report:
             "remaining": self.remaining,
             "stopped": self.stopped or None,
             "stillOpen": [finding.document() for finding in self.still_open],
+            "notes": [finding.document() for finding in self.notes],
             "takenBack": [
                 {"address": o.operation.address, "status": o.status, "error": o.error} for o in self.taken_back
             ],

@@ -8,7 +8,8 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system_ident
        current_user AS role,
        rolsuper OR rolcreatedb AS createdb,
        rolsuper OR rolcreaterole AS createrole,
-       rolsuper AS superuser
+       rolsuper AS superuser,
+       clock_timestamp() AS clock
   FROM pg_roles WHERE rolname = current_user;
 
 -- name: databases

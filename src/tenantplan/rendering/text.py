@@ -57,6 +57,7 @@ def report(report: Report, *, color: bool = False) -> str:
         _paint(f"Still open: {terminal(f.address)}: {terminal(mask_url(f.message))}.", "!", color)
         for f in report.still_open
     ]
+    lines += [_paint(f"Note: {terminal(f.message)}.", "!", color) for f in report.notes]
     if report.recovered:
         lines.append(f"Recovered: {counted(report.recovered, 'operation')} that an interrupted run had done.")
     if report.remaining:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tenantplan.errors import Blocked, PlanRefused, TenantplanError
 from tenantplan.fleet import expected
@@ -30,19 +30,23 @@ STALE = "make a fresh plan: tenantplan plan --out plan.json"
 
 
 def check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
-    """What can be told about a plan without a database. Blocked when an operation of it may not run now."""
+    """What can be told about a plan without a database."""
     if plan.fleet != settings.fleet:
         raise PlanRefused(f"the plan is for fleet {plan.fleet}, this is {settings.fleet}", hint=STALE)
     if plan.config_digest != expected.config_digest(settings, trees):
         raise PlanRefused("the fleet file or the migrations changed after the plan was made", hint=STALE)
+
+
+def check_time(settings: Settings, plan: Plan, now: datetime) -> None:
+    """PlanRefused when a plan is too old, Blocked when an operation of it may not run `now`, by the main server's clock."""
     try:
-        age = datetime.now(UTC) - datetime.fromisoformat(plan.created_at)
+        age = now - datetime.fromisoformat(plan.created_at)
     except (ValueError, TypeError):  # TypeError: a time without its zone
         raise PlanRefused("the plan does not say when it was made", hint=STALE) from None
     limit = settings.spec.guard.plan_max_age_hours
     if not timedelta(minutes=-5) <= age <= timedelta(hours=limit):
         raise PlanRefused(f"the plan was made at {plan.created_at}; plans can be applied for {limit} hours", hint=STALE)
-    _refuse_waiting(restricted(plan.operations, plan.labels, settings.rules, datetime.now(UTC))[1])
+    _refuse_waiting(restricted(plan.operations, plan.labels, settings.rules, now)[1])
 
 
 def check_windows(work: Work, done: set[str], live: Survey) -> None:
@@ -50,7 +54,7 @@ def check_windows(work: Work, done: set[str], live: Survey) -> None:
     state, _ = under_new_names(live.state, work.plan.renames)
     left = [o for o in work.plan.operations if o.id not in done]
     rules = work.settings.rules
-    _refuse_waiting(restricted(left, work.plan.labels, rules, datetime.now(UTC), live_labels(left, state))[1])
+    _refuse_waiting(restricted(left, work.plan.labels, rules, live.now, live_labels(left, state))[1])
 
 
 def _refuse_waiting(waiting: Sequence[Deferral]) -> None:

@@ -66,7 +66,7 @@ def session(
         reach("run-closed")
     seconds = time.monotonic() - started
     still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)
-    facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open)
+    facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open, taken.notes)
     return Report(work.run_id, plan.digest, rolled.outcomes, seconds, *facts)
 
 

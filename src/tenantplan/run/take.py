@@ -11,8 +11,10 @@ from tenantplan.execution import credentials, record, recover
 from tenantplan.execution.bootstrap import bootstrap
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
+from tenantplan.fleet.clock import check_clock
 from tenantplan.fleet.survey import Survey
 from tenantplan.model.address import MAIN
+from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Package, Row, Schema
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.lower import MAIN_SCOPE
@@ -28,11 +30,13 @@ GATE_PATIENCE = 3.0  # seconds; who finds the main database gives the gate back 
 
 @dataclass(frozen=True)
 class Taken:
-    """A fleet that this run holds: the session with the lock, and how many effects of interrupted runs were recorded now."""
+    """A fleet that this run holds: the session with the lock, how many effects of interrupted runs were recorded now,
+    and what whoever applies should know."""
 
     run: Run
     control: Connection
     recovered: int
+    notes: tuple[Finding, ...] = ()
 
 
 def take(work: Work, stack: ExitStack) -> Taken:
@@ -42,6 +46,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     """
     control, live = _enter(work, stack)
     reach("locked")
+    clocks = tuple(check_clock(live))
     done = freshness.check_usable(control, work.plan)
     dead = [run for run in recover.dead_runs(control) if run != work.run_id]
     if dead:
@@ -66,7 +71,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     else:
         record.open_run(run, control, [o for o in work.plan.operations if o.id not in done])
     reach("run-opened")
-    return Taken(run, control, recovered)
+    return Taken(run, control, recovered, clocks)
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:
@@ -81,6 +86,8 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:
             doorway.close()  # the main database's own lock is enough, and the gate is a session of the budget
         live = work.look()
         freshness.check_target(work.plan, live)
+        check_clock(live)
+        freshness.check_time(work.settings, work.plan, live.now)
         if "tenantplan.lease" not in live.main.columns:
             _bear(work, live, gate)
             live = work.look()

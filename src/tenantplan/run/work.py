@@ -124,6 +124,7 @@ class Work:
             template=Templates(self.connector, self._recipe(live)),
             digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
+            now=lambda: live.now,
             holding=vacated.holding,
             check_shared=vacated.check_shared,
             targets=self.settings.spec.credentials.targets,
