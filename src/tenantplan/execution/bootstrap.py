@@ -41,8 +41,10 @@ def bootstrap(
         return
     name = temporary(first[0])
     drop_database(maintenance, name)
-    maintenance.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
+    maintenance.execute(statements.copied(sql.Identifier(name), statements.TEMPLATE0))
     reach("bootstrap-created")
+    with maintenance.transaction():
+        maintenance.execute(statements.opened(name))
     with run.connector.connect(MAIN, name) as inside, inside.transaction():
         _fill(run, inside, first, all_operations)
         reach("bootstrap-migrated")

@@ -133,20 +133,35 @@ def creation(operation: Operation, template: Template | None = None) -> Statemen
     source = f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0"
     name = sql.Identifier(temporary(operation))
     if template is None:
-        text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(source)
+        text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(source) + " ALLOW_CONNECTIONS false"
         return [_f(text, name=name, source=sql.Identifier(source))]
     return [copied(name, template)]
 
 
 def copied(name: sql.Identifier, template: Template) -> sql.Composed:
-    """CREATE DATABASE in the way that is fastest for the template's size."""
-    text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(template.name) + " STRATEGY {strategy}"
+    """CREATE DATABASE in the way that is fastest for the template's size.
+
+    PUBLIC may connect to a new database, so it takes no connections until a transaction says who may: see `opened`, `database`.
+    """
+    text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(template.name)
+    text += " STRATEGY {strategy} ALLOW_CONNECTIONS false"
     return _f(text, name=name, source=sql.Identifier(template.name), strategy=sql.SQL(template.strategy))
 
 
 def _encoding(source: str) -> str:
     """What is made from nothing holds any text, on a server that was made for another encoding too."""
     return " ENCODING 'UTF8'" if source == "template0" else ""
+
+
+def opened(name: str) -> sql.Composed:
+    """Lets the owner of a database into it, and no other role; several statements, for one transaction."""
+    text = "REVOKE ALL ON DATABASE {name} FROM PUBLIC; ALTER DATABASE {name} ALLOW_CONNECTIONS true"
+    return _f(text, name=sql.Identifier(name))
+
+
+def closed(name: str) -> sql.Composed:
+    """Lets nobody connect to a database any more."""
+    return _f("ALTER DATABASE {name} ALLOW_CONNECTIONS false", name=sql.Identifier(name))
 
 
 def database(operation: Operation) -> Statements:
@@ -157,15 +172,15 @@ def database(operation: Operation) -> Statements:
         start = (
             before
             if isinstance(before, Database)
-            else Database(after.server, temporary(operation), connect=("PUBLIC",))
+            else Database(after.server, temporary(operation), allow_connections=False, connect=("PUBLIC",))
         )
         new = before is None and after.holder is not None
         return [*_altered_database(start, after), *([migrated_by_owner(after.name)] if new else [])]
     assert isinstance(before, Database)
     if not operation.retire:
         return [_f("DROP DATABASE IF EXISTS {name}", name=sql.Identifier(before.name))]
-    closed = Database(before.server, tombstone(operation), before.owner, before.connection_limit, False, ())
-    return _altered_database(before, closed)
+    kept = Database(before.server, tombstone(operation), before.owner, before.connection_limit, False, ())
+    return _altered_database(before, kept)
 
 
 def migrated_by_owner(database: str) -> sql.Composed:

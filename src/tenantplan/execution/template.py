@@ -11,6 +11,7 @@ from tenantplan import __version__
 from tenantplan.execution import statements
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.sentinel import place_sentinel
+from tenantplan.execution.soundness import difference, is_ready, recorded, set_aside
 from tenantplan.execution.statements import TEMPLATE0, Template
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.model import stamp
@@ -18,7 +19,11 @@ from tenantplan.model.encode import digest
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.drop import drop_database
 from tenantplan.postgres.guard import may_be_owner
+from tenantplan.postgres.queries import query
+
+_FORMAT = "contents"  # what a template's stamp says of it; one that says less is built anew
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Recipe:
     @property
     def made(self) -> str:
         """What else than migrations decides what is in a template."""
-        return digest([__version__, OWNER, list(self.migrator.groups)])[:16]
+        return digest([__version__, OWNER, list(self.migrator.groups), _FORMAT])[:16]
 
     @property
     def identity(self) -> dict[str, str | None]:
@@ -58,22 +63,33 @@ class Recipe:
         return f"{stamp.TEMPLATE}{digest(content)[:16]}"
 
 
-def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> Template:
+def ensure_template(
+    connector: Connector, alias: str, recipe: Recipe, on_aside: Callable[[str, str, str], None]
+) -> Template:
     """The ready template on a server, built now if it is missing or was left half-built.
 
-    Those of revisions that no database of the fleet is at any more go.
+    A ready one is compared with what it held when it was built. One that holds something else is set aside for a person to look
+    at, and another is built; `on_aside` hears of the server, the name it has now and the difference. Templates of revisions that
+    no database of the fleet is at any more go.
     """
     with connector.connect(alias) as connection:
         stamps = {name: stamp.decode(comment) for name, comment in _stamps(connection)}
-        if stamps.get(recipe.name, {}).get("ready") == "1":
+        version = connection.info.server_version
+
+    def sound(name: str) -> bool:
+        if not is_ready(stamps.get(name), version):
+            return False
+        reason = difference(connector, alias, name, stamps[name], recipe.describe)
+        if reason:
+            on_aside(alias, set_aside(connector, alias, name, stamps.pop(name), reason), reason)
+        return not reason
+
+    if sound(recipe.name):
+        with connector.connect(alias) as connection:
             return measured(connection, recipe.name)
-        older = _older(stamps, recipe)
-        for name in _unused(stamps, recipe) - {older}:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        made = sql.Identifier(recipe.name)
-        connection.execute(statements.copied(made, measured(connection, older)))
-        if may_be_owner(connection):  # a database's rights are not cloned
-            connection.execute(statements.migrated_by_owner(recipe.name))
+    older = _older(stamps, recipe)
+    older = older if older and sound(older) else None
+    _create(connector, alias, recipe, stamps, older)
     # One session at a time: whoever builds a template may have no more than one left in the budget.
     reach("template-created")
     if older:
@@ -81,23 +97,41 @@ def ensure_template(connector: Connector, alias: str, recipe: Recipe) -> Templat
         recipe.migrator.run(Place(connector, alias, recipe.name, "tenant"), recipe.onward[start], Version(start))
     else:
         fill(connector, alias, recipe)
-    with connector.connect(alias, recipe.name) as inside:
-        found = recipe.describe(inside)
+    return _finish(connector, alias, recipe)
+
+
+def _create(
+    connector: Connector, alias: str, recipe: Recipe, stamps: Mapping[str, dict[str, str]], older: str | None
+) -> None:
+    """A database to build the template in, which only the connected role may connect to."""
+    begun = stamp.encode({**recipe.identity, "kind": "template"})
     with connector.connect(alias) as connection:
-        facts = {
-            **recipe.identity,
-            "kind": "template",
-            "objects": stamp.packed(found),
-            "made": recipe.made,
-            "ready": "1",
-        }
-        comment = stamp.encode({**facts, "revision": recipe.revision})
+        for name in _unused(stamps, recipe) - {older}:
+            drop_database(connection, name)
+        made = sql.Identifier(recipe.name)
+        connection.execute(statements.copied(made, measured(connection, older)))
         with connection.transaction():
-            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
+            connection.execute(statements.opened(recipe.name))
+            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(begun)))
+            if may_be_owner(connection):  # a database's rights are not cloned
+                connection.execute(statements.migrated_by_owner(recipe.name))
+
+
+def _finish(connector: Connector, alias: str, recipe: Recipe) -> Template:
+    with connector.connect(alias, recipe.name) as inside:
+        facts = recorded(inside, recipe.describe)
+        pid = inside.info.backend_pid
+    ready = {**recipe.identity, **facts, "kind": "template", "made": recipe.made, "ready": "1"}
+    comment = stamp.encode({**ready, "revision": recipe.revision})
+    with connector.connect(alias) as connection:
+        with connection.transaction():
+            connection.execute(statements.closed(recipe.name))
+            made = sql.Identifier(recipe.name)
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(comment)))
-        ready = measured(connection, recipe.name)
+        connection.execute(query("await_end"), {"pid": pid})
+        size = measured(connection, recipe.name)
     reach("template-ready")
-    return ready
+    return size
 
 
 def measured(connection: Connection, name: str | None) -> Template:
@@ -117,7 +151,7 @@ def _older(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> str | None:
 
 
 def _unused(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> set[str]:
-    """Templates that are half-built, of an edited tree, or of a revision that no database is at any more."""
+    """Templates that are half-built, of an edited tree, or of a revision that no database is at any more; none set aside."""
     ours = {
         name: facts for name, facts in stamps.items() if recipe.identity == {k: facts.get(k) for k in recipe.identity}
     }
@@ -126,7 +160,12 @@ def _unused(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> set[str]:
         name
         for name, facts in stamps.items()
         if name == recipe.name
-        or (name in ours and facts.get("kind") == "template" and facts.get("revision") not in used)
+        or (
+            name in ours
+            and facts.get("kind") == "template"
+            and stamp.ASIDE not in facts
+            and (facts.get("revision") not in used or facts.get("ready") != "1")
+        )
     }
 
 

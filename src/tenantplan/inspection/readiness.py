@@ -163,6 +163,11 @@ def runs(scene: Scene, activity: Activity) -> Iterator[Check]:
 
 
 def _templates(scene: Scene, alias: str, found: Mapping[str, Mapping[str, str]]) -> Iterator[Check]:
+    for name, facts in found.items():
+        if reason := facts.get(stamp.ASIDE):
+            advice = f"find out who changed it, compare the databases that were made from it, then DROP DATABASE {name}"
+            yield Check(f"server {alias}", "templates", "warn", f"{name} was set aside: {reason}", advice)
+    found = {name: facts for name, facts in found.items() if stamp.ASIDE not in facts}
     half = [n for n, facts in found.items() if n.startswith(stamp.TEMPLATE) and facts.get("ready") != "1"]
     left = [n for n in found if n.startswith(stamp.NEW)]
     if half or left:

@@ -18,7 +18,7 @@ from tenantplan.errors import TenantplanError
 from tenantplan.execution.context import tag
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import end_sessions
-from tenantplan.execution.statements import copied, migrated_by_owner
+from tenantplan.execution.statements import copied, migrated_by_owner, opened
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.execution.template import measured
 from tenantplan.fleet.fitness import Check, passed
@@ -128,6 +128,7 @@ def _copy(scene: Scene, path: Path) -> Iterator[tuple[Connector, str, bool]]:
             with connector.connect(path.server) as guard:
                 template = None if path.main else _template(scene, connector, path)
                 guard.execute(copied(sql.Identifier(name), measured(guard, template)))
+                guard.execute(opened(name))
                 if template and may_be_owner(guard):  # a database's rights are not cloned
                     guard.execute(migrated_by_owner(name))
                 yield connector, name, template is not None

@@ -13,6 +13,7 @@ from tenantplan.errors import ConnectError, MigrationError, PrivilegeError
 from tenantplan.execution.context import tag
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import end_sessions
+from tenantplan.execution.statements import TEMPLATE0, copied, opened
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.fleet.expected import GROUPS
 from tenantplan.fleet.servers import main_server
@@ -60,9 +61,8 @@ def _refuse_pooler(connector: Connector) -> None:
 def _create(connector: Connector, name: str) -> None:
     with connector.connect(MAIN) as connection:
         try:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
-            )
+            connection.execute(copied(sql.Identifier(name), TEMPLATE0))
+            connection.execute(opened(name))
         except psycopg.errors.InsufficientPrivilege:
             raise PrivilegeError(
                 f"the role {connection.info.user} may not make the scratch database that models are compared with",

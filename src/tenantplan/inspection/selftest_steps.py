@@ -12,6 +12,7 @@ from psycopg import sql
 from tenantplan.errors import ConnectError, PrivilegeError, SchemaMismatch, TenantplanError
 from tenantplan.execution.context import tag
 from tenantplan.execution.recover import end_sessions
+from tenantplan.execution.statements import TEMPLATE0, copied, opened
 from tenantplan.execution.steps import run_statements
 from tenantplan.migration.compile import compile_path
 from tenantplan.migration.graph import Graph
@@ -86,9 +87,8 @@ def _connect(bench: Bench) -> str:
 def _create_database(bench: Bench) -> str:
     bench.begun = True
     with bench.outside() as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(bench.name))
-        )
+        connection.execute(copied(sql.Identifier(bench.name), TEMPLATE0))
+        connection.execute(opened(bench.name))
     return bench.name
 
 
@@ -100,6 +100,7 @@ def _log_in(bench: Bench) -> str:
     with bench.outside() as connection:
         verifier = connection.pgconn.encrypt_password(password.encode(), bench.name.encode(), b"scram-sha-256")
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(verifier.decode())))
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, name))
     try:
         _as_new_role(bench, password, {"require_auth": "scram-sha-256"})
     except ConnectError:

@@ -5,23 +5,31 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
+from tenantplan.postgres import membership
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
 
 def drop_database(connection: Connection, name: str) -> None:
-    """Drops a database, if it is there, and ends the sessions in it.
+    """Drops a database, if it is there, and ends the sessions in it, whichever role's they are.
 
     FORCE ends sessions at once, but PostgreSQL (15 to 18) refuses it to anybody but a superuser while autovacuum is at work in
-    the database. A plain DROP DATABASE ends autovacuum, and waits five seconds for sessions to end by themselves.
+    the database, or a session of a role that the connected one is no member of. A plain DROP DATABASE ends autovacuum, and waits
+    five seconds for sessions to end by themselves.
     Raises psycopg.errors.InsufficientPrivilege when the database, or a session in it, is not the role's.
     """
-    plain = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
+    named = sql.Identifier(name)
     try:
-        connection.execute(plain + sql.SQL(" WITH (FORCE)"))
-    except psycopg.errors.InsufficientPrivilege:
-        try:
-            connection.execute(plain)
-        except psycopg.errors.ObjectInUse:  # so it is the role's own database
-            connection.execute(query("terminate_sessions"), {"database": name})
-            connection.execute(plain)
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(named))
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(named))
+        end_sessions_in(connection, name)
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(named))
+
+
+def end_sessions_in(connection: Connection, name: str) -> None:
+    """Ends the sessions in a database that takes no more of them."""
+    with connection.transaction(force_rollback=True):  # which takes the memberships back, and ends them all the same
+        rows = connection.execute(query("roles_in_database"), {"database": name}).fetchall()
+        membership.join(connection, [row[0] for row in rows])
+        connection.execute(query("terminate_sessions"), {"database": name})

@@ -135,6 +135,11 @@ SELECT DISTINCT a.pid, l.virtualxid, a.usename::text
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
  WHERE a.pid = ANY(%(pids)s) AND NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
 
+-- name: roles_in_database
+-- Roles that have a session in one database. What kind of session it is PostgreSQL hides from other roles.
+SELECT DISTINCT usename::text FROM pg_stat_activity
+ WHERE datname = %(database)s AND pid <> pg_backend_pid() AND usename IS NOT NULL;
+
 -- name: verifiers
 -- What the server keeps of passwords; only for roles that may read pg_authid.
 SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = ANY(%(names)s);
@@ -275,6 +280,16 @@ SELECT n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, N
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE n.nspname || '.' || c.relname = ANY(%(tables)s) AND c.relkind IN ('r', 'p')
  ORDER BY c.oid, a.attnum;
+
+-- name: holders
+-- Tables and sequences of the connected database that hold something, and whether the current role may read all of it.
+SELECT n.nspname::text, c.relname::text, c.relkind::text,
+       has_schema_privilege(n.oid, 'USAGE') AND NOT row_security_active(c.oid)
+         AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'S') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+   AND NOT starts_with(n.nspname, 'pg_temp')
+ ORDER BY 1, 2;
 
 -- name: index_validity
 -- Whether an index is valid; no row: there is none of that name. A concurrent build that failed leaves one that is not.

@@ -23,7 +23,7 @@ from tenantplan.fleet.servers import fleet_servers
 from tenantplan.fleet.trees import load_trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import STILL_OPEN, Plan
+from tenantplan.model.plan import STILL_OPEN, Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.run import freshness, undo
@@ -66,7 +66,8 @@ def session(
         reach("run-closed")
     seconds = time.monotonic() - started
     still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)
-    facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open, taken.notes)
+    notes = (*taken.notes, *(Finding("fleet", "template", text) for text in work.notes))
+    facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open, notes)
     return Report(work.run_id, plan.digest, rolled.outcomes, seconds, *facts)
 
 

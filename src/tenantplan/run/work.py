@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import psycopg
 
 from tenantplan import __version__
 from tenantplan.errors import TenantplanError
+from tenantplan.execution import record
 from tenantplan.execution.context import Run
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import Open
@@ -56,6 +57,7 @@ class Work:
     run_id: str
     programs: Programs
     check: Check | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def main_database(self) -> str:
@@ -100,7 +102,7 @@ class Work:
     def run(self, live: Survey, epoch: int) -> Run:
         """The run, as its steps see it."""
         vacated = Vacated(self.settings, self.connector, places_left(self.plan, live.state))
-        return Run(
+        run = Run(
             id=self.run_id,
             fleet=self.settings.fleet,
             main_database=self.main_database,
@@ -121,7 +123,7 @@ class Work:
             fingerprint=fingerprints.fingerprint,
             ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
-            template=Templates(self.connector, self._recipe(live)),
+            template=Templates(self.connector, self._recipe(live), lambda *found: self._set_aside(run, *found)),
             digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
             now=lambda: live.now,
@@ -130,6 +132,18 @@ class Work:
             targets=self.settings.spec.credentials.targets,
             hidden=hidden_variables(self.settings),
             creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
+        )
+        return run
+
+    def _set_aside(self, run: Run, alias: str, name: str, reason: str) -> None:
+        """Audits a template that was not what it was when it was built, and keeps a note for the report."""
+        detail = f"not as it was built, kept as {name}: {reason}"
+        with self.connector.connect(MAIN, self.main_database) as connection, connection.transaction():
+            record.check_epoch(connection, run.epoch)
+            record.audit(run, connection, [record.Fact(f"template/{alias}/{name}", "set-aside", "done", detail=detail)])
+        self.notes.append(
+            f"a template on server {alias} was not as it was built ({reason}): it is kept as {name}, and another was built."
+            " Databases that were made from it may hold the same: tenantplan drift compares their schemas"
         )
 
     def _recipe(self, live: Survey) -> Recipe:
@@ -167,9 +181,10 @@ def hidden_variables(settings: Settings) -> frozenset[str]:
 class Templates:
     """The template of each server, built when it is first needed; calling it with a server's alias returns it."""
 
-    def __init__(self, connector: Connector, recipe: Recipe) -> None:
+    def __init__(self, connector: Connector, recipe: Recipe, on_aside: Callable[[str, str, str], None]) -> None:
         self._connector = connector
         self._recipe = recipe
+        self._on_aside = on_aside
         self._lock = threading.Lock()
         self._ready: dict[str, Template | psycopg.Error | TenantplanError] = {}
 
@@ -178,7 +193,7 @@ class Templates:
         with self._lock:
             if alias not in self._ready:
                 try:
-                    self._ready[alias] = ensure_template(self._connector, alias, self._recipe)
+                    self._ready[alias] = ensure_template(self._connector, alias, self._recipe, self._on_aside)
                 except (psycopg.Error, TenantplanError) as error:
                     self._ready[alias] = error
             found = self._ready[alias]
