@@ -247,11 +247,11 @@ class Fleet:
             connection.execute(statement.encode(), parameters or None)
 
     def databases(self) -> list[str]:
-        """Names of this fleet's databases, tombstones and temporary ones among them, templates not."""
+        """Names of this fleet's databases, tombstones and temporary ones among them, templates and that of the lock not."""
         like = f"%{self.name}%"
         found = self.rows(
             "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') LIKE %s"
-            " AND datname NOT LIKE 'tp_template%%' OR datname LIKE 'tp_new%%' ORDER BY 1",
+            " AND datname NOT LIKE 'tp_template%%' AND datname NOT LIKE 'tp_lock%%' OR datname LIKE 'tp_new%%' ORDER BY 1",
             like,
             database="postgres",
         )

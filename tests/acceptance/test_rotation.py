@@ -220,10 +220,11 @@ def test_what_cannot_be_rotated(keyed: Fleet) -> None:
 @pytest.mark.once
 def test_a_rotation_takes_the_fleets_lock_and_leaves_what_waits_in_the_yaml(keyed: Fleet) -> None:
     from tenantplan.postgres import lock
+    from tenantplan.postgres.lock_database import lock_database
 
     declare(keyed)
     keyed.apply()
-    with keyed.connect() as other:
+    with keyed.connect(lock_database(keyed.main_database)) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [lock.KEY])
         assert "another apply is at work" in keyed.run("credentials", "rotate", "msf", code=6).err
     keyed.organization(

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from acceptance.harness import Fleet
 
-from tenantplan.postgres.lock import KEY, gate_key
+from tenantplan.postgres.lock import KEY
+from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
 
 pytestmark = pytest.mark.once
 
@@ -21,7 +22,7 @@ def _wait(fleet: Fleet) -> None:
         "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
         " AND database = (SELECT oid FROM pg_database WHERE datname = %s)"
     )
-    while not fleet.rows(statement, fleet.main_database, database="postgres"):
+    while not fleet.rows(statement, lock_database(fleet.main_database), database="postgres"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -71,7 +72,7 @@ def test_a_stopped_apply_is_ended_and_the_next_one_finishes(fleet: Fleet) -> Non
 def test_a_session_that_is_no_run_is_ended_alone(fleet: Fleet) -> None:
     fleet.organization("acme")
     fleet.apply()
-    url = fleet.server.url(dbname=fleet.main_database)
+    url = fleet.server.url(dbname=lock_database(fleet.main_database))
     with (
         psycopg.connect(url, application_name="psql") as other,
         psycopg.connect(url, application_name="psql") as holder,
@@ -89,17 +90,19 @@ def test_a_session_that_is_no_run_is_ended_alone(fleet: Fleet) -> None:
 def test_another_roles_session_is_not_ended_and_said(fleet: Fleet) -> None:
     fleet.organization("acme")
     fleet.apply()
-    with fleet.connect() as holder:
+    with fleet.connect(lock_database(fleet.main_database)) as holder:
         holder.execute("SELECT pg_advisory_lock(%s)", [KEY])
         err = fleet.run("unlock", "--force", code=1).err
     assert "another role's session" in err
 
 
-def test_the_gate_of_a_first_apply(fleet: Fleet) -> None:
+def test_the_lock_of_a_first_apply(fleet: Fleet) -> None:
     fleet.organization("acme")
     tag = "tp:01234567-89ab-cdef-0123-456789abcdef"
-    holder = psycopg.connect(fleet.server.url(), application_name=tag, autocommit=True)
-    holder.execute("SELECT pg_advisory_lock(%s)", [gate_key(fleet.main_database)])
+    with fleet.server.connect() as outside:
+        name = ensure_lock_database(outside, fleet.name, fleet.main_database)
+    holder = psycopg.connect(fleet.server.url(dbname=name), application_name=tag, autocommit=True)
+    holder.execute("SELECT pg_advisory_lock(%s)", [KEY])
     said = fleet.run("unlock", "--force").out
     holder.close()
     assert tag in said

@@ -23,10 +23,10 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Role, Row
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
 from tenantplan.postgres.queries import blocks
 from tenantplan.settings import Settings
 
-KEY = lock.KEY ^ 0x150
 _LOOKED_AT = 20  # other organizations whose rows are looked for, to know whether there is something to see
 
 
@@ -60,15 +60,17 @@ def isolation(settings: Settings, sample: int, on_tried: Callable[[Tried], None]
             found.append(line)
             on_tried(line)
 
-    with connector.connect(MAIN, scene.main_database) as control:
-        if not control.execute("SELECT pg_try_advisory_lock(%s)", [KEY]).fetchall()[0][0]:
+    with connector.connect(MAIN) as outside:
+        name = ensure_lock_database(outside, settings.fleet, scene.main_database)
+    with lock.entered(connector, name) as holding:
+        if not lock.tried(holding, lock.PROOF):
             raise Locked(
                 "another proof of isolation is at work", hint="wait for it: it takes seconds for each organization"
             )
         collect(ground, list(scene.live.servers))
         tell(_gaps(scene))
         for target in _targets(scene, settings, sample):
-            tell(_tried(scene, ground, control, target))
+            tell(_tried(scene, ground, target))
     return found
 
 
@@ -116,13 +118,14 @@ def _databases(scene: Scene) -> Mapping[tuple[str, str | None], Database]:
     }
 
 
-def _tried(scene: Scene, ground: Ground, control: Connection, target: Target) -> Iterator[Tried]:
+def _tried(scene: Scene, ground: Ground, target: Target) -> Iterator[Tried]:
     """Every attempt of one target; where its probe cannot log in, that is said."""
     try:
         with probe(ground, target.server, target.database, target.role) as session:
             stand = Stand(session, target.name, target.role, target.mine)
             if target.mine is not None:
-                stand = _among_others(scene, control, stand)
+                with ground.connector.connect(MAIN, scene.main_database) as control:
+                    stand = _among_others(scene, control, stand)
                 yield from _in_shared_tables(stand, target)
             yield from _everywhere(scene, ground, stand, target)
     except ConnectError as error:
@@ -152,7 +155,7 @@ def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: Target) -> I
     yield from try_server.make(stand)
     yield from try_server.read_server(stand)
     there = [d.name for (server, _), d in _databases(scene).items() if server == target.server]
-    there += [scene.main_database] if target.server == MAIN else []
+    there += [scene.main_database, lock_database(scene.main_database)] if target.server == MAIN else []
     yield from try_server.connect(stand, ground.connector, [name for name in there if name != target.database])
     yield _notified(ground, stand, target)
 

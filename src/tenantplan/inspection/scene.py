@@ -116,14 +116,13 @@ class Activity:
 def activity(scene: Scene) -> Activity:
     """The runs of a fleet; all None while nothing was applied, but for a first apply at work."""
     with scene.connector.connect(MAIN, read_only=True) as gate:
-        holder = lock.holder(gate, lock.gate_key(scene.main_database))
+        holder = lock.holder(gate, scene.main_database)
     if not scene.applied:
         return Activity(None, None, holder)
     with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
         cursor = connection.execute(query("last_run"))
         names = [column.name for column in cursor.description or ()]
         row = cursor.fetchone()
-        holder = lock.holder(connection) or holder
     unfinished = None if holder else scene.live.main.unfinished
     return Activity(dict(zip(names, row, strict=True)) if row else None, unfinished, holder)
 

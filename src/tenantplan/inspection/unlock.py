@@ -39,15 +39,18 @@ class Held:
 def held(settings: Settings) -> Held | None:
     """Who holds the fleet's lock, or None. Read-only."""
     connector, name = _connector(settings), settings.spec.main.database
-    with connector.connect(MAIN, read_only=True) as gate:
-        exists = gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
-        first = lock.holder(gate, lock.gate_key(name))
-    if exists:
-        with connector.connect(MAIN, name, read_only=True) as connection:
-            holder = lock.holder(connection)
-            if holder is not None:
-                return Held(holder, newborn=False)
-    return None if first is None else Held(first, newborn=True)
+    with connector.connect(MAIN, read_only=True) as outside:
+        exists = outside.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+        holder = lock.holder(outside, name)
+    if holder is None:
+        return None
+    return Held(holder, newborn=not (exists and _has_lease(connector, name)))
+
+
+def _has_lease(connector: Connector, name: str) -> bool:
+    with connector.connect(MAIN, name, read_only=True) as connection:
+        row = connection.execute("SELECT to_regclass('tenantplan.lease') IS NOT NULL").fetchone()
+        return row is not None and bool(row[0])
 
 
 def unlock(settings: Settings, found: Held) -> int | None:
@@ -59,8 +62,8 @@ def unlock(settings: Settings, found: Held) -> int | None:
     _end(connector, found)
     if found.newborn:
         return None
-    with connector.connect(MAIN, settings.spec.main.database) as control:
-        lock.acquire(control)
+    name = settings.spec.main.database
+    with lock.held(connector, settings.fleet, name), connector.connect(MAIN, name) as control:
         run = act(settings, connector, found.run)
         with control.transaction():
             control.execute("SELECT set_config('lock_timeout', '10s', true)")

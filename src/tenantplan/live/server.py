@@ -103,7 +103,7 @@ def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
 def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose, row: tuple[Any, ...]) -> None:
     name, owner, limit, allowed, comment, connect = row
     facts = stamp.decode(comment)
-    mine = whose.owns(facts) and facts.get("kind") != "template"
+    mine = whose.owns(facts) and facts.get("kind") not in ("template", "lock")
     if not mine and name not in whose.names:
         return
     retired = facts.get("retired") if mine and name.startswith(stamp.TOMBSTONE) else None

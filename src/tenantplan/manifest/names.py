@@ -10,7 +10,7 @@ import hashlib
 import re
 
 from tenantplan.documents.characters import describe
-from tenantplan.model.stamp import NEW, TEMPLATE, TOMBSTONE
+from tenantplan.model.stamp import LOCK, NEW, TEMPLATE, TOMBSTONE
 
 MAX_BYTES = 63
 NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
@@ -20,7 +20,7 @@ EMAIL = (
 )
 DATABASE = r"[a-z_][a-z0-9_]*"
 RESERVED = ("postgres", "template0", "template1")
-_OWN = (NEW, TEMPLATE, TOMBSTONE)
+_OWN = (NEW, TEMPLATE, TOMBSTONE, LOCK)
 
 
 def name_problem(name: str) -> str | None:

@@ -16,6 +16,7 @@ PREFIX = "tenantplan "
 NEW = "tp_new_"
 TEMPLATE = "tp_template_"
 TOMBSTONE = "tp_deleted_"
+LOCK = "tp_lock_"
 ASIDE = "aside"  # the fact of a template's stamp that says why nothing is cloned from it any more
 
 

@@ -1,21 +1,25 @@
 """One apply at a time: a session advisory lock, which dies with its process, and a lease with an epoch.
 
-The lock is tried and never waited for: a waiting session would block CREATE INDEX CONCURRENTLY. While the main database
-does not exist yet, a gate of the same kind in the server's maintenance database stands in for it.
+The lock is tried and never waited for: a waiting session would block CREATE INDEX CONCURRENTLY. It is taken in a database of
+its own, since any role that can connect to a database can take any advisory lock there. A first apply takes the same.
 """
 
 from __future__ import annotations
 
 import time
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
-from tenantplan.errors import Locked
-from tenantplan.postgres.connect import Connection
+from tenantplan.errors import ConnectError, Locked
+from tenantplan.model.address import MAIN
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
 from tenantplan.postgres.queries import query
 
-KEY = 0x74656E616E747031  # "tenantp1": one lock per main database, since advisory locks belong to a database
+KEY = 0x74656E616E747031  # "tenantp1"
+PROOF = KEY ^ 0x150  # held by a proof of isolation
 _TRIES = 10
 
 
@@ -29,31 +33,53 @@ class Holder:
     since: str
 
 
-def gate_key(main_database: str) -> int:
-    """The key of the gate that a first apply holds in the maintenance database."""
-    return KEY ^ zlib.crc32(main_database.encode())
+@contextmanager
+def held(connector: Connector, fleet: str, main_database: str) -> Iterator[Connection]:
+    """A session that holds the lock of a fleet for as long as it lives. Raises Locked when another one does."""
+    with connector.connect(MAIN) as outside:
+        name = ensure_lock_database(outside, fleet, main_database)
+    with entered(connector, name) as connection:
+        acquire(connector, connection, main_database)
+        yield connection
 
 
-def acquire(connection: Connection, key: int = KEY, patience: float = 0.0) -> None:
+@contextmanager
+def entered(connector: Connector, name: str) -> Iterator[Connection]:
+    """A session in the database of the lock, in no transaction, which the server does not end for being idle."""
+    with connector.connect(MAIN, name) as connection:
+        connection.execute("SET idle_session_timeout = 0")
+        yield connection
+
+
+def acquire(connector: Connector, connection: Connection, main_database: str, patience: float = 0.0) -> None:
     """Takes the lock for as long as the session lives; Locked, naming the holder, when somebody keeps it for more than
     `patience` seconds."""
     deadline = time.monotonic() + patience
     for attempt in count(1):
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
-        if row is not None and row[0]:
+        mine = tried(connection, KEY)
+        found = holder(connection, main_database)
+        if mine and found is None:
             return
-        found = holder(connection, key)  # None: given back just now
+        if mine:  # an earlier version holds it in the main database
+            connection.execute("SELECT pg_advisory_unlock(%s)", [KEY])
         if time.monotonic() >= deadline and (found is not None or attempt >= _TRIES):
             raise Locked(
-                f"another apply is at work: {_described(connection, key, found)}",
+                f"another apply is at work: {_described(connector, main_database, found)}",
                 hint="wait for it; if it hangs, `tenantplan unlock` ends its sessions",
             )
         time.sleep(0.02)
 
 
-def holder(connection: Connection, key: int = KEY) -> Holder | None:
-    """The session that holds the lock now."""
-    row = connection.execute(query("lock_holder"), {"key": key}).fetchone()
+def tried(connection: Connection, key: int) -> bool:
+    """Whether the session holds the lock of a key now."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def holder(connection: Connection, main_database: str) -> Holder | None:
+    """The session that holds the lock of a fleet now, beside the asking one, which is on any database of the main server."""
+    asked = {"key": KEY, "lock": lock_database(main_database), "main": main_database}
+    row = connection.execute(query("lock_holder"), asked).fetchone()
     if row is None:
         return None
     # PostgreSQL hides most of another role's session.
@@ -72,14 +98,23 @@ def take_over(connection: Connection, run_id: str, actor: str, host: str, pid: i
     return int(row[0])
 
 
-def _described(connection: Connection, key: int, found: Holder | None) -> str:
+def _described(connector: Connector, main_database: str, found: Holder | None) -> str:
     if found is None:
         return "it has just ended"
-    who = ""
-    exists = connection.execute("SELECT to_regclass('tenantplan.lease')").fetchone()
-    if key == KEY and exists and exists[0]:
-        row = connection.execute(
-            "SELECT actor, host, pid FROM tenantplan.lease WHERE id = 1 AND actor IS NOT NULL"
-        ).fetchone()
-        who = f" by {row[0]} on {row[1]} (process {row[2]})" if row else ""
+    who = _lease(connector, main_database)
     return f"run {found.tag.removeprefix('tp:')}{who}, since {found.since}, server process {found.pid}"
+
+
+def _lease(connector: Connector, main_database: str) -> str:
+    """Who wrote the lease last, "" before the first apply has ended."""
+    try:
+        with connector.connect(MAIN, main_database, read_only=True) as main:
+            exists = main.execute("SELECT to_regclass('tenantplan.lease') IS NOT NULL").fetchone()
+            if exists is None or not exists[0]:
+                return ""
+            row = main.execute(
+                "SELECT actor, host, pid FROM tenantplan.lease WHERE id = 1 AND actor IS NOT NULL"
+            ).fetchone()
+    except ConnectError:
+        return ""
+    return f" by {row[0]} on {row[1]} (process {row[2]})" if row else ""

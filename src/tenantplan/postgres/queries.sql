@@ -65,11 +65,21 @@ SELECT n.nspname || '.' || c.relname, array_agg(a.attname::text)
  GROUP BY 1;
 
 -- name: lock_holder
--- The session that holds the lock of a fleet.
+-- The session that holds the lock of a fleet, beside the asking one. An earlier version took it in the main database, where any
+-- role's session could: there, only one of the connected role counts.
 SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'), a.backend_start
-  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
- WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-   AND ((l.classid::bigint << 32) | l.objid::bigint) = %(key)s;
+  FROM pg_locks l JOIN pg_database d ON d.oid = l.database JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE l.locktype = 'advisory' AND l.granted AND a.pid <> pg_backend_pid()
+   AND (d.datname = %(lock)s OR d.datname = %(main)s AND a.usename = current_user)
+   AND ((l.classid::bigint << 32) | l.objid::bigint) = %(key)s
+ ORDER BY d.datname = %(lock)s DESC LIMIT 1;
+
+-- name: lock_database
+-- Whether the database that a fleet's lock is taken in is open, to its owner and to whoever its owner let in by name.
+SELECT d.datallowconn AND d.datacl IS NOT NULL
+       AND NOT EXISTS (SELECT FROM aclexplode(d.datacl) a WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT')
+       AND has_database_privilege(d.oid, 'CONNECT')
+  FROM pg_database d WHERE d.datname = %(name)s;
 
 -- name: sessions_of_runs
 -- Sessions that runs of tenantplan opened on this server.

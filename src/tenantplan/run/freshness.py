@@ -68,6 +68,14 @@ def _refuse_waiting(waiting: Sequence[Deferral]) -> None:
         )
 
 
+def check_server(plan: Plan, connection: Connection) -> None:
+    """The same of the main server alone, before anything is made there."""
+    row = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+    wanted = plan.target.get("servers")
+    if row is None or not isinstance(wanted, dict) or wanted.get(MAIN) != row[0]:
+        raise PlanRefused("the plan was made for another PostgreSQL server than this one", hint=STALE)
+
+
 def check_target(plan: Plan, live: Survey) -> None:
     """PlanRefused when a server the plan is about is not the one it was made for."""
     wanted = plan.target.get("servers")

@@ -66,8 +66,10 @@ def rekey(settings: Settings) -> Rekeyed:
     connector = Connector(fleet_servers(settings).usable, settings.spec.max_connections)
     vault = the_vault(fleet_vault(settings))
     _refuse_nothing(connector, settings.spec.main.database)
-    with connector.connect(MAIN, settings.spec.main.database) as control:
-        lock.acquire(control)
+    with (
+        lock.held(connector, settings.fleet, settings.spec.main.database),
+        connector.connect(MAIN, settings.spec.main.database) as control,
+    ):
         facts = read_main(control, Wanted(settings.fleet, BUILTIN, {}))
         run = act(settings, connector, hash_key=facts.hash_key or "")
         lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())

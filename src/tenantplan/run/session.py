@@ -14,7 +14,7 @@ import psycopg
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution import closing, record
-from tenantplan.execution.context import Run, tag
+from tenantplan.execution.context import tag
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.rollout import Limits, Rolled, rollout
@@ -54,7 +54,7 @@ def session(
         operations = [o for o in plan.operations if o.id not in done]
         limits = _limits(work, taken, parallelism)
         open_still = _close_again(taken, [o for o in plan.operations if o.id in done])
-        rolled = _carry_out(work, taken.run, operations, limits, on_outcome)
+        rolled = _carry_out(work, taken, operations, limits, on_outcome)
         rolled = replace(rolled, outcomes=(*open_still, *rolled.outcomes))
         taken_back = _take_back(work, taken, rolled, done, limits, on_outcome)
         gone = {outcome.operation.address for outcome in taken_back}
@@ -87,7 +87,7 @@ def _take_back(
     if not operations:
         return ()
     reach("rollback-journaled")
-    outcomes = _carry_out(work, taken.run, operations, replace(limits, max_failures=None), on_outcome).outcomes
+    outcomes = _carry_out(work, taken, operations, replace(limits, max_failures=None), on_outcome).outcomes
     undo.forget_revisions(work, taken.run, taken.control, work.look(), work.plan.operations)
     return outcomes
 
@@ -115,15 +115,16 @@ def _limits(work: Work, taken: Taken, parallelism: int | None) -> Limits:
 
 def _carry_out(
     work: Work,
-    run: Run,
+    taken: Taken,
     operations: Sequence[Operation],
     limits: Limits,
     on_outcome: Callable[[Outcome], None],
 ) -> Rolled:
     width = min(limits.parallelism, len({o.scope for o in operations}) or 1)
     with ExitStack() as stack:
-        sessions = _sessions(work, stack, width)
-        return rollout(run, operations, replace(limits, parallelism=width), sessions, on_outcome)
+        # The run's own session is the first: while tracks are at work, it has nothing else to do.
+        sessions = [taken.control, *_sessions(work, stack, width - 1)]
+        return rollout(taken.run, operations, replace(limits, parallelism=width), sessions, on_outcome)
 
 
 @contextmanager
@@ -141,7 +142,7 @@ def _told(work: Work) -> Iterator[None]:
 
 def _sessions(work: Work, stack: ExitStack, count: int) -> list[Connection]:
     """Sessions on the main database, logged in side by side; closed with `stack`."""
-    with ThreadPoolExecutor(count) as pool:
+    with ThreadPoolExecutor(max(1, count)) as pool:
         logins = [
             pool.submit(stack.enter_context, work.connector.connect(MAIN, work.main_database)) for _ in range(count)
         ]

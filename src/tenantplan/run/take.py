@@ -1,4 +1,4 @@
-"""Taking a fleet for one run: gate, lock, lease; and settling what an interrupted run left behind."""
+"""Taking a fleet for one run: lock and lease; and settling what an interrupted run left behind."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from tenantplan.planning.comparable import comparable
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, is_pooled
+from tenantplan.postgres.lock_database import ensure_lock_database
 from tenantplan.run import freshness
 from tenantplan.run.preflight import check_data
 from tenantplan.run.result import as_planned
 from tenantplan.run.work import Work
 
-GATE_PATIENCE = 3.0  # seconds; who finds the main database gives the gate back at once
+BIRTH_PATIENCE = 3.0  # seconds
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A fleet that this run holds: the session with the lock, how many effects of interrupted runs were recorded now,
+    """A fleet that this run holds: a session on its main database, how many effects of interrupted runs were recorded now,
     and what whoever applies should know."""
 
     run: Run
@@ -75,27 +76,27 @@ def take(work: Work, stack: ExitStack) -> Taken:
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:
-    """The session that holds the lock, and what is live. Makes the main database where there is none."""
-    with ExitStack() as doorway:
-        gate = doorway.enter_context(work.connector.connect(MAIN))
-        _refuse_pooler(work, gate)
-        lock.acquire(gate, lock.gate_key(work.main_database), patience=GATE_PATIENCE)
-        control = None
-        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [work.main_database]).rowcount:
-            control = _locked_main(work, stack)
-            doorway.close()  # the main database's own lock is enough, and the gate is a session of the budget
+    """Takes the lock; a session on the main database, which is made where there is none, and what is live."""
+    with work.connector.connect(MAIN) as outside:
+        _refuse_pooler(work, outside)
+        freshness.check_server(work.plan, outside)
+        name = ensure_lock_database(outside, work.settings.fleet, work.main_database)
+        born = outside.execute("SELECT FROM pg_database WHERE datname = %s", [work.main_database]).rowcount > 0
+    holding = stack.enter_context(lock.entered(work.connector, name))
+    # A first apply that was killed holds the lock until the server has made its database.
+    lock.acquire(work.connector, holding, work.main_database, patience=0.0 if born else BIRTH_PATIENCE)
+    live = work.look()
+    freshness.check_target(work.plan, live)
+    check_clock(live)
+    freshness.check_time(work.settings, work.plan, live.now)
+    if "tenantplan.lease" not in live.main.columns:
+        _bear(work, live, holding)
         live = work.look()
-        freshness.check_target(work.plan, live)
-        check_clock(live)
-        freshness.check_time(work.settings, work.plan, live.now)
-        if "tenantplan.lease" not in live.main.columns:
-            _bear(work, live, gate)
-            live = work.look()
-        return control or _locked_main(work, stack), live
+    return stack.enter_context(work.connector.connect(MAIN, work.main_database)), live
 
 
-def _refuse_pooler(work: Work, gate: Connection) -> None:
-    if is_pooled(gate):
+def _refuse_pooler(work: Work, session: Connection) -> None:
+    if is_pooled(session):
         raise ConnectError(
             "a connection pooler answers there, and hands each transaction another session",
             where=work.servers.usable[MAIN].place,
@@ -103,14 +104,9 @@ def _refuse_pooler(work: Work, gate: Connection) -> None:
         )
 
 
-def _locked_main(work: Work, stack: ExitStack) -> Connection:
-    control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
-    lock.acquire(control)
-    return control
-
-
-def _bear(work: Work, live: Survey, gate: Connection) -> None:
-    """Makes the main database by the plan's own operations."""
+def _bear(work: Work, live: Survey, holding: Connection) -> None:
+    """Makes the main database by the plan's own operations, in the session that holds the lock: as long as the server makes it,
+    nobody else does."""
     freshness.check_fresh(work.plan, set(), live)
     freshness.check_packages(work, set())
     if work.check is not None:
@@ -118,7 +114,7 @@ def _bear(work: Work, live: Survey, gate: Connection) -> None:
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE and getattr(o.after, "tree", "main") == "main"]
     if not first:
         raise PlanRefused("the main database does not exist, and the plan does not make it", hint=freshness.STALE)
-    bootstrap(work.run(live, 0), gate, first, work.plan.operations)
+    bootstrap(work.run(live, 0), holding, first, work.plan.operations)
 
 
 def _settle(work: Work, run: Run, control: Connection, live: Survey, dead: list[str]) -> int:
