@@ -11,6 +11,7 @@ from tenantplan.fleet import expected
 from tenantplan.fleet.secrets import replaced_secrets
 from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
+from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import fingerprint
@@ -22,6 +23,7 @@ from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.live_labels import live_labels
 from tenantplan.planning.windows import CLOSED, restricted
 from tenantplan.postgres.connect import Connection
+from tenantplan.run.result import as_planned
 from tenantplan.run.work import Work
 from tenantplan.settings import Settings
 from tenantplan.stores import Stored, measure
@@ -142,6 +144,34 @@ def check_fresh(plan: Plan, done: set[str], live: Survey, begun: Collection[str]
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
         raise PlanRefused(f"changed after the plan was made: {', '.join(stale[:5])}{more}", hint=STALE)
+
+
+def check_standing(plan: Plan, done: set[str], live: Survey) -> None:
+    """PlanRefused when what an interrupted apply of this plan has done was taken back or changed since."""
+    state, _ = under_new_names(live.state, plan.renames)
+    last = {o.address: o for o in plan.operations if o.id in done}
+    undone = sorted(a for a, o in last.items() if not _away(o, live) and not _stands(o, state.get(a)))
+    if undone:
+        more = f" and {len(undone) - 5} more" if len(undone) > 5 else ""
+        raise PlanRefused(
+            f"this plan was applied in part, and what it did was changed since: {', '.join(undone[:5])}{more}",
+            hint=STALE,
+        )
+
+
+def _away(operation: Operation, live: Survey) -> bool:
+    """Whether it is about something that cannot be seen now."""
+    resource = operation.after or operation.before
+    server = None if isinstance(resource, (Row, Package)) or resource is None else resource.server
+    away = server is not None and server not in live.servers and not server.startswith("url:")
+    return away or (resource is not None and addresses.owner(operation.address, resource) in live.held_out)
+
+
+def _stands(operation: Operation, have: Resource | None) -> bool:
+    gone = have is None or getattr(have, "retired_at", None) is not None or not getattr(have, "managed", True)
+    if operation.after is None:
+        return gone if operation.retire else have is None or not getattr(have, "managed", True)
+    return have is not None and not gone and as_planned(operation.after, comparable(have, operation.after))
 
 
 def _shut(operation: Operation, have: Resource | None) -> bool:

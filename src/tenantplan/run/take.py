@@ -55,6 +55,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
         live = work.look(recover.open_operations(control, dead))
     newborn = work.run_id in recover.dead_runs(control)
     if not newborn:
+        freshness.check_standing(work.plan, done, live)
         freshness.check_fresh(work.plan, done, live, freshness.begun_already(control, work.plan))
         freshness.check_secrets(work, done, live)
         freshness.check_packages(work, done)
