@@ -279,3 +279,15 @@ def test_the_login_of_a_brought_database_is_listed_as_still_open(fleet: Fleet) -
         assert note["address"] == "organization/acme" and "the login in env:OWN_URL stays open" in note["message"]
         told = fleet.apply("--json", *more)
         assert told.json["stillOpen"] == [note]
+
+
+def test_a_statement_timeout_is_a_default(fleet: Fleet) -> None:
+    """As docs/isolation.md says: sessions begin with it, and may change it for themselves."""
+    fleet.env["TENANT_PASSWORD"] = PASSWORD
+    fleet.organization("acme", DEDICATED.replace("dedicated,", "dedicated, statementTimeout: 100ms,"))
+    fleet.apply()
+    with fleet.server.connect(fleet.database("acme") + "_app", fleet.database("acme"), PASSWORD) as session:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            session.execute("SELECT pg_sleep(1)")
+        session.execute("SET statement_timeout = 0")
+        session.execute("SELECT pg_sleep(0.3)")

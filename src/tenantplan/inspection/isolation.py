@@ -20,7 +20,7 @@ from tenantplan.inspection.probe import Ground, collect, probe
 from tenantplan.inspection.scene import Scene, look
 from tenantplan.inspection.tried import LEAK, NOTHING, OPEN, UNTRIED, Stand, Tried
 from tenantplan.model.address import MAIN
-from tenantplan.model.resource import Database, Role, Row
+from tenantplan.model.resource import Database, Resource, Role, Row
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
@@ -87,6 +87,12 @@ def _gaps(scene: Scene) -> Iterator[Tried]:
         yield Tried("shared tables", "", "forced row level security, and nothing that passes it by", NOTHING, "catalog")
 
 
+def _named_by_pool(resource: Resource | None) -> bool:
+    """Whether it is an organization that the pooled role may name: an active one in shared mode."""
+    values = resource.values if isinstance(resource, Row) and resource.table == "organizations" else {}
+    return values.get("state") == "active" and values.get("database_mode") == "shared"
+
+
 def _targets(scene: Scene, settings: Settings, sample: int) -> list[Target]:
     roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.login and r.holder and r.managed]
     databases, main, ids = _databases(scene), scene.main_database, scene.live.main.ids
@@ -98,7 +104,7 @@ def _targets(scene: Scene, settings: Settings, sample: int) -> list[Target]:
     ]
     pool = facts(settings).shared_groups[2]
     known = pool in scene.live.main.sharing.access
-    organizations = sorted(i for a, i in ids.items() if a.startswith("organization/") and a.count("/") == 1)
+    organizations = sorted(i for a, i in ids.items() if _named_by_pool(scene.live.state.get(a)))
     pooled = [Target("pool", pool, MAIN, main, i) for i in organizations[:1] if known]
     return [*_sampled(shared, sample), *pooled, *_sampled(own, sample)]
 

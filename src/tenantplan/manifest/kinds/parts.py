@@ -189,7 +189,9 @@ class DatabaseSettings(Spec):
         default=-1, ge=-1, le=262_143, description="Most connections of each of its login roles; -1: no limit."
     )
     statement_timeout: Duration | None = Field(
-        default=None, description="Longest statement of its login roles, such as 30s; none: no limit."
+        default=None,
+        description="What sessions of its login roles begin with as their longest statement, such as 30s; none: no limit."
+        " A default that each session can change, no bound: PostgreSQL has none for a role.",
     )
     read_only: bool = Field(
         default=False, description="Make a login role that only reads, beside the one of the application."
