@@ -206,3 +206,15 @@ def test_statements_from_another_start_are_refused_by_what_runs_them(
     assert at == [("555", "a0000001")]
     fleet.apply()
     fleet.converged()
+
+
+def test_prismas_own_table_is_no_data(fleet: Fleet, prisma: Tree) -> None:
+    """What Prisma notes of its migrations does not keep an organization where it is."""
+    fleet.organization("beta", DEDICATED)
+    fleet.apply()
+    fleet.organization("beta", f"database: {{ mode: dedicated, name: x{fleet.id}_else }}")
+    fleet.apply()
+    fleet.converged()
+    fleet.execute("INSERT INTO accounts VALUES (1, 'paid')", database=f"x{fleet.id}_else")
+    fleet.organization("beta", DEDICATED)
+    assert [b["rule"] for b in fleet.plan()["blockers"]] == ["occupied"]

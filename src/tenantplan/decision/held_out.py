@@ -25,7 +25,7 @@ def without_held_out(desired: Desired, live: Survey) -> tuple[Desired, State]:
         if isinstance(resource, Row):
             return not {address, addresses.document(address)} & held
         lost = not isinstance(resource, Package) and resource.server in lost_servers
-        return addresses.owner(address, resource) not in held and not lost
+        return addresses.renamed(addresses.owner(address, resource), desired.renames) not in held and not lost
 
     state = {a: r for a, r in desired.state.items() if kept(a, r)}
     deleted = frozenset(a for a in desired.deleted if addresses.document(a) not in held)

@@ -36,7 +36,7 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     listed = statements.role(operation)
     if before is None and _owns(subject):
         listed = _with_membership(run.versions[subject.server], [subject], listed)
-    if operation.retire or (after is not None and not _only_ends(before, after)):
+    if operation.retire or (after is not None and not _only_ends(operation)):
         listed.append(_role_stamp(run, operation, subject))
     _execute(connection, listed)
     if subject.server == MAIN and not operation.retire:
@@ -46,9 +46,11 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     _give_password(run, connection, operation)
 
 
-def _only_ends(before: object, after: object) -> bool:
+def _only_ends(operation: Operation) -> bool:
     """Whether nothing changes: the sessions of a closed role are over, and its stamp stays what it is."""
-    return isinstance(after, Role) and not after.login and before == after and after.holder is not None
+    after = operation.after
+    unchanged = isinstance(after, Role) and not after.login and operation.before == after and after.holder is not None
+    return unchanged and not operation.restore
 
 
 def make_together(run: Run, connection: Connection, operations: Sequence[Operation]) -> list[Operation]:

@@ -10,7 +10,7 @@ from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
-_CONTROL_ONLY = ["alembic_version", "alembic_version_tenant"]
+_CONTROL_ONLY = ["alembic_version", "alembic_version_tenant", "_prisma_migrations"]
 
 
 def shared_rows(connection: Connection, organization_id: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ def left_behind(
         if address in desired.state or not isinstance(have, (Role, Database)) or have.holder is None:
             continue
         holder = addresses.renamed(have.holder, desired.renames)
-        if not have.managed or have.retired_at is not None or holder not in desired.placements or holder in without:
+        if not have.managed or have.retired_at is not None or holder not in desired.state or holder in without:
             continue
         kept = replace(have, name=address.rsplit("/", 1)[-1], holder=holder)
         kept = replace(kept, login=False) if isinstance(kept, Role) else replace(kept, connect=())
@@ -34,4 +34,4 @@ def is_former_login(resource: Resource, desired: Desired) -> bool:
     """Whether it is a role of a declared organization or tenant that does not need it: closed, and left for a person to drop."""
     if not isinstance(resource, Role) or resource.holder is None or resource.retired_at is not None:
         return False
-    return addresses.renamed(resource.holder, desired.renames) in desired.placements
+    return addresses.renamed(resource.holder, desired.renames) in desired.state

@@ -28,7 +28,7 @@ ATTEMPTS = 8
 def places_left(plan: Plan, live: State) -> dict[str, Left]:
     """The places that data leaves, by the id of the operation."""
     state, _ = under_new_names(live, plan.renames)
-    return {o.id: left(o, state) for o in relocations(plan.operations, live)}
+    return {o.id: left(o, state) for o in relocations(plan.operations, state)}
 
 
 @dataclass(frozen=True)
