@@ -9,7 +9,7 @@ from itertools import groupby
 import psycopg
 
 from tenantplan.errors import Locked, TenantplanError
-from tenantplan.execution import closing, creation, logins, objects, packages, record, rows, statements
+from tenantplan.execution import closing, creation, logins, objects, packages, purge, record, rows, statements
 from tenantplan.execution.connections import saves_connection, try_connections
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
@@ -109,6 +109,7 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     elif logins.apart(first):
         _hand_out(run, main, place, segment)
     elif place == MAIN:
+        purge.clear_left_behind(run, main, place, segment)
         tried = try_connections(run, segment)
         with closing.shut(run, main, place, main, segment), creation.created(run, place, main, segment):
             _retrying(lambda: _commit(run, main, segment, tried))
@@ -158,6 +159,7 @@ def _commit_together(
 def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
     """On another server than the main one: intent, effect, then outcome and audit entry."""
     record.intend(run, main, segment)
+    purge.clear_left_behind(run, main, place, segment)
     if any(creation.creates(operation) for operation in segment):
         run.template(place)  # built before a session is taken: it needs one of the server's budget itself
     with (

@@ -15,6 +15,7 @@ from tenantplan.execution.execute import execute, execute_together, shareable
 from tenantplan.execution.migrations import execute_migrations, only_migrates
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
+from tenantplan.model.resource import Database, Role
 from tenantplan.postgres.connect import Connection
 
 CHUNK = 200  # operations of one track that may share a transaction
@@ -154,6 +155,11 @@ def _look_back(progress: _Progress, limits: Limits) -> None:
     progress.ended = wave
 
 
+def _purges(operation: Operation) -> bool:
+    """Whether it drops a role or database whose grace period is over: that it fails says nothing about any other change."""
+    return isinstance(operation.before, (Role, Database)) and operation.after is None and not operation.retire
+
+
 def _too_many(progress: _Progress, limits: Limits) -> str:
     return f"{progress.failures} failed, and maxFailures is {limits.max_failures}" if progress.full(limits) else ""
 
@@ -232,5 +238,5 @@ def _collect(progress: _Progress, future: Future[list[Outcome] | None], on_outco
     for outcome in outcomes or ():
         progress.settle(outcome)
         on_outcome(outcome)
-    if any(o.status in ("failed", "stale") and not o.unreachable for o in outcomes or ()):
+    if any(o.status in ("failed", "stale") and not o.unreachable and not _purges(o.operation) for o in outcomes or ()):
         progress.failures += 1

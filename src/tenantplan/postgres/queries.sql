@@ -301,6 +301,14 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
    AND NOT starts_with(n.nspname, 'pg_temp')
  ORDER BY 1, 2;
 
+-- name: left_behind
+-- Databases in which roles own something or were granted something, with the catalogs of it; no database: of the whole server.
+-- What a role owns of the whole server is a database: it is dropped before, or keeps its role.
+SELECT r.rolname::text, d.datname::text, string_agg(DISTINCT s.classid::regclass::text, ', ')
+  FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
+ WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = ANY(%(roles)s) AND NOT (s.dbid = 0 AND s.deptype = 'o')
+ GROUP BY 1, 2 ORDER BY 1, 2;
+
 -- name: index_validity
 -- Whether an index is valid; no row: there is none of that name. A concurrent build that failed leaves one that is not.
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)::oid;

@@ -1,0 +1,91 @@
+"""What a role that is to be dropped left behind in other databases than its own: DROP ROLE fails as long as it is there.
+
+Whoever logs in can leave something where everybody may connect, a large object or default privileges, and keep its own purge from
+ever ending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.errors import ConnectError, TenantplanError
+from tenantplan.execution.context import Run
+from tenantplan.model.address import MAIN
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Role
+from tenantplan.postgres import membership
+from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.queries import query
+
+_SETTINGS = "SET lock_timeout = '5s'; SET statement_timeout = '60s'"
+
+
+def drops_role(operation: Operation) -> bool:
+    """Whether the operation drops a role."""
+    return isinstance(operation.before, Role) and operation.after is None and not operation.retire
+
+
+def clear_left_behind(run: Run, main: Connection, place: str, segment: Sequence[Operation]) -> None:
+    """Drops what the roles that a segment drops own, in every database of the server but those that are dropped as a whole, and
+    takes back what they were granted. Raises TenantplanError, of the operation, where something stays."""
+    gone = {o.before.name: o for o in segment if drops_role(o) and isinstance(o.before, Role)}
+    if not gone:
+        return
+    why: dict[str, str] = {}
+    databases = sorted({database for _, database, _ in _left(run, main, place, list(gone))})
+    for database in databases:
+        try:
+            with run.connector.connect(place, database) as inside:
+                _drop_owned(inside, list(gone))
+        except ConnectError as lost:
+            why[database] = lost.message
+        except psycopg.Error as refused:
+            why[database] = describe(refused)
+    for role, database, things in _left(run, main, place, list(gone)) if databases else ():
+        raise _kept(run, place, gone[role], database, things, why.get(database, "it is still there"))
+
+
+def _kept(run: Run, place: str, operation: Operation, database: str, things: str, why: str) -> TenantplanError:
+    assert isinstance(operation.before, Role)
+    role = operation.before.name
+    error = TenantplanError(
+        f"role {role} cannot be dropped: it owns, or was granted, something in database {database} ({things}),"
+        f" which tenantplan cannot take away: {why}",
+        where=run.connector.servers[place].place,
+        hint=f"as a superuser, in database {database}: DROP OWNED BY {sql.Identifier(role).as_string()}; then apply again",
+    )
+    error.operation = operation  # type: ignore[attr-defined]
+    return error
+
+
+def _left(run: Run, main: Connection, place: str, roles: list[str]) -> list[tuple[str, str, str]]:
+    """(role, database, what kinds of things) by the shared catalog. What belongs to no database is asked for in the main one."""
+    if place == MAIN:
+        rows = main.execute(query("left_behind"), {"roles": roles}).fetchall()
+        return [(role, database or run.main_database, things) for role, database, things in rows]
+    with run.connector.connect(place) as there:
+        rows = there.execute(query("left_behind"), {"roles": roles}).fetchall()
+        return [(role, database or there.info.dbname, things) for role, database, things in rows]
+
+
+def _drop_owned(inside: Connection, roles: list[str]) -> None:
+    """As a member of the roles, for as long as it takes. What they had prepared is rolled back: it holds locks."""
+    inside.execute(_SETTINGS)
+    joined = membership.join(inside, roles)
+    try:
+        prepared = (
+            "SELECT gid, owner::text FROM pg_prepared_xacts WHERE database = current_database() AND owner = ANY(%s)"
+        )
+        for gid, owner in inside.execute(prepared, [roles]).fetchall():
+            inside.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(owner)))
+            try:
+                inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
+            finally:
+                inside.execute("RESET ROLE")
+        named = sql.SQL(", ").join(map(sql.Identifier, roles))
+        inside.execute(sql.SQL("DROP OWNED BY {}").format(named))
+    finally:
+        membership.leave(inside, joined)
