@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
+import psycopg
+
 from tenantplan.errors import ConnectError, Locked
 from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector
@@ -68,6 +70,20 @@ def acquire(connector: Connector, connection: Connection, main_database: str, pa
                 hint="wait for it; if it hangs, `tenantplan unlock` ends its sessions",
             )
         time.sleep(0.02)
+
+
+def check_held(connection: Connection) -> None:
+    """Locked when the session that holds the lock was ended, as by `tenantplan unlock`.
+
+    To be asked once the session that writes is there: from then on, who ends the one ends the other.
+    """
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError as error:
+        raise Locked(
+            "the session that held the fleet's lock was ended; nothing was changed",
+            hint="see who holds it now: tenantplan status; else apply again",
+        ) from error
 
 
 def tried(connection: Connection, key: int) -> bool:

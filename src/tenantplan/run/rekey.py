@@ -67,9 +67,10 @@ def rekey(settings: Settings) -> Rekeyed:
     vault = the_vault(fleet_vault(settings))
     _refuse_nothing(connector, settings.spec.main.database)
     with (
-        lock.held(connector, settings.fleet, settings.spec.main.database),
+        lock.held(connector, settings.fleet, settings.spec.main.database) as holding,
         connector.connect(MAIN, settings.spec.main.database) as control,
     ):
+        lock.check_held(holding)
         facts = read_main(control, Wanted(settings.fleet, BUILTIN, {}))
         run = act(settings, connector, hash_key=facts.hash_key or "")
         lock.take_over(control, run.id, run.actor.name, run.actor.host, os.getpid())

@@ -93,7 +93,9 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:
     if "tenantplan.lease" not in live.main.columns:
         _bear(work, live, holding)
         live = work.look()
-    return stack.enter_context(work.connector.connect(MAIN, work.main_database)), live
+    control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
+    lock.check_held(holding)
+    return control, live
 
 
 def _refuse_pooler(work: Work, session: Connection) -> None:
