@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tenantplan.errors import Blocked
@@ -95,10 +95,10 @@ def apply(
 
 
 def _checked(settings: Settings, allow_deletes: int | None) -> Check:
-    """What refuses a plan that the fleet at hand would not make."""
+    """What refuses a plan that the fleet at hand would not make, and holds back what cannot be compared now."""
     from tenantplan.decision.again import AtHand, check_again  # a signed plan starts without it
 
-    def check(work: Work) -> None:
-        check_again(AtHand(settings, work.trees, work.servers, work.connector), work.plan, allow_deletes)
+    def check(work: Work) -> Mapping[str, str]:
+        return check_again(AtHand(settings, work.trees, work.servers, work.connector), work.plan, allow_deletes)
 
     return check

@@ -2,12 +2,13 @@
 
 The seal of such a file is a checksum: whoever can write the file can put anything into it, and take any blocker out. So what
 it says is not believed but compared with a plan of the documents, migrations, fleet file and databases at hand: every
-operation, its statements, class, wave and order; and protection, brakes, windows and the other guards are asked anew.
+operation, its statements, class, wave and order; and protection, brakes, windows and the other guards are asked anew. What
+is about an organization whose own database cannot be looked into now cannot be compared: it does not run, and fails alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tenantplan.decision.comparison import Comparison
@@ -19,6 +20,7 @@ from tenantplan.fleet.placed import placed
 from tenantplan.fleet.servers import Servers
 from tenantplan.fleet.survey import Question, Survey, question, survey
 from tenantplan.fleet.trees import Trees
+from tenantplan.model import address as addresses
 from tenantplan.model.encode import canonical
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
@@ -45,10 +47,13 @@ class AtHand:
     connector: Connector
 
 
-def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None) -> None:
-    """PlanRefused when the plan holds what the fleet at hand would not plan, Blocked when a guard or a window stands."""
+def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None) -> Mapping[str, str]:
+    """Operations that cannot be compared and so must not run, by id, and why.
+
+    PlanRefused when the plan holds what the fleet at hand would not plan, Blocked when a guard or a window stands.
+    """
     if not plan.operations:
-        return
+        return {}
     if any(operation.schema is not None for operation in plan.operations):
         made, live = _repaired(hand, plan), None
     else:
@@ -58,11 +63,35 @@ def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None) -> None:
     if made.deferred:
         waiting = max(made.deferred, key=lambda deferral: deferral.until)
         raise Blocked(f"{waiting.why}, until {waiting.when}", where=waiting.address, hint="nothing was changed")
-    _refuse(plan, made)
-    found = [*_guards(made), *(_brakes(hand.settings, plan, live) if live else [])]
+    lost = _out_of_reach(made)
+    held = _held_back(plan, lost)
+    _refuse(plan, made, held)
+    found = [
+        *(b for b in _guards(made) if b.address not in lost),
+        *(_brakes(hand.settings, plan, live) if live else []),
+    ]
     standing = guard.standing(replace(plan, blockers=tuple(found)), allow_deletes)
     if standing:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
+    return held
+
+
+def _out_of_reach(made: Plan) -> dict[str, str]:
+    """Organizations and tenants that nothing is planned for now, since a database cannot be looked into, and why."""
+    found = (*made.unreachable, *(blocker for blocker in made.blockers if blocker.rule == "connection"))
+    return {f.address: f.message for f in found if f.address.startswith(("organization/", "tenant/"))}
+
+
+def _held_back(plan: Plan, lost: Mapping[str, str]) -> dict[str, str]:
+    """The operations that are about what is `lost`, and all that depends on them."""
+    held: dict[str, str] = {}
+    for operation in plan.operations:
+        about = (operation.scope, addresses.owner(operation.address, operation.after or operation.before))
+        why = next((lost[a] for a in about if a in lost), None)
+        why = why or next((held[d] for d in operation.depends_on if d in held), None)
+        if why is not None:
+            held[operation.id] = why
+    return held
 
 
 def _planned(hand: AtHand, plan: Plan, *, deep: bool) -> tuple[Plan, Survey]:
@@ -80,8 +109,8 @@ def _planned(hand: AtHand, plan: Plan, *, deep: bool) -> tuple[Plan, Survey]:
     live = survey(settings, hand.servers, hand.connector, question(desired), trees.versions)
     named = plan.selection.get("target", ())
     selection = Selection(targets=tuple(str(target) for target in named))
-    addresses = frozenset(operation.address for operation in plan.operations)
-    return decide(Comparison(settings, trees, desired, live, selection, deep, addresses), hand.connector), live
+    planned = frozenset(operation.address for operation in plan.operations)
+    return decide(Comparison(settings, trees, desired, live, selection, deep, planned), hand.connector), live
 
 
 def _repaired(hand: AtHand, plan: Plan) -> Plan:
@@ -96,9 +125,12 @@ def _lacks_roles(plan: Plan, made: Plan) -> bool:
     return any(isinstance(o.after, Role) and o.id not in known for o in plan.operations)
 
 
-def _refuse(plan: Plan, made: Plan) -> None:
-    """PlanRefused, with the operations that are not as the fleet at hand plans them."""
-    wrong = [f"{o.address} ({what})" for o, what in _differing(plan, made)]
+def _refuse(plan: Plan, made: Plan, held: Collection[str]) -> None:
+    """PlanRefused, with the operations that are not as the fleet at hand plans them, without those that are `held` back."""
+    # Without what is held back, the others would be in earlier waves: then only their order counts.
+    differing = _differing(plan, made, {"wave"} if held else set())
+    wrong = [f"{o.address} ({what})" for o, what in differing if o.id not in held]
+    wrong += [f"{address} (wave)" for address in _overtaking(plan, made)] if held else []
     if wrong:
         more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         raise PlanRefused(
@@ -110,7 +142,17 @@ def _refuse(plan: Plan, made: Plan) -> None:
         raise PlanRefused("the plan is not signed, and describes tables that are not as it says", hint=_HINT)
 
 
-def _differing(plan: Plan, made: Plan) -> Iterator[tuple[Operation, str]]:
+def _overtaking(plan: Plan, made: Plan) -> Iterator[str]:
+    """Operations that the file puts before others whose wave comes before theirs."""
+    latest: dict[int, int] = {}
+    saved = {operation.id: operation.wave for operation in plan.operations}
+    for operation in sorted((o for o in made.operations if o.id in saved), key=lambda o: o.wave):
+        if any(wave > saved[operation.id] for own, wave in latest.items() if own < operation.wave):
+            yield operation.address
+        latest[operation.wave] = max(latest.get(operation.wave, 0), saved[operation.id])
+
+
+def _differing(plan: Plan, made: Plan, without: Collection[str]) -> Iterator[tuple[Operation, str]]:
     """Operations that are not made again, or otherwise; and such as would not run after what they need."""
     again = {operation.id: operation for operation in made.operations}
     before: set[str] = set()
@@ -120,7 +162,7 @@ def _differing(plan: Plan, made: Plan) -> Iterator[tuple[Operation, str]]:
             yield operation, operation.action
         elif operation.id in before or not before.issuperset(wanted.depends_on):
             yield operation, "out of its order"
-        elif different := _members_that_differ(operation, wanted):
+        elif different := [name for name in _members_that_differ(operation, wanted) if name not in without]:
             yield operation, ", ".join(different)
         before.add(operation.id)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 import psycopg
 
 from tenantplan.errors import ConnectError, SchemaMismatch, TenantplanError
 from tenantplan.execution import record, rows
+from tenantplan.execution.connections import saves_connection
 from tenantplan.execution.context import Run
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
+from tenantplan.model.resource import Schema
 from tenantplan.postgres.connect import Connection, describe
 
 
@@ -25,6 +28,23 @@ def failure(
     record.failed(run, main, guilty, status, message, connected=not unreachable)
     record.skipped(run, main, [o for o in remaining if o is not guilty])
     return [Outcome(o, status, message, unreachable) if o is guilty else Outcome(o, "skipped") for o in remaining]
+
+
+def held_back(
+    run: Run, main: Connection, operations: Sequence[Operation], reasons: Mapping[str, str]
+) -> Iterator[Outcome]:
+    """Records that operations did not run since a database could not be looked into, by organization; `reasons` by id."""
+    for _, group in groupby(sorted(operations, key=lambda o: o.scope), key=lambda o: o.scope):
+        listed = list(group)
+        guilty = next((o for o in listed if isinstance(o.after, Schema) or saves_connection(o)), listed[0])
+        yield from failure(run, main, listed, guilty, ConnectError(reasons[guilty.id], where=_place(run, guilty)))
+
+
+def _place(run: Run, operation: Operation) -> str:
+    """host:port of what an operation is about; "" for what is known by its reference only."""
+    resource = operation.after or operation.before
+    server = run.connector.servers.get(getattr(resource, "server", ""))
+    return server.place if server is not None else ""
 
 
 def _told(error: Exception) -> str:

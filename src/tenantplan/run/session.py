@@ -16,6 +16,7 @@ from tenantplan.errors import TenantplanError
 from tenantplan.execution import closing, record
 from tenantplan.execution.context import tag
 from tenantplan.execution.failpoint import reach
+from tenantplan.execution.failure import held_back
 from tenantplan.execution.programs import Programs
 from tenantplan.execution.rollout import Limits, Rolled, rollout
 from tenantplan.fleet import provenance
@@ -51,11 +52,11 @@ def session(
         stack.enter_context(_told(work))
         taken = take(work, stack)
         done = freshness.already_done(taken.control, plan)
-        operations = [o for o in plan.operations if o.id not in done]
+        operations = [o for o in plan.operations if o.id not in done and o.id not in taken.held]
         limits = _limits(work, taken, parallelism)
-        open_still = _close_again(taken, [o for o in plan.operations if o.id in done])
+        before = (*_close_again(taken, [o for o in plan.operations if o.id in done]), *_hold_back(work, taken, done))
         rolled = _carry_out(work, taken, operations, limits, on_outcome)
-        rolled = replace(rolled, outcomes=(*open_still, *rolled.outcomes))
+        rolled = replace(rolled, outcomes=(*before, *rolled.outcomes))
         taken_back = _take_back(work, taken, rolled, done, limits, on_outcome)
         gone = {outcome.operation.address for outcome in taken_back}
         kept = [outcome for outcome in rolled.outcomes if outcome.operation.address not in gone]
@@ -74,6 +75,12 @@ def session(
 def _close_again(taken: Taken, done: Sequence[Operation]) -> tuple[Outcome, ...]:
     """What an interrupted apply of this plan has closed, and whose sessions go on."""
     return tuple(closing.ended_again(taken.run, taken.control, done))
+
+
+def _hold_back(work: Work, taken: Taken, done: set[str]) -> list[Outcome]:
+    """What must not run, as failed."""
+    operations = [o for o in work.plan.operations if o.id in taken.held and o.id not in done]
+    return list(held_back(taken.run, taken.control, operations, taken.held))
 
 
 def _take_back(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import ConnectError, PlanRefused
 from tenantplan.execution import credentials, record, recover
@@ -32,12 +33,13 @@ BIRTH_PATIENCE = 3.0  # seconds
 @dataclass(frozen=True)
 class Taken:
     """A fleet that this run holds: a session on its main database, how many effects of interrupted runs were recorded now,
-    and what whoever applies should know."""
+    what whoever applies should know, and operations that must not run (id -> why)."""
 
     run: Run
     control: Connection
     recovered: int
     notes: tuple[Finding, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
 
 
 def take(work: Work, stack: ExitStack) -> Taken:
@@ -54,6 +56,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
         recover.end_sessions(work.connector, work.managed_servers, dead)
         live = work.look(recover.open_operations(control, dead))
     newborn = work.run_id in recover.dead_runs(control)
+    held: Mapping[str, str] = {}
     if not newborn:
         freshness.check_standing(work.plan, done, live)
         freshness.check_fresh(work.plan, done, live, freshness.begun_already(control, work.plan))
@@ -61,7 +64,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
         freshness.check_packages(work, done)
         freshness.check_windows(work, done, live)
         if work.check is not None and not freshness.is_begun(control, work.plan):
-            work.check(work)
+            held = work.check(work)
         check_data(work, control, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
@@ -73,7 +76,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     else:
         record.open_run(run, control, [o for o in work.plan.operations if o.id not in done])
     reach("run-opened")
-    return Taken(run, control, recovered, clocks)
+    return Taken(run, control, recovered, clocks, held)
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -170,7 +170,7 @@ class Work:
         }
 
 
-Check = Callable[[Work], None]
+Check = Callable[[Work], Mapping[str, str]]  # returns what of the plan must not run (operation id -> why)
 
 
 def hidden_variables(settings: Settings) -> frozenset[str]:
