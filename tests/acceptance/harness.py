@@ -159,8 +159,14 @@ class Fleet:
         out, err = started.communicate(timeout=120)
         return Result(started.returncode, out, err)
 
-    def process(self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Result:
-        """Runs a command as a process of its own, to its end; a killed one has a negative code.
+    def process(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 120,
+        kill_after: float | None = None,
+    ) -> Result:
+        """Runs a command as a process of its own, to its end; a killed one has a negative code. `kill_after`: seconds.
 
         It is a fork of this one, which has everything imported: a new interpreter would take longer than most commands.
         """
@@ -172,7 +178,7 @@ class Fleet:
                 child = os.fork()
             if child == 0:
                 self._become(arguments, {**self.environment(), **(env or {})}, out.fileno(), err.fileno())
-            code = _ended(child, timeout)
+            code = _ended(child, timeout, kill_after)
             out.seek(0)
             err.seek(0)
             return Result(code, out.read(), err.read())
@@ -276,13 +282,16 @@ class Fleet:
                 connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
-def _ended(child: int, timeout: float) -> int:
+def _ended(child: int, timeout: float, kill_after: float | None = None) -> int:
     """The exit code of a process, negative when a signal ended it; one that takes longer is ended."""
     deadline = time.monotonic() + timeout
+    death = time.monotonic() + (timeout * 2 if kill_after is None else kill_after)
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > death:
+            os.kill(child, signal.SIGKILL)
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
