@@ -1,6 +1,6 @@
 # Needs make and Python >= 3.11, nothing else. Every target makes .venv first, and renews it when the requirements change.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults schemas lock clean
+.PHONY: help demo test lint bench faults soak schemas lock clean
 # What a person has set for a fleet of their own must not steer the demo or the tests.
 unexport TENANTPLAN_MAIN_URL TENANTPLAN_FLEET ORG_DB_PREFIX ORG_DB_BASE_URL PYTHONPATH
 # An installed package has its bytecode beside it; so does a checkout, from the second start on.
@@ -17,6 +17,7 @@ help:
 	@echo "make demo    validate, plan and apply the sample fleet on an embedded PostgreSQL"
 	@echo "make test    the tests, on PostgreSQL 18, 16 and 15"
 	@echo "make faults  the long fault cases"
+	@echo "make soak    300 lives of fleets under attack, from a SEED of now: hours; COUNT and SEED are yours to set"
 	@echo "make lint    style, types, layers, workflows"
 	@echo "make bench   the benchmarks"
 	@echo "make schemas JSON Schemas of the YAML, from the models"
@@ -71,6 +72,10 @@ test: $(READY)
 
 faults: $(READY)
 	$(BIN)/python -m pytest -m slow -rs
+
+soak: $(READY)
+	COUNT=$${COUNT:-300} SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -m slow -rs \
+		tests/acceptance/test_faults_lives.py tests/acceptance/test_names_and_places.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
