@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -30,9 +31,8 @@ from psycopg import sql
 from servers import TestServer
 
 from tenantplan.execution.failpoint import POINTS
-from tenantplan.postgres.lock import KEY as LOCK_KEY
-from tenantplan.postgres.lock import gate_key
 
+LOCK_KEY = 0x74656E616E747031  # the published key; another one follows from the name of the main database
 LIMIT = 45.0  # seconds that a command may take, whatever an attacker does: five tries of a lock, and a busy machine
 # What goes on around an apply: applications that write, attackers that get into databases in the making and of others, take
 # advisory locks, leave objects, and hold their own tables.
@@ -510,7 +510,7 @@ class Life:
                 {"ident": ident, "logins": logins, "names": sorted(names), "writes": org.occupied and bool(logins),
                  "pooled": pooled, "attacks": not pooled, "holds": ident in self.holders}
             )  # fmt: skip
-        keys = [LOCK_KEY, gate_key(self.fleet.main_database)]
+        keys = [LOCK_KEY, LOCK_KEY ^ zlib.crc32(self.fleet.main_database.encode())]
         self.crowd.tell("set", tenants=tenants, keys=keys, main=self.fleet.main_database, seed=self.seed, does=CROWD)
 
     def _logins(self, ident: str, orgs: Sequence[Org]) -> list[tuple[int, str, str, str]]:

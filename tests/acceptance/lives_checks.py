@@ -209,7 +209,7 @@ def _revisions(life: Life, opened: Mapping[tuple[str, str], str]) -> Iterator[st
     owners = homes(life)
     query, head = life.tree.versions
     for (alias, name), now in opened.items():
-        if now == life.fleet.main_database or re.match("tp_template_", now):
+        if now == life.fleet.main_database or re.match("tp_(template|lock)_", now):
             continue
         with life.servers[alias].superuser_connect(now) as session:
             try:
