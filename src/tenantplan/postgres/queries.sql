@@ -141,6 +141,12 @@ SELECT DISTINCT a.pid, l.virtualxid, a.usename::text
    AND EXISTS (SELECT FROM tenantplan.shared_roles s JOIN pg_roles g ON g.rolname = s.role_name
                 WHERE s.access = 'pool' AND pg_has_role(u.oid, g.oid, 'MEMBER'));
 
+-- name: blocking_logins
+-- Sessions of some roles that the sessions of a run wait for in one database.
+SELECT DISTINCT b.pid, a.usename::text
+  FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b(pid) JOIN pg_stat_activity a ON a.pid = b.pid
+ WHERE w.application_name = %(tag)s AND w.datname = %(database)s AND w.wait_event_type = 'Lock' AND a.usename = ANY(%(roles)s);
+
 -- name: terminate_permitted
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
  WHERE a.pid = ANY(%(pids)s) AND NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));

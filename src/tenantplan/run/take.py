@@ -16,7 +16,7 @@ from tenantplan.fleet.clock import check_clock
 from tenantplan.fleet.survey import Survey
 from tenantplan.model.address import MAIN
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Package, Row, Schema
+from tenantplan.model.resource import Package, Role, Row, Schema
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
@@ -33,13 +33,16 @@ BIRTH_PATIENCE = 3.0  # seconds
 @dataclass(frozen=True)
 class Taken:
     """A fleet that this run holds: a session on its main database, how many effects of interrupted runs were recorded now,
-    what whoever applies should know, and operations that must not run (id -> why)."""
+    what whoever applies should know, and operations that must not run (id -> why). `holding` is the session with the lock, and
+    `bound` are login roles that are one organization each in the shared tables."""
 
     run: Run
     control: Connection
     recovered: int
+    holding: Connection
     notes: tuple[Finding, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
+    bound: frozenset[str] = frozenset()
 
 
 def take(work: Work, stack: ExitStack) -> Taken:
@@ -47,7 +50,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
 
     Raises Locked when another run holds it, PlanRefused when the plan is not fresh.
     """
-    control, live = _enter(work, stack)
+    holding, control, live = _enter(work, stack)
     reach("locked")
     clocks = tuple(check_clock(live))
     done = freshness.check_usable(control, work.plan)
@@ -76,11 +79,12 @@ def take(work: Work, stack: ExitStack) -> Taken:
     else:
         record.open_run(run, control, [o for o in work.plan.operations if o.id not in done])
     reach("run-opened")
-    return Taken(run, control, recovered, clocks, held)
+    bound = {o.after.name for o in work.plan.operations if isinstance(o.after, Role) and o.after.access == "bound"}
+    return Taken(run, control, recovered, holding, clocks, held, frozenset({*live.main.sharing.bound, *bound}))
 
 
-def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:
-    """Takes the lock; a session on the main database, which is made where there is none, and what is live."""
+def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey]:
+    """Takes the lock: the session that holds it, one on the main database, which is made where there is none, and what is live."""
     with work.connector.connect(MAIN) as outside:
         _refuse_pooler(work, outside)
         freshness.check_server(work.plan, outside)
@@ -98,7 +102,7 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Survey]:
         live = work.look()
     control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
     lock.check_held(holding)
-    return control, live
+    return holding, control, live
 
 
 def _refuse_pooler(work: Work, session: Connection) -> None:
