@@ -44,7 +44,7 @@ def lines(*texts: str) -> tuple[Line, ...]:
 # Command -> the lines that are run of it, in this order; {n} is another number each time. Every option stands in one of them.
 COMMANDS: dict[str, tuple[Line, ...]] = {
     "init": lines("init made-{n} --name made"),
-    "validate": lines("validate", "validate --json"),
+    "validate": lines("validate", "validate --json", "validate --no-python"),
     "plan": lines(
         "plan --out plan.json --verbose --refresh deep", "plan --out sealed.json --encrypt",
         "plan --format json", "plan --json", "plan --format markdown",
@@ -79,7 +79,7 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
     "credentials rekey": lines("credentials rekey", "credentials rekey --json"),
     "migrations status": lines("migrations status", "migrations status --json"),
     "migrations sql": lines("migrations sql --tree main", "migrations sql --from 3f2a7c10 --to head --json"),
-    "migrations lint": lines("migrations lint --tree tenant --all --strict --json", "migrations lint --from 3f2a7c10"),
+    "migrations lint": lines("migrations lint --tree tenant --all --strict --json", "migrations lint --from 3f2a7c10", "migrations lint --no-python"),
     "migrations new": lines("migrations new --tree tenant another-{n}", "migrations new --autogenerate another-{n}"),
     "schema export": lines("schema export --out schemas", "schema export --check"),
     "dev up": lines("dev up"),

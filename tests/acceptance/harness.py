@@ -224,6 +224,11 @@ class Fleet:
         assert found is not None, message
         return found[1]
 
+    def restore(self, kind: str, name: str, body: str) -> None:
+        """Declares a deleted document again, with the line that the plan asks for."""
+        self.document(kind, name, body)
+        self.document(kind, name, body, restore=self.restorable(f"{kind.lower()}/{name}"))
+
     def plan(self, *arguments: str) -> dict[str, Any]:
         """The plan as JSON."""
         document: dict[str, Any] = self.run("plan", "--format", "json", *arguments).json

@@ -594,8 +594,11 @@ def test_a_kind_that_changes(applied: Fleet) -> None:
 
 
 def test_a_plan_file_knows_its_kinds(applied: Fleet) -> None:  # P1
-    """It is applied without the YAML it was made from."""
+    """Signed, it is applied without the YAML it was made from."""
     webhooks("bigint")(applied)
+    private, public = applied.run("credentials", "key", "--signing").out.split()
+    applied.env |= {"PLAN_KEY": private, "PLAN_CHECK": public}
+    applied.settings(applied.spec + "\nplans: { signingKey: { env: PLAN_KEY }, verifyKeys: [ { env: PLAN_CHECK } ] }")
     applied.document("Webhook", "one", HOOK[0].format("a"))
     applied.run("plan", "--out", "plan.json")
     for name in ("kinds.yaml", "webhook-one.yaml"):

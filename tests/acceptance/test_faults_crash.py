@@ -242,7 +242,7 @@ def _catalogs(fleet: Fleet) -> list[tuple[Any, ...]]:
         "SELECT datname, pg_get_userbyid(datdba), datconnlimit, datallowconn, datacl::text,"
         " shobj_description(oid, 'pg_database') FROM pg_database"
         " WHERE (datname LIKE %s OR shobj_description(oid, 'pg_database') LIKE %s)"
-        " AND NOT starts_with(datname, 'tp_template') OR starts_with(datname, 'tp_new')",
+        " AND NOT starts_with(datname, 'tp_template') AND NOT starts_with(datname, 'tp_lock') OR starts_with(datname, 'tp_new')",
         mine,
         mine,
         database="postgres",

@@ -18,11 +18,10 @@ pytestmark = pytest.mark.once
 PASSWORD = "correct-horse-9-battery"
 
 
-def declare(fleet: Fleet, limits: str = "", more: str = "", name: str = "msf") -> None:
+def declare(fleet: Fleet, limits: str = "", more: str = "", name: str = "msf", **metadata: object) -> None:
     fleet.env["APP_PASSWORD"] = PASSWORD
-    fleet.organization(
-        name, f"database: {{ mode: dedicated, readOnly: true, password: {{ env: APP_PASSWORD }}{limits} }}\n{more}"
-    )
+    database = f"database: {{ mode: dedicated, readOnly: true, password: {{ env: APP_PASSWORD }}{limits} }}"
+    fleet.organization(name, f"{database}\n{more}", **metadata)
 
 
 def login(fleet: Fleet, role: str = "app") -> psycopg.Connection[Any]:
@@ -181,6 +180,7 @@ def test_limits_outlive_suspension_deletion_and_rename(fleet: Fleet) -> None:  #
     fleet.document("Tier", "any", "displayName: Any")
     fleet.apply("--allow-deletes", "1")
     declare(fleet, limits, "protect: false")
+    declare(fleet, limits, "protect: false", restore=fleet.restorable())
     fleet.apply()
     assert settings(fleet)["app"] == setting
     fleet.converged()

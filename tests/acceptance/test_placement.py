@@ -134,6 +134,7 @@ def test_a_life_where_it_was_put(fleet: Fleet, west: TestServer) -> None:
     fleet.converged()
     assert databases(fleet, west) == set()
     fleet.organization("new", EU + "\nprotect: false")
+    fleet.organization("new", EU + "\nprotect: false", restore=fleet.restorable("organization/new"))
     fleet.apply()
     fleet.converged()
     with west.superuser_connect(fleet.database("new")) as connection:

@@ -250,7 +250,8 @@ def test_rows_of_the_application_survive_all_but_the_purge(studio: Fleet) -> Non
     assert runtime(studio) == kept
     shop(studio, GONE, "--allow-deletes", "1")
     assert runtime(studio) == kept
-    shop(studio, FULL + NESTED)
+    studio.restore("Project", "shop", FULL + NESTED)
+    studio.apply()
     studio.converged()
     assert runtime(studio) == kept
     shop(studio, GONE, "--allow-deletes", "1")
@@ -271,7 +272,8 @@ def test_a_deleted_project_is_marked_and_comes_back(studio: Fleet) -> None:  # A
     assert counts(studio, "api_keys", "transforms", "project_tenants") == [2, 2, 2]
     studio.converged()
     assert "No drift" in studio.run("drift").out
-    shop(studio, FULL + NESTED)
+    studio.restore("Project", "shop", FULL + NESTED)
+    studio.apply()
     assert project(studio) == [("STOPPED", True)]  # nothing serves it: the application starts it again
     assert studio.rows("SELECT id FROM projects") == before
     studio.converged()
@@ -279,7 +281,8 @@ def test_a_deleted_project_is_marked_and_comes_back(studio: Fleet) -> None:  # A
 
 def test_a_project_comes_back_with_the_status_that_is_declared(studio: Fleet) -> None:  # A3
     shop(studio, GONE, "--allow-deletes", "1")
-    shop(studio, FULL + "status: BUILDING\n" + NESTED)
+    studio.restore("Project", "shop", FULL + "status: BUILDING\n" + NESTED)
+    studio.apply()
     assert project(studio) == [("BUILDING", True)]
     studio.converged()
 
@@ -358,7 +361,8 @@ def test_a_template_goes_although_a_deleted_project_used_it(studio: Fleet) -> No
     studio.apply("--allow-deletes", "1")
     assert counts(studio, "templates") == [0]
     studio.converged()
-    shop(studio, FULL.replace("template: portfolio\n", ""))
+    studio.restore("Project", "shop", FULL.replace("template: portfolio\n", ""))
+    studio.apply()
     studio.converged()
 
 

@@ -85,6 +85,7 @@ def test_a_server_elsewhere_is_verified_unless_somebody_says_otherwise(fleet: Fl
 
 
 def test_a_database_that_an_organization_brings_is_verified_too(fleet: Fleet, brought: Brought) -> None:  # A12
+    fleet.settings("allowedHosts: [127.0.0.1, db.example]")
     fleet.env["ACME_URL"] = elsewhere(brought.url)
     assert "does not support SSL" in fleet.plan()["unreachable"][0]["message"]
     fleet.env["ACME_URL"] += "&sslmode=disable"

@@ -56,18 +56,28 @@ _REFUSES = (
         END IF;
         RETURN named;""",
 )
-_BEFORE = (
-    "named uuid;",
-    f"""{_BOUND}
+# As revision c3a7f0d5 made it, to the letter.
+_BEFORE = """
+    CREATE OR REPLACE FUNCTION tenantplan.current_organization() RETURNS uuid
+        LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    AS $$
+    DECLARE
+        bound uuid;
+    BEGIN
+        SELECT s.organization_id INTO bound
+          FROM tenantplan.shared_roles s WHERE s.role_name = session_user AND s.access = 'bound';
         IF FOUND THEN
-            RETURN named;
+            RETURN bound;
         END IF;
-        IF {_OWNER}
-            OR {_POOLED} THEN
-            RETURN {_SETTING};
+        IF pg_catalog.pg_has_role(session_user, current_user, 'USAGE')
+            OR EXISTS (SELECT FROM tenantplan.shared_roles s
+                         JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) s.role_name
+                        WHERE s.access = 'pool' AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')) THEN
+            RETURN NULLIF(pg_catalog.current_setting('tenantplan.organization_id', true), '')::uuid;
         END IF;
-        RETURN NULL;""",
-)
+        RETURN NULL;
+    END
+    $$"""
 
 
 def upgrade() -> None:
@@ -75,4 +85,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(_CREATE.format(declared=_BEFORE[0], body=_BEFORE[1]))
+    op.execute(_BEFORE)

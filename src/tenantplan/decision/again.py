@@ -175,8 +175,9 @@ def _members_that_differ(operation: Operation, wanted: Operation) -> list[str]:
 
 
 def _guards(made: Plan) -> list[Finding]:
-    """The blockers of the plan made again, but for those that count: they count what the file holds."""
-    return [finding for finding in made.blockers if finding.rule not in (guard.DELETES, guard.CHANGES)]
+    """The blockers of the plan made again, but for those that count, since they count what the file holds, and for rows that
+    would be left behind: the operation itself asks for those again, and fails alone."""
+    return [finding for finding in made.blockers if finding.rule not in (guard.DELETES, guard.CHANGES, guard.OCCUPIED)]
 
 
 def _brakes(settings: Settings, plan: Plan, live: Survey) -> list[Finding]:

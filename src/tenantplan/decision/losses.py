@@ -31,10 +31,10 @@ def losses(settings: Settings, connector: Connector, moving: Sequence[Operation]
             continue
         except TenantplanError as error:
             message = f"cannot tell whether it has rows: {error.message} {error.hint}".strip()
-            found.append(Finding(operation.address, "occupied", message))
+            found.append(Finding(operation.address, guard.OCCUPIED, message))
             continue
         except psycopg.Error as error:
-            found.append(Finding(operation.address, "occupied", f"cannot tell whether it has rows: {_why(error)}"))
+            found.append(Finding(operation.address, guard.OCCUPIED, f"cannot tell whether it has rows: {_why(error)}"))
             continue
         blocker = guard.occupied(operation, rows)
         if blocker:

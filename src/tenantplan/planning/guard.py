@@ -15,6 +15,7 @@ from tenantplan.planning.lower import moves
 
 DELETES = "max-deletes"
 CHANGES = "max-changes"
+OCCUPIED = "occupied"
 _SMALL_FLEET = 10  # a share of fewer organizations than this says nothing
 
 
@@ -147,7 +148,7 @@ def occupied(operation: Operation, rows: Mapping[str, int]) -> Finding | None:
     tables = ", ".join(sorted(rows))
     return Finding(
         operation.address,
-        "occupied",
+        OCCUPIED,
         f"has rows in {tables}; changing where its data lives would leave them behind, and moving them is not supported yet."
         " Keep its database as it is, or empty those tables first",
     )
