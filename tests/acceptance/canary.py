@@ -79,7 +79,10 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
     "credentials rekey": lines("credentials rekey", "credentials rekey --json"),
     "migrations status": lines("migrations status", "migrations status --json"),
     "migrations sql": lines("migrations sql --tree main", "migrations sql --from 3f2a7c10 --to head --json"),
-    "migrations lint": lines("migrations lint --tree tenant --all --strict --json", "migrations lint --from 3f2a7c10", "migrations lint --no-python"),
+    "migrations lint": lines(
+        "migrations lint --tree tenant --all --strict --json", "migrations lint --from 3f2a7c10",
+        "migrations lint --no-python",
+    ),
     "migrations new": lines("migrations new --tree tenant another-{n}", "migrations new --autogenerate another-{n}"),
     "schema export": lines("schema export --out schemas", "schema export --check"),
     "dev up": lines("dev up"),

@@ -51,7 +51,7 @@ def diff(desired: Desired, live: State, sources: Mapping[str, str], *, now: date
         elif have is None or comparable(have, want) != want or ends(have, want) or not _manages(have):
             before = None if have is None else comparable(have, want)
             adopt = have is not None and not _manages(have)
-            restore = have is not None and _retired_at(have) is not None
+            restore = isinstance(have, (Row, Role, Database)) and have.retired_at is not None
             moved_from = sources.get(address)
             changes.append(Change(address, before, want, renamed_from=moved_from, adopt=adopt, restore=restore))
     changes.extend(left_behind(desired, live, sources, {*aside, *refused}))
