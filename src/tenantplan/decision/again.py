@@ -21,6 +21,7 @@ from tenantplan.fleet.servers import Servers
 from tenantplan.fleet.survey import Question, Survey, question, survey
 from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
+from tenantplan.model.common_group import without_made
 from tenantplan.model.encode import canonical
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
@@ -65,7 +66,7 @@ def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None) -> Mapping[
         raise Blocked(f"{waiting.why}, until {waiting.when}", where=waiting.address, hint="nothing was changed")
     lost = _out_of_reach(made)
     held = _held_back(plan, lost)
-    _refuse(plan, made, held)
+    _refuse(replace(plan, operations=tuple(without_made(plan.operations, live.state))) if live else plan, made, held)
     found = [
         *(b for b in _guards(made) if b.address not in lost),
         *(_brakes(hand.settings, plan, live) if live else []),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import groupby
@@ -9,7 +11,7 @@ from itertools import groupby
 import psycopg
 
 from tenantplan.errors import Locked, TenantplanError
-from tenantplan.execution import closing, creation, logins, objects, packages, purge, record, rows, statements
+from tenantplan.execution import closing, creation, groups, logins, objects, packages, purge, record, rows, statements
 from tenantplan.execution.connections import saves_connection, try_connections
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
@@ -23,6 +25,7 @@ from tenantplan.model.resource import Database, Package, Row, Schema
 from tenantplan.postgres.connect import Connection
 
 ATTEMPTS = 3
+CONFLICTS = 8  # attempts where other fleets change the same catalogs at the same time
 
 
 def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
@@ -44,13 +47,22 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
             if main.broken or main.closed:
                 raise
             guilty = getattr(error, "operation", segment[0])
-            return outcomes + failure(run, main, remaining, guilty, error)
+            return outcomes + failure(run, main, remaining, guilty, _explained(run, main, segment, error))
         outcomes += finished
         remaining = remaining[len(segment) :]
         if any(outcome.status != "done" for outcome in finished):
             record.skipped(run, main, remaining)
             return outcomes + [Outcome(operation, "skipped") for operation in remaining]
     return outcomes
+
+
+def _explained(run: Run, main: Connection, segment: list[Operation], error: Exception) -> Exception:
+    place = _place(segment[0])
+    try:
+        with nullcontext(main) if place == MAIN else run.connector.connect(place) as there:
+            return groups.explained(run, there, place, segment, error)
+    except (psycopg.Error, TenantplanError):
+        return error
 
 
 def shareable(operations: Sequence[Operation]) -> bool:
@@ -125,6 +137,8 @@ def _commit(run: Run, main: Connection, segment: list[Operation], tried: list[Op
     try:
         _commit_together(run, main, segment, tried)
     except psycopg.errors.UniqueViolation as error:
+        if groups.is_conflict(error):
+            raise
         try:
             _commit_together(run, main, segment, tried, deferred=True)
         except psycopg.errors.UniqueViolation:
@@ -166,12 +180,15 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
         run.connector.connect(place) as there,
         closing.shut(run, main, place, there, segment),
         creation.created(run, place, there, segment),
-        _catalog(run, place, segment),
-        there.transaction(),
     ):
-        _effects(run, there, segment)
+        _retrying(lambda: _effects_apart(run, there, place, segment))
     reach("remote-committed")
     _conclude(run, main, segment)
+
+
+def _effects_apart(run: Run, there: Connection, place: str, segment: list[Operation]) -> None:
+    with _catalog(run, place, segment), there.transaction():
+        _effects(run, there, segment)
 
 
 def _hand_out(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
@@ -254,14 +271,17 @@ def _drop(run: Run, main: Connection, operation: Operation) -> None:
 
 
 def _retrying(act: Callable[[], None]) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, CONFLICTS + 1):
         try:
             return act()
         except (
             psycopg.errors.SerializationFailure,
             psycopg.errors.DeadlockDetected,
-            psycopg.errors.InternalError_,
             psycopg.errors.LockNotAvailable,
         ):
-            if attempt == ATTEMPTS:
+            if attempt >= ATTEMPTS:
                 raise
+        except psycopg.Error as error:
+            if not groups.is_conflict(error) or attempt == CONFLICTS:
+                raise
+            time.sleep(random.uniform(0.01, 0.05) * attempt)  # apart from the others, who wait as well

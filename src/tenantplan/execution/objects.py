@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from tenantplan.errors import SettingsError
-from tenantplan.execution import creators, logins, statements
+from tenantplan.execution import creators, groups, logins, statements
 from tenantplan.execution.context import Run
 from tenantplan.execution.sharing import write_access
 from tenantplan.model import stamp
@@ -33,6 +33,8 @@ def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
     before, after = operation.before, operation.after
     subject = after or before
     assert isinstance(subject, Role)
+    if not groups.missing(connection, [operation]):
+        return
     listed = statements.role(operation)
     if before is None and _owns(subject):
         listed = _with_membership(run.versions[subject.server], [subject], listed)
@@ -73,11 +75,11 @@ def _make_roles(run: Run, connection: Connection, operations: Sequence[Operation
     version = run.versions[roles[0].server]
     common = [o for o in operations if getattr(o.after, "holder", None) is None]
     theirs = [o for o in operations if o not in common]
-    _execute(connection, _created(run, version, common))
+    _execute(connection, _created(run, version, groups.missing(connection, common)))
     listed = _created(run, version, theirs)
     _execute(connection, creators.as_creator(connection, listed) if version >= creators.FROM else listed)
-    groups = sorted({group for role in roles for group in role.member_of})
-    _execute(connection, [_granted(group, [r for r in roles if group in r.member_of]) for group in groups])
+    wanted = sorted({group for role in roles for group in role.member_of})
+    _execute(connection, [_granted(group, [r for r in roles if group in r.member_of]) for group in wanted])
     for operation in operations:
         _give_password(run, connection, operation)
 

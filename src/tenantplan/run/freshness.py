@@ -13,6 +13,7 @@ from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
+from tenantplan.model.common_group import made_since
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
@@ -140,6 +141,7 @@ def check_fresh(plan: Plan, done: set[str], live: Survey, begun: Collection[str]
         for o in operations
         if fingerprint(_seen(o, state)) != o.fingerprint or not _whose(o, state.get(o.address))
         if not (o.id in begun and _shut(o, state.get(o.address)))
+        if not made_since(o, state)
     )
     if stale:
         more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
