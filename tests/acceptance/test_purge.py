@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+
+from tenantplan.postgres import membership
 
 PASSWORD = "Vf4-quite-a-long-password"
 LOGIN = "password: { env: LOGIN_PASSWORD }"
@@ -82,6 +87,7 @@ def test_a_purge_that_fails_fails_alone_and_says_what_to_do(tenants: Fleet) -> N
         result = tenants.apply("--allow-deletes", "1", code=5)
         assert f"role {role} cannot be dropped" in result.out
         assert f"in database {closed}: DROP OWNED BY" in result.out
+        assert "(pg_class)" in result.out  # nobody of tenantplan's can look there
         assert "Stopped" not in result.out
         for name in ("care", "dora", "ella"):
             assert tenants.rows("SELECT count(*) FROM donors", database=tenants.database(name)) == [(0,)]
@@ -91,3 +97,122 @@ def test_a_purge_that_fails_fails_alone_and_says_what_to_do(tenants: Fleet) -> N
         tenants.converged()
     finally:
         tenants.execute(f"DROP DATABASE {closed}", database="postgres")
+
+
+def _purge(fleet: Fleet, name: str, body: str, code: int = 0) -> str:
+    _delete(fleet, name, body)
+    fleet.settings("guard: { graceDays: 0 }")
+    return fleet.apply("--allow-deletes", "1", code=code).out
+
+
+def test_a_right_on_another_organizations_database_goes_with_the_role(tenants: Fleet) -> None:
+    """Given by hand: CONNECT on the database, and rows of a table in it."""
+    tenants.organization("zeta", DEDICATED)
+    tenants.apply()
+    role, other = f"{tenants.database('acme')}_app", tenants.database("zeta")
+    _delete(tenants, "acme", DEDICATED)
+    tenants.execute(f"GRANT SELECT ON donors TO {role}", database=other)
+    tenants.execute(f"GRANT CONNECT, CREATE ON DATABASE {other} TO {role}", database="postgres")
+    tenants.settings("guard: { graceDays: 0 }")
+    tenants.apply("--allow-deletes", "1")
+    assert _roles(tenants, "acme") == []
+    tenants.converged()
+
+
+def test_what_a_tenant_left_behind_on_another_server(tenants: Fleet, fresh_server: FreshServer) -> None:
+    west = fresh_server()
+    tenants.settings("servers: { west: { url: { env: WEST_URL } } }")
+    tenants.env["WEST_URL"] = west.url()
+    body = DEDICATED.replace("dedicated", "dedicated, server: west")
+    tenants.organization("dora", body)
+    tenants.apply()
+    with west.connect(f"{tenants.database('dora')}_app", "postgres", PASSWORD) as session:
+        for statement in LEAVE:
+            session.execute(statement.encode())
+    _delete(tenants, "dora", body)
+    tenants.settings("servers: { west: { url: { env: WEST_URL } } }\nguard: { graceDays: 0 }")
+    tenants.apply("--allow-deletes", "1")
+    left = "SELECT count(*) FROM pg_roles WHERE rolname LIKE %s"
+    with west.superuser_connect() as session:
+        assert session.execute(left, [f"{tenants.database('dora')}_%"]).fetchall() == [(0,)]
+        assert session.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchall() == [(0,)]
+    tenants.converged()
+
+
+@pytest.fixture
+def preparing(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
+    """A fleet on a server that takes prepared transactions, with a deleted organization whose database has two."""
+    fleet = Fleet(tmp_path / "fleet", fresh_server({"max_prepared_transactions": "5"}))
+    fleet.env["LOGIN_PASSWORD"] = PASSWORD
+    fleet.document("Tier", "pro", "displayName: Pro")
+    fleet.organization("acme", DEDICATED)
+    fleet.apply()
+    _delete(fleet, "acme", DEDICATED)
+    (tombstone,) = [name for name in fleet.databases() if name.startswith("tp_deleted_")]
+    fleet.execute(f"ALTER DATABASE {tombstone} ALLOW_CONNECTIONS true", database="postgres")
+    with fleet.connect(tombstone) as session:
+        session.autocommit = True
+        session.execute(f"SET ROLE {fleet.database('acme')}_app")
+        for number in range(2):
+            session.execute(f"BEGIN; LOCK TABLE donors IN ROW EXCLUSIVE MODE; PREPARE TRANSACTION 'p{number}'".encode())
+    fleet.execute(f"ALTER DATABASE {tombstone} ALLOW_CONNECTIONS false", database="postgres")
+    fleet.settings("guard: { graceDays: 0 }")
+    return fleet
+
+
+def test_prepared_transactions_do_not_keep_a_tombstone(preparing: Fleet) -> None:
+    """They are rolled back by a session that acts as their role and is never seen as its member."""
+    preparing.apply("--allow-deletes", "1")
+    assert preparing.rows("SELECT count(*) FROM pg_prepared_xacts", database="postgres") == [(0,)]
+    assert _roles(preparing, "acme") == []
+    preparing.converged()
+
+
+def test_prepared_transactions_of_a_superuser_are_named(preparing: Fleet) -> None:
+    (tombstone,) = [name for name in preparing.databases() if name.startswith("tp_deleted_")]
+    preparing.execute(f"ALTER DATABASE {tombstone} ALLOW_CONNECTIONS true", database="postgres")
+    with preparing.connect(tombstone) as session:
+        session.autocommit = True
+        session.execute("BEGIN; LOCK TABLE donors IN ROW EXCLUSIVE MODE; PREPARE TRANSACTION 'mine'")
+    out = preparing.apply("--allow-deletes", "1", code=5).out
+    assert f"database {tombstone} cannot be dropped" in out
+    assert f"as a superuser, in database {tombstone}: ROLLBACK PREPARED 'mine'" in out
+    preparing.execute(f"ALTER DATABASE {tombstone} ALLOW_CONNECTIONS true", database="postgres")
+    with preparing.connect(tombstone) as session:
+        session.autocommit = True
+        session.execute("ROLLBACK PREPARED 'mine'")
+    preparing.apply("--allow-deletes", "1")
+    preparing.converged()
+
+
+def test_a_membership_of_a_purge_is_never_committed(tenants: Fleet) -> None:
+    """Whenever a process dies, tenantplan's role is a member of no login: another session sees none at any time."""
+    role = f"{tenants.database('acme')}_app"
+    with tenants.server.connect() as admin, tenants.connect("postgres") as watcher:
+        watcher.autocommit = admin.autocommit = True
+        member = "SELECT m.* FROM pg_auth_members m WHERE roleid = %s::regrole ORDER BY 1"
+        before = watcher.execute(member.encode(), [role]).fetchall()
+        with membership.acting_as(admin, role):
+            assert admin.execute("SELECT current_user::text").fetchall() == [(role,)]
+            assert watcher.execute(member.encode(), [role]).fetchall() == before
+        assert admin.execute("SELECT current_user::text").fetchall() == [("tp_admin",)]
+
+
+def test_a_purge_that_fails_names_the_objects(tenants: Fleet) -> None:
+    role = f"{tenants.database('acme')}_app"
+    _delete(tenants, "acme", DEDICATED)
+    tenants.settings("guard: { graceDays: 0 }")
+    for number in range(7):
+        tenants.execute(
+            f"CREATE TABLE kept{number} (a int); GRANT SELECT ON kept{number} TO {role}", database="postgres"
+        )
+    try:
+        out = tenants.apply("--allow-deletes", "1", code=5).out  # only who granted something may take it back
+        listed = ", ".join(f"table public.kept{number}" for number in range(5))
+        assert f"({listed} and 2 more)" in out
+        tenants.execute(f"DROP OWNED BY {role}", database="postgres")
+        tenants.apply("--allow-deletes", "1")
+        tenants.converged()
+    finally:
+        names = ", ".join(f"kept{number}" for number in range(7))
+        tenants.execute(f"DROP TABLE {names}", database="postgres")

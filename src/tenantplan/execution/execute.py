@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import groupby
@@ -11,21 +9,31 @@ from itertools import groupby
 import psycopg
 
 from tenantplan.errors import Locked, TenantplanError
-from tenantplan.execution import closing, creation, groups, logins, objects, packages, purge, record, rows, statements
+from tenantplan.execution import (
+    closing,
+    creation,
+    groups,
+    logins,
+    objects,
+    packages,
+    prepared,
+    purge,
+    record,
+    rows,
+    statements,
+)
 from tenantplan.execution.connections import saves_connection, try_connections
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.failure import failure
 from tenantplan.execution.migrate import migrate
 from tenantplan.execution.repair import repair
+from tenantplan.execution.retrying import retrying
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Database, Package, Row, Schema
 from tenantplan.postgres.connect import Connection
-
-ATTEMPTS = 3
-CONFLICTS = 8  # attempts where other fleets change the same catalogs at the same time
 
 
 def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
@@ -124,7 +132,7 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
         purge.clear_left_behind(run, main, place, segment)
         tried = try_connections(run, segment)
         with closing.shut(run, main, place, main, segment), creation.created(run, place, main, segment):
-            _retrying(lambda: _commit(run, main, segment, tried))
+            retrying(lambda: _commit(run, main, segment, tried))
     else:
         _commit_apart(run, main, place, segment)
 
@@ -181,7 +189,7 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
         closing.shut(run, main, place, there, segment),
         creation.created(run, place, there, segment),
     ):
-        _retrying(lambda: _effects_apart(run, there, place, segment))
+        retrying(lambda: _effects_apart(run, there, place, segment))
     reach("remote-committed")
     _conclude(run, main, segment)
 
@@ -260,7 +268,9 @@ def _drop(run: Run, main: Connection, operation: Operation) -> None:
     record.intend(run, main, [operation])
     place = _place(operation)
     opened = nullcontext(main) if place == MAIN else run.connector.connect(place)
+    assert isinstance(operation.before, Database)
     with opened as connection:
+        prepared.clear(run, connection, place, operation.before.name)
         for statement in statements.database(operation):
             connection.execute(statement)
     reach("database-dropped")
@@ -268,20 +278,3 @@ def _drop(run: Run, main: Connection, operation: Operation) -> None:
         record.check_epoch(main, run.epoch)
         record.done(run, main, [operation])
     reach("committed")
-
-
-def _retrying(act: Callable[[], None]) -> None:
-    for attempt in range(1, CONFLICTS + 1):
-        try:
-            return act()
-        except (
-            psycopg.errors.SerializationFailure,
-            psycopg.errors.DeadlockDetected,
-            psycopg.errors.LockNotAvailable,
-        ):
-            if attempt >= ATTEMPTS:
-                raise
-        except psycopg.Error as error:
-            if not groups.is_conflict(error) or attempt == CONFLICTS:
-                raise
-            time.sleep(random.uniform(0.01, 0.05) * attempt)  # apart from the others, who wait as well

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import ConnectError, TenantplanError
+from tenantplan.execution import prepared
 from tenantplan.execution.context import Run
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
@@ -20,6 +21,7 @@ from tenantplan.postgres import membership
 from tenantplan.postgres.connect import Connection, describe
 from tenantplan.postgres.queries import query
 
+_SHOWN = 5
 _SETTINGS = "SET lock_timeout = '5s'; SET statement_timeout = '60s'"
 
 
@@ -52,13 +54,24 @@ def _kept(run: Run, place: str, operation: Operation, database: str, things: str
     assert isinstance(operation.before, Role)
     role = operation.before.name
     error = TenantplanError(
-        f"role {role} cannot be dropped: it owns, or was granted, something in database {database} ({things}),"
-        f" which tenantplan cannot take away: {why}",
+        f"role {role} cannot be dropped: it owns, or was granted, something in database {database}"
+        f" ({_named(run, place, database, role) or things}), which tenantplan cannot take away: {why}",
         where=run.connector.servers[place].place,
         hint=f"as a superuser, in database {database}: DROP OWNED BY {sql.Identifier(role).as_string()}; then apply again",
     )
     error.operation = operation  # type: ignore[attr-defined]
     return error
+
+
+def _named(run: Run, place: str, database: str, role: str) -> str:
+    """The first objects by name, "" where nobody can look: only a session in their database knows their names."""
+    try:
+        with run.connector.connect(place, database) as inside:
+            names = [name for (name,) in inside.execute(query("left_behind_here"), {"role": role}).fetchall()]
+    except (ConnectError, psycopg.Error):
+        return ""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _left(run: Run, main: Connection, place: str, roles: list[str]) -> list[tuple[str, str, str]]:
@@ -72,20 +85,10 @@ def _left(run: Run, main: Connection, place: str, roles: list[str]) -> list[tupl
 
 
 def _drop_owned(inside: Connection, roles: list[str]) -> None:
-    """As a member of the roles, for as long as it takes. What they had prepared is rolled back: it holds locks."""
+    """As a member of the roles, until the transaction ends. What they had prepared is rolled back before: it holds locks."""
     inside.execute(_SETTINGS)
-    joined = membership.join(inside, roles)
-    try:
-        prepared = (
-            "SELECT gid, owner::text FROM pg_prepared_xacts WHERE database = current_database() AND owner = ANY(%s)"
-        )
-        for gid, owner in inside.execute(prepared, [roles]).fetchall():
-            inside.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(owner)))
-            try:
-                inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
-            finally:
-                inside.execute("RESET ROLE")
-        named = sql.SQL(", ").join(map(sql.Identifier, roles))
-        inside.execute(sql.SQL("DROP OWNED BY {}").format(named))
-    finally:
+    prepared.roll_back(inside, roles)
+    with inside.transaction():
+        joined = membership.join(inside, roles)
+        inside.execute(sql.SQL("DROP OWNED BY {}").format(sql.SQL(", ").join(map(sql.Identifier, roles))))
         membership.leave(inside, joined)

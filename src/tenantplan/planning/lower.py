@@ -13,6 +13,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Migration, one_transaction
+from tenantplan.planning.shut_out import purges, shut_out
 from tenantplan.planning.summary import summary
 
 MAIN_SCOPE = "main"
@@ -197,7 +198,7 @@ def _with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[
     for operation in listed:
         before, gone = operation.before, operation.action == "delete"
         late = tables[before.table].late if gone and isinstance(before, Row) else ()  # PostgreSQL empties those itself
-        for address in _references(before, without=late):
+        for address in (*_references(before, without=late), *shut_out(operation)):
             referring.setdefault(address, []).append(operation)
         resource = operation.after or operation.before
         if not isinstance(resource, Row) and operation.scope != MAIN_SCOPE:
@@ -244,7 +245,7 @@ def _needs(
         names = {resource.owner, *(resource.connect or ())} - {None}
         if isinstance(operation.before, Database):  # a renamed role keeps its grants, so it may be named either way
             names |= {operation.before.owner, *(operation.before.connect or ())} - {None}
-        wanted += [addresses.role(resource.server, str(name)) for name in names]
+        wanted += [a for n in names if not purges(by_address.get(a := addresses.role(resource.server, str(n))))]
     elif isinstance(resource, Role) and resource.serves and by_address[operation.address] is not operation:
         wanted.append(addresses.database(resource.server, resource.serves))
     elif isinstance(resource, Role):
@@ -281,6 +282,7 @@ def _needs_before_delete(
     first = [row] if row is not None and operation.retire else []
     if isinstance(resource, Role):  # a role that still owns a database, or may connect to it, cannot be dropped
         others = held.get(addresses.owner(operation.address, resource), [])
+        first += [] if operation.retire else referring.get(operation.address, [])
         gone = [(o, o.before) for o in others if o.action == "delete" and isinstance(o.before, Database)]
         first += [o for o, database in gone if database.server == resource.server]
     return first

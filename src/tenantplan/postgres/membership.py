@@ -4,7 +4,8 @@ tenantplan's role as slow as the fleet is large.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from psycopg import sql
 
@@ -30,3 +31,21 @@ def leave(connection: Connection, roles: Iterable[str]) -> None:
     """Takes memberships back that `join` gave."""
     for name in roles:
         connection.execute(sql.SQL("REVOKE {} FROM CURRENT_USER").format(sql.Identifier(name)))
+
+
+@contextmanager
+def acting_as(connection: Connection, role: str) -> Iterator[None]:
+    """The session acts as a role, outside a transaction too, and no membership is ever committed, however the session ends.
+
+    The server looks for the membership when the role is set, and not when the end of a transaction brings it back.
+    """
+    named = sql.Identifier(role)
+    with connection.transaction():
+        joined = join(connection, [role])
+        connection.execute(sql.SQL("SET ROLE {}").format(named))
+        connection.execute("SET LOCAL ROLE NONE")
+        leave(connection, joined)
+    try:
+        yield
+    finally:
+        connection.execute("RESET ROLE")

@@ -315,6 +315,18 @@ SELECT r.rolname::text, d.datname::text, string_agg(DISTINCT s.classid::regclass
  WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = ANY(%(roles)s) AND NOT (s.dbid = 0 AND s.deptype = 'o')
  GROUP BY 1, 2 ORDER BY 1, 2;
 
+-- name: left_behind_here
+-- What a role owns or was granted in the connected database, and of the whole server: each object by name.
+SELECT DISTINCT pg_describe_object(s.classid, s.objid, s.objsubid)
+  FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
+ WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = %(role)s AND NOT (s.dbid = 0 AND s.deptype = 'o')
+   AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+ ORDER BY 1;
+
+-- name: prepared_here
+-- Prepared transactions of the connected database.
+SELECT gid, owner::text FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared;
+
 -- name: index_validity
 -- Whether an index is valid; no row: there is none of that name. A concurrent build that failed leaves one that is not.
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)::oid;
