@@ -41,7 +41,7 @@ def clear_left_behind(run: Run, main: Connection, place: str, segment: Sequence[
     for database in databases:
         try:
             with run.connector.connect(place, database) as inside:
-                _drop_owned(inside, list(gone))
+                drop_owned(inside, list(gone))
         except ConnectError as lost:
             why[database] = lost.message
         except psycopg.Error as refused:
@@ -84,8 +84,10 @@ def _left(run: Run, main: Connection, place: str, roles: list[str]) -> list[tupl
         return [(role, database or there.info.dbname, things) for role, database, things in rows]
 
 
-def _drop_owned(inside: Connection, roles: list[str]) -> None:
-    """As a member of the roles, until the transaction ends. What they had prepared is rolled back before: it holds locks."""
+def drop_owned(inside: Connection, roles: list[str]) -> None:
+    """Drops what roles own in the connected database and takes back what they were granted, as a member of them until the
+    transaction ends. Raises psycopg.Error. What they had prepared is rolled back before: it holds locks.
+    """
     inside.execute(_SETTINGS)
     prepared.roll_back(inside, roles)
     with inside.transaction():

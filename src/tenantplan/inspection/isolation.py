@@ -15,7 +15,8 @@ from psycopg import sql
 
 from tenantplan.errors import ConnectError, Locked, NotFound
 from tenantplan.fleet.expected import facts
-from tenantplan.inspection import try_rows, try_server
+from tenantplan.inspection import rehearsal, try_leaving, try_locks, try_making, try_rows, try_server
+from tenantplan.inspection.former_places import former_places
 from tenantplan.inspection.probe import Ground, collect, probe
 from tenantplan.inspection.scene import Scene, look
 from tenantplan.inspection.tried import LEAK, NOTHING, OPEN, UNTRIED, Stand, Tried
@@ -68,9 +69,14 @@ def isolation(settings: Settings, sample: int, on_tried: Callable[[Tried], None]
                 "another proof of isolation is at work", hint="wait for it: it takes seconds for each organization"
             )
         collect(ground, list(scene.live.servers))
+        rehearsal.collect(scene)
         tell(_gaps(scene))
+        tell(former_places(scene.live.state))
+        tell(try_making.templates(scene))
+        begun: set[str] = set()
         for target in _targets(scene, settings, sample):
-            tell(_tried(scene, ground, target))
+            tell(_tried(scene, ground, target, holding, first=target.server not in begun))
+            begun.add(target.server)
     return found
 
 
@@ -124,8 +130,8 @@ def _databases(scene: Scene) -> Mapping[tuple[str, str | None], Database]:
     }
 
 
-def _tried(scene: Scene, ground: Ground, target: Target) -> Iterator[Tried]:
-    """Every attempt of one target; where its probe cannot log in, that is said."""
+def _tried(scene: Scene, ground: Ground, target: Target, holding: Connection, *, first: bool) -> Iterator[Tried]:
+    """Every attempt of one target; where its probe cannot log in, that is said. `first`: of its server."""
     try:
         with probe(ground, target.server, target.database, target.role) as session:
             stand = Stand(session, target.name, target.role, target.mine)
@@ -134,6 +140,7 @@ def _tried(scene: Scene, ground: Ground, target: Target) -> Iterator[Tried]:
                     stand = _among_others(scene, control, stand)
                 yield from _in_shared_tables(stand, target)
             yield from _everywhere(scene, ground, stand, target)
+            yield from _beside(scene, ground, stand, target, holding, first)
     except ConnectError as error:
         yield Tried(target.name, target.role, "log in", UNTRIED, error.message)
     except psycopg.Error as error:
@@ -164,6 +171,19 @@ def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: Target) -> I
     there += [scene.main_database, lock_database(scene.main_database)] if target.server == MAIN else []
     yield from try_server.connect(stand, ground.connector, [name for name in there if name != target.database])
     yield _notified(ground, stand, target)
+
+
+def _beside(
+    scene: Scene, ground: Ground, stand: Stand, target: Target, holding: Connection, first: bool
+) -> Iterator[Tried]:
+    """What is tenantplan's own: databases of no organization, the fleet's lock, and the roles that it drops."""
+    yield try_making.connect(stand, ground.connector)
+    if first:  # each takes as long as making a database
+        yield try_making.in_the_making(stand, scene, ground.connector, target.server)
+    if target.server == MAIN:
+        name = lock_database(scene.main_database)
+        yield try_locks.lock_out(stand, ground.connector, holding, scene.main_database, name)
+    yield from try_leaving.leave(stand, ground, target.server, None if target.mine else target.database)
 
 
 def _notified(ground: Ground, stand: Stand, target: Target) -> Tried:

@@ -40,6 +40,15 @@ SELECT r.rolname::text, r.rolsuper OR r.rolbypassrls OR r.rolcreaterole
 SELECT d.datname::text, d.datallowconn FROM pg_database d
  WHERE has_database_privilege(d.oid, 'CONNECT') AND d.datname <> current_database() ORDER BY 1;
 
+-- name: closed_databases
+-- Databases that are in the making, templates, tombstones and those of locks.
+SELECT d.datname::text FROM pg_database d WHERE d.datname ~ '^tp_(template|new|deleted|lock)_' ORDER BY 1;
+
+-- name: open_databases
+-- Databases that the current role may connect to, but for templates of others: what is left there is in what they make.
+SELECT d.datname::text FROM pg_database d
+ WHERE has_database_privilege(d.oid, 'CONNECT') AND d.datallowconn AND NOT d.datistemplate ORDER BY 1;
+
 -- name: large_objects
 SELECT oid FROM pg_largeobject_metadata ORDER BY oid DESC LIMIT 20;
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from tenantplan.errors import ConnectError
+from tenantplan.execution.purge import drop_owned
 from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector
-from tenantplan.postgres.queries import blocks
+from tenantplan.postgres.queries import blocks, query
 from tenantplan.postgres.url import Server
 
 PREFIX = "tp_probe_"
@@ -50,7 +52,7 @@ def probe(ground: Ground, alias: str, database: str, role: str) -> Iterator[Conn
             yield session
     finally:
         with ground.connector.connect(alias, ground.database(alias)) as admin:
-            drop(admin, [name], bound=alias == MAIN)
+            drop(ground, alias, admin, [name])
 
 
 def _make(admin: Connection, ground: Ground, name: str, password: str, role: str, bound: bool) -> None:
@@ -72,12 +74,31 @@ def _make(admin: Connection, ground: Ground, name: str, password: str, role: str
             )
 
 
-def drop(admin: Connection, names: Sequence[str], bound: bool) -> None:
-    """Drops probes and forgets whose they were."""
+def drop(ground: Ground, alias: str, admin: Connection, names: Sequence[str]) -> None:
+    """Drops probes with what they left in databases, and forgets whose they were."""
     for name in names:
-        admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
-    if bound:
+        dropping = sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name))
+        try:
+            admin.execute(dropping)
+        except psycopg.errors.DependentObjectsStillExist:
+            clear(ground, alias, name)
+            admin.execute(dropping)
+    if alias == MAIN:
         admin.execute("DELETE FROM tenantplan.shared_roles WHERE role_name = ANY(%s)", [list(names)])
+
+
+def clear(ground: Ground, alias: str, name: str) -> list[str]:
+    """Drops what a probe left, in the way of a purge; the databases in which something of it is there all the same."""
+    with ground.connector.connect(alias, ground.database(alias)) as admin:
+        for database in _left(admin, name):
+            with suppress(ConnectError, psycopg.Error), ground.connector.connect(alias, database) as inside:
+                drop_owned(inside, [name])
+        return _left(admin, name)
+
+
+def _left(admin: Connection, name: str) -> list[str]:
+    rows = admin.execute(query("left_behind"), {"roles": [name]}).fetchall()
+    return sorted({database or admin.info.dbname for _, database, _ in rows})
 
 
 def collect(ground: Ground, aliases: Sequence[str]) -> None:
@@ -87,4 +108,4 @@ def collect(ground: Ground, aliases: Sequence[str]) -> None:
         with suppress(psycopg.errors.UndefinedTable), ground.connector.connect(alias, ground.database(alias)) as admin:
             names = [row[0] for row in admin.execute(found, {"mark": ground.mark}).fetchall()]
             if names:
-                drop(admin, names, bound=alias == MAIN)
+                drop(ground, alias, admin, names)

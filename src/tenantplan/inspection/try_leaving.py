@@ -1,0 +1,57 @@
+"""Attempts to leave something where a role may connect, so that the role can never be dropped; taken back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+import psycopg
+
+from tenantplan.errors import ConnectError
+from tenantplan.inspection.probe import Ground, clear
+from tenantplan.inspection.tried import LEAK, OPEN, REFUSED, Stand, Tried
+
+_SHOWN = 5
+_WAYS = {
+    "large objects": (
+        "SELECT lo_create(0)",
+        "as a superuser, in each: REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(int), lo_from_bytea(oid, bytea) FROM PUBLIC",
+    ),
+    "temporary tables": (
+        "CREATE TEMPORARY TABLE tp_probe ()",
+        "they end with their session; as the owner of each, or a superuser: REVOKE TEMPORARY ON DATABASE … FROM PUBLIC",
+    ),
+    "default privileges": (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+        "nobody can be kept from it who may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC",
+    ),
+}
+
+
+def leave(stand: Stand, ground: Ground, alias: str, own: str | None) -> Iterator[Tried]:
+    """What the login leaves in databases that are not its organization's `own`, and whether it can be dropped all the same."""
+    places = [name for (name,) in stand.rows("open_databases") if name != own]
+    left = {way: [name for name in places if _leaves(stand, ground, name, way)] for way in _WAYS}
+    for way, names in left.items():
+        what = f"leave {way} behind"
+        yield stand.line(what, OPEN, f"in {_some(names)}: {_WAYS[way][1]}") if names else stand.line(what, REFUSED)
+    stays = clear(ground, alias, stand.session.info.user)
+    what = "leave what its role cannot be dropped for"
+    if stays:
+        yield stand.line(
+            what, LEAK, f"something stays in {_some(stays)}: as a superuser, in each: DROP OWNED BY its role"
+        )
+    else:
+        yield stand.line(what, REFUSED, "what it left was dropped as a purge drops it")
+
+
+def _leaves(stand: Stand, ground: Ground, database: str, way: str) -> bool:
+    """As the login itself, and not as the role under trial: what a killed proof leaves goes with its login."""
+    with suppress(ConnectError, psycopg.Error), ground.connector.connect(stand.session.info.user, database) as session:
+        session.execute(_WAYS[way][0].encode())
+        return True
+    return False
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
