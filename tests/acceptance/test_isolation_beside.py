@@ -76,7 +76,7 @@ def test_all_is_shut(neighbours: Fleet) -> None:
     (compared,) = [line for line in lines if line["target"] == "templates"]
     assert (compared["outcome"], compared["detail"]) == ("saw nothing", "it holds what it held when built")
     large = said["leave large objects behind"]
-    assert large["outcome"] == "open" and "postgres: as a superuser, in each: REVOKE EXECUTE" in large["detail"]
+    assert large["outcome"] == "open" and "postgres: a superuser runs in each: REVOKE EXECUTE" in large["detail"]
     neighbours.converged()
 
 

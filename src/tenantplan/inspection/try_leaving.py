@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import psycopg
+from psycopg import sql
 
 from tenantplan.errors import ConnectError
 from tenantplan.inspection.probe import Ground, clear
@@ -15,15 +16,15 @@ _SHOWN = 5
 _WAYS = {
     "large objects": (
         "SELECT lo_create(0)",
-        "as a superuser, in each: REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(int), lo_from_bytea(oid, bytea) FROM PUBLIC",
+        "a superuser runs in each: REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(int), lo_from_bytea(oid, bytea) FROM PUBLIC",
     ),
     "temporary tables": (
         "CREATE TEMPORARY TABLE tp_probe ()",
-        "they end with their session; as the owner of each, or a superuser: REVOKE TEMPORARY ON DATABASE … FROM PUBLIC",
+        "they end with their session; a superuser runs: REVOKE TEMPORARY ON DATABASE {databases} FROM PUBLIC",
     ),
     "default privileges": (
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
-        "nobody can be kept from it who may connect: REVOKE CONNECT ON DATABASE … FROM PUBLIC",
+        "about what it makes itself; where everybody may connect, a superuser runs: REVOKE CONNECT ON DATABASE … FROM PUBLIC",
     ),
 }
 
@@ -34,7 +35,7 @@ def leave(stand: Stand, ground: Ground, alias: str, own: str | None) -> Iterator
     left = {way: [name for name in places if _leaves(stand, ground, name, way)] for way in _WAYS}
     for way, names in left.items():
         what = f"leave {way} behind"
-        yield stand.line(what, OPEN, f"in {_some(names)}: {_WAYS[way][1]}") if names else stand.line(what, REFUSED)
+        yield stand.line(what, OPEN, _how_to_close(way, names)) if names else stand.line(what, REFUSED)
     stays = clear(ground, alias, stand.session.info.user)
     what = "leave what its role cannot be dropped for"
     if stays:
@@ -43,6 +44,11 @@ def leave(stand: Stand, ground: Ground, alias: str, own: str | None) -> Iterator
         )
     else:
         yield stand.line(what, REFUSED, "what it left was dropped as a purge drops it")
+
+
+def _how_to_close(way: str, names: Sequence[str]) -> str:
+    databases = sql.SQL(", ").join(sql.Identifier(name) for name in names[:_SHOWN]).as_string()
+    return f"in {_some(names)}: {_WAYS[way][1].replace('{databases}', databases)}"
 
 
 def _leaves(stand: Stand, ground: Ground, database: str, way: str) -> bool:

@@ -35,7 +35,7 @@ def templates(scene: Scene) -> Iterator[Tried]:
     """A line for each ready template of the fleet: whether new databases get more from it than its revision makes."""
     for alias, facts in sorted(scene.live.servers.items()):
         for name, its_stamp in _ready(scene, alias, facts.version_num):
-            what = f"change template {name} on server {alias}"
+            what = f"find something planted in template {name} on server {alias}"
             try:
                 found = _difference(scene, alias, name, its_stamp)
             except CodeOfOthers as error:
