@@ -160,3 +160,19 @@ def test_drift_finds_an_open_login_of_a_former_place(fleet: Fleet) -> None:
     fleet.apply()
     assert open_logins(fleet) == {"beta_app"}
     fleet.run("drift")
+
+
+def test_sessions_in_the_database_that_was_left_are_over(fleet: Fleet) -> None:
+    """The login stays, bound to its organization in the shared tables; what it had open writes nothing where it was."""
+    begun(fleet, DEDICATED)
+    app, database = f"o{fleet.id}_beta_app", fleet.database("beta")
+    with fleet.server.connect(app, database, PASSWORD) as session:
+        fleet.organization("beta", SHARED)
+        fleet.apply()
+        assert open_logins(fleet) == {"beta_app"}
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("INSERT INTO donors (email) VALUES ('late@x.example')")
+    assert fleet.rows("SELECT count(*) FROM donors", database=database) == [(0,)]
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        fleet.server.connect(app, database, PASSWORD)
+    fleet.converged()

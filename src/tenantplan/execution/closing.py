@@ -49,12 +49,17 @@ def ended(run: Run, main: Connection, place: str, segment: Sequence[Operation]) 
 
 def ended_again(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
     """Outcomes, where they failed, of operations that an earlier run has done: it may have been interrupted before the end."""
-    places = sorted({o.after.server if isinstance(o.after, Role) else MAIN for o in operations if _any(o)})
+    places = sorted({_place(o) for o in operations if _any(o)})
     found: list[Outcome] = []
     for place in places:
-        here = [o for o in operations if _any(o) and (o.after.server if isinstance(o.after, Role) else MAIN) == place]
+        here = [o for o in operations if _any(o) and _place(o) == place]
         found += [outcome for outcome in ended(run, main, place, here) if outcome.status != "done"]
     return found
+
+
+def _place(operation: Operation) -> str:
+    resource = operation.after or operation.before
+    return resource.server if isinstance(resource, (Role, Database)) else MAIN
 
 
 @contextmanager
@@ -102,6 +107,9 @@ def _endings(segment: Sequence[Operation]) -> list[Ending]:
     found = []
     for operation in segment:
         before, after = operation.before, operation.after
+        if isinstance(before, Database) and isinstance(after, Database) and after.connect == ():
+            lost = sorted({*(before.connect or ())} - {"PUBLIC"})
+            found += [Ending(operation.id, role, after.name, if_permitted=True) for role in lost]
         if not isinstance(before, Role) or before.holder is None:
             continue
         if operation.retire or (isinstance(after, Role) and not after.login):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -27,13 +27,14 @@ NOW = "now"
 class Ending:
     """What is to end for an operation: sessions of `role`, or sessions in `database`.
 
-    `before`: only those that began until then, ISO 8601 or NOW.
+    `before`: only those that began until then, ISO 8601 or NOW. `if_permitted`: those that tenantplan's role may not end stay.
     """
 
     operation_id: str
     role: str | None = None
     database: str | None = None
     before: str | None = None
+    if_permitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def end_sessions(run: Run, place: str, connection: Connection, wanted: Sequence[
     A session that was being made when this began may have been let in before its login was closed, so it is waited for.
     """
     asked = Jsonb([e.__dict__ for e in _timed(connection, wanted)])
+    spared = {e.operation_id for e in wanted if e.if_permitted}
     begun = time.monotonic()
     born = _starting(connection)
     while True:
@@ -61,6 +63,7 @@ def end_sessions(run: Run, place: str, connection: Connection, wanted: Sequence[
         left = _sessions(connection, asked)
         if left:
             left = _terminate(run, place, connection, asked, left)
+            left = [s for s in left if s.permitted or s.operation_id not in spared]
         if not left and not born:
             return _prepared(connection, asked)
         if time.monotonic() > begun + PATIENCE:
@@ -74,7 +77,7 @@ def _timed(connection: Connection, wanted: Sequence[Ending]) -> list[Ending]:
         return list(wanted)
     row = connection.execute("SELECT (clock_timestamp() - interval '1 second')::text").fetchone()
     now = row[0] if row else None
-    return [Ending(e.operation_id, e.role, e.database, now if e.before == NOW else e.before) for e in wanted]
+    return [replace(e, before=now if e.before == NOW else e.before) for e in wanted]
 
 
 def _starting(connection: Connection) -> set[int]:
