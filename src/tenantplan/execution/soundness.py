@@ -6,6 +6,7 @@ Nobody can connect to a ready template. It takes connections while it is compare
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ from tenantplan.postgres.queries import query
 
 Describe = Callable[[Connection], Mapping[str, str]]
 _SHOWN = 3
+_LOOKS, _PAUSE = 50, 0.002  # for the end of a session that has just been closed
 
 
 def recorded(connection: Connection, describe: Describe) -> dict[str, str]:
@@ -37,12 +39,29 @@ def is_ready(facts: Mapping[str, str] | None, server_version: int) -> bool:
 
 
 def difference(connector: Connector, alias: str, name: str, facts: Mapping[str, str], describe: Describe) -> str:
-    """What a ready template holds that it did not hold when it was built, "" where there is nothing."""
+    """What a ready template that was opened by let_in holds that it did not hold when it was built, "" where there is nothing."""
     with _entered(connector, alias, name) as inside:
         try:
             return compared(inside, facts, describe)
         except CodeOfOthers as error:
             return error.message
+
+
+def let_in(connection: Connection, name: str) -> None:
+    """Opens a ready template to tenantplan's role, and to no other, to be compared."""
+    with connection.transaction():
+        connection.execute(statements.opened(name))
+
+
+def close(connection: Connection, name: str, pid: int) -> None:
+    """Closes a template to everybody, and waits until the session `pid` in it is gone: CREATE DATABASE looks for sessions only ten
+    times a second."""
+    connection.execute(statements.closed(name))
+    for _ in range(_LOOKS):
+        if not connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).rowcount:
+            return
+        time.sleep(_PAUSE)
+    connection.execute(query("await_end"), {"pid": pid})
 
 
 def compared(inside: Connection, facts: Mapping[str, str], describe: Describe) -> str:
@@ -61,8 +80,6 @@ def compared(inside: Connection, facts: Mapping[str, str], describe: Describe) -
 @contextmanager
 def _entered(connector: Connector, alias: str, name: str) -> Iterator[Connection]:
     """A session in the template. One at a time, since there may be no more than one left in the budget."""
-    with connector.connect(alias) as connection, connection.transaction():
-        connection.execute(statements.opened(name))
     pid = 0
     try:
         with connector.connect(alias, name) as inside:
@@ -70,10 +87,7 @@ def _entered(connector: Connector, alias: str, name: str) -> Iterator[Connection
             yield inside
     finally:
         with connector.connect(alias) as connection:
-            connection.execute(statements.closed(name))
-            connection.execute(
-                query("await_end"), {"pid": pid}
-            )  # CREATE DATABASE looks for sessions ten times a second
+            close(connection, name, pid)
 
 
 def set_aside(connector: Connector, alias: str, name: str, facts: Mapping[str, str], reason: str) -> str:

@@ -11,7 +11,7 @@ from tenantplan import __version__
 from tenantplan.execution import statements
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.sentinel import place_sentinel
-from tenantplan.execution.soundness import difference, is_ready, recorded, set_aside
+from tenantplan.execution.soundness import close, difference, is_ready, let_in, recorded, set_aside
 from tenantplan.execution.statements import TEMPLATE0, Template
 from tenantplan.execution.steps import Migrator, Place, Version
 from tenantplan.model import stamp
@@ -21,7 +21,6 @@ from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.drop import drop_database
 from tenantplan.postgres.guard import may_be_owner
-from tenantplan.postgres.queries import query
 
 _FORMAT = "contents"  # what a template's stamp says of it; one that says less is built anew
 
@@ -74,21 +73,19 @@ def ensure_template(
     """
     with connector.connect(alias) as connection:
         stamps = {name: stamp.decode(comment) for name, comment in _stamps(connection)}
-        version = connection.info.server_version
-
-    def sound(name: str) -> bool:
-        if not is_ready(stamps.get(name), version):
-            return False
-        reason = difference(connector, alias, name, stamps[name], recipe.describe)
-        if reason:
-            on_aside(alias, set_aside(connector, alias, name, stamps.pop(name), reason), reason)
-        return not reason
-
-    if sound(recipe.name):
-        with connector.connect(alias) as connection:
-            return measured(connection, recipe.name)
-    older = _older(stamps, recipe)
-    older = older if older and sound(older) else None
+        usable = {
+            name for name in (recipe.name, _older(stamps, recipe)) if name and _is_usable(connection, stamps, name)
+        }
+        first = recipe.name if recipe.name in usable else next(iter(usable), None)
+        ready = measured(connection, first)
+        if first:
+            let_in(connection, first)
+    reason = difference(connector, alias, first, stamps[first], recipe.describe) if first else ""
+    if first and reason:
+        on_aside(alias, set_aside(connector, alias, first, stamps.pop(first), reason), reason)
+    if first == recipe.name and not reason:
+        return ready
+    older = first if first != recipe.name and not reason else None
     _create(connector, alias, recipe, stamps, older)
     # One session at a time: whoever builds a template may have no more than one left in the budget.
     reach("template-created")
@@ -98,6 +95,10 @@ def ensure_template(
     else:
         fill(connector, alias, recipe)
     return _finish(connector, alias, recipe)
+
+
+def _is_usable(connection: Connection, stamps: Mapping[str, dict[str, str]], name: str) -> bool:
+    return is_ready(stamps.get(name), connection.info.server_version)
 
 
 def _create(
@@ -128,7 +129,7 @@ def _finish(connector: Connector, alias: str, recipe: Recipe) -> Template:
             connection.execute(statements.closed(recipe.name))
             made = sql.Identifier(recipe.name)
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(comment)))
-        connection.execute(query("await_end"), {"pid": pid})
+        close(connection, recipe.name, pid)
         size = measured(connection, recipe.name)
     reach("template-ready")
     return size
