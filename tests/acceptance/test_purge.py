@@ -162,6 +162,10 @@ def preparing(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
 
 def test_prepared_transactions_do_not_keep_a_tombstone(preparing: Fleet) -> None:
     """They are rolled back by a session that acts as their role and is never seen as its member."""
+    with preparing.connect("postgres") as session:  # where the role has nothing else
+        session.autocommit = True
+        session.execute(f"SET ROLE {preparing.database('acme')}_app")
+        session.execute("BEGIN; SELECT lo_create(0); PREPARE TRANSACTION 'far'")
     preparing.apply("--allow-deletes", "1")
     assert preparing.rows("SELECT count(*) FROM pg_prepared_xacts", database="postgres") == [(0,)]
     assert _roles(preparing, "acme") == []

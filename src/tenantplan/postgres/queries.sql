@@ -309,10 +309,14 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text,
 
 -- name: left_behind
 -- Databases in which roles own something or were granted something, with the catalogs of it; no database: of the whole server.
--- What a role owns of the whole server is a database: it is dropped before, or keeps its role.
+-- What a role owns of the whole server is a database: it is dropped before, or keeps its role. What a role has prepared is in no catalog yet.
 SELECT r.rolname::text, d.datname::text, string_agg(DISTINCT s.classid::regclass::text, ', ')
   FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
  WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = ANY(%(roles)s) AND NOT (s.dbid = 0 AND s.deptype = 'o')
+ GROUP BY 1, 2
+ UNION ALL
+SELECT x.owner::text, x.database::text, 'prepared transaction ' || string_agg(x.gid, ', ')
+  FROM pg_prepared_xacts x WHERE x.owner = ANY(%(roles)s)
  GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: left_behind_here
