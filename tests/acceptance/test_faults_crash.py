@@ -121,6 +121,7 @@ REACHED_IN = dict.fromkeys(TOLD, "birth") | {
     "remote-committed": "later",
     "tenant-migrated": "later",
     "tenant-committed": "later",
+    "database-shut": "later",
     "database-dropped": "purge",
     "package-deleted": "purge",
 }
@@ -200,7 +201,10 @@ def picture(world: World) -> dict[str, Counter[str]]:
     """Everything there is of a fleet, without what differs from fleet to fleet and from run to run."""
     fleet = world.fleet
     audited = fleet.rows(
-        "SELECT address, action, replace(result, 'recovered', 'done'), before::text, after::text"
+        "SELECT address, action, replace(result, 'recovered', 'done'),"
+        # A run that was killed after it shut a database leaves one that nobody may connect to.
+        " CASE action WHEN 'retire' THEN regexp_replace(before::text, '\"connect\":\\[[^]]*\\]', '') ELSE before::text END,"
+        " after::text"
         " FROM tenantplan.audit_log WHERE action <> 'connect'"
     )
     parts = {

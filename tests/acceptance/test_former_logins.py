@@ -176,3 +176,24 @@ def test_sessions_in_the_database_that_was_left_are_over(fleet: Fleet) -> None:
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         fleet.server.connect(app, database, PASSWORD)
     fleet.converged()
+
+
+def test_a_lock_on_its_own_tables_keeps_back_nobody_else(fleet: Fleet) -> None:
+    """Whether a place is empty cannot be told while its owner locks it: its organization waits, by name; the others do not."""
+    fleet.settings("timeouts: { lock: 1s }")
+    begun(fleet, DEDICATED)
+    with fleet.server.connect(f"o{fleet.id}_beta_app", fleet.database("beta"), PASSWORD) as session:
+        session.autocommit = False
+        session.execute("LOCK TABLE donors IN ACCESS EXCLUSIVE MODE")
+        fleet.organization("beta", SHARED)
+        fleet.organization("other")
+        plan = fleet.plan()
+        assert plan["blockers"] == []
+        assert [f["address"] for f in plan["unreachable"]] == ["organization/beta"]
+        fleet.apply(code=5)
+    assert fleet.rows("SELECT slug, database_mode::text FROM organizations ORDER BY 1") == [
+        ("beta", "dedicated"),
+        ("other", "shared"),
+    ]
+    fleet.apply()
+    fleet.converged()

@@ -200,3 +200,15 @@ def test_whoever_takes_a_purged_name_gets_an_id_of_its_own(fleet: Fleet, renamed
     fleet.apply()
     fleet.converged()
     assert fleet.rows("SELECT id FROM organizations WHERE slug = 'msf'") not in ([], first)
+
+
+@pytest.mark.parametrize("place", ["database: {{ mode: dedicated, name: x{}_else }}", "database: {{ mode: shared }}"])
+def test_what_is_restored_comes_back_where_it_was(fleet: Fleet, place: str) -> None:
+    """And goes elsewhere by a later plan, which asks for its rows."""
+    with_a_deleted_one(fleet)
+    body = place.format(fleet.id) + "\nprotect: false"
+    fleet.organization("msf", body)
+    fleet.organization("msf", body, restore=fleet.restorable())
+    assert rules(fleet) == {("organization/msf", "restore")}
+    assert "restore it where it was" in fleet.apply(code=3).err
+    assert len(tombstones(fleet)) == 1

@@ -40,7 +40,7 @@ from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.notes import notes
 from tenantplan.planning.order import order
-from tenantplan.planning.select import select
+from tenantplan.planning.select import select, without
 from tenantplan.planning.still_open import still_open
 from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
@@ -72,11 +72,12 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
     ordered, circles = order(_as_seen_by_apply(lower(changes, context), known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
+    operations, stay, lost = _moves(comparison, connector, operations, known)
     passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))
     made = replace(
         draft(settings, comparison.trees, live, operations),
         orphans=difference.orphans,
-        unreachable=_unreachable(live, untested) + not_planned(wanted, desired, live),
+        unreachable=(*_unreachable(live, untested), *not_planned(wanted, desired, live), *lost),
         selection=comparison.selection.document(),
         notes=(
             *difference.aside,
@@ -92,12 +93,24 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         deferred=deferred,
         labels=asked,
     )
-    told = [*difference.conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by]
+    told = [*difference.conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by, *stay]
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     told += [] if behind else _misfits(made, live)
     blockers = {*told, *_in_the_way(comparison, connector, made, desired, known)}
     return replace(made, blockers=tuple(sorted(blockers, key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _moves(
+    comparison: Comparison, connector: Connector, operations: tuple[Operation, ...], known: State
+) -> tuple[tuple[Operation, ...], list[Finding], list[Finding]]:
+    """The operations without those of organizations whose place does not answer; a blocker for each that would leave data behind,
+    and a finding for each that was left out."""
+    moving = guard.relocations(operations, known)
+    asked = [operation for operation in moving if not operation.restore]
+    blockers, lost = losses(comparison.settings, connector, asked, comparison.live)
+    kept = without(operations, {finding.address for finding in lost})
+    return kept, [*guard.restored_elsewhere(moving), *blockers], lost
 
 
 def _to_know(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:
@@ -116,7 +129,6 @@ def _in_the_way(
     yield from edited(comparison.trees, live.main.recorded)
     yield from _guarded(comparison, made, desired, known)
     yield from halfway(connector, operations)
-    yield from losses(comparison.settings, connector, guard.relocations(operations, known), live)
 
 
 def _looked_at(comparison: Comparison, connector: Connector, desired: Desired, known: State) -> State:

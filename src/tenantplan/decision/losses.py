@@ -15,31 +15,35 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database
 from tenantplan.planning import guard
-from tenantplan.planning.leaving import left
+from tenantplan.planning.leaving import Left, left
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.settings import Settings
 
 
-def losses(settings: Settings, connector: Connector, moving: Sequence[Operation], live: Survey) -> list[Finding]:
-    """A blocker for each organization whose data would be left behind by a change of where it lives."""
-    found = []
+def losses(
+    settings: Settings, connector: Connector, moving: Sequence[Operation], live: Survey
+) -> tuple[list[Finding], list[Finding]]:
+    """A blocker for each organization whose data would be left behind by a change of where it lives; and a finding for each that
+    has to wait, since its place does not answer: a lock on its own tables stops nobody else."""
+    found: list[Finding] = []
+    lost: list[Finding] = []
     for operation in moving:
+        place = left(operation, live.state)
         try:
-            rows = _occupancy(settings, connector, operation, live)
+            blocker = guard.occupied(operation, _occupancy(settings, connector, place, live))
+            found += [blocker] if blocker else []
         except HostNotAllowed as error:
             found.append(Finding(operation.address, "host", f"{error.message}: {error.hint}"))
-            continue
         except TenantplanError as error:
-            message = f"cannot tell whether it has rows: {error.message} {error.hint}".strip()
-            found.append(Finding(operation.address, guard.OCCUPIED, message))
-            continue
+            lost.append(Finding(operation.address, "unreachable", f"{_UNKNOWN}: {error.message} {error.hint}".strip()))
         except psycopg.Error as error:
-            found.append(Finding(operation.address, guard.OCCUPIED, f"cannot tell whether it has rows: {_why(error)}"))
-            continue
-        blocker = guard.occupied(operation, rows)
-        if blocker:
-            found.append(blocker)
-    return found
+            (lost if place.url else found).append(
+                Finding(operation.address, guard.OCCUPIED, f"{_UNKNOWN}: {_why(error)}")
+            )
+    return found, lost
+
+
+_UNKNOWN = "cannot tell whether it has rows"
 
 
 def _why(error: psycopg.Error) -> str:
@@ -48,8 +52,7 @@ def _why(error: psycopg.Error) -> str:
     return f"{describe(error)}; see the server's log"
 
 
-def _occupancy(settings: Settings, connector: Connector, operation: Operation, live: Survey) -> dict[str, int]:
-    place = left(operation, live.state)
+def _occupancy(settings: Settings, connector: Connector, place: Left, live: Survey) -> dict[str, int]:
     if place.organization is not None:
         with connector.connect(MAIN, str(_main(live)), read_only=True) as connection:
             return occupancy.shared_rows(connection, place.organization)

@@ -81,7 +81,7 @@ def shut(run: Run, main: Connection, place: str, there: Connection, segment: Seq
     names = [o.before.name for o in renamed if isinstance(o.before, Database)]
     allowed = there.execute(query("database_connects"), {"names": names}).fetchall()
     with run.catalog_locks[place]:
-        _connects(there, "REVOKE CONNECT ON DATABASE {} FROM {}", allowed)
+        _connects(there, "REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM {}", allowed)
     reach("database-shut")
     try:
         databases = [Ending(o.id, database=name) for o, name in zip(renamed, names, strict=True)]
@@ -91,7 +91,7 @@ def shut(run: Run, main: Connection, place: str, there: Connection, segment: Seq
         raise
     except BaseException:
         with suppress(psycopg.Error), run.catalog_locks[place]:
-            _connects(there, "GRANT CONNECT ON DATABASE {} TO {}", allowed)
+            _connects(there, "GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", allowed)
         raise
 
 

@@ -141,6 +141,22 @@ def _leaves(before: Row, after: Row, left: Set[str]) -> bool:
     return after.values.get("database_name", name) != name and addresses.database(server, name) in left
 
 
+def restored_elsewhere(moving: Iterable[Operation]) -> list[Finding]:
+    """A blocker for each organization or tenant that would come back from a deletion and live elsewhere by one plan."""
+    return [
+        Finding(
+            o.address,
+            "restore",
+            "is restored, and its data is to live elsewhere: restore it where it was"
+            f" (database {o.before.values['database_name']} on {o.before.values['database_server']}), and change that later"
+            if o.before.values.get("database_name")
+            else "is restored, and its data is to live elsewhere: restore it where it was, and change that later",
+        )
+        for o in moving
+        if o.restore and isinstance(o.before, Row)
+    ]
+
+
 def occupied(operation: Operation, rows: Mapping[str, int]) -> Finding | None:
     """A blocker for a move of an organization that has tenant rows: they would be left behind."""
     if not rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tenantplan.errors import UsageError
@@ -78,6 +78,12 @@ def select(
             stack.extend(d for d in by_id[identifier].depends_on if d in by_id)
     dropped = _with_followers(operations, {o.id for o in operations if _named(o, selection.excludes)})
     return tuple(o for o in operations if o.id in chosen and o.id not in dropped)
+
+
+def without(operations: Sequence[Operation], scopes: Collection[str]) -> tuple[Operation, ...]:
+    """The operations without those of some scopes, and without what depends on them."""
+    dropped = _with_followers(operations, {o.id for o in operations if o.scope in scopes})
+    return tuple(o for o in operations if o.id not in dropped)
 
 
 def _with_followers(operations: Sequence[Operation], dropped: set[str]) -> set[str]:
