@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from tenantplan.errors import Blocked
@@ -98,7 +98,8 @@ def _checked(settings: Settings, allow_deletes: int | None) -> Check:
     """What refuses a plan that the fleet at hand would not make, and holds back what cannot be compared now."""
     from tenantplan.decision.again import AtHand, check_again  # a signed plan starts without it
 
-    def check(work: Work) -> Mapping[str, str]:
-        return check_again(AtHand(settings, work.trees, work.servers, work.connector), work.plan, allow_deletes)
+    def check(work: Work, before: Collection[str]) -> Mapping[str, str]:
+        hand = AtHand(settings, work.trees, work.servers, work.connector)
+        return check_again(hand, work.plan, allow_deletes, before)
 
     return check

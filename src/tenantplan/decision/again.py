@@ -48,12 +48,13 @@ class AtHand:
     connector: Connector
 
 
-def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None) -> Mapping[str, str]:
-    """Operations that cannot be compared and so must not run, by id, and why.
+def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None, before: Collection[str]) -> Mapping[str, str]:
+    """Operations that cannot be compared and so must not run, by id, and why. Those in `before` were compared by an earlier apply
+    of the file, which has begun to change what a plan would be.
 
     PlanRefused when the plan holds what the fleet at hand would not plan, Blocked when a guard or a window stands.
     """
-    if not plan.operations:
+    if all(operation.id in before for operation in plan.operations):
         return {}
     if any(operation.schema is not None for operation in plan.operations):
         made, live = _repaired(hand, plan), None
@@ -65,7 +66,9 @@ def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None) -> Mapping[
         waiting = max(made.deferred, key=lambda deferral: deferral.until)
         raise Blocked(f"{waiting.why}, until {waiting.when}", where=waiting.address, hint="nothing was changed")
     lost = _out_of_reach(made)
-    held = _held_back(plan, lost)
+    held = _held_back(plan, lost, before)
+    if before:
+        return _only_held(plan, made, held, before)
     _refuse(replace(plan, operations=tuple(without_made(plan.operations, live.state))) if live else plan, made, held)
     found = [
         *(b for b in _guards(made) if b.address not in lost),
@@ -83,10 +86,29 @@ def _out_of_reach(made: Plan) -> dict[str, str]:
     return {f.address: f.message for f in found if f.address.startswith(("organization/", "tenant/"))}
 
 
-def _held_back(plan: Plan, lost: Mapping[str, str]) -> dict[str, str]:
-    """The operations that are about what is `lost`, and all that depends on them."""
+def _only_held(plan: Plan, made: Plan, held: Mapping[str, str], before: Collection[str]) -> Mapping[str, str]:
+    """What is still held back; PlanRefused when something that was held back before is not planned like that."""
+    again = {operation.id: operation for operation in made.operations}
+    fresh = [o for o in plan.operations if o.id not in before and o.id not in held]
+    wrong = [o.address for o in fresh if o.id not in again or set(_members_that_differ(o, again[o.id])) - _MOVING]
+    if wrong:
+        raise PlanRefused(
+            "the plan is not signed, and what was held back when it was applied is not planned like this: "
+            + ", ".join(wrong[:_NAMED]),
+            hint=_HINT,
+        )
+    return held
+
+
+_MOVING = {"wave", "depends_on"}  # what others of the plan are done already decides
+
+
+def _held_back(plan: Plan, lost: Mapping[str, str], before: Collection[str]) -> dict[str, str]:
+    """The operations that are about what is `lost`, and all that depends on them, without those that were compared `before`."""
     held: dict[str, str] = {}
     for operation in plan.operations:
+        if operation.id in before:
+            continue
         about = (operation.scope, addresses.owner(operation.address, operation.after or operation.before))
         why = next((lost[a] for a in about if a in lost), None)
         why = why or next((held[d] for d in operation.depends_on if d in held), None)

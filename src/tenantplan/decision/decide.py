@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -45,6 +45,7 @@ from tenantplan.planning.still_open import still_open
 from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.guard import is_brought
 from tenantplan.settings import Settings
 from tenantplan.tables import BUILTIN
 from tenantplan.tables.fit import misfits, with_ids
@@ -69,10 +70,12 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         desired.state, known, comparison.trees, undo=settings.spec.rollout.on_failure == "rollback"
     )
     changes = [c for c in difference.changes if c.address not in stuck]
+    theirs, stuck = _of_brought(stuck, desired.state)
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
     ordered, circles = order(_as_seen_by_apply(lower(changes, context), known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
-    operations, stay, lost = _moves(comparison, connector, operations, known)
+    operations, stay, lost = _moves(comparison, connector, without(operations, theirs), known)
+    lost += [Finding(holder, "unreachable", why) for holder, why in theirs.items()]
     passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))
     made = replace(
         draft(settings, comparison.trees, live, operations),
@@ -99,6 +102,15 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     told += [] if behind else _misfits(made, live)
     blockers = {*told, *_in_the_way(comparison, connector, made, desired, known)}
     return replace(made, blockers=tuple(sorted(blockers, key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _of_brought(stuck: Mapping[str, Finding], desired: State) -> tuple[dict[str, str], dict[str, Finding]]:
+    """What stands in the way of migrations, apart: of databases that organizations brought, by organization, since they alone have
+    to wait for it; and of the fleet's own."""
+    holders = {
+        a: s.holder for a in stuck if isinstance(s := desired.get(a), Schema) and is_brought(s.server) and s.holder
+    }
+    return {holders[a]: stuck[a].message for a in holders}, {a: f for a, f in stuck.items() if a not in holders}
 
 
 def _moves(

@@ -47,6 +47,15 @@ def ended(run: Run, main: Connection, place: str, segment: Sequence[Operation]) 
     return [Outcome(o, "failed", left[o.id]) if o.id in left else Outcome(o, "done") for o in segment]
 
 
+def clear_way(run: Run, place: str, there: Connection, segment: Sequence[Operation]) -> None:
+    """Ends sessions of roles that operations close, before the commit: one of them holds the role, as by a password that it gives
+    itself in a transaction that does not end."""
+    ids = {ending.operation_id for ending in _endings(segment)}
+    wanted = [Ending(o.id, o.before.name) for o in segment if o.id in ids and isinstance(o.before, Role)]
+    if wanted:
+        end_sessions(run, place, there, wanted)
+
+
 def ended_again(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
     """Outcomes, where they failed, of operations that an earlier run has done: it may have been interrupted before the end."""
     places = sorted({_place(o) for o in operations if _any(o)})
@@ -114,11 +123,18 @@ def _endings(segment: Sequence[Operation]) -> list[Ending]:
             continue
         if operation.retire or (isinstance(after, Role) and not after.login):
             found.append(Ending(operation.id, role=after.name if isinstance(after, Role) else before.name))
-        elif isinstance(after, Role) and before.name != after.name:
+        elif isinstance(after, Role) and (before.name != after.name or _has_another_password(before, after)):
             found.append(Ending(operation.id, role=after.name, before=NOW))
         elif isinstance(after, Role) and before.ends_before and not after.ends_before:
             found.append(Ending(operation.id, role=after.name, before=before.ends_before))
     return found
+
+
+def _has_another_password(before: Role, after: Role) -> bool:
+    """Whether a password by reference was replaced: what logged in with the one before is over. Generated ones have their grace."""
+    had, has = before.password, after.password
+    replaced = had is not None and has is not None and has.target is None and had != has
+    return replaced and before.login and after.login
 
 
 def _closes_organization(operation: Operation) -> bool:

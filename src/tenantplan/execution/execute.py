@@ -132,7 +132,7 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
         purge.clear_left_behind(run, main, place, segment)
         tried = try_connections(run, segment)
         with closing.shut(run, main, place, main, segment), creation.created(run, place, main, segment):
-            retrying(lambda: _commit(run, main, segment, tried))
+            retrying(lambda: _commit(run, main, segment, tried), lambda: closing.clear_way(run, place, main, segment))
     else:
         _commit_apart(run, main, place, segment)
 
@@ -189,7 +189,9 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
         closing.shut(run, main, place, there, segment),
         creation.created(run, place, there, segment),
     ):
-        retrying(lambda: _effects_apart(run, there, place, segment))
+        retrying(
+            lambda: _effects_apart(run, there, place, segment), lambda: closing.clear_way(run, place, there, segment)
+        )
     reach("remote-committed")
     _conclude(run, main, segment)
 

@@ -14,18 +14,19 @@ ATTEMPTS = 3
 CONFLICTS = 8  # attempts where other fleets change the same catalogs at the same time
 
 
-def retrying(act: Callable[[], None]) -> None:
-    """Runs a transaction, and again where others stood in its way; what does not pass is raised."""
+def retrying(act: Callable[[], None], clear_way: Callable[[], None] = lambda: None) -> None:
+    """Runs a transaction, and again where others stood in its way; what does not pass is raised. `clear_way` is called after a lock
+    was waited for in vain."""
     for attempt in range(1, CONFLICTS + 1):
         try:
             return act()
-        except (
-            psycopg.errors.SerializationFailure,
-            psycopg.errors.DeadlockDetected,
-            psycopg.errors.LockNotAvailable,
-        ):
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
             if attempt >= ATTEMPTS:
                 raise
+        except psycopg.errors.LockNotAvailable:
+            if attempt >= ATTEMPTS:
+                raise
+            clear_way()
         except psycopg.Error as error:
             if not groups.is_conflict(error) or attempt == CONFLICTS:
                 raise

@@ -46,23 +46,23 @@ def _of_organization(connection: Connection, tables: Sequence[str], organization
 def locked_shared_rows(connection: Connection, organization_ids: Sequence[str]) -> dict[str, dict[str, int]]:
     """The same of several, by organization, in the current transaction; nobody writes those tables until its end."""
     tables = _shared_tables(connection)
-    _lock(connection, tables)
+    _lock(connection, [("public", table) for table in tables])
     found = {each: _of_organization(connection, tables, each) for each in organization_ids}
     connection.execute("SELECT set_config('tenantplan.organization_id', '', true)")
     return found
 
 
-def _lock(connection: Connection, tables: Sequence[str]) -> None:
+def _lock(connection: Connection, tables: Sequence[tuple[str, str]]) -> None:
     """Keeps writers out, and waits for those that are at work; not for long, since others queue behind it."""
     if tables:
-        listed = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
+        listed = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
         connection.execute("SET LOCAL lock_timeout = '2s'")
         connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(listed))
         connection.execute("SET LOCAL lock_timeout = '10s'")
 
 
 def database_rows(connection: Connection, *, trusting: bool) -> dict[str, int]:
-    """1 for each table of a dedicated database that holds any row; every table of schema public counts.
+    """1 for each table of a dedicated database that holds any row; tables of every schema and large objects count.
 
     `trusting` is that of guard.enter; raises CodeOfOthers.
     """
@@ -80,15 +80,17 @@ def locked_database_rows(connection: Connection, *, trusting: bool) -> dict[str,
     return _with_rows(connection, tables)
 
 
-def _tables(connection: Connection) -> list[str]:
-    return [row[0] for row in connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall()]
+def _tables(connection: Connection) -> list[tuple[str, str]]:
+    return connection.execute(query("tables_with_data"), {"except": _CONTROL_ONLY}).fetchall()
 
 
-def _with_rows(connection: Connection, tables: Sequence[str]) -> dict[str, int]:
+def _with_rows(connection: Connection, tables: Sequence[tuple[str, str]]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for table in tables:
-        statement = sql.SQL("SELECT EXISTS (SELECT FROM public.{})").format(sql.Identifier(table))
+    for schema, table in tables:
+        statement = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(schema, table))
         row = connection.execute(statement).fetchone()
         if row and row[0]:
-            found[table] = 1
+            found[table if schema == "public" else f"{schema}.{table}"] = 1
+    if connection.execute("SELECT FROM pg_largeobject_metadata LIMIT 1").rowcount:
+        found["large objects"] = 1
     return found

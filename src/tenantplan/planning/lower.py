@@ -154,14 +154,14 @@ def _action(change: Change) -> str:
 
 
 def moves(before: Row, after: Row) -> bool:
-    """Whether the data of an organization or tenant changes its place: mode, server or the database it brought itself.
+    """Whether the data of an organization or tenant changes its place or whose it is: mode, server, the database it brought
+    itself, a tenant's organization.
 
     A dedicated database that only gets another name stays where it is.
     """
     if _PLACEMENT[0] not in after.values:
         return False
-    inherits = "inherit" in (before.values.get("database_mode"), after.values["database_mode"])
-    if inherits and before.values.get("organization_id") != after.values.get("organization_id"):
+    if before.values.get("organization_id") != after.values.get("organization_id"):
         return True
     fixed = [column for column in _PLACEMENT if column in after.values and column != "database_name"]
     return any(before.values.get(column) != after.values[column] for column in fixed)

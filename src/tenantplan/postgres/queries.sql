@@ -82,8 +82,9 @@ SELECT d.datallowconn AND d.datacl IS NOT NULL
   FROM pg_database d WHERE d.datname = %(name)s;
 
 -- name: sessions_of_runs
--- Sessions that runs of tenantplan opened on this server.
-SELECT pid FROM pg_stat_activity WHERE application_name = ANY(%(tags)s) AND pid <> pg_backend_pid();
+-- Sessions that runs of tenantplan opened on this server. Anybody may call a session like a run: what is not the role's own is not.
+SELECT pid FROM pg_stat_activity
+ WHERE application_name = ANY(%(tags)s) AND usename = current_user AND pid <> pg_backend_pid();
 
 -- name: terminate
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ANY(%(pids)s);
@@ -172,6 +173,15 @@ SELECT c.relname, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AN
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> ALL(%(except)s)
  ORDER BY 1;
+
+-- name: tables_with_data
+-- Ordinary tables of a tenant database, in any schema: not those of extensions, of sessions, nor the version tables in public.
+SELECT n.nspname::text, c.relname::text
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
+   AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT (n.nspname = 'public' AND c.relname = ANY(%(except)s))
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY 1, 2;
 
 -- name: last_applied
 -- What the last successful operation on each address left behind.

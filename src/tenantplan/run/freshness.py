@@ -102,10 +102,13 @@ def check_usable(control: Connection, plan: Plan) -> set[str]:
     return already_done(control, plan)
 
 
-def is_begun(control: Connection, plan: Plan) -> bool:
-    """Whether a run of this very plan has passed every check and begun."""
-    found = control.execute("SELECT FROM tenantplan.runs WHERE plan_seal = %s LIMIT 1", [plan.seal])
-    return found.rowcount > 0
+def journaled(control: Connection, plan: Plan) -> set[str]:
+    """Ids of the plan's operations that a run of this very plan has journaled: those that passed every check."""
+    rows = control.execute(
+        "SELECT op_id FROM tenantplan.operations o JOIN tenantplan.runs r ON r.id = o.run_id WHERE r.plan_seal = %s",
+        [plan.seal],
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def already_done(control: Connection, plan: Plan) -> set[str]:

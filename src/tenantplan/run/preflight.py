@@ -23,6 +23,7 @@ from tenantplan.run.work import Work
 PARALLEL = 16
 _SHOWN = 50
 # What a query of a later revision fails with when an earlier one of the same path makes what it is about.
+_HELD_UP = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 _NOT_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 
@@ -70,6 +71,8 @@ def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation
             return found, None
     except ConnectError as error:
         return [], f"{error.where}: {error.message}"
+    except _HELD_UP as error:  # its migration asks again, and fails alone
+        return [], describe(error)
 
 
 def _failed(
@@ -86,6 +89,8 @@ def _failed(
             yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
     except CodeOfOthers as error:
         yield f"the preflight of revision {check.revision} was not asked: the database {error.message}: {error.hint}"
+    except _HELD_UP:
+        raise
     except psycopg.Error as error:
         yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
 

@@ -50,7 +50,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
 
     Raises Locked when another run holds it, PlanRefused when the plan is not fresh.
     """
-    holding, control, live = _enter(work, stack)
+    holding, control, live, held = _enter(work, stack)
     reach("locked")
     clocks = tuple(check_clock(live))
     done = freshness.check_usable(control, work.plan)
@@ -59,15 +59,14 @@ def take(work: Work, stack: ExitStack) -> Taken:
         recover.end_sessions(work.connector, work.managed_servers, dead)
         live = work.look(recover.open_operations(control, dead))
     newborn = work.run_id in recover.dead_runs(control)
-    held: Mapping[str, str] = {}
     if not newborn:
         freshness.check_standing(work.plan, done, live)
         freshness.check_fresh(work.plan, done, live, freshness.begun_already(control, work.plan))
         freshness.check_secrets(work, done, live)
         freshness.check_packages(work, done)
         freshness.check_windows(work, done, live)
-        if work.check is not None and not freshness.is_begun(control, work.plan):
-            held = work.check(work)
+        if work.check is not None:
+            held = work.check(work, freshness.journaled(control, work.plan))
         check_data(work, control, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
@@ -77,13 +76,13 @@ def take(work: Work, stack: ExitStack) -> Taken:
         hashed = [(o, credentials.marked(run, o)) for o in work.plan.operations]
         record.rewrite(run, control, [new for old, new in hashed if new is not old])
     else:
-        record.open_run(run, control, [o for o in work.plan.operations if o.id not in done])
+        record.open_run(run, control, [o for o in work.plan.operations if o.id not in done and o.id not in held])
     reach("run-opened")
     bound = {o.after.name for o in work.plan.operations if isinstance(o.after, Role) and o.after.access == "bound"}
     return Taken(run, control, recovered, holding, clocks, held, frozenset({*live.main.sharing.bound, *bound}))
 
 
-def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey]:
+def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey, Mapping[str, str]]:
     """Takes the lock: the session that holds it, one on the main database, which is made where there is none, and what is live."""
     with work.connector.connect(MAIN) as outside:
         _refuse_pooler(work, outside)
@@ -97,12 +96,13 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
     freshness.check_target(work.plan, live)
     check_clock(live)
     freshness.check_time(work.settings, work.plan, live.now)
+    held: Mapping[str, str] = {}
     if "tenantplan.lease" not in live.main.columns:
-        _bear(work, live, holding)
+        held = _bear(work, live, holding)
         live = work.look()
     control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
     lock.check_held(holding)
-    return holding, control, live
+    return holding, control, live, held
 
 
 def _refuse_pooler(work: Work, session: Connection) -> None:
@@ -114,17 +114,17 @@ def _refuse_pooler(work: Work, session: Connection) -> None:
         )
 
 
-def _bear(work: Work, live: Survey, holding: Connection) -> None:
+def _bear(work: Work, live: Survey, holding: Connection) -> Mapping[str, str]:
     """Makes the main database by the plan's own operations, in the session that holds the lock: as long as the server makes it,
-    nobody else does."""
+    nobody else does. Returns operations that must not run."""
     freshness.check_fresh(work.plan, set(), live)
     freshness.check_packages(work, set())
-    if work.check is not None:
-        work.check(work)
+    held = work.check(work, ()) if work.check is not None else {}
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE and getattr(o.after, "tree", "main") == "main"]
     if not first:
         raise PlanRefused("the main database does not exist, and the plan does not make it", hint=freshness.STALE)
-    bootstrap(work.run(live, 0), holding, first, work.plan.operations)
+    bootstrap(work.run(live, 0), holding, first, [o for o in work.plan.operations if o.id not in held])
+    return held
 
 
 def _settle(work: Work, run: Run, control: Connection, live: Survey, dead: list[str]) -> int:

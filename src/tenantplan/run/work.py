@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -170,7 +170,8 @@ class Work:
         }
 
 
-Check = Callable[[Work], Mapping[str, str]]  # returns what of the plan must not run (operation id -> why)
+# Called with the ids of operations that were checked before; returns what of the plan must not run (operation id -> why).
+Check = Callable[[Work, Collection[str]], Mapping[str, str]]
 
 
 def hidden_variables(settings: Settings) -> frozenset[str]:
