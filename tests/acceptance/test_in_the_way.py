@@ -1,4 +1,4 @@
-"""A login that is bound to one organization holds up nobody else: not by locks on shared tables, nor by open transactions."""
+"""A login holds up nobody else: not by locks on shared tables, nor by open transactions, nor by holding their databases."""
 
 from __future__ import annotations
 
@@ -79,3 +79,43 @@ def test_who_is_not_in_the_way_stays(fleet: Fleet, tree: TenantTree) -> None:
     session.execute("SELECT 1")
     session.close()
     assert tree.head
+
+
+def held(fleet: Fleet, database: str) -> psycopg.Connection[tuple[object, ...]]:
+    """A session of beta's login that holds a database of somebody else: a setting of its own role in there, not committed."""
+    return holder(fleet, (f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET work_mem = '4MB'",))
+
+
+THIRD = "protect: false\ndatabase: { mode: dedicated }"
+
+
+@pytest.mark.parametrize("change", ["renamed", "deleted"])
+def test_a_database_that_another_login_holds(fleet: Fleet, tree: TenantTree, change: str) -> None:
+    fleet.settings("guard: { graceDays: 0 }", migrations="migrations/tenant")
+    fleet.organization("third", THIRD)
+    fleet.apply()
+    with held(fleet, fleet.database("third")) as session:
+        started = time.monotonic()
+        if change == "deleted":
+            fleet.organization("third", f"{THIRD}\nstate: deleted")
+            fleet.apply("--allow-deletes", "1")
+            fleet.apply("--allow-deletes", "1")
+        else:
+            fleet.remove("Organization", "third")
+            fleet.organization("fourth", THIRD, renamedFrom="third")
+            fleet.apply()
+        assert time.monotonic() - started < 40
+        session.close()
+    assert fleet.database("third") not in fleet.databases()
+    fleet.converged()
+
+
+def test_a_database_in_the_making_that_another_login_holds(fleet: Fleet, tree: TenantTree) -> None:
+    fleet.organization("third", "database: { mode: dedicated }")
+    died = fleet.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "database-created"})
+    assert died.code < 0
+    (making,) = [name for name in fleet.databases() if name.startswith("tp_new_")]
+    session = held(fleet, making)
+    assert timed(fleet) < 25
+    session.close()
+    fleet.converged()

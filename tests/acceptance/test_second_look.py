@@ -152,3 +152,23 @@ def test_a_tenants_database_does_not_change_its_organization_with_its_rows(fleet
     fleet.document("Tenant", "t", tenant.format("b"))
     assert [(b["address"], b["rule"]) for b in fleet.plan()["blockers"]] == [("tenant/t", "occupied")]
     fleet.apply(code=3)
+
+
+def test_a_brought_server_that_answers_nonsense_stops_itself_only(fleet: Fleet) -> None:
+    """Who brings a server is its superuser, and may put other functions over those of the catalog."""
+    name = f"own_{fleet.id}"
+    with fleet.server.connect() as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+    fleet.env["CUST"] = fleet.server.url(dbname=name)
+    fleet.organization("cust", "database: { url: { env: CUST } }")
+    fleet.apply()
+    fleet.execute(
+        "CREATE OR REPLACE FUNCTION pg_catalog.current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'",
+        database=name,
+    )
+    fleet.organization("other")
+    assert [f["address"] for f in fleet.plan()["unreachable"]] == ["organization/cust"]
+    fleet.apply(code=5)
+    assert fleet.rows("SELECT slug FROM organizations ORDER BY 1") == [("cust",), ("other",)]
+    assert "answers what PostgreSQL does not" in fleet.run("db", "test", "cust", code=None).out
+    fleet.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")

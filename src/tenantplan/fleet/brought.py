@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 
 from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
-from tenantplan.fleet.fitness import Check, brought_checks
+from tenantplan.fleet.fitness import ODD, Check, brought_checks, odd
 from tenantplan.fleet.servers import brought_server
 from tenantplan.migration.version import VersionTables
 from tenantplan.model.resource import Schema, State
@@ -86,6 +86,8 @@ def _look(settings: Settings, connector: Connector, holder: str, reference: str,
         return _Look(problem=f"{error.where}: {error.message}" if error.where else error.message)
     except psycopg.Error as error:
         return _Look(problem=f"{reference}: {error.diag.message_primary or 'connection lost'}")
+    except ODD as error:
+        return _Look(problem=f"{reference}: {odd(error)}")
 
 
 def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[tuple[str, str], str]) -> None:
@@ -135,6 +137,8 @@ def try_connection(settings: Settings, connector: Connector, holder: str, refere
             failed = _failed(brought_checks(connection, server, reference))
     except psycopg.Error as error:
         raise ConnectError(describe(error), where=reference, hint="see the server's log") from error
+    except ODD as error:
+        raise ConnectError(odd(error), where=reference, hint="look at what its catalogs answer") from error
     if failed:
         raise ConnectError(
             "; ".join(check.detail for check in failed),

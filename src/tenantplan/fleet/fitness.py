@@ -16,6 +16,7 @@ from tenantplan.postgres.releases import holes
 from tenantplan.postgres.tls import ENFORCED, VERIFIED, is_local
 from tenantplan.postgres.url import Server
 
+ODD = (TypeError, ValueError, AttributeError, AssertionError)  # what comes of answers that no PostgreSQL gives
 OLDEST = 150000  # server_version_num of PostgreSQL 15
 Facts = Mapping[str, Any]
 
@@ -76,6 +77,11 @@ def brought_checks(connection: Connection, server: Server, subject: str) -> Iter
     if not facts["owner"]:
         advice = "only needed to mark the database with a comment; everything else works"
         yield Check(subject, "owner", "warn", f"{facts['role']} does not own the database", advice)
+
+
+def odd(error: Exception) -> str:
+    """What to say of one of ODD: who brought the server is its superuser, and may put functions over the catalog's own."""
+    return f"the server answers what PostgreSQL does not ({type(error).__name__}: {error})"
 
 
 def right(subject: str, name: str, has: bool, what: str, advice: str) -> Check:

@@ -143,10 +143,14 @@ SELECT DISTINCT a.pid, l.virtualxid, a.usename::text
                 WHERE s.access = 'pool' AND pg_has_role(u.oid, g.oid, 'MEMBER'));
 
 -- name: blocking_logins
--- Sessions of some roles that the sessions of a run wait for in one database.
+-- Sessions of login roles that the sessions of a run wait for: for databases and roles, and bound ones for anything in the main
+-- database.
 SELECT DISTINCT b.pid, a.usename::text
   FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b(pid) JOIN pg_stat_activity a ON a.pid = b.pid
- WHERE w.application_name = %(tag)s AND w.datname = %(database)s AND w.wait_event_type = 'Lock' AND a.usename = ANY(%(roles)s);
+ WHERE w.application_name = %(tag)s AND w.usename = current_user AND w.wait_event_type = 'Lock'
+   AND (w.datname = %(database)s AND a.usename = ANY(%(bound)s)
+        OR a.usename = ANY(%(logins)s) AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = w.pid AND NOT l.granted
+                                                      AND l.locktype = 'object' AND l.database = 0));
 
 -- name: terminate_permitted
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid

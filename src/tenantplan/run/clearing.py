@@ -1,7 +1,8 @@
-"""Who holds up everybody is sent away: sessions of one organization that a run waits for in the main database.
+"""Who holds up everybody is sent away: sessions of one organization's login that a run waits for.
 
-A login that the server binds to one organization may lock the shared tables, or leave a transaction open in them, for as long as
-it likes: every migration of those tables, and whatever else takes a lock there, would wait for it, and all organizations with it.
+A login that the server binds to one organization may lock the shared tables, or leave a transaction open in them. Any login may
+hold any database of the server (ALTER ROLE CURRENT_USER IN DATABASE …, not committed) so that nobody renames or drops it. Both
+would stop migrations, creations and purges of all for as long as it likes.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 
-from tenantplan.execution.context import Run, tag
 from tenantplan.execution.sessions import become
-from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -23,15 +23,26 @@ LOOK = 1.0  # seconds between two looks
 PATIENCE = 2  # looks in which somebody stood in the way, before the session is ended
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Whose sessions wait (`tag` is their application_name), the main database, and roles of the main server: login roles of
+    organizations, and those of them that are `bound` to one in the shared tables."""
+
+    tag: str
+    main_database: str
+    logins: Collection[str]
+    bound: Collection[str]
+
+
 @contextmanager
-def cleared(run: Run, session: Connection, logins: Collection[str]) -> Iterator[None]:
-    """While the block runs, ends sessions of `logins`, roles of the main server, that sessions of the run have waited for in
-    the main database for about two seconds. `session` is one that the run does not use meanwhile."""
-    if not logins:
+def cleared(watch: Watch, session: Connection) -> Iterator[None]:
+    """While the block runs, ends sessions of logins that sessions of the run have waited for, for about two seconds: of all logins
+    for databases and roles, of bound ones for anything in the main database. `session` is one that is not used meanwhile."""
+    if not watch.logins:
         yield
         return
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(run, session, sorted(logins), over), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(watch, session, over), daemon=True)
     watcher.start()
     try:
         yield
@@ -40,16 +51,21 @@ def cleared(run: Run, session: Connection, logins: Collection[str]) -> Iterator[
         watcher.join()
 
 
-def _watch(run: Run, session: Connection, logins: list[str], over: threading.Event) -> None:
+def _watch(watch: Watch, session: Connection, over: threading.Event) -> None:
     seen: Counter[int] = Counter()
-    asked = {"tag": tag(run.id), "database": run.main_database, "roles": logins}
+    asked = {
+        "tag": watch.tag,
+        "database": watch.main_database,
+        "logins": sorted(watch.logins),
+        "bound": sorted(watch.bound),
+    }
     while not over.wait(LOOK):
         try:
             blocking = dict(session.execute(query("blocking_logins"), asked).fetchall())
             seen.update(blocking.keys())
             stubborn = {pid: role for pid, role in blocking.items() if seen[pid] >= PATIENCE}
             if stubborn:
-                with run.catalog_locks[MAIN], session.transaction(force_rollback=True):
+                with session.transaction(force_rollback=True):
                     become(session, sorted(set(stubborn.values())))
                     session.execute(query("terminate_permitted"), {"pids": list(stubborn)})
         except psycopg.Error:

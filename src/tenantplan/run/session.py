@@ -28,7 +28,6 @@ from tenantplan.model.plan import STILL_OPEN, Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.run import freshness, undo
-from tenantplan.run.clearing import cleared
 from tenantplan.run.result import not_as_planned
 from tenantplan.run.take import Taken, take
 from tenantplan.run.watch import between_waves
@@ -132,7 +131,6 @@ def _carry_out(
     with ExitStack() as stack:
         # The run's own session is the first: while tracks are at work, it has nothing else to do.
         sessions = [taken.control, *_sessions(work, stack, width - 1)]
-        stack.enter_context(cleared(taken.run, taken.holding, taken.bound))
         return rollout(taken.run, operations, replace(limits, parallelism=width), sessions, on_outcome)
 
 

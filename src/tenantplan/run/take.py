@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from tenantplan.errors import ConnectError, PlanRefused
 from tenantplan.execution import credentials, record, recover
 from tenantplan.execution.bootstrap import bootstrap
-from tenantplan.execution.context import Run
+from tenantplan.execution.context import Run, tag
 from tenantplan.execution.failpoint import reach
 from tenantplan.fleet.clock import check_clock
 from tenantplan.fleet.survey import Survey
@@ -23,6 +23,7 @@ from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, is_pooled
 from tenantplan.postgres.lock_database import ensure_lock_database
 from tenantplan.run import freshness
+from tenantplan.run.clearing import Watch, cleared
 from tenantplan.run.preflight import check_data
 from tenantplan.run.result import as_planned
 from tenantplan.run.work import Work
@@ -33,16 +34,13 @@ BIRTH_PATIENCE = 3.0  # seconds
 @dataclass(frozen=True)
 class Taken:
     """A fleet that this run holds: a session on its main database, how many effects of interrupted runs were recorded now,
-    what whoever applies should know, and operations that must not run (id -> why). `holding` is the session with the lock, and
-    `bound` are login roles that are one organization each in the shared tables."""
+    what whoever applies should know, and operations that must not run (id -> why)."""
 
     run: Run
     control: Connection
     recovered: int
-    holding: Connection
     notes: tuple[Finding, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
-    bound: frozenset[str] = frozenset()
 
 
 def take(work: Work, stack: ExitStack) -> Taken:
@@ -52,6 +50,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     """
     holding, control, live, held = _enter(work, stack)
     reach("locked")
+    stack.enter_context(cleared(_watched(work, live), holding))
     clocks = tuple(check_clock(live))
     done = freshness.check_usable(control, work.plan)
     dead = [run for run in recover.dead_runs(control) if run != work.run_id]
@@ -78,8 +77,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     else:
         record.open_run(run, control, [o for o in work.plan.operations if o.id not in done and o.id not in held])
     reach("run-opened")
-    bound = {o.after.name for o in work.plan.operations if isinstance(o.after, Role) and o.after.access == "bound"}
-    return Taken(run, control, recovered, holding, clocks, held, frozenset({*live.main.sharing.bound, *bound}))
+    return Taken(run, control, recovered, clocks, held)
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey, Mapping[str, str]]:
@@ -103,6 +101,16 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
     control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
     lock.check_held(holding)
     return holding, control, live, held
+
+
+def _watched(work: Work, live: Survey) -> Watch:
+    """Login roles of the main server that must not hold up the run."""
+    planned = [o.after for o in work.plan.operations if isinstance(o.after, Role)]
+    roles = [
+        r for r in (*live.state.values(), *planned) if isinstance(r, Role) and r.server == MAIN and r.holder is not None
+    ]
+    bound = {*live.main.sharing.bound, *(role.name for role in planned if role.access == "bound")}
+    return Watch(tag(work.run_id), work.main_database, {*bound, *(role.name for role in roles if role.managed)}, bound)
 
 
 def _refuse_pooler(work: Work, session: Connection) -> None:
