@@ -345,8 +345,11 @@ class Life:
         blockers = [blocker for blocker in plan["blockers"] if blocker["rule"] != "max-deletes"]
         if not blockers:
             self._deletes = plan["summary"]["delete"]
-            if not self._deletes and not (self.holders and times < 4):  # who holds its tables cannot be looked at now
+            if not self._deletes and not self.holders:
                 self.broken("blocked by nothing", result)
+            if not self._deletes:  # what somebody holds plan cannot see into, and apply could: hold it no more
+                self.surround(fierce=False)
+                time.sleep(1)
             return
         for blocker in blockers:
             self.log.append(f"  blocked: {blocker['address']} {blocker['rule']}: {blocker['message'][:400]}")
