@@ -11,6 +11,7 @@ import click
 
 from tenantplan import __version__
 from tenantplan.errors import UsageError
+from tenantplan.model.listing import some
 
 _COPIES = {
     "tiers.yaml": "tenants/tiers.yaml",
@@ -80,9 +81,8 @@ def _refuse_occupied(folder: Path) -> None:
         return
     found = sorted(entry.name for entry in folder.iterdir() if entry.name != ".git")
     if found:
-        more = f" and {len(found) - _IN_THE_WAY} more" if len(found) > _IN_THE_WAY else ""
         raise UsageError(
-            f"the folder is not empty: {', '.join(found[:_IN_THE_WAY])}{more}",
+            f"the folder is not empty: {some(found, _IN_THE_WAY)}",
             where=str(folder.resolve()),
             hint="nothing was changed; name a new folder: tenantplan init my-fleet",
         )

@@ -23,6 +23,7 @@ from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.common_group import without_made
 from tenantplan.model.encode import canonical
+from tenantplan.model.listing import some
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role
@@ -36,6 +37,7 @@ _HINT = (
     " --repair --out plan.json); a signed plan (plans.signingKey) is not compared"
 )
 _NAMED = 5
+_MOVING = {"wave", "depends_on"}  # what others of the plan are done already decides
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,6 @@ def _only_held(plan: Plan, made: Plan, held: Mapping[str, str], before: Collecti
     return held
 
 
-_MOVING = {"wave", "depends_on"}  # what others of the plan are done already decides
-
-
 def _held_back(plan: Plan, lost: Mapping[str, str], before: Collection[str]) -> dict[str, str]:
     """The operations that are about what is `lost`, and all that depends on them, without those that were compared `before`."""
     held: dict[str, str] = {}
@@ -155,10 +154,9 @@ def _refuse(plan: Plan, made: Plan, held: Collection[str]) -> None:
     wrong = [f"{o.address} ({what})" for o, what in differing if o.id not in held]
     wrong += [f"{address} (wave)" for address in _overtaking(plan, made)] if held else []
     if wrong:
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         raise PlanRefused(
             "the documents, migrations or databases changed after the plan was made, or the file did, which is not signed;"
-            " not planned like this: " + ", ".join(wrong[:_NAMED]) + more,
+            " not planned like this: " + some(wrong, _NAMED),
             hint=_HINT,
         )
     if plan.kinds != made.kinds or dict(plan.beside) != dict(made.beside):

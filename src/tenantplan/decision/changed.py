@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tenantplan.decision.comparison import Comparison
 from tenantplan.fleet.inside import Inside, look_inside, tenant_schemas
+from tenantplan.model.listing import some
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import State
 from tenantplan.postgres.connect import Connector
@@ -40,5 +41,4 @@ def _why(inside: Inside) -> str:
         return "was changed by somebody, and nothing tells what it should be: there is no template of its revision"
     if not names:
         return "was changed by somebody and is as its revision makes it again" if schema.changed_by_others else ""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"differs from revision {inside.revision or 'none'}: {', '.join(names[:_NAMED])}{more}; {_NEXT}"
+    return f"differs from revision {inside.revision or 'none'}: {some(names, _NAMED)}; {_NEXT}"

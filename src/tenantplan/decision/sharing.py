@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tenantplan.fleet.survey import Survey
 from tenantplan.live.sharing import Gap
+from tenantplan.model.listing import some
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Resource, Role, Row, Schema, State
@@ -51,5 +52,4 @@ def _mended(gap: Gap, changing: Iterable[Resource | None]) -> bool:
 
 
 def _said(gap: Gap, shared: Sequence[str]) -> str:
-    more = f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else ""
-    return f"{gap.thing} {gap.message} (shared mode of {', '.join(shared[:_NAMED])}{more})"
+    return f"{gap.thing} {gap.message} (shared mode of {some(shared, _NAMED)})"

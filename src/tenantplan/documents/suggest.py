@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from tenantplan.model.listing import some
+
 _MAX_WORD, _MAX_OPTIONS = 80, 5000  # comparing is quadratic: beyond these a guess costs more than it helps
 
 
@@ -20,5 +22,4 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
 
 def listing(options: Iterable[str]) -> str:
     """`a, b, c`, cut after twenty."""
-    words = list(options)
-    return ", ".join(words[:20]) + (f" and {len(words) - 20} more" if len(words) > 20 else "")
+    return some(list(options), 20)

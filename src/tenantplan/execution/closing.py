@@ -17,6 +17,7 @@ from tenantplan.errors import Locked, TenantplanError
 from tenantplan.execution import record
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
+from tenantplan.execution.purge import drops_role
 from tenantplan.execution.sessions import NOW, Ending, end_sessions, end_transactions
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
@@ -79,7 +80,7 @@ def shut(run: Run, main: Connection, place: str, there: Connection, segment: Seq
     fails, everybody may again.
     """
     renamed = [o for o in segment if _leaves_name(o)]
-    dropped = [Ending(o.id, role=o.before.name) for o in segment if _drops_role(o) and isinstance(o.before, Role)]
+    dropped = [Ending(o.id, role=o.before.name) for o in segment if drops_role(o) and isinstance(o.before, Role)]
     if dropped:
         _refuse(end_sessions(run, place, there, dropped), segment)
     if not renamed:
@@ -159,10 +160,6 @@ def _leaves_name(operation: Operation) -> bool:
     if not isinstance(before, Database):
         return False
     return operation.retire or (isinstance(after, Database) and before.name != after.name)
-
-
-def _drops_role(operation: Operation) -> bool:
-    return isinstance(operation.before, Role) and operation.after is None and not operation.retire
 
 
 def _refuse(left: dict[str, str], segment: Sequence[Operation]) -> None:

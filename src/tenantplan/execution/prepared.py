@@ -13,6 +13,7 @@ from psycopg import sql
 from tenantplan.errors import ConnectError, TenantplanError
 from tenantplan.execution import statements
 from tenantplan.execution.context import Run
+from tenantplan.model.listing import some
 from tenantplan.postgres import membership
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -41,10 +42,9 @@ def clear(run: Run, connection: Connection, place: str, database: str) -> None:
             roll_back(inside)
     except (ConnectError, psycopg.Error) as error:
         gids = _gids(connection, database)
-        more = f" and {len(gids) - _SHOWN} more" if len(gids) > _SHOWN else ""
         raise TenantplanError(
             f"database {database} cannot be dropped: it has prepared transactions that tenantplan may not end:"
-            f" {', '.join(gids[:_SHOWN])}{more}",
+            f" {some(gids, _SHOWN)}",
             where=run.connector.servers[place].place,
             hint=f"as a superuser, in database {database}: "
             + "; ".join(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)).as_string() for gid in gids[:_SHOWN])

@@ -15,6 +15,7 @@ from tenantplan.errors import ConnectError, TenantplanError
 from tenantplan.execution import prepared
 from tenantplan.execution.context import Run
 from tenantplan.model.address import MAIN
+from tenantplan.model.listing import some
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role
 from tenantplan.postgres import membership
@@ -70,8 +71,7 @@ def _named(run: Run, place: str, database: str, role: str) -> str:
             names = [name for (name,) in inside.execute(query("left_behind_here"), {"role": role}).fetchall()]
     except (ConnectError, psycopg.Error):
         return ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return some(names, _SHOWN)
 
 
 def _left(run: Run, main: Connection, place: str, roles: list[str]) -> list[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from tenantplan.execution.context import Run
 from tenantplan.model.address import MAIN
+from tenantplan.model.listing import some
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -98,11 +99,11 @@ def _terminate(run: Run, place: str, connection: Connection, asked: Jsonb, found
     if all(session.permitted for session in found):
         return _sessions(connection, asked, end=True)
     with run.catalog_locks[place], connection.transaction(force_rollback=True):
-        become(connection, sorted({session.role for session in found if not session.permitted}))
+        _become(connection, sorted({session.role for session in found if not session.permitted}))
         return _sessions(connection, asked, end=True)
 
 
-def become(connection: Connection, roles: Iterable[str]) -> None:
+def _become(connection: Connection, roles: Iterable[str]) -> None:
     """Makes tenantplan's role a member of those roles that it may grant, in the current transaction."""
     for role in roles:
         try:
@@ -112,11 +113,18 @@ def become(connection: Connection, roles: Iterable[str]) -> None:
             continue  # somebody else's role, or gone
 
 
+def terminate(connection: Connection, pids: Iterable[int], roles: Iterable[str]) -> None:
+    """Ends sessions of `roles` by their processes, as far as tenantplan's role may, as a member of those roles until then."""
+    with connection.transaction(force_rollback=True):
+        _become(connection, sorted(set(roles)))
+        connection.execute(query("terminate_permitted"), {"pids": list(pids)})
+
+
 def _prepared(connection: Connection, asked: Jsonb) -> dict[str, str]:
     """Prepared transactions have no session, and hold what they did until somebody ends them."""
     rows = connection.execute(query("prepared_transactions"), {"wanted": asked}).fetchall()
     text = "closed, but there are prepared transactions of it: {}; a superuser ends them (ROLLBACK PREPARED)"
-    return {operation: text.format(_some(map(str, gids))) for operation, gids in rows}
+    return {operation: text.format(some([str(gid) for gid in gids], SHOWN)) for operation, gids in rows}
 
 
 def _described(left: Sequence[Session]) -> dict[str, str]:
@@ -130,14 +138,8 @@ def _sentence(sessions: Sequence[Session]) -> str:
     roles = ", ".join(sorted({s.role for s in sessions}))
     many = f"{len(sessions)} session{'s' if len(sessions) != 1 else ''}"
     why = "" if all(s.permitted for s in sessions) else ", which tenantplan's role may not end"
-    pids = _some(str(s.pid) for s in sessions)
+    pids = some([str(s.pid) for s in sessions], SHOWN)
     return f"closed, but {many} of {roles} still open{why}: server processes {pids} (pg_terminate_backend ends them)"
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return ", ".join(listed[:SHOWN]) + more
 
 
 def end_transactions(run: Run, main: Connection) -> str:
@@ -146,7 +148,7 @@ def end_transactions(run: Run, main: Connection) -> str:
     What goes on for longer than PATIENCE is ended, as far as tenantplan's role may. Returns what goes on all the same, "" if
     nothing does.
     """
-    if not _rows(main, "SELECT 1 WHERE to_regclass('tenantplan.shared_roles') IS NOT NULL"):
+    if not main.execute("SELECT WHERE to_regclass('tenantplan.shared_roles') IS NOT NULL").rowcount:
         return ""
     open_ones = set(main.execute(query("pooled_transactions")).fetchall())
 
@@ -157,14 +159,13 @@ def end_transactions(run: Run, main: Connection) -> str:
         return ""
     remaining = left()
     pids, roles = [row[0] for row in remaining], sorted({row[2] for row in remaining})
-    with run.catalog_locks[MAIN], main.transaction(force_rollback=True):
-        become(main, roles)
-        main.execute(query("terminate_permitted"), {"pids": pids})
+    with run.catalog_locks[MAIN]:
+        terminate(main, pids, roles)
     if not _until(lambda: bool(left())):
         return ""
     return (
         f"closed, but transactions of {', '.join(roles)} that began before go on, and may write for it:"
-        f" server processes {_some(map(str, pids))} (pg_terminate_backend ends them)"
+        f" server processes {some([str(pid) for pid in pids], SHOWN)} (pg_terminate_backend ends them)"
     )
 
 
@@ -176,7 +177,3 @@ def _until(going_on: Callable[[], bool]) -> bool:
             return True
         time.sleep(PAUSE)
     return False
-
-
-def _rows(connection: Connection, statement: str) -> bool:
-    return connection.execute(statement.encode()).rowcount > 0

@@ -11,6 +11,7 @@ from psycopg import sql
 from tenantplan.errors import ConnectError
 from tenantplan.inspection.probe import Ground, clear
 from tenantplan.inspection.tried import LEAK, OPEN, REFUSED, Stand, Tried
+from tenantplan.model.listing import some
 
 _SHOWN = 5
 _WAYS = {
@@ -40,7 +41,7 @@ def leave(stand: Stand, ground: Ground, alias: str, own: str | None) -> Iterator
     what = "leave what its role cannot be dropped for"
     if stays:
         yield stand.line(
-            what, LEAK, f"something stays in {_some(stays)}: as a superuser, in each: DROP OWNED BY its role"
+            what, LEAK, f"something stays in {some(stays, _SHOWN)}: as a superuser, in each: DROP OWNED BY its role"
         )
     else:
         yield stand.line(what, REFUSED, "what it left was dropped as a purge drops it")
@@ -48,7 +49,7 @@ def leave(stand: Stand, ground: Ground, alias: str, own: str | None) -> Iterator
 
 def _how_to_close(way: str, names: Sequence[str]) -> str:
     databases = sql.SQL(", ").join(sql.Identifier(name) for name in names[:_SHOWN]).as_string()
-    return f"in {_some(names)}: {_WAYS[way][1].replace('{databases}', databases)}"
+    return f"in {some(names, _SHOWN)}: {_WAYS[way][1].replace('{databases}', databases)}"
 
 
 def _leaves(stand: Stand, ground: Ground, database: str, way: str) -> bool:
@@ -57,7 +58,3 @@ def _leaves(stand: Stand, ground: Ground, database: str, way: str) -> bool:
         session.execute(_WAYS[way][0].encode())
         return True
     return False
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -165,11 +165,6 @@ SELECT DISTINCT usename::text FROM pg_stat_activity
 -- What the server keeps of passwords; only for roles that may read pg_authid.
 SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = ANY(%(names)s);
 
--- name: terminate_former_sessions
--- Ends sessions that began before a role got its present password; a second more, since that was between two clock readings.
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
- WHERE usename = %(role)s AND backend_start < %(before)s::timestamptz + interval '1 second' AND pid <> pg_backend_pid();
-
 -- name: user_tables
 -- Ordinary tables of a tenant database, and whether each has a column organization_id.
 SELECT c.relname, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'organization_id'

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tenantplan.execution.sessions import become
+from tenantplan.execution.sessions import terminate
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -65,9 +65,7 @@ def _watch(watch: Watch, session: Connection, over: threading.Event) -> None:
             seen.update(blocking.keys())
             stubborn = {pid: role for pid, role in blocking.items() if seen[pid] >= PATIENCE}
             if stubborn:
-                with session.transaction(force_rollback=True):
-                    become(session, sorted(set(stubborn.values())))
-                    session.execute(query("terminate_permitted"), {"pids": list(stubborn)})
+                terminate(session, stubborn, stubborn.values())
         except psycopg.Error:
             if session.closed or session.broken:
                 return  # the lock is lost with it, which the lease of the next run says

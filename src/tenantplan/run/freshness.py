@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import LiteralString
+
+from psycopg import sql
 
 from tenantplan.errors import Blocked, PlanRefused, TenantplanError
 from tenantplan.fleet import expected
@@ -16,6 +19,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.common_group import made_since
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import fingerprint
+from tenantplan.model.listing import some
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Database, Package, Resource, Row, Schema, State
@@ -30,6 +34,7 @@ from tenantplan.settings import Settings
 from tenantplan.stores import Stored, measure
 
 STALE = "make a fresh plan: tenantplan plan --out plan.json"
+_NAMED = 5
 
 
 def check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
@@ -104,28 +109,26 @@ def check_usable(control: Connection, plan: Plan) -> set[str]:
 
 def journaled(control: Connection, plan: Plan) -> set[str]:
     """Ids of the plan's operations that a run of this very plan has journaled: those that passed every check."""
-    rows = control.execute(
-        "SELECT op_id FROM tenantplan.operations o JOIN tenantplan.runs r ON r.id = o.run_id WHERE r.plan_seal = %s",
-        [plan.seal],
-    ).fetchall()
-    return {row[0] for row in rows}
+    return _operations(control, plan, "true")
 
 
 def already_done(control: Connection, plan: Plan) -> set[str]:
     """Ids of the plan's operations that are journaled as done, by this run or an interrupted one."""
-    rows = control.execute(
-        "SELECT op_id FROM tenantplan.operations o JOIN tenantplan.runs r ON r.id = o.run_id"
-        " WHERE r.plan_seal = %s AND o.status IN ('done', 'recovered')",
-        [plan.seal],
-    ).fetchall()
-    return {row[0] for row in rows}
+    return _operations(control, plan, "o.status IN ('done', 'recovered')")
 
 
 def begun_already(control: Connection, plan: Plan) -> set[str]:
     """Ids of the plan's operations that an interrupted apply of it has begun."""
+    return _operations(control, plan, "o.started_at IS NOT NULL")
+
+
+def _operations(control: Connection, plan: Plan, which: LiteralString) -> set[str]:
+    """Ids of the operations that runs of this very plan have journaled, as far as a condition holds for them."""
     rows = control.execute(
-        "SELECT op_id FROM tenantplan.operations o JOIN tenantplan.runs r ON r.id = o.run_id"
-        " WHERE r.plan_seal = %s AND o.started_at IS NOT NULL",
+        sql.SQL(
+            "SELECT op_id FROM tenantplan.operations o JOIN tenantplan.runs r ON r.id = o.run_id"
+            " WHERE r.plan_seal = %s AND {}"
+        ).format(sql.SQL(which)),
         [plan.seal],
     ).fetchall()
     return {row[0] for row in rows}
@@ -147,8 +150,7 @@ def check_fresh(plan: Plan, done: set[str], live: Survey, begun: Collection[str]
         if not made_since(o, state)
     )
     if stale:
-        more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
-        raise PlanRefused(f"changed after the plan was made: {', '.join(stale[:5])}{more}", hint=STALE)
+        raise PlanRefused(f"changed after the plan was made: {some(stale, _NAMED)}", hint=STALE)
 
 
 def check_standing(plan: Plan, done: set[str], live: Survey) -> None:
@@ -157,9 +159,8 @@ def check_standing(plan: Plan, done: set[str], live: Survey) -> None:
     last = {o.address: o for o in plan.operations if o.id in done}
     undone = sorted(a for a, o in last.items() if not _away(o, live) and not _stands(o, state.get(a)))
     if undone:
-        more = f" and {len(undone) - 5} more" if len(undone) > 5 else ""
         raise PlanRefused(
-            f"this plan was applied in part, and what it did was changed since: {', '.join(undone[:5])}{more}",
+            f"this plan was applied in part, and what it did was changed since: {some(undone, _NAMED)}",
             hint=STALE,
         )
 

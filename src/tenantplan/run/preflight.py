@@ -22,8 +22,8 @@ from tenantplan.run.work import Work
 
 PARALLEL = 16
 _SHOWN = 50
-# What a query of a later revision fails with when an earlier one of the same path makes what it is about.
 _HELD_UP = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+# What a query of a later revision fails with when an earlier one of the same path makes what it is about.
 _NOT_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 
