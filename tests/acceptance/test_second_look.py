@@ -7,6 +7,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from acceptance.own_database import own_database
 from acceptance.tenant_tree import tenant_tree
 from acceptance.test_plan_file import forged, saved
 
@@ -29,35 +30,31 @@ def with_a_login(fleet: Fleet, body: str = DEDICATED, name: str = "evil") -> str
 def test_what_was_held_back_is_compared_when_it_can_be(fleet: Fleet, victim: str) -> None:
     """A second apply of a forged file believes no more than the first."""
     tree = tenant_tree(fleet)
-    name = f"own_{fleet.id}"
-    with fleet.server.connect() as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-    fleet.env["CUST"] = fleet.server.url(dbname=name)
-    fleet.organization("cust", "database: { url: { env: CUST } }")
-    fleet.organization("other", "database: { mode: dedicated }")
-    fleet.apply()
-    database = name if victim == "cust" else fleet.database("other")
-    fleet.execute("INSERT INTO donors (email) VALUES ('d@x.example')", database=database)
-    tree.add("aa000001", "op.add_column('donors', sa.Column('nick', sa.Text()))")
-    path, plan = saved(fleet)
-    address = "schema/organization/cust" if victim == "cust" else f"schema/primary/{database}"
+    with own_database(fleet, "CUST") as name:
+        fleet.organization("cust", "database: { url: { env: CUST } }")
+        fleet.organization("other", "database: { mode: dedicated }")
+        fleet.apply()
+        database = name if victim == "cust" else fleet.database("other")
+        fleet.execute("INSERT INTO donors (email) VALUES ('d@x.example')", database=database)
+        tree.add("aa000001", "op.add_column('donors', sa.Column('nick', sa.Text()))")
+        path, plan = saved(fleet)
+        address = "schema/organization/cust" if victim == "cust" else f"schema/primary/{database}"
 
-    def edit(operation: Operation) -> Operation:
-        if operation.address != address:
-            return operation
-        statements = ("DELETE FROM donors", *operation.statements)
-        return replace(operation, statements=statements, scope="organization/cust")
+        def edit(operation: Operation) -> Operation:
+            if operation.address != address:
+                return operation
+            statements = ("DELETE FROM donors", *operation.statements)
+            return replace(operation, statements=statements, scope="organization/cust")
 
-    forged(path, operations=tuple(edit(o) for o in plan.operations))
-    fleet.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", database="postgres")
-    fleet.run("apply", str(path), code=5)
-    fleet.run("apply", str(path), code=5)
-    fleet.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true", database="postgres")
-    fleet.run("apply", str(path), code=4)
-    assert fleet.rows("SELECT email FROM donors", database=database) == [("d@x.example",)]
-    fleet.apply()
-    fleet.converged()
-    fleet.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+        forged(path, operations=tuple(edit(o) for o in plan.operations))
+        fleet.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", database="postgres")
+        fleet.run("apply", str(path), code=5)
+        fleet.run("apply", str(path), code=5)
+        fleet.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true", database="postgres")
+        fleet.run("apply", str(path), code=4)
+        assert fleet.rows("SELECT email FROM donors", database=database) == [("d@x.example",)]
+        fleet.apply()
+        fleet.converged()
 
 
 def test_a_session_that_is_called_like_a_dead_run_stops_nothing(fleet: Fleet) -> None:
@@ -87,19 +84,15 @@ def test_a_login_does_not_keep_itself_open(fleet: Fleet) -> None:
 
 
 def test_a_brought_database_that_is_at_no_known_revision_stops_itself_only(fleet: Fleet) -> None:
-    name = f"own_{fleet.id}"
-    with fleet.server.connect() as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-    fleet.env["CUST"] = fleet.server.url(dbname=name)
-    fleet.organization("cust", "database: { url: { env: CUST } }")
-    fleet.apply()
-    fleet.execute("UPDATE alembic_version SET version_num = 'zzzz'", database=name)
-    fleet.organization("other")
-    plan = fleet.plan()
-    assert plan["blockers"] == [] and [f["address"] for f in plan["unreachable"]] == ["organization/cust"]
-    fleet.apply(code=5)
-    assert fleet.rows("SELECT slug FROM organizations ORDER BY 1") == [("cust",), ("other",)]
-    fleet.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+    with own_database(fleet, "CUST") as name:
+        fleet.organization("cust", "database: { url: { env: CUST } }")
+        fleet.apply()
+        fleet.execute("UPDATE alembic_version SET version_num = 'zzzz'", database=name)
+        fleet.organization("other")
+        plan = fleet.plan()
+        assert plan["blockers"] == [] and [f["address"] for f in plan["unreachable"]] == ["organization/cust"]
+        fleet.apply(code=5)
+        assert fleet.rows("SELECT slug FROM organizations ORDER BY 1") == [("cust",), ("other",)]
 
 
 def test_a_locked_table_does_not_fail_the_preflight_of_all(fleet: Fleet) -> None:
@@ -156,19 +149,15 @@ def test_a_tenants_database_does_not_change_its_organization_with_its_rows(fleet
 
 def test_a_brought_server_that_answers_nonsense_stops_itself_only(fleet: Fleet) -> None:
     """Who brings a server is its superuser, and may put other functions over those of the catalog."""
-    name = f"own_{fleet.id}"
-    with fleet.server.connect() as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-    fleet.env["CUST"] = fleet.server.url(dbname=name)
-    fleet.organization("cust", "database: { url: { env: CUST } }")
-    fleet.apply()
-    fleet.execute(
-        "CREATE OR REPLACE FUNCTION pg_catalog.current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'",
-        database=name,
-    )
-    fleet.organization("other")
-    assert [f["address"] for f in fleet.plan()["unreachable"]] == ["organization/cust"]
-    fleet.apply(code=5)
-    assert fleet.rows("SELECT slug FROM organizations ORDER BY 1") == [("cust",), ("other",)]
-    assert "answers what PostgreSQL does not" in fleet.run("db", "test", "cust", code=None).out
-    fleet.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+    with own_database(fleet, "CUST") as name:
+        fleet.organization("cust", "database: { url: { env: CUST } }")
+        fleet.apply()
+        fleet.execute(
+            "CREATE OR REPLACE FUNCTION pg_catalog.current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'",
+            database=name,
+        )
+        fleet.organization("other")
+        assert [f["address"] for f in fleet.plan()["unreachable"]] == ["organization/cust"]
+        fleet.apply(code=5)
+        assert fleet.rows("SELECT slug FROM organizations ORDER BY 1") == [("cust",), ("other",)]
+        assert "answers what PostgreSQL does not" in fleet.run("db", "test", "cust", code=None).out

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from acceptance.harness import Fleet
+from acceptance.own_database import own_database
 from acceptance.tenant_tree import tenant_tree
 from acceptance.test_plan_file import dump, forged, saved
 
@@ -248,20 +249,16 @@ def test_a_signed_plan_needs_no_documents(ten: Fleet) -> None:
 
 def test_what_cannot_be_compared_does_not_run(fleet: Fleet) -> None:
     """A database that cannot be looked into hides nothing: what the file says of its organization is left undone."""
-    name = f"own_{fleet.id}"
-    with fleet.server.connect() as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-    fleet.env["OWN_URL"] = fleet.server.url(dbname=name)
-    fleet.organization("own", "database: { url: { env: OWN_URL } }")
-    fleet.organization("other")
-    fleet.apply()
-    for organization in ("own", "other"):
-        body = "database: { url: { env: OWN_URL } }\n" if organization == "own" else ""
-        fleet.organization(organization, body + "contact: { phone: '1' }")
-    path, plan = saved(fleet)
-    edited(path, plan, "organization/own", value(phone="2", display_name="Forged"))
-    fleet.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", database="postgres")
-    fleet.run("apply", str(path), code=5)
-    found = "SELECT slug, display_name, phone FROM organizations ORDER BY 1"
-    assert fleet.rows(found) == [("other", "Other", "1"), ("own", "Own", None)]
-    fleet.execute(f"DROP DATABASE {name}", database="postgres")
+    with own_database(fleet, "OWN_URL") as name:
+        fleet.organization("own", "database: { url: { env: OWN_URL } }")
+        fleet.organization("other")
+        fleet.apply()
+        for organization in ("own", "other"):
+            body = "database: { url: { env: OWN_URL } }\n" if organization == "own" else ""
+            fleet.organization(organization, body + "contact: { phone: '1' }")
+        path, plan = saved(fleet)
+        edited(path, plan, "organization/own", value(phone="2", display_name="Forged"))
+        fleet.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", database="postgres")
+        fleet.run("apply", str(path), code=5)
+        found = "SELECT slug, display_name, phone FROM organizations ORDER BY 1"
+        assert fleet.rows(found) == [("other", "Other", "1"), ("own", "Own", None)]
