@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import TenantTree, tenant_tree
+from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
 
 PASSWORD = "a-long-enough-secret"
 WAYS = {
@@ -118,4 +119,45 @@ def test_a_database_in_the_making_that_another_login_holds(fleet: Fleet, tree: T
     session = held(fleet, making)
     assert timed(fleet) < 25
     session.close()
+    fleet.converged()
+
+
+INDEX = """
+with op.get_context().autocommit_block():
+    op.create_index('nicks', 'donors', ['phone'], postgresql_concurrently=True)
+"""
+
+
+def test_an_index_of_its_own_database_waits_as_long_as_a_statement_may_take(fleet: Fleet) -> None:
+    tree = tenant_tree(fleet)
+    fleet.env["APP_PASSWORD"] = PASSWORD
+    fleet.settings("rollout: { statementTimeoutSeconds: 4 }", migrations="migrations/tenant")
+    fleet.organization("beta", "database: { mode: dedicated, password: { env: APP_PASSWORD } }")
+    fleet.apply()
+    tree.add("aa000001", INDEX)
+    login = f"o{fleet.id}_beta_app"
+    with fleet.server.connect(login, fleet.database("beta"), PASSWORD) as session:
+        session.autocommit = False
+        session.execute("INSERT INTO donors (email) VALUES ('d@x.example')")
+        assert 3 < timed(fleet) < 30
+        session.close()
+    fleet.converged()
+
+
+def test_a_database_of_another_server_that_a_login_holds(fleet: Fleet, fresh_server: FreshServer) -> None:
+    west = fresh_server()
+    fleet.env |= {"APP_PASSWORD": PASSWORD, "WEST_URL": west.url()}
+    fleet.settings("servers: { west: { url: { env: WEST_URL } } }")
+    fleet.organization("beta", "database: { mode: dedicated, server: west, password: { env: APP_PASSWORD } }")
+    third = THIRD.replace("dedicated", "dedicated, server: west")
+    fleet.organization("third", third)
+    fleet.apply()
+    with west.connect(f"o{fleet.id}_beta_app", "postgres", PASSWORD) as session:
+        session.autocommit = False
+        name = fleet.database("third")
+        session.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {name} SET work_mem = '4MB'".encode())
+        fleet.remove("Organization", "third")
+        fleet.organization("fourth", third, renamedFrom="third")
+        assert timed(fleet) < 30
+        session.close()
     fleet.converged()

@@ -50,7 +50,8 @@ def take(work: Work, stack: ExitStack) -> Taken:
     """
     holding, control, live, held = _enter(work, stack)
     reach("locked")
-    stack.enter_context(cleared(_watched(work, live), holding))
+    watches = [_watched(work, live, server) for server in work.managed_servers]
+    stack.enter_context(cleared(watches, work.connector, holding))
     clocks = tuple(check_clock(live))
     done = freshness.check_usable(control, work.plan)
     dead = [run for run in recover.dead_runs(control) if run != work.run_id]
@@ -103,14 +104,19 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
     return holding, control, live, held
 
 
-def _watched(work: Work, live: Survey) -> Watch:
-    """Login roles of the main server that must not hold up the run."""
+def _watched(work: Work, live: Survey, server: str) -> Watch:
+    """Login roles of a server that must not hold up the run."""
     planned = [o.after for o in work.plan.operations if isinstance(o.after, Role)]
     roles = [
-        r for r in (*live.state.values(), *planned) if isinstance(r, Role) and r.server == MAIN and r.holder is not None
+        r
+        for r in (*live.state.values(), *planned)
+        if isinstance(r, Role) and r.server == server and r.holder is not None
     ]
     bound = {*live.main.sharing.bound, *(role.name for role in planned if role.access == "bound")}
-    return Watch(tag(work.run_id), work.main_database, {*bound, *(role.name for role in roles if role.managed)}, bound)
+    here = bound if server == MAIN else set()
+    logins = {*here, *(role.name for role in roles if role.managed)}
+    patience = work.settings.spec.rollout.statement_timeout_seconds
+    return Watch(server, tag(work.run_id), work.main_database, logins, here, patience)
 
 
 def _refuse_pooler(work: Work, session: Connection) -> None:
