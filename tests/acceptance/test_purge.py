@@ -119,6 +119,42 @@ def test_a_right_on_another_organizations_database_goes_with_the_role(tenants: F
     tenants.converged()
 
 
+def test_more_large_objects_than_a_transaction_may_lock(tenants: Fleet) -> None:
+    with _login(tenants, "beta", tenants.main_database) as session:
+        session.execute("SELECT count(lo_create(0)) FROM generate_series(1, 15000)")
+    _delete(tenants, "beta", BOUND)
+    tenants.settings("guard: { graceDays: 0 }")
+    tenants.apply("--allow-deletes", "1")
+    assert _roles(tenants, "beta") == []
+    assert tenants.rows("SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
+    tenants.converged()
+
+
+def test_what_another_login_granted_does_not_keep_a_role(tenants: Fleet) -> None:
+    """By its owner, and by who was given the right to grant it."""
+    tenants.organization("care", DEDICATED)
+    tenants.apply()
+    gone, giver, other = (f"{tenants.database(name)}_app" for name in ("acme", "beta", "care"))
+    with _login(tenants, "beta", "postgres") as session:
+        row = session.execute("SELECT lo_create(0)").fetchone()
+        assert isinstance(row, tuple)
+        thing = f"LARGE OBJECT {row[0]}"
+        session.execute(f"GRANT SELECT ON {thing} TO {gone}".encode())
+        session.execute(f"GRANT SELECT, UPDATE ON {thing} TO {other} WITH GRANT OPTION".encode())
+        session.execute(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {gone}".encode())
+    with _login(tenants, "care", "postgres") as session:
+        session.execute(f"GRANT SELECT, UPDATE ON {thing} TO {gone}".encode())
+    _delete(tenants, "acme", DEDICATED)
+    tenants.settings("guard: { graceDays: 0 }")
+    tenants.apply("--allow-deletes", "1")
+    assert _roles(tenants, "acme") == []
+    kept = tenants.rows("SELECT lomacl::text FROM pg_largeobject_metadata", database="postgres")
+    assert f"{other}=r*w*/{giver}" in str(kept)
+    with _login(tenants, "beta", "postgres") as session:
+        session.execute(f"DROP OWNED BY {giver}".encode())
+    tenants.converged()
+
+
 def test_what_a_tenant_left_behind_on_another_server(tenants: Fleet, fresh_server: FreshServer) -> None:
     west = fresh_server()
     tenants.settings("servers: { west: { url: { env: WEST_URL } } }")

@@ -7,6 +7,7 @@ ever ending.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psycopg
 from psycopg import sql
@@ -68,10 +69,10 @@ def _named(run: Run, place: str, database: str, role: str) -> str:
     """The first objects by name, "" where nobody can look: only a session in their database knows their names."""
     try:
         with run.connector.connect(place, database) as inside:
-            names = [name for (name,) in inside.execute(query("left_behind_here"), {"role": role}).fetchall()]
+            found = inside.execute(query("left_behind_here"), {"role": role, "shown": _SHOWN}).fetchall()
     except (ConnectError, psycopg.Error):
         return ""
-    return some(names, _SHOWN)
+    return some([name for name, _ in found], _SHOWN, found[0][1] if found else 0)
 
 
 def _left(run: Run, main: Connection, place: str, roles: list[str]) -> list[tuple[str, str, str]]:
@@ -90,7 +91,43 @@ def drop_owned(inside: Connection, roles: list[str]) -> None:
     """
     inside.execute(_SETTINGS)
     prepared.roll_back(inside, roles)
+    _unlink_large_objects(inside, roles)
+    for grantor in _names(inside, "grantors_here", roles):
+        # What another's role granted stays, and is named afterwards.
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            _take_back(inside, roles, grantor)
     with inside.transaction():
         joined = membership.join(inside, roles)
-        inside.execute(sql.SQL("DROP OWNED BY {}").format(sql.SQL(", ").join(map(sql.Identifier, roles))))
+        _drop(inside, roles)
         membership.leave(inside, joined)
+
+
+def _unlink_large_objects(inside: Connection, roles: list[str]) -> None:
+    """A few at a time: each one is a lock until the transaction ends, and the server has room for some thousands."""
+    while _names(inside, "large_object_owners", roles):
+        with inside.transaction():
+            joined = membership.join(inside, roles)
+            inside.execute(query("unlink_large_objects"), {"roles": roles})
+            membership.leave(inside, joined)
+
+
+def _take_back(inside: Connection, roles: list[str], grantor: str) -> None:
+    """What a role granted, as that role: PostgreSQL takes back only what who asks has granted, or the owner."""
+    with inside.transaction():
+        joined = membership.join(inside, [grantor])
+        named = sql.Identifier(grantor)
+        gone = sql.SQL(", ").join(map(sql.Identifier, roles))
+        inside.execute(sql.SQL("GRANT {} TO {}").format(gone, named))
+        inside.execute(sql.SQL("SET LOCAL ROLE {}").format(named))
+        _drop(inside, roles)
+        inside.execute("SET LOCAL ROLE NONE")
+        inside.execute(sql.SQL("REVOKE {} FROM {}").format(gone, named))
+        membership.leave(inside, joined)
+
+
+def _drop(inside: Connection, roles: list[str]) -> None:
+    inside.execute(sql.SQL("DROP OWNED BY {}").format(sql.SQL(", ").join(map(sql.Identifier, roles))))
+
+
+def _names(inside: Connection, name: str, roles: list[str]) -> list[str]:
+    return [row[0] for row in inside.execute(query(name), {"roles": roles}).fetchall()]

@@ -143,14 +143,16 @@ SELECT DISTINCT a.pid, l.virtualxid, a.usename::text
                 WHERE s.access = 'pool' AND pg_has_role(u.oid, g.oid, 'MEMBER'));
 
 -- name: blocking_logins
--- Sessions of login roles that the sessions of a run wait for: for databases and roles, and bound ones for anything in the main
--- database.
-SELECT DISTINCT b.pid, a.usename::text
+-- Sessions of login roles that the sessions of a run wait for, and whether that holds up everybody: for databases and roles, and
+-- bound logins for anything in the main database.
+SELECT b.pid, a.usename::text,
+       bool_or(w.datname = %(database)s AND a.usename = ANY(%(bound)s)
+               OR EXISTS (SELECT FROM pg_locks l
+                           WHERE l.pid = w.pid AND NOT l.granted AND l.locktype = 'object' AND l.database = 0)) IS TRUE
   FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b(pid) JOIN pg_stat_activity a ON a.pid = b.pid
  WHERE w.application_name = %(tag)s AND w.usename = current_user AND w.wait_event_type = 'Lock'
-   AND (w.datname = %(database)s AND a.usename = ANY(%(bound)s)
-        OR a.usename = ANY(%(logins)s) AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = w.pid AND NOT l.granted
-                                                      AND l.locktype = 'object' AND l.database = 0));
+   AND a.usename = ANY(%(logins)s)
+ GROUP BY 1, 2;
 
 -- name: terminate_permitted
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
@@ -329,11 +331,33 @@ SELECT x.owner::text, x.database::text, 'prepared transaction ' || string_agg(x.
  GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: left_behind_here
--- What a role owns or was granted in the connected database, and of the whole server: each object by name.
-SELECT DISTINCT pg_describe_object(s.classid, s.objid, s.objsubid)
-  FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
- WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = %(role)s AND NOT (s.dbid = 0 AND s.deptype = 'o')
-   AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+-- The first things that a role owns or was granted in the connected database, and of the whole server, and how many there are.
+SELECT pg_describe_object(s.classid, s.objid, s.objsubid), s.total
+  FROM (SELECT s.classid, s.objid, s.objsubid, count(*) OVER () AS total
+          FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
+         WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = %(role)s AND NOT (s.dbid = 0 AND s.deptype = 'o')
+           AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT %(shown)s) s;
+
+-- name: large_object_owners
+-- Which of the roles own large objects of the connected database.
+SELECT r.rolname::text FROM pg_roles r
+ WHERE r.rolname = ANY(%(roles)s) AND EXISTS (SELECT FROM pg_largeobject_metadata m WHERE m.lomowner = r.oid);
+
+-- name: unlink_large_objects
+SELECT count(lo_unlink(m.oid))
+  FROM (SELECT m.oid FROM pg_largeobject_metadata m JOIN pg_roles r ON r.oid = m.lomowner
+         WHERE r.rolname = ANY(%(roles)s) LIMIT 1000) m;
+
+-- name: grantors_here
+-- Who granted roles rights in the connected database: a role that owns something there, or was given the right to grant.
+SELECT DISTINCT g.rolname::text
+  FROM (SELECT lomacl FROM pg_largeobject_metadata
+        UNION ALL SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute UNION ALL SELECT nspacl FROM pg_namespace
+        UNION ALL SELECT proacl FROM pg_proc UNION ALL SELECT typacl FROM pg_type) AS held(acl)
+       CROSS JOIN LATERAL aclexplode(held.acl) AS a
+       JOIN pg_roles r ON r.oid = a.grantee JOIN pg_roles g ON g.oid = a.grantor
+ WHERE r.rolname = ANY(%(roles)s) AND g.rolname <> ALL(%(roles)s) AND g.rolname <> current_user AND NOT g.rolsuper
  ORDER BY 1;
 
 -- name: prepared_here
