@@ -213,3 +213,14 @@ def test_a_sealed_plan_whose_types_are_confused(fleet: Fleet) -> None:
         said = fleet.run("apply", "forged.json", code=None)
         assert said.code != 1, (where, other, said.err)
         plain(said)
+
+
+def test_what_libpq_reads_from_the_environment_changes_no_session(fleet: Fleet) -> None:
+    fleet.organization("acme", "database: { mode: dedicated }")
+    fleet.apply()
+    fleet.env |= {"PGTZ": "Asia/Tokyo", "PGDATESTYLE": "SQL, DMY"}
+    fleet.organization("beta")
+    fleet.apply()
+    assert "Asia" not in fleet.run("audit", "list").out
+    fleet.run("audit", "verify")
+    fleet.converged()

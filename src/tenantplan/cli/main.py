@@ -84,8 +84,14 @@ def cli(context: click.Context, fleet: str | None) -> None:
     context.obj = fleet
 
 
+# libpq makes settings of a session of them, which override those that tenantplan asks for.
+_SESSION_VARIABLES = ("PGTZ", "PGDATESTYLE", "PGGEQO")
+
+
 def main() -> None:
     """Runs the command line and exits: the one place that turns errors into exit codes."""
+    for name in _SESSION_VARIABLES:
+        os.environ.pop(name, None)
     gc.set_threshold(1_000_000, 50, 50)  # thousands of documents live to the end: looking for garbage in them is waste
     try:
         code = cli.main(prog_name="tenantplan", standalone_mode=False)

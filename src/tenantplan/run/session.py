@@ -26,13 +26,16 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import STILL_OPEN, Finding, Plan
 from tenantplan.model.report import Outcome, Report
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import Connection, Connector, lost
+from tenantplan.postgres.url import Server
 from tenantplan.run import freshness, undo
 from tenantplan.run.result import not_as_planned
 from tenantplan.run.take import Taken, take
 from tenantplan.run.watch import between_waves
 from tenantplan.run.work import Check, Work
 from tenantplan.settings import Settings
+
+AGAIN = "run apply again: it finishes what this run began"
 
 
 def session(
@@ -49,7 +52,7 @@ def session(
     started = time.monotonic()
     with ExitStack() as stack:
         work = replace(_work(settings, plan, stack.enter_context(Programs())), check=check)
-        stack.enter_context(_told(work))
+        stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
         taken = take(work, stack)
         done = freshness.already_done(taken.control, plan)
         operations = [o for o in plan.operations if o.id not in done and o.id not in taken.held]
@@ -135,15 +138,18 @@ def _carry_out(
 
 
 @contextmanager
-def _told(work: Work) -> Iterator[None]:
-    """What breaks off in the main database, as an error that says where and what to do; at whatever point of the run."""
+def main_errors(server: Server, database: str) -> Iterator[None]:
+    """What breaks off in the main database, as a TenantplanError that says where and what to do; at whatever point of the run."""
     try:
         yield
     except psycopg.OperationalError as error:
+        found = lost(error, server, database)
+        gone = error.sqlstate is None or error.sqlstate.startswith("57P")
+        what = "was lost on the way" if gone else "broke the run off"
         raise TenantplanError(
-            f"the main database was lost on the way: {' '.join(str(error).split())}",
-            where=work.servers.usable[MAIN].place,
-            hint="run apply again: it finishes what this run began",
+            f"the main database {what}: {' '.join(str(error).split()) if gone else found.message}",
+            where=found.where,
+            hint=AGAIN if gone else f"{found.hint}; then {AGAIN}",
         ) from error
 
 
