@@ -81,7 +81,7 @@ def drop(ground: Ground, alias: str, admin: Connection, names: Sequence[str]) ->
         try:
             admin.execute(dropping)
         except psycopg.errors.DependentObjectsStillExist:
-            clear(ground, alias, name)
+            _clear(ground, alias, name, _left(admin, name))
             admin.execute(dropping)
     if alias == MAIN:
         admin.execute("DELETE FROM tenantplan.shared_roles WHERE role_name = ANY(%s)", [list(names)])
@@ -89,10 +89,20 @@ def drop(ground: Ground, alias: str, admin: Connection, names: Sequence[str]) ->
 
 def clear(ground: Ground, alias: str, name: str) -> list[str]:
     """Drops what a probe left, in the way of a purge; the databases in which something of it is there all the same."""
+    databases = _left_on(ground, alias, name)
+    _clear(ground, alias, name, databases)
+    return _left_on(ground, alias, name)
+
+
+def _clear(ground: Ground, alias: str, name: str, databases: Sequence[str]) -> None:
+    for database in databases:
+        with suppress(ConnectError, psycopg.Error), ground.connector.connect(alias, database) as inside:
+            drop_owned(inside, [name])
+
+
+def _left_on(ground: Ground, alias: str, name: str) -> list[str]:
+    """One session at a time: the budget may be as small as three, and the probe has one, and what it is tried on."""
     with ground.connector.connect(alias, ground.database(alias)) as admin:
-        for database in _left(admin, name):
-            with suppress(ConnectError, psycopg.Error), ground.connector.connect(alias, database) as inside:
-                drop_owned(inside, [name])
         return _left(admin, name)
 
 

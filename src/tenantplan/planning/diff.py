@@ -205,22 +205,30 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
     changes: dict[str, Change] = {}
     tables = desired.tables
     referring = _referring(live, tables)
+    begun = {addresses.owner(address, have) for address, have in live.items() if _is_retired_now(address, have, desired)}
+    over = {address for address, have in live.items() if _due(have, now, grace) and address not in begun}
     for address, have in live.items():
         if address in desired.state or not _manages(have) or isinstance(have, Schema):
             continue
-        holder = live.get(addresses.owner(address, have))
-        declared = (address in desired.deleted and not _serves_another(have, desired)) or (
-            not isinstance(have, Row) and addresses.owner(address, have) in desired.deleted
-        )
-        if declared and _retired_at(have) is None:
+        holder = addresses.owner(address, have)
+        declared = address in desired.deleted and not _serves_another(have, desired)
+        if (declared and _retired_at(have) is None) or _is_retired_now(address, have, desired):
             changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _keeps(have, tables))
-        elif _due(have, now, grace) and (holder is None or _due(holder, now, grace)):
-            kept = [r for _, r in referring.get(address, ()) if _keeps(r, tables) and not _due(r, now, grace)]
+        elif address in over and (holder not in live or holder in over):
+            kept = [r for child, r in referring.get(address, ()) if _keeps(r, tables) and child not in over]
             if not kept:
                 changes[address] = Change(address, have, None)
     for address in [a for a, change in changes.items() if not change.retire]:
         _with_referring(address, referring, desired, changes)
     return list(changes.values())
+
+
+def _is_retired_now(address: str, have: Resource, desired: Desired) -> bool:
+    """Whether it is a database or role that goes the first step along with the document that holds it. Until it has, the
+    document's row stays, though it may have been deleted long ago: on another server, that step can have failed."""
+    if isinstance(have, (Row, Schema)) or not _manages(have) or address in desired.state:
+        return False
+    return addresses.owner(address, have) in desired.deleted and _retired_at(have) is None
 
 
 def _serves_another(have: Resource, desired: Desired) -> bool:

@@ -105,6 +105,15 @@ def test_a_purge_waits_for_the_row_that_says_when() -> None:
     assert difference(wanted(deleted=frozenset()), state, timedelta(0)).changes == ()
 
 
+def test_a_row_is_not_purged_before_its_database_went_the_first_step() -> None:
+    """On another server that step can have failed, for as long as the grace period."""
+    state = live(a_dedicated(server="west"), retired(an_organization(), 99))
+    desired = wanted(deleted=frozenset({"organization/msf"}))
+    changes = difference(desired, state).changes
+    assert {c.address for c in changes} == {a for a in state if a.startswith(("role/west/o_", "database/"))}
+    assert all(c.retire for c in changes)
+
+
 def test_a_tombstone_that_is_declared_again_is_an_update() -> None:
     """P16"""
     tomb = replace(a_database()["database/primary/o_msf"], name="tp_deleted_1", allow_connections=False, connect=())  # type: ignore[type-var]
