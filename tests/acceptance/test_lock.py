@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from acceptance.test_faults_concurrency import killed_at_last, stopped, until
 from psycopg import sql
 
 from tenantplan.postgres.lock import KEY
@@ -117,5 +118,23 @@ def test_no_transaction_stays_open_and_the_budget_is_kept(fleet: Fleet) -> None:
         assert [row[1:] for row in found if row[0] == lock_database(fleet.main_database)] == [("idle", None)]
     finally:
         os.kill(process.pid, signal.SIGCONT)
+        assert _ended(process)[0] == 0
+    fleet.converged()
+
+
+@pytest.mark.once
+def test_the_lock_outlives_the_servers_patience_with_idle_sessions(fleet: Fleet) -> None:
+    fleet.organization("acme")
+    fleet.apply()
+    fleet.execute(
+        f"ALTER DATABASE {lock_database(fleet.main_database)} SET idle_session_timeout = '50ms'", database="postgres"
+    )
+    fleet.organization("beta", "database: { mode: dedicated }")
+    process = fleet.start("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "run-opened:1:stop"})
+    with killed_at_last([process]):
+        until(lambda: stopped(process))
+        time.sleep(0.5)
+        assert "another apply is at work" in fleet.apply(code=6).err
+        process.send_signal(signal.SIGCONT)
         assert _ended(process)[0] == 0
     fleet.converged()

@@ -9,6 +9,7 @@ import time
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from acceptance.test_faults_concurrency import killed_at_last, stopped, until
 
 from tenantplan.postgres.lock import KEY
 from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
@@ -108,3 +109,18 @@ def test_the_lock_of_a_first_apply(fleet: Fleet) -> None:
     assert tag in said
     assert "no lease yet" in said
     fleet.apply()
+
+
+def test_a_first_apply_that_was_unlocked_does_not_go_on(fleet: Fleet) -> None:
+    """It has made the main database, and has no session on it yet that would end with that of the lock."""
+    fleet.organization("acme")
+    hanging = fleet.start("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "bootstrap-renamed:1:stop"})
+    with killed_at_last([hanging]):
+        until(lambda: stopped(hanging))
+        assert "Ended." in fleet.run("unlock", "--force").out
+        hanging.send_signal(signal.SIGCONT)
+        _, err = hanging.communicate(timeout=60)
+    assert hanging.returncode == 6 and "the session that held the fleet's lock was ended" in err
+    assert fleet.rows("SELECT count(*) FROM organizations") == [(0,)]
+    fleet.apply()
+    fleet.converged()
