@@ -238,6 +238,21 @@ def test_a_membership_of_a_purge_is_never_committed(tenants: Fleet) -> None:
         assert admin.execute("SELECT current_user::text").fetchall() == [("tp_admin",)]
 
 
+def test_a_purge_that_dies_leaves_no_membership(tenants: Fleet) -> None:
+    with _login(tenants, "beta", "postgres") as session:
+        session.execute("SELECT lo_create(0)")
+    _delete(tenants, "beta", BOUND)
+    tenants.settings("guard: { graceDays: 0 }")
+    dying = {"TENANTPLAN_FAILPOINT": "effects-made"}
+    assert tenants.process("apply", "--auto-approve", "--allow-deletes", "1", env=dying).code < 0
+    role = f"{tenants.database('beta')}_app"
+    assert tenants.rows("SELECT count(*) FROM pg_largeobject_metadata", database="postgres") == [(0,)]
+    member = "SELECT pg_has_role('tp_admin', %s, 'USAGE')"
+    assert tenants.rows(member, role, database="postgres") == [(False,)]
+    tenants.apply("--allow-deletes", "1")
+    tenants.converged()
+
+
 def test_a_purge_that_fails_names_the_objects(tenants: Fleet) -> None:
     role = f"{tenants.database('acme')}_app"
     _delete(tenants, "acme", DEDICATED)
