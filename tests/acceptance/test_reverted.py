@@ -53,3 +53,17 @@ def test_what_was_taken_back_makes_it_stale(halfway: Fleet, change: str) -> None
     assert halfway.rows("SELECT count(*) FROM organizations") == [(1,)]
     halfway.apply()
     halfway.converged()
+
+
+def test_a_deletion_that_was_taken_back_makes_it_stale(fleet: Fleet) -> None:
+    """It was committed, and its run never closed."""
+    fleet.organization("first", "protect: false")
+    fleet.apply()
+    fleet.organization("first", "protect: false\nstate: deleted")
+    fleet.run("plan", "--out", "plan.json")
+    apply = ("apply", "plan.json", "--auto-approve", "--allow-deletes", "1")
+    assert fleet.process(*apply, env={"TENANTPLAN_FAILPOINT": "committed:1"}).code < 0
+    assert fleet.rows(STATE) == [("first", "deleted")]
+    fleet.execute("UPDATE organizations SET state = 'active', deleted_at = NULL")
+    assert "applied in part, and what it did was changed since" in fleet.run(*apply, code=4).err
+    assert fleet.rows(STATE) == [("first", "active")]
