@@ -76,6 +76,8 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
     operations, stay, lost = _moves(comparison, connector, without(operations, theirs), known)
     lost += [Finding(holder, "unreachable", why) for holder, why in theirs.items()]
+    operations, broken = _without_halfway(connector, operations)
+    lost += broken
     passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))
     made = replace(
         draft(settings, comparison.trees, live, operations),
@@ -123,6 +125,17 @@ def _moves(
     blockers, lost = losses(comparison.settings, connector, asked, comparison.live)
     kept = without(operations, {finding.address for finding in lost})
     return kept, [*guard.restored_elsewhere(moving), *blockers], lost
+
+
+def _without_halfway(
+    connector: Connector, operations: tuple[Operation, ...]
+) -> tuple[tuple[Operation, ...], list[Finding]]:
+    """The operations without those of organizations in whose own database a person has to mend an index first, and a finding for
+    each of these; in the main database it holds up everybody, which is a blocker."""
+    found = list(halfway(connector, [o for o in operations if getattr(o.after, "tree", None) == "tenant"]))
+    scopes = {o.address: o.scope for o in operations}
+    lost = [replace(finding, address=scopes[finding.address]) for finding in found]
+    return without(operations, {finding.address for finding in lost}), lost
 
 
 def _to_know(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:

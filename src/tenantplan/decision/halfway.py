@@ -16,7 +16,7 @@ from tenantplan.postgres.queries import query
 
 
 def halfway(connector: Connector, operations: Sequence[Operation]) -> Iterator[Finding]:
-    """A blocker for each database whose next statement builds an index that is there and INVALID: its build failed."""
+    """A finding for each database whose next statement builds an index that is there and INVALID: its build failed."""
     for operation in operations:
         schema, steps = operation.before, operation.in_steps
         if isinstance(schema, Schema) and schema.halfway and steps and steps[0].kind == OUTSIDE and steps[0].index:

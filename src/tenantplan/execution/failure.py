@@ -27,7 +27,13 @@ def failure(
     unreachable = isinstance(error, ConnectError)
     record.failed(run, main, guilty, status, message, connected=not unreachable)
     record.skipped(run, main, [o for o in remaining if o is not guilty])
-    return [Outcome(o, status, message, unreachable) if o is guilty else Outcome(o, "skipped") for o in remaining]
+    alone = unreachable or (isinstance(error, psycopg.errors.LockNotAvailable) and _in_own_database(guilty))
+    return [Outcome(o, status, message, alone) if o is guilty else Outcome(o, "skipped") for o in remaining]
+
+
+def _in_own_database(operation: Operation) -> bool:
+    """Whether it migrates a database that one organization or tenant has for itself."""
+    return isinstance(operation.after, Schema) and operation.after.tree == "tenant"
 
 
 def held_back(

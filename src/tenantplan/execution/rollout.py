@@ -97,9 +97,9 @@ def rollout(
     """Executes the operations.
 
     `sessions` are connections to the main database, one for each track that runs at once. A failed track stops and the
-    others go on; after `max_failures` failed tracks no further one is started. A database that could not be
-    reached says nothing about the change, so it does not count. Where there are many tracks, some share a transaction;
-    when it fails, nothing has happened, and they run again one by one.
+    others go on; after `max_failures` failed tracks no further one is started. A database that could not be reached, or in
+    which a lock was waited for in vain, says nothing about the change, so it does not count. Where there are many tracks, some
+    share a transaction; when it fails, nothing has happened, and they run again one by one.
     """
     progress = _Progress(_tracks(operations), frozenset(o.id for o in operations), Counter(o.wave for o in operations))
     free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
@@ -238,5 +238,5 @@ def _collect(progress: _Progress, future: Future[list[Outcome] | None], on_outco
     for outcome in outcomes or ():
         progress.settle(outcome)
         on_outcome(outcome)
-    if any(o.status in ("failed", "stale") and not o.unreachable and not _purges(o.operation) for o in outcomes or ()):
+    if any(o.status in ("failed", "stale") and not o.alone and not _purges(o.operation) for o in outcomes or ()):
         progress.failures += 1

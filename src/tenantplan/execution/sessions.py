@@ -113,11 +113,14 @@ def _become(connection: Connection, roles: Iterable[str]) -> None:
             continue  # somebody else's role, or gone
 
 
-def terminate(connection: Connection, pids: Iterable[int], roles: Iterable[str]) -> None:
-    """Ends sessions of `roles` by their processes, as far as tenantplan's role may, as a member of those roles until then."""
+def terminate(connection: Connection, pids: Iterable[int], roles: Iterable[str]) -> set[int]:
+    """Ends sessions of `roles` by their processes, as far as tenantplan's role may, as a member of those roles until then; returns
+    which."""
+    named = sorted(set(roles))
     with connection.transaction(force_rollback=True):
-        _become(connection, sorted(set(roles)))
-        connection.execute(query("terminate_permitted"), {"pids": list(pids)})
+        _become(connection, named)
+        rows = connection.execute(query("terminate_permitted"), {"pids": list(pids), "roles": named}).fetchall()
+    return {pid for pid, ended in rows if ended}
 
 
 def _prepared(connection: Connection, asked: Jsonb) -> dict[str, str]:

@@ -220,9 +220,11 @@ class Migrator:
             return guard.enter(session.connection, self.tables.name(session.place.tree), self.lock_timeout)
 
     def _alone(self, session: Session, step: Step, resumed: bool, owner: bool) -> None:
-        """No timeouts: such statements wait without standing in anybody's way, and one that is stopped leaves things half done."""
+        """Such statements wait without standing in anybody's way, and one that is stopped leaves things half done: it may take as
+        long as it does, and wait for one lock for twice as long as other statements may take."""
         connection = session.connection
-        connection.execute("SET search_path = public, pg_temp; SET lock_timeout = 0; SET statement_timeout = 0")
+        patience = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
+        connection.execute(patience.format(sql.Literal(f"{2 * self.statement_timeout}ms")))
         if owner:
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
         try:

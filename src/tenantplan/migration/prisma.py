@@ -22,8 +22,9 @@ from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
 
 READ = """\
-SELECT migration_name, checksum, started_at, finished_at, rolled_back_at, applied_steps_count
-FROM public._prisma_migrations ORDER BY started_at"""
+SELECT pg_catalog.left(migration_name::text, 255), pg_catalog.left(checksum::text, 64),
+       started_at, finished_at, rolled_back_at, applied_steps_count
+FROM public._prisma_migrations ORDER BY started_at LIMIT 20000"""
 
 _TABLE = """\
 CREATE TABLE IF NOT EXISTS _prisma_migrations (

@@ -26,9 +26,12 @@ _STAMP = sql.SQL(
     "(SELECT description FROM pg_shdescription WHERE classoid = 'pg_database'::regclass"
     " AND objoid = (SELECT oid FROM pg_database WHERE datname = current_database()))"
 )
+# The table of a database that an organization brought may hold anything, of any size: no more is fetched than a tree could have.
+_HEADS = sql.SQL("SELECT pg_catalog.left(version_num::text, 256) AS head FROM {table} LIMIT 64")
 _LOCKED = sql.SQL(
-    "SELECT version_num::text, (SELECT description FROM pg_description"
-    " WHERE objoid = v.tableoid AND classoid = 'pg_class'::regclass AND objsubid = 0), {stamp} FROM {table} v FOR UPDATE OF v"
+    "SELECT pg_catalog.left(version_num::text, 256), (SELECT pg_catalog.left(description, 1000) FROM pg_description"
+    " WHERE objoid = v.tableoid AND classoid = 'pg_class'::regclass AND objsubid = 0), {stamp} FROM {table} v"
+    " LIMIT 64 FOR UPDATE OF v"
 )
 _PRISMA_LOCK = 72707369  # the advisory lock that `prisma migrate` holds while it works
 
@@ -61,7 +64,7 @@ class VersionTables:
         mark = as_mark(row[0])
         if self._is_prisma(tree):
             return self._prisma(connection), mark
-        listed = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchall()
+        listed = connection.execute(_HEADS.format(table=table)).fetchall()
         return position(found[0] for found in listed), mark
 
     def read_locked(
@@ -95,12 +98,13 @@ class VersionTables:
             # What is no plain table is not read: a name that is none takes its place, whose error ends the message there.
             asked = sql.SQL(
                 "SELECT coalesce((SELECT 'pg_class' FROM ({plain}) AS found(comment, plain) WHERE plain), 'no_table')::regclass;"
-                " SELECT array_agg(version_num::text), obj_description({name}::regclass, 'pg_class') FROM {table}"
+                " SELECT array_agg(head), left(obj_description({name}::regclass, 'pg_class'), 1000) FROM ({heads}) AS found"
             )
+            heads = _HEADS.format(table=table)
             try:
                 found, row = fingerprint_and(
                     connection,
-                    asked.format(plain=_plain(self.name("tenant")), name=sql.Literal(table.as_string()), table=table),
+                    asked.format(plain=_plain(self.name("tenant")), name=sql.Literal(table.as_string()), heads=heads),
                 )
             except psycopg.errors.UndefinedTable:
                 pass  # nothing was applied, somebody dropped it, or it is something else

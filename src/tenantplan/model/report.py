@@ -15,13 +15,14 @@ class Outcome:
 
     `status`: "done", "failed", "stale" (live changed under the plan), "skipped" (an operation before it failed)
     or "recovered" (done by an interrupted run, recorded by this one). `error` never holds row values or secrets.
-    `unreachable`: it failed because its database could not be connected to, which says nothing about the change.
+    `alone`: it failed because its database could not be connected to, or somebody held a lock there for too long, which says
+    nothing about the change.
     """
 
     operation: Operation
     status: str
     error: str = ""
-    unreachable: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)

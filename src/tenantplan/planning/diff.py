@@ -205,7 +205,9 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
     changes: dict[str, Change] = {}
     tables = desired.tables
     referring = _referring(live, tables)
-    begun = {addresses.owner(address, have) for address, have in live.items() if _is_retired_now(address, have, desired)}
+    begun = {
+        addresses.owner(address, have) for address, have in live.items() if _is_retired_now(address, have, desired)
+    }
     over = {address for address, have in live.items() if _due(have, now, grace) and address not in begun}
     for address, have in live.items():
         if address in desired.state or not _manages(have) or isinstance(have, Schema):

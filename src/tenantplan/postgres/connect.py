@@ -87,6 +87,11 @@ _ADVICE = (
     (re.compile(r"permission denied for database", re.I), "the role may not CONNECT to this database"),
     (re.compile(r"database .* does not exist", re.I), "check the database name; tenantplan plan shows what is missing"),
     (re.compile(r"role .* does not exist", re.I), "check the user name"),
+    (
+        re.compile(r"out of shared memory|max_locks_per_transaction", re.I),
+        "sessions hold so many locks that the server takes no more connections: end the session that has most of them in pg_locks"
+        " (on the server, in a session that is open), or restart PostgreSQL",
+    ),
     (_BUSY, "the server is out of connections: lower maxConnections, or raise max_connections there"),
 )
 

@@ -143,20 +143,25 @@ SELECT DISTINCT a.pid, l.virtualxid, a.usename::text
                 WHERE s.access = 'pool' AND pg_has_role(u.oid, g.oid, 'MEMBER'));
 
 -- name: blocking_logins
--- Sessions of login roles that the sessions of a run wait for, and whether that holds up everybody: for databases and roles, and
--- bound logins for anything in the main database.
+-- Sessions that the sessions of a run wait for, and whether that holds up everybody: whoever's it is, for databases and roles (who
+-- waits for a row of their catalog holds a lock on its tuple meanwhile), and bound logins for anything in the main database. Who
+-- waits in turn only stands before the run in a queue, and goes on by itself.
 SELECT b.pid, a.usename::text,
-       bool_or(w.datname = %(database)s AND a.usename = ANY(%(bound)s)
-               OR EXISTS (SELECT FROM pg_locks l
-                           WHERE l.pid = w.pid AND NOT l.granted AND l.locktype = 'object' AND l.database = 0)) IS TRUE
+       shared.waits OR coalesce(bool_or(w.datname = %(database)s AND a.usename = ANY(%(bound)s)), false)
   FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b(pid) JOIN pg_stat_activity a ON a.pid = b.pid
+       CROSS JOIN LATERAL (SELECT EXISTS (
+           SELECT FROM pg_locks l WHERE l.pid = w.pid AND l.database = 0
+              AND (l.locktype = 'object' AND NOT l.granted OR l.locktype = 'tuple'))) AS shared(waits)
  WHERE w.application_name = %(tag)s AND w.usename = current_user AND w.wait_event_type = 'Lock'
-   AND a.usename = ANY(%(logins)s)
- GROUP BY 1, 2;
+   AND a.usename <> current_user AND (shared.waits OR a.usename = ANY(%(logins)s))
+   AND NOT EXISTS (SELECT FROM pg_locks x WHERE x.pid = b.pid AND NOT x.granted)
+ GROUP BY 1, 2, shared.waits;
 
 -- name: terminate_permitted
-SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
- WHERE a.pid = ANY(%(pids)s) AND NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
+-- Ends sessions of roles as far as the connected role may; returns which.
+SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+ WHERE a.pid = ANY(%(pids)s) AND r.rolname = ANY(%(roles)s) AND NOT r.rolsuper
+   AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'));
 
 -- name: roles_in_database
 -- Roles that have a session in one database. What kind of session it is PostgreSQL hides from other roles.
@@ -427,7 +432,7 @@ SELECT i.type, CASE WHEN o.classid = 'pg_namespace'::regclass THEN i.name ELSE i
 
 -- name: version_table
 -- The comment of a version table, and whether reading it runs nobody's code: no view, no policies, no types that somebody made.
-SELECT pg_catalog.obj_description(c.oid, 'pg_class'),
+SELECT pg_catalog.left(pg_catalog.obj_description(c.oid, 'pg_class'), 1000),
        c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
                           WHERE a.attrelid = c.oid AND a.attnum > 0::int2 AND a.atttypid >= 16384::oid)

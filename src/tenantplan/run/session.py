@@ -24,7 +24,7 @@ from tenantplan.fleet.servers import fleet_servers
 from tenantplan.fleet.trees import load_trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import STILL_OPEN, Finding, Plan
+from tenantplan.model.plan import STILL_OPEN, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connection, Connector, lost
 from tenantplan.postgres.url import Server
@@ -70,7 +70,7 @@ def session(
         reach("run-closed")
     seconds = time.monotonic() - started
     still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)
-    notes = (*taken.notes, *(Finding("fleet", "template", text) for text in work.notes))
+    notes = (*taken.notes, *work.notes)
     facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open, notes)
     return Report(work.run_id, plan.digest, rolled.outcomes, seconds, *facts)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tenantplan.errors import ConnectError, PlanRefused
 from tenantplan.execution import credentials, record, recover
@@ -29,6 +30,7 @@ from tenantplan.run.result import as_planned
 from tenantplan.run.work import Work
 
 BIRTH_PATIENCE = 3.0  # seconds
+HELD_UP = "held-up"  # the rule of a note about a session that stands in the way
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     holding, control, live, held = _enter(work, stack)
     reach("locked")
     watches = [_watched(work, live, server) for server in work.managed_servers]
-    stack.enter_context(cleared(watches, work.connector, holding))
+    stack.enter_context(cleared(watches, work.connector, holding, partial(work.note, HELD_UP)))
     clocks = tuple(check_clock(live))
     done = freshness.check_usable(control, work.plan)
     dead = [run for run in recover.dead_runs(control) if run != work.run_id]

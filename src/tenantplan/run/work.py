@@ -28,7 +28,7 @@ from tenantplan.migration import fingerprint as fingerprints
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.audit import Actor
-from tenantplan.model.plan import Plan
+from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Step
@@ -57,7 +57,7 @@ class Work:
     run_id: str
     programs: Programs
     check: Check | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
 
     @property
     def main_database(self) -> str:
@@ -141,10 +141,15 @@ class Work:
         with self.connector.connect(MAIN, self.main_database) as connection, connection.transaction():
             record.check_epoch(connection, run.epoch)
             record.audit(run, connection, [record.Fact(f"template/{alias}/{name}", "set-aside", "done", detail=detail)])
-        self.notes.append(
+        self.note(
+            "template",
             f"a template on server {alias} was not as it was built ({reason}): it is kept as {name}, and another was built."
-            " Databases that were made from it may hold the same: tenantplan drift compares their schemas"
+            " Databases that were made from it may hold the same: tenantplan drift compares their schemas",
         )
+
+    def note(self, rule: str, text: str) -> None:
+        """Keeps what whoever applies should know, for the report."""
+        self.notes.append(Finding("fleet", rule, text))
 
     def _recipe(self, live: Survey) -> Recipe:
         return Recipe(
