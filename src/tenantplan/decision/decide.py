@@ -133,9 +133,8 @@ def _without_halfway(
     """The operations without those of organizations in whose own database a person has to mend an index first, and a finding for
     each of these; in the main database it holds up everybody, which is a blocker."""
     found = list(halfway(connector, [o for o in operations if getattr(o.after, "tree", None) == "tenant"]))
-    scopes = {o.address: o.scope for o in operations}
-    lost = [replace(finding, address=scopes[finding.address]) for finding in found]
-    return without(operations, {finding.address for finding in lost}), lost
+    named = {finding.address for finding in found}
+    return without(operations, {o.scope for o in operations if o.address in named}), found
 
 
 def _to_know(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:
