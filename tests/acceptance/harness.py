@@ -231,7 +231,10 @@ class Fleet:
 
     def plan(self, *arguments: str) -> dict[str, Any]:
         """The plan as JSON."""
-        document: dict[str, Any] = self.run("plan", "--format", "json", *arguments).json
+        made = self.run("plan", "--format", "json", *arguments, code=None)
+        assert made.code in (0, 3), f"exit {made.code}\n{made.out}\n{made.err}"
+        document: dict[str, Any] = made.json
+        assert bool(document["blockers"]) is (made.code == 3)
         return document
 
     def operations(self) -> list[str]:

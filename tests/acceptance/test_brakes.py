@@ -98,7 +98,7 @@ def test_deletions_are_mass_changes_too(ten: Fleet) -> None:
 
 def test_a_saved_plan_is_braked_as_well(ten: Fleet) -> None:
     change(ten, 2, "state: deleted")
-    ten.run("plan", "--out", "plan.json")
+    ten.run("plan", "--out", "plan.json", code=3)
     ten.run("apply", "plan.json", "--auto-approve", code=3)
     ten.run("apply", "plan.json", "--auto-approve", "--allow-deletes", "1", code=3)
     ten.run("apply", "plan.json", "--auto-approve", "--allow-deletes", "2")

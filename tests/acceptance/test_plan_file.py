@@ -38,8 +38,10 @@ def dump(server: TestServer) -> str:
 def saved(fleet: Fleet, *arguments: str) -> tuple[Path, Plan]:
     """A plan file in the fleet's folder, and what it says."""
     path = fleet.root / "plan.json"
-    fleet.run("plan", "--out", str(path), *arguments)
-    return path, parse(path.read_bytes(), "")
+    made = fleet.run("plan", "--out", str(path), *arguments, code=None)
+    plan = parse(path.read_bytes(), "")
+    assert made.code == (3 if plan.blockers else 0), made.err
+    return path, plan
 
 
 def an_edit(fleet: Fleet) -> None:

@@ -50,7 +50,10 @@ def command(
     exclude: tuple[str, ...],
     selector: tuple[str, ...],
 ) -> int:
-    """Compare the YAML with the live databases and show what apply would change. Writes nothing."""
+    """Compare the YAML with the live databases and show what apply would change. Writes nothing.
+
+    Exit 3 when the plan is blocked: apply would refuse it.
+    """
     from tenantplan import pipeline
     from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
@@ -73,7 +76,14 @@ def command(
         click.echo(text.plan(made, color=color(), verbose=verbose, grace_days=grace), nl=False, color=color())
         if saved:
             click.echo(terminal(f"{saved}; apply exactly this: tenantplan apply {out}"), err=True)
-    return 2 if detailed_exitcode and (made.unreachable or made.blockers or made.deferred or not made.empty) else 0
+    return exit_code(made, detailed=detailed_exitcode)
+
+
+def exit_code(made: Plan, *, detailed: bool) -> int:
+    """3 for a plan that apply refuses; else 0, or, `detailed`, 2 where it holds anything or could not see everything."""
+    if made.blockers:
+        return 3
+    return 2 if detailed and (made.unreachable or made.deferred or not made.empty) else 0
 
 
 def print_plan(fleet: Settings, made: Plan) -> None:
