@@ -73,6 +73,7 @@ def apply(
     chosen: Plan,
     *,
     allow_deletes: int | None = None,
+    allow_destructive: int | None = None,
     parallelism: int | None = None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     believed: bool = True,
@@ -86,20 +87,21 @@ def apply(
     """
     from tenantplan.run.session import session  # a plan starts without what applies it
 
-    standing = guard.standing(chosen, allow_deletes)
+    words = guard.Words(allow_deletes, allow_destructive)
+    standing = guard.standing(chosen, words)
     if standing:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
     if chosen.empty:
         return Report("", chosen.digest, (), 0.0)
-    return session(settings, chosen, parallelism, on_outcome, None if believed else _checked(settings, allow_deletes))
+    return session(settings, chosen, parallelism, on_outcome, None if believed else _checked(settings, words))
 
 
-def _checked(settings: Settings, allow_deletes: int | None) -> Check:
+def _checked(settings: Settings, words: guard.Words) -> Check:
     """What refuses a plan that the fleet at hand would not make, and holds back what cannot be compared now."""
     from tenantplan.decision.again import AtHand, check_again  # a signed plan starts without it
 
     def check(work: Work, before: Collection[str]) -> Mapping[str, str]:
         hand = AtHand(settings, work.trees, work.servers, work.connector)
-        return check_again(hand, work.plan, allow_deletes, before)
+        return check_again(hand, work.plan, words, before)
 
     return check

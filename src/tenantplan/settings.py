@@ -93,6 +93,9 @@ class GuardSpec(Spec):
         50, ge=0, le=100, description="Share of the live organizations one plan may change."
     )
     max_changed: int | None = Field(None, ge=0, description="Number of live organizations one plan may change.")
+    destructive_comment: bool = Field(
+        False, description="Whether an allow comment in a revision does for --allow-destructive."
+    )
     grace_days: int = Field(30, ge=0, le=3650, description="Days a deleted organization can be restored.")
     plan_max_age_hours: int = Field(24, ge=1, le=8760, description="Hours a plan file can be applied.")
 

@@ -49,7 +49,14 @@ _RAW = re.compile(
     r"Traceback|tuple concurrently|deadlock detected|(role|database|relation) \"\S+\" (does not exist|already exists)"
     r"|cannot be dropped because|InternalError|OperationalError|current transaction is aborted"
 )
+BRAKES = ("max-deletes", "destructive")  # what a word of whoever applies releases
 _RESTORE = re.compile(r"restore: \"?([0-9a-f]{8}-[0-9a-f-]{27})")
+
+
+def losing(plan: Mapping[str, Any]) -> int:
+    """How many revisions of a plan take a word, since they destroy data."""
+    said = (re.search(r"--allow-destructive (\d+)", blocker["message"]) for blocker in plan["blockers"])
+    return next((int(found[1]) for found in said if found), 0)
 
 
 class Broken(AssertionError):
@@ -251,7 +258,7 @@ class Life:
         self.surround(fierce=True)
         tally = {5: 0, 3: 0, 1: 0}
         locked: float | None = None
-        self._deletes = 0
+        self._deletes = self._losing = 0
         for _ in range(40):
             result = self._apply(self._death() if kills > 0 else None)
             self.refresh(whole=result.code == 0)
@@ -275,10 +282,11 @@ class Life:
 
     def _apply(self, dies: Mapping[str, Any] | None) -> Result:
         more = ["--allow-deletes", str(self._deletes)] if self._deletes else []
+        more += ["--allow-destructive", str(self._losing)] if self._losing else []
         arguments = ["apply", "--auto-approve", "--parallelism", str(self.chance.choice((1, 2, 4))), *more]
         result = self.command(*arguments, dies=dies)
         self.closed_at = time.monotonic()
-        self._deletes = 0
+        self._deletes = self._losing = 0
         return result
 
     def _death(self) -> dict[str, Any]:
@@ -292,7 +300,8 @@ class Life:
         """Whether a plan is empty but for what is due by itself: the end of a grace period, and what that leads to."""
         plan = self.plan()
         self._deletes = plan["summary"]["delete"]
-        if blockers := [b for b in plan["blockers"] if b["rule"] != "max-deletes"]:
+        self._losing = losing(plan)
+        if blockers := [b for b in plan["blockers"] if b["rule"] not in BRAKES]:
             self.broken(f"blocked after exit 0: {blockers}")
         for operation in plan["operations"]:
             due = operation["action"] == "delete" and self.grace == 0
@@ -342,12 +351,12 @@ class Life:
     def _blocked(self, result: Result, times: int) -> None:
         """Exit 3: says the number of deletions, follows the line that a blocker prints, or drops what is refused."""
         plan = self.plan()
-        blockers = [blocker for blocker in plan["blockers"] if blocker["rule"] != "max-deletes"]
+        blockers = [blocker for blocker in plan["blockers"] if blocker["rule"] not in BRAKES]
         if not blockers:
-            self._deletes = plan["summary"]["delete"]
-            if not self._deletes and not self.holders:
+            self._deletes, self._losing = plan["summary"]["delete"], losing(plan)
+            if not plan["blockers"] and not self.holders:
                 self.broken("blocked by nothing", result)
-            if not self._deletes:  # what somebody holds plan cannot see into, and apply could: hold it no more
+            if not plan["blockers"]:  # what somebody holds plan cannot see into, and apply could: hold it no more
                 self.surround(fierce=False)
                 time.sleep(1)
             return

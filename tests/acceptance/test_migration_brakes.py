@@ -53,14 +53,16 @@ def test_what_destroys_is_braked(fleet: Fleet, tree: TenantTree, sql: str) -> No
     tree.add("a0000001", f"{run(sql)}\n# tenantplan: allow truncate we mean it\n# tenantplan: allow drop-table so\n")
     fleet.execute("INSERT INTO donors (kind, last_name) VALUES ('person', 'Ada')", database=fleet.database("d1"))
     assert [o["class"] for o in migrations(fleet)] == ["destructive"] * 3
-    (said,) = blockers(fleet)
+    word, said = blockers(fleet)
+    assert "--allow-destructive 1" in word
     assert "12 of 12 organizations would change, 12 of them by migrations that destroy data" in said
     assert "max-changes" in [b["rule"] for b in fleet.plan()["blockers"]]
     fleet.apply(code=3)
     assert fleet.rows("SELECT last_name FROM donors", database=fleet.database("d1")) == [("Ada",)]
     assert fleet.rows("SELECT to_regclass('forms') IS NOT NULL", database=fleet.database("d1")) == [(True,)]
+    fleet.apply("--allow-destructive", "1", code=3)
     fleet.settings("guard: { maxChangedPercent: 100 }", migrations=TREE)
-    fleet.apply()
+    fleet.apply("--allow-destructive", "1")
     fleet.converged()
 
 

@@ -199,7 +199,7 @@ def test_statements_from_another_start_are_refused_by_what_runs_them(
         return upgrade(self, kind, "9c1b04aa" if kind == "tenant" and start == "a0000001" else start, mark)
 
     monkeypatch.setattr(Trees, "upgrade", from_before)
-    said = fleet.apply(code=5).out
+    said = fleet.apply("--allow-destructive", "1", code=5).out
     assert "is at revision a0000001, and what was to run begins at 9c1b04aa" in said
     monkeypatch.undo()
     at = fleet.rows("SELECT phone, version_num FROM donors, alembic_version", database=database)

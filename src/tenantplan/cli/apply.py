@@ -16,6 +16,7 @@ from tenantplan.errors import AppliedInPart, Blocked, TenantplanError, UsageErro
 if TYPE_CHECKING:
     from tenantplan.model.plan import Plan
     from tenantplan.model.report import Outcome, Report
+    from tenantplan.planning.guard import Words
     from tenantplan.settings import Settings
 
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 @click.argument("plan_file", required=False, type=click.Path(path_type=Path))
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
 @click.option("--allow-deletes", type=click.IntRange(0), metavar="N", help="Exactly this many deletions are meant.")
+@click.option(
+    "--allow-destructive", type=click.IntRange(0), metavar="N", help="Exactly this many revisions may destroy data."
+)
 @click.option("--parallelism", type=click.IntRange(1, 64), metavar="N", help="Organizations worked on at once.")
 @json_option
 @selection_options
@@ -30,6 +34,7 @@ def command(
     plan_file: Path | None,
     auto_approve: bool,
     allow_deletes: int | None,
+    allow_destructive: int | None,
     parallelism: int | None,
     as_json: bool,
     target: tuple[str, ...],
@@ -39,6 +44,7 @@ def command(
     """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
     from tenantplan import pipeline
     from tenantplan.fleet.plan_file import read_plan
+    from tenantplan.planning.guard import Words
     from tenantplan.secrets.plan_keys import takes_signed_only
 
     fleet = settings()
@@ -50,12 +56,13 @@ def command(
         chosen, believed = read_plan(fleet, plan_file), takes_signed_only(fleet)
     else:
         chosen, believed = pipeline.plan(fleet, selection(target, exclude, selector)), True
-        _confirm(fleet, chosen, auto_approve, allow_deletes, as_json)
+        _confirm(fleet, chosen, auto_approve, Words(allow_deletes, allow_destructive), as_json)
     with _progress(chosen, quiet=as_json) as on_outcome:
         report = pipeline.apply(
             fleet,
             chosen,
             allow_deletes=allow_deletes,
+            allow_destructive=allow_destructive,
             parallelism=parallelism,
             on_outcome=on_outcome,
             believed=believed,
@@ -67,14 +74,14 @@ def command(
     return _exit_code(chosen, report)
 
 
-def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, allow_deletes: int | None, as_json: bool) -> None:
+def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Words, as_json: bool) -> None:
     """Shows the plan and asks; a run without a terminal must say --auto-approve."""
     from tenantplan.planning.guard import standing
     from tenantplan.rendering import text
 
     if not as_json:
         click.echo(text.plan(chosen, color=color(), grace_days=fleet.spec.guard.grace_days), nl=False, color=color())
-    blocked = standing(chosen, allow_deletes)
+    blocked = standing(chosen, words)
     if blocked:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in blocked), hint="nothing was changed")
     if chosen.empty or auto_approve:

@@ -24,6 +24,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.common_group import without_made
 from tenantplan.model.encode import canonical
 from tenantplan.model.listing import some
+from tenantplan.model.losing import LOSSES
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role
@@ -50,7 +51,7 @@ class AtHand:
     connector: Connector
 
 
-def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None, before: Collection[str]) -> Mapping[str, str]:
+def check_again(hand: AtHand, plan: Plan, words: guard.Words, before: Collection[str]) -> Mapping[str, str]:
     """Operations that cannot be compared and so must not run, by id, and why. Those in `before` were compared by an earlier apply
     of the file, which has begun to change what a plan would be.
 
@@ -76,7 +77,7 @@ def check_again(hand: AtHand, plan: Plan, allow_deletes: int | None, before: Col
         *(b for b in _guards(made) if b.address not in lost),
         *(_brakes(hand.settings, plan, live) if live else []),
     ]
-    standing = guard.standing(replace(plan, blockers=tuple(found)), allow_deletes)
+    standing = guard.standing(replace(plan, blockers=tuple(found)), words)
     if standing:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
     return held
@@ -190,15 +191,19 @@ def _differing(plan: Plan, made: Plan, without: Collection[str]) -> Iterator[tup
 
 def _members_that_differ(operation: Operation, wanted: Operation) -> list[str]:
     have, want = operation.document(), wanted.document()
-    return [
-        name for name in sorted(want) if have[name] != want[name] and canonical(have[name]) != canonical(want[name])
-    ]
+    names = sorted(have.keys() | want.keys())
+    return [name for name in names if have.get(name) != want.get(name) and _other(have.get(name), want.get(name))]
+
+
+def _other(have: object, want: object) -> bool:
+    return canonical(have) != canonical(want)
 
 
 def _guards(made: Plan) -> list[Finding]:
     """The blockers of the plan made again, but for those that count, since they count what the file holds, and for rows that
     would be left behind: the operation itself asks for those again, and fails alone."""
-    return [finding for finding in made.blockers if finding.rule not in (guard.DELETES, guard.CHANGES, guard.OCCUPIED)]
+    counting = (guard.DELETES, LOSSES, guard.CHANGES)
+    return [finding for finding in made.blockers if finding.rule not in (*counting, guard.OCCUPIED)]
 
 
 def _brakes(settings: Settings, plan: Plan, live: Survey) -> list[Finding]:

@@ -32,6 +32,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.planning import guard
+from tenantplan.planning.allowed import allowed_losses
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import diff, under_new_names
 from tenantplan.planning.live_labels import live_labels, live_labels_with_own
@@ -67,7 +68,11 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     difference = diff(desired, known, sources, now=now, grace=grace)
     untested, weak = unfit_connections(wanted, live, settings)
     migrations, stuck = migrations_for(
-        desired.state, known, comparison.trees, undo=settings.spec.rollout.on_failure == "rollback"
+        desired.state,
+        known,
+        comparison.trees,
+        undo=settings.spec.rollout.on_failure == "rollback",
+        comments=settings.spec.guard.destructive_comment,
     )
     changes = [c for c in difference.changes if c.address not in stuck]
     theirs, stuck = _of_brought(stuck, desired.state)
@@ -92,6 +97,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *_to_know(desired, known, live, now),
             *changed(comparison, connector, known),
             *passing,
+            *allowed_losses(operations, migrations),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),

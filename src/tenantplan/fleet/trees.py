@@ -71,11 +71,11 @@ def load_trees(settings: Settings) -> Trees:
 
 
 def migrations_for(
-    desired: State, live: State, trees: Trees, *, undo: bool = False
+    desired: State, live: State, trees: Trees, *, undo: bool = False, comments: bool = False
 ) -> tuple[dict[str, Migration], dict[str, Finding]]:
     """The Migration of each schema that is behind, by address, with that of each new database; findings where there is none.
 
-    `undo`: with the way back, without which there is none.
+    `undo`: with the way back, without which there is none. `comments`: an author's comment in a revision allows what it destroys.
     """
     found: dict[str, Migration] = {}
     problems: dict[str, Finding] = {}
@@ -90,7 +90,7 @@ def migrations_for(
         try:
             key = (want.tree, start, mark, undo and have is not None)
             if key not in cache:
-                cache[key] = _migration(trees, *key)
+                cache[key] = _migration(trees, *key, comments)
             found[address] = cache[key]
         except MigrationError as error:
             said = "; ".join(filter(None, (error.where, error.message, error.hint)))
@@ -101,7 +101,7 @@ def migrations_for(
     return found, problems
 
 
-def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, undo: bool) -> Migration:
+def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, undo: bool, comments: bool) -> Migration:
     graph = trees.of(tree)
     path = graph.path(start, graph.head)
     steps = trees.upgrade(tree, start, mark)
@@ -112,6 +112,7 @@ def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, und
             hint="write its revisions as SQL, without autocommit blocks",
         )
     hazards, locks, destructive = _looked_at(steps, start)
+    losing, allowed = _losing(trees, tree, start, mark, comments) if destructive else ((), ())
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
@@ -119,6 +120,8 @@ def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, und
         hazards=hazards,
         locks=locks,
         destructive=destructive,
+        losing=losing,
+        allowed=allowed,
         undo=_undo(trees, tree, start) if undo and tree != "main" else None,
     )
 
@@ -140,6 +143,14 @@ def _looked_at(
     hazards = (*lint(own), *programs)
     locks = tuple((table, mode) for table, mode in locked(own) if not table.endswith(VERSION_TABLES))
     return hazards, locks, any(destroys(hazard.rule, hazard.level) for hazard in hazards)
+
+
+def _losing(
+    trees: Trees, tree: str, start: str | None, mark: str | None, comments: bool
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    from tenantplan.fleet.losing import losing  # imports PostgreSQL's parser
+
+    return losing(trees.of(tree), start, mark, shared=tree == "shared", comments=comments)
 
 
 def _undo(trees: Trees, tree: str, start: str | None) -> tuple[Step, ...]:

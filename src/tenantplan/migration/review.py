@@ -96,7 +96,7 @@ def _compiled(graph: Graph, path: Iterable[Revision], at: str | None) -> Iterato
 
 def _reviewed(graph: Graph, revision: Revision, remarks: list[Remark], steps: tuple[Step, ...]) -> Review:
     whole = _whole(graph, revision, any(step.kind == PROGRAM for step in steps))
-    allowed = _allowed(graph, revision, [text for step in steps for text in step.statements])
+    allowed = allowances(graph, revision, [text for step in steps for text in step.statements])
     remarks = [replace(each, allowed=allowed.get(each.hazard.rule)) for each in [*remarks, *map(Remark, whole)]]
     idle = sorted(allowed.keys() - {each.hazard.rule for each in remarks})
     remarks += [
@@ -133,7 +133,7 @@ def _is_idle(graph: Graph, revision: Revision, name: str) -> bool:
     return False
 
 
-def _allowed(graph: Graph, revision: Revision, statements: Iterable[str]) -> Mapping[str, str]:
+def allowances(graph: Graph, revision: Revision, statements: Iterable[str]) -> Mapping[str, str]:
     """The rules that a revision's comments allow, with the reasons."""
     source = revision.path.read_bytes()
     comments = list(_sql_comments(source.decode())) if graph.engine == PRISMA else list(_python_comments(source))

@@ -25,7 +25,8 @@ class Operation:
     `checks` must hold before the first of them runs anywhere, `hazards` are what a reviewer should know, `locks` the tables
     that writers wait for meanwhile, with PostgreSQL's name of the lock, and `undo` is the way back (None: there is none, or
     none is wanted). Of a repair, `schema` are the fingerprints before and after it, and
-    whether nothing is left that differs.
+    whether nothing is left that differs. `losing`, of a destructive migration, are the revisions that take a person's word
+    (`apply --allow-destructive`); None in a file that an earlier version wrote.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Operation:
     schema: tuple[str, str, bool] | None = None
     start: str | None = None
     restore: bool = False
+    losing: tuple[str, ...] | None = None
 
     @property
     def found_in(self) -> str | None:
@@ -69,8 +71,10 @@ class Operation:
         return (Step(TRANSACTION, self.statements, self.after.revision, start=self.start),)
 
     def document(self) -> dict[str, Any]:
-        """The operation as the plan file holds it; `class` is `risk` under its public name."""
-        return {
+        """The operation as the plan file holds it; `class` is `risk` under its public name. `losing` is there where it says
+        something, so that other files are what earlier versions wrote."""
+        losing = {} if self.losing is None else {"losing": list(self.losing)}
+        return losing | {
             "id": self.id,
             "address": self.address,
             "action": self.action,
@@ -114,6 +118,8 @@ class Operation:
             before, after, whole = values["schema"]
             values["schema"] = (before, after, whole)
         values["locks"] = tuple((table, mode) for table, mode in values["locks"])
+        if "losing" in values:
+            values["losing"] = tuple(values["losing"])
         if values["undo"] is not None:
             values["undo"] = tuple(Step.parse(item) for item in values["undo"])
         return Operation(**values)

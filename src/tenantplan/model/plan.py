@@ -18,6 +18,7 @@ from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
 from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import Members, from_json, joined, members, to_json
+from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import RowType
@@ -117,6 +118,11 @@ class Plan:
             "migrate": migrated,
             "move": counts["move"],
         }
+
+    @cached_property
+    def losing(self) -> tuple[str, ...]:
+        """The revisions that destroy data and take a person's word: `apply --allow-destructive N` names their number."""
+        return losing_revisions(self.operations)
 
     @cached_property
     def digest(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
+from tenantplan.model.listing import some
+from tenantplan.model.losing import LOSSES, losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
@@ -16,6 +18,7 @@ from tenantplan.planning.lower import moves
 DELETES = "max-deletes"
 CHANGES = "max-changes"
 OCCUPIED = "occupied"
+_NAMED = 5
 _SMALL_FLEET = 10  # a share of fewer organizations than this says nothing
 
 
@@ -192,6 +195,7 @@ def brakes(
                 f" apply with --allow-deletes {deletes} if that is meant",
             )
         )
+    found += _losses(operations)
     migrating = [o for o in operations if o.action == "migrate" and o.before is not None]
     lossy = [o for o in migrating if o.risk == "destructive"]
     changing = [o for o in operations if o.action in ("update", "move", "delete", "grant") and not _expires(o)]
@@ -207,6 +211,14 @@ def brakes(
         percent = f"{len(changed)} of {live_organizations} organizations would change{why}"
         found.append(_mass(f"{percent}, {limits.max_changed_percent} % allowed (guard.maxChangedPercent)"))
     return found
+
+
+def _losses(operations: Sequence[Operation]) -> Iterator[Finding]:
+    losing = losing_revisions(operations)
+    if losing:
+        which = f"{len(losing)} revisions destroy" if len(losing) > 1 else "1 revision destroys"
+        message = f"{which} data: {some(losing, _NAMED)}: apply with --allow-destructive {len(losing)} if that is meant"
+        yield Finding("fleet", LOSSES, message)
 
 
 def _is_shared(operation: Operation) -> bool:
@@ -247,15 +259,27 @@ def live_organizations(live: State) -> int:
     return sum(1 for row in rows if row.managed and row.retired_at is None)
 
 
-def standing(plan: Plan, allow_deletes: int | None) -> tuple[Finding, ...]:
-    """The plan's blockers that still stand when the person applying allowed exactly `allow_deletes` deletions."""
-    deletes = plan.summary["delete"]
-    if allow_deletes is not None and allow_deletes != deletes:
-        wrong = Finding(
-            "fleet", DELETES, f"--allow-deletes {allow_deletes} is not what the plan holds: {deletes} to delete"
-        )
-        return (wrong, *(b for b in plan.blockers if b.rule != DELETES))
-    return tuple(b for b in plan.blockers if not (b.rule == DELETES and allow_deletes == deletes))
+@dataclass(frozen=True)
+class Words:
+    """What the person who applies has said: how many deletions are meant, and how many revisions that destroy data."""
+
+    deletes: int | None = None
+    destructive: int | None = None
+
+
+def standing(plan: Plan, words: Words) -> tuple[Finding, ...]:
+    """The plan's blockers that still stand after these words, each of which counts only as the exact number."""
+    wrong, lifted = [], set()
+    for rule, flag, number, held in (
+        (DELETES, "--allow-deletes", words.deletes, plan.summary["delete"]),
+        (LOSSES, "--allow-destructive", words.destructive, len(plan.losing)),
+    ):
+        if number is not None:
+            lifted.add(rule)
+        if number is not None and number != held:
+            what = "to delete" if rule == DELETES else "revisions that destroy data"
+            wrong.append(Finding("fleet", rule, f"{flag} {number} is not what the plan holds: {held} {what}"))
+    return (*wrong, *(blocker for blocker in plan.blockers if blocker.rule not in lifted))
 
 
 def lifted_first(desired: Desired, live: State) -> list[Finding]:

@@ -114,6 +114,7 @@ def _operation(change: Change, context: Context) -> Operation:
         locks=ran.locks,
         undo=ran.undo,
         start=ran.steps[0].start if ran.steps else None,
+        losing=ran.losing if ran.destructive else None,
     )
 
 

@@ -117,6 +117,7 @@ def _header(view: View, color: bool) -> str:
     parts += [f"main {terminal(view.main)}"] if view.main else []
     parts += [f"base {terminal(view.base)}"] if view.base else []
     parts += [f"only {terminal(view.selection)}"] if view.selection else []
+    parts += [f"needs {' '.join(view.words)}"] if view.words else []
     title = click.style("tenantplan plan", bold=True) if color else "tenantplan plan"
     return "   ".join([title, *parts])
 
@@ -197,11 +198,10 @@ def _footer(view: View, color: bool, verbose: bool) -> list[str]:
         verdict = _paint(risk(view), "!", color) if view.destructive else risk(view)
         lines.append(f"Plan: {counts(view)}. {verdict}")
     if view.blockers:
-        only_brake = view.braked and len({finding.rule for finding in view.blockers}) == 1
-        unless = f" without --allow-deletes {view.summary['delete']}" if only_brake else ""
+        unless = "" if view.stopped else f" without {' '.join(view.words)}"
         stops = f"Blocked: {counted(len(view.blockers), 'blocker')} above; apply refuses this plan{unless} (exit 3)."
         lines.append(_paint(stops, "!", color))
-        if not only_brake:
+        if view.stopped:
             return lines
     if not view.empty:
         digest = view.digest if verbose else view.digest[:12] + "…"

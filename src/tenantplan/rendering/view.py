@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
+from tenantplan.model.losing import LOSSES
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.rendering import groups
@@ -18,7 +19,7 @@ __all__ = ["DriftItem", "Entry", "Field", "View", "build", "counts", "risk"]
 _ORDER = {symbol: rank for rank, symbol in enumerate(SYMBOLS)}
 _MESSAGE = 1000
 _ADDRESS = 400  # more than any that was declared; a row that somebody else wrote may have a longer one
-_BRAKE = "max-deletes"
+_BRAKES = {"max-deletes": "--allow-deletes", LOSSES: "--allow-destructive"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class DriftItem:
 class View:
     """All that a rendered plan says. `main` and `base` are short descriptions, "" when the plan does not know.
 
-    `waiting` is how many operations the entries of `deferred` stand for.
+    `waiting` is how many operations the entries of `deferred` stand for, `words` the flags without which a brake holds the plan.
     """
 
     fleet: str
@@ -52,6 +53,7 @@ class View:
     deferred: tuple[Entry, ...]
     waiting: int
     unfinished: str | None
+    words: tuple[str, ...] = ()
 
     @property
     def destructive(self) -> int:
@@ -59,9 +61,9 @@ class View:
         return sum(entry.destructive for entry in self.entries)
 
     @property
-    def braked(self) -> bool:
-        """Whether the brake on deletions holds the plan, which `apply --allow-deletes` can release."""
-        return any(finding.rule == _BRAKE for finding in self.blockers)
+    def stopped(self) -> bool:
+        """Whether something holds the plan that no word of whoever applies it can release."""
+        return any(finding.rule not in _BRAKES for finding in self.blockers)
 
     @property
     def empty(self) -> bool:
@@ -86,6 +88,7 @@ def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -
         deferred=tuple(_bounded(entry) for entry in groups.deferrals(plan.deferred, verbose=verbose)),
         waiting=len(plan.deferred),
         unfinished=clipped(plan.unfinished, _ADDRESS) if plan.unfinished else None,
+        words=_words(plan),
     )
 
 
@@ -108,15 +111,21 @@ def counts(view: View) -> str:
 
 
 def risk(view: View) -> str:
-    """The end of the counts: what the plan destroys, and the flag that its deletions need."""
+    """The end of the counts: what the plan destroys, and the flags that this needs."""
     if view.destructive:
         first = f"{view.destructive:,} destructive."
     elif view.summary["migrate"]:
         first = "Nothing is deleted; what migrations do, their SQL says."
     else:
         first = "Nothing destructive."
-    flag = f" apply needs --allow-deletes {view.summary['delete']}." if view.braked else ""
-    return first + flag
+    return first + (f" apply needs {' '.join(view.words)}." if view.words else "")
+
+
+def _words(plan: Plan) -> tuple[str, ...]:
+    """The flags by which a person says that what the brakes hold is meant."""
+    held = {"max-deletes": plan.summary["delete"], LOSSES: len(plan.losing)}
+    rules = {blocker.rule for blocker in plan.blockers}
+    return tuple(f"{flag} {held[rule]}" for rule, flag in _BRAKES.items() if rule in rules)
 
 
 def _entries(operations: Sequence[Operation], wording: Wording) -> tuple[Entry, ...]:

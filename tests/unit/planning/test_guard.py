@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from unit.planning.builders import a_dedicated, a_user, an_organization, live, planned, retired, wanted
 
 from tenantplan.model.desired import Desired
+from tenantplan.model.losing import losing_revisions
+from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import State
+from tenantplan.model.resource import Schema, State
 from tenantplan.planning import guard
 from tenantplan.planning.diff import under_new_names
-from tenantplan.planning.guard import Brakes
+from tenantplan.planning.guard import Brakes, Words
 
 
 def deleting(*names: str, protect: bool = False) -> tuple[Desired, State]:
@@ -79,7 +83,62 @@ def test_only_the_exact_number_lifts_the_brake(allowed: int | None, stands: bool
     blockers = tuple(guard.brakes(operations, 2, 2, Brakes(0, 100)))
     plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
     assert plan.summary["delete"] == 2
-    assert bool(guard.standing(plan, allowed)) is stands
+    assert bool(guard.standing(plan, Words(deletes=allowed))) is stands
+
+
+@pytest.mark.parametrize(("said", "stands"), [(None, False), (1, True), (2, False), (3, True)])
+def test_a_number_that_is_wrong_stops_a_plan_that_no_brake_holds(said: int | None, stands: bool) -> None:
+    """P5: guard.maxDeletes lets two go; who says three has seen another plan."""
+    plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", planned(*deleting("a", "b")))
+    assert [f.rule for f in guard.standing(plan, Words(deletes=said))] == ([guard.DELETES] if stands else [])
+
+
+def dropping(*databases: str, losing: tuple[str, ...] | None = ("r1", "r3"), tree: str = "tenant") -> list[Operation]:
+    """Migrations of databases over three revisions, of which the first and the last destroy something."""
+    return [
+        Operation(
+            id=name, address=f"schema/primary/{name}", action="migrate", risk="destructive", scope=f"organization/{name}",
+            transactional=False, summary="", before=Schema("primary", name, tree, "r0"),
+            after=Schema("primary", name, tree, "r3"), fingerprint="", revisions=("r1", "r2", "r3"), losing=losing,
+        )
+        for name in databases
+    ]  # fmt: skip
+
+
+class TestDestructiveRevisions:
+    """P5"""
+
+    def test_revisions_count_and_not_databases(self) -> None:
+        assert losing_revisions(dropping("a", "b", "c")) == ("r1", "r3")
+        (found,) = guard.brakes(dropping("a", "b", "c"), 0, 3, Brakes(0, 100))
+        assert (found.rule, found.address) == ("destructive", "fleet")
+        assert "2 revisions destroy data: r1, r3: apply with --allow-destructive 2" in found.message
+
+    def test_one_of_each_tree_is_two(self) -> None:
+        both = [*dropping("a", losing=("r1",)), *dropping("s", losing=("r1",), tree="shared")]
+        assert losing_revisions(both) == ("r1",)  # the shared tables are made by the tenants' tree
+        assert losing_revisions([*both, *dropping("main", losing=("r1",), tree="main")]) == ("r1", "r1")
+
+    def test_a_file_that_does_not_say_which_counts_all(self) -> None:
+        assert losing_revisions(dropping("a", losing=None)) == ("r1", "r2", "r3")
+        assert losing_revisions([replace(o, risk="risky") for o in dropping("a", losing=None)]) == ()
+        assert losing_revisions(dropping("a", losing=())) == ()
+
+    @pytest.mark.parametrize(("said", "stands"), [(None, True), (0, True), (1, True), (2, False), (3, True)])
+    def test_only_the_exact_number_is_the_word(self, said: int | None, stands: bool) -> None:
+        operations = dropping("a", "b", "c")
+        blockers = tuple(guard.brakes(operations, 0, 3, Brakes(0, 100)))
+        plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", tuple(operations), blockers)
+        assert bool(guard.standing(plan, Words(destructive=said))) is stands
+        assert bool(guard.standing(replace(plan, blockers=()), Words(destructive=said))) is (said not in (None, 2))
+
+    def test_neither_word_does_for_the_other(self) -> None:
+        operations = (*planned(*deleting("x")), *dropping("a", losing=("r1",)))
+        blockers = tuple(guard.brakes(operations, 1, 3, Brakes(0, 100)))
+        plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
+        assert [f.rule for f in guard.standing(plan, Words(deletes=1))] == ["destructive"]
+        assert [f.rule for f in guard.standing(plan, Words(destructive=1))] == ["max-deletes"]
+        assert guard.standing(plan, Words(deletes=1, destructive=1)) == ()
 
 
 class TestRelocations:
