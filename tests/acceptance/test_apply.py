@@ -271,15 +271,15 @@ def test_a_row_that_somebody_else_took_after_the_plan_is_not_adopted(fleet: Flee
 
 
 def test_exit_codes_of_plan(fleet: Fleet) -> None:
-    """P7: 2 only where it is asked for; 3 never from a plan."""
+    """P7: 2 only where it is asked for; 3 for a plan that apply refuses."""
     fleet.organization("msf", "protect: false")
     fleet.run("plan", code=0)
     fleet.run("plan", "--detailed-exitcode", code=2)
     fleet.apply()
     fleet.run("plan", "--detailed-exitcode", code=0)
     fleet.organization("msf", "protect: false\nstate: deleted")
-    fleet.run("plan", code=0)
-    fleet.run("plan", "--detailed-exitcode", code=2)
+    fleet.run("plan", code=3)
+    fleet.run("plan", "--detailed-exitcode", code=3)
 
 
 def test_exit_codes_of_wrong_usage(fleet: Fleet) -> None:

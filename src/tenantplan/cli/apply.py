@@ -80,7 +80,8 @@ def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Words, as
     from tenantplan.rendering import text
 
     if not as_json:
-        click.echo(text.plan(chosen, color=color(), grace_days=fleet.spec.guard.grace_days), nl=False, color=color())
+        shown = text.plan(chosen, color=color(), grace_days=fleet.spec.guard.grace_days, call=None)
+        click.echo(shown, nl=False, color=color())
     blocked = standing(chosen, words)
     if blocked:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in blocked), hint="nothing was changed")

@@ -50,6 +50,7 @@ def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
     from tenantplan.cli.plan import print_plan
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.rendering import text
+    from tenantplan.rendering.command import Call
     from tenantplan.rendering.safe import terminal
 
     made = pipeline.repair(fleet)
@@ -57,9 +58,10 @@ def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
     if as_json:
         print_plan(fleet, made)
     else:
-        click.echo(text.plan(made, color=color(), verbose=True), nl=False, color=color())
+        call = Call(click.get_current_context().find_root().obj, str(out) if saved else None, repair=True)
+        click.echo(text.plan(made, color=color(), verbose=True, call=call), nl=False, color=color())
         if saved:
-            click.echo(terminal(f"{saved}; apply exactly this: tenantplan apply {out}"), err=True)
+            click.echo(terminal(f"{saved}: {out}"), err=True)
     return 2 if made.operations or made.deferred or made.notes else 0
 
 

@@ -58,6 +58,7 @@ def command(
     from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.rendering import html, markdown, text
+    from tenantplan.rendering.command import Call
     from tenantplan.rendering.safe import terminal
 
     if encrypt and out is None:
@@ -73,9 +74,11 @@ def command(
     elif form == "html":
         click.echo(html.plan(made, grace_days=grace), nl=False)
     else:
-        click.echo(text.plan(made, color=color(), verbose=verbose, grace_days=grace), nl=False, color=color())
+        call = Call(context.find_root().obj, str(out) if saved else None, deep=refresh == "deep")
+        shown = text.plan(made, color=color(), verbose=verbose, grace_days=grace, call=call)
+        click.echo(shown, nl=False, color=color())
         if saved:
-            click.echo(terminal(f"{saved}; apply exactly this: tenantplan apply {out}"), err=True)
+            click.echo(terminal(f"{saved}: {out}"), err=True)
     return exit_code(made, detailed=detailed_exitcode)
 
 

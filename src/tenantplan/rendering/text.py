@@ -11,12 +11,14 @@ import click
 
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
+from tenantplan.rendering.command import Call, following
 from tenantplan.rendering.parts import Entry, Field, clipped, counted
 from tenantplan.rendering.safe import mask_url, terminal
 from tenantplan.rendering.view import DriftItem, View, build, counts, risk
 
 _COLORS = {"+": "green", "~": "yellow", "^": "cyan", "-": "red", ">": "magenta", "=": "blue"}
 _COLORS |= {"?": "yellow", "!": "red", "i": "blue", "z": "blue"}
+_SHOWN = Call()
 _INDENT = "        "
 _STATEMENT = 110
 _STATEMENTS = 12  # of a migration; a longer one needs --verbose
@@ -30,8 +32,18 @@ _NEXT = {
 }
 
 
-def plan(plan: Plan, *, color: bool = False, verbose: bool = False, grace_days: int | None = None) -> str:
-    """The plan as lines of text, each ended by a newline; `verbose` shows every value, statement and database."""
+def plan(
+    plan: Plan,
+    *,
+    color: bool = False,
+    verbose: bool = False,
+    grace_days: int | None = None,
+    call: Call | None = _SHOWN,
+) -> str:
+    """The plan as lines of text, each ended by a newline; `verbose` shows every value, statement and database.
+
+    `call` is how it was asked for, from which follows what applies it; None: it is being applied.
+    """
     view = build(plan, verbose=verbose, grace_days=grace_days)
     width = _width(view)
     lines = [_header(view, color), ""]
@@ -39,7 +51,8 @@ def plan(plan: Plan, *, color: bool = False, verbose: bool = False, grace_days: 
     lines += _findings(view, width, color)
     if lines[-1]:
         lines.append("")
-    return "\n".join(lines + _footer(view, color, verbose)) + "\n"
+    then = following(view, plan.selection, call) if call is not None else ""
+    return "\n".join(lines + _footer(view, then, color, verbose)) + "\n"
 
 
 def report(report: Report, *, color: bool = False) -> str:
@@ -188,7 +201,7 @@ def _nothing(view: View, color: bool) -> str:
     return _paint("No changes. The live fleet is what the YAML asks for.", "+", color)
 
 
-def _footer(view: View, color: bool, verbose: bool) -> list[str]:
+def _footer(view: View, then: str, color: bool, verbose: bool) -> list[str]:
     lines: list[str] = []
     if view.unfinished:
         lines.append(f"Run {terminal(view.unfinished)} was interrupted: apply first completes what it left.")
@@ -205,9 +218,7 @@ def _footer(view: View, color: bool, verbose: bool) -> list[str]:
             return lines
     if not view.empty:
         digest = view.digest if verbose else view.digest[:12] + "…"
-        lines.append(
-            f"digest {digest}   apply exactly this: tenantplan plan --out plan.json, then tenantplan apply plan.json"
-        )
+        lines.append(f"digest {digest}   {terminal(then)}".rstrip())
     return lines
 
 

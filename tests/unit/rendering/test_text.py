@@ -38,7 +38,7 @@ tenantplan plan   fleet demo   main tenantplan_main on primary, PostgreSQL 18.4 
 
 Plan: 1 to create, 1 to update, 12 to migrate, 0 to delete; 1 orphan, 1 unreachable. \
 Nothing is deleted; what migrations do, their SQL says.
-digest DIGEST…   apply exactly this: tenantplan plan --out plan.json, then tenantplan apply plan.json
+digest DIGEST…   apply exactly this: tenantplan apply
 """
 STATEMENTS = ("ALTER TABLE donors ADD COLUMN consent_at timestamptz", "CREATE TABLE x (\n\ta int\n)", "SELECT 1")
 ORPHAN = Finding("organization/old-client", "orphan", "live but not declared: left alone")
