@@ -5,16 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from unit.planning.builders import a_dedicated, a_user, an_organization, live, planned, retired, wanted
+from unit.planning.builders import (
+    a_dedicated,
+    a_project,
+    a_team,
+    a_template,
+    a_user,
+    an_organization,
+    live,
+    made_by,
+    planned,
+    retired,
+    wanted,
+)
 
 from tenantplan.model.desired import Desired
-from tenantplan.model.losing import losing_revisions
+from tenantplan.model.losing import LOSSES, losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Schema, State
+from tenantplan.model.resource import Ref, Role, Row, Schema, State
 from tenantplan.planning import guard
 from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.guard import Brakes, Words
+from tenantplan.tables import BUILTIN
 
 
 def deleting(*names: str, protect: bool = False) -> tuple[Desired, State]:
@@ -181,3 +194,139 @@ class TestRelocations:
 
 def _at(database: str) -> dict[str, object]:
     return {"database_mode": "dedicated", "database_server": "primary", "database_name": database}
+
+
+class TestWhatBrakesCount:
+    """P5"""
+
+    def test_the_end_of_a_grace_period_is_no_change(self) -> None:
+        role = Role("primary", "o_a_app", True, holder="organization/a", ends_before="2026-01-01T00:00:00Z")
+        over = [replace(role, login=False), replace(role, ends_before=None)]
+        opened, limited = replace(role, login=True), replace(role, connection_limit=5)
+        before = [role, role, replace(role, login=False), role]
+        operations = [
+            Operation(str(n), f"role/primary/{n}", "update", "safe", f"organization/{n}", True, "", have, want, "")
+            for n, (have, want) in enumerate(zip(before, [*over, opened, limited], strict=True))
+        ]
+        rules = [[f.rule for f in guard.brakes([o], 0, 1, Brakes(0, 100, 0))] for o in operations]
+        assert rules == [[], [], [guard.CHANGES], [guard.CHANGES]]  # a login that opens, and a limit, are changes
+
+    def test_what_is_destroyed_in_the_shared_tables_is_everybodys_there(self) -> None:
+        (operation,) = dropping("main_db", tree="shared")
+        shared = replace(operation, scope="main")
+        sharing = [f"organization/o{n}" for n in range(6)]
+        rules = [f.rule for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing)]
+        assert rules == [LOSSES, guard.CHANGES]
+        (message,) = [f.message for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing) if f.rule != LOSSES]
+        assert message.startswith("6 of 10 organizations would change, 6 of them by migrations that destroy data")
+        assert [f.rule for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing[:5])] == [LOSSES]
+        assert [f.rule for f in guard.brakes([replace(shared, risk="risky")], 0, 10, Brakes(0, 0), sharing)] == []
+        own = replace(shared, after=Schema("primary", "main_db", "main", "r3"))
+        assert [f.rule for f in guard.brakes([own], 0, 10, Brakes(0, 0), sharing)] == [LOSSES]
+
+    def test_a_migration_that_adds_counts_for_the_number_only(self) -> None:
+        adding = [replace(o, risk="risky") for o in dropping("a", "b")]
+        assert guard.brakes(adding, 0, 10, Brakes(0, 0, 2)) == []
+        (found,) = guard.brakes(adding, 0, 10, Brakes(0, 100, 1))
+        assert "2 organizations would change or be migrated, 1 allowed (guard.maxChanged)" in found.message
+        assert guard.brakes([replace(o, before=None) for o in adding], 0, 10, Brakes(0, 0, 0)) == []
+
+    def test_the_number_is_named_before_the_share(self) -> None:
+        before = live(*(an_organization(f"o{n}") for n in range(9)))
+        after = wanted(*(an_organization(f"o{n}", display_name="X") for n in range(9)))
+        (found,) = guard.brakes(planned(after, before), 0, 10, Brakes(0, 50, 8))
+        assert found.message.startswith("9 organizations would change, 8 allowed (guard.maxChanged)")
+
+    def test_how_many_are_to_be_deleted_is_said(self) -> None:
+        said = [guard.brakes([], number, 0, Brakes(0, 100))[0].message for number in (1, 2)]
+        assert said == [
+            f"{what} planned, 0 allowed: apply with --allow-deletes {number} if that is meant"
+            for number, what in ((1, "1 deletion"), (2, "2 deletions"))
+        ]
+
+    def test_who_shares_the_tables(self) -> None:
+        state = live(
+            an_organization("a"),
+            a_dedicated("b"),
+            retired(an_organization("c"), 1),
+            {a: replace(r, managed=False) for a, r in an_organization("d").items() if isinstance(r, Row)},
+        )
+        assert guard.sharing(state) == {"organization/a"}
+        assert guard.live_organizations(state) == 2
+
+
+class TestDependents:
+    """P4"""
+
+    def test_what_is_used_stays(self) -> None:
+        state = live(an_organization(), a_template(), a_project(template_id=Ref("template/theme")))
+        gone = frozenset({"template/theme"})
+        desired = wanted(an_organization(), a_project(template_id=Ref("template/theme")), deleted=gone)
+        deleted = planned(desired, state)
+        (found,) = guard.dependents(deleted, state, BUILTIN)
+        assert (found.address, found.rule) == ("template/theme", "dependents")
+        assert "is still used by project/site" in found.message
+
+    def test_unless_it_goes_too_or_has_gone(self) -> None:
+        project = a_project(template_id=Ref("template/theme"))
+        for state, gone in (
+            (live(an_organization(), a_template(), project), {"template/theme", "project/site"}),
+            (live(an_organization(), a_template(), retired(project, 1)), {"template/theme"}),
+        ):
+            operations = planned(wanted(an_organization(), deleted=frozenset(gone)), state)
+            assert guard.dependents(operations, state, BUILTIN) == []
+
+    def test_nor_by_what_the_application_made(self) -> None:
+        state = live(an_organization(), a_template(), made_by(None, a_project(template_id=Ref("template/theme"))))
+        operations = planned(wanted(an_organization(), deleted=frozenset({"template/theme"})), state)
+        assert guard.dependents(operations, state, BUILTIN) == []
+
+
+class TestLost:
+    def plan(self) -> tuple[Operation, ...]:
+        state = live(an_organization(**_at("o_msf")))
+        return planned(wanted(a_dedicated()), state)
+
+    def test_a_database_that_was_applied_and_is_gone(self) -> None:
+        state = live(an_organization(**_at("o_msf")))
+        (found,) = guard.lost(self.plan(), state, {}, ())
+        assert (found.address, found.rule) == ("database/primary/o_msf", "lost")
+        assert guard.lost(self.plan(), state, {}, ["database/primary/o_msf"]) == []
+
+    def test_one_that_never_was_or_was_given_up(self) -> None:
+        for state in ({}, live(an_organization()), live(retired(an_organization(**_at("o_msf")), 1))):
+            assert guard.lost(self.plan(), state, {}, ()) == []
+
+    def test_one_that_is_renamed_is_looked_for_under_its_old_name(self) -> None:
+        state = live(an_organization(**_at("o_old")))
+        renames = {"database/primary/o_old": "database/primary/o_msf"}
+        assert [f.rule for f in guard.lost(self.plan(), state, renames, ())] == ["lost"]
+
+
+def test_a_restored_organization_stays_where_it_was() -> None:
+    row = retired(an_organization(**_at("o_msf")), 1)["organization/msf"]
+    moving = Operation(
+        "1", "organization/msf", "move", "risky", "organization/msf", True, "", row, row, "", restore=True
+    )
+    (found,) = guard.restored_elsewhere([moving])
+    assert "database o_msf on primary" in found.message
+    (found,) = guard.restored_elsewhere([replace(moving, before=an_organization()["organization/msf"])])
+    assert "restore it where it was, and change that later" in found.message
+    assert guard.restored_elsewhere([replace(moving, restore=False)]) == []
+
+
+class TestHeldKeys:
+    def test_a_slug_of_somebody_who_keeps_it(self) -> None:
+        state = live(an_organization(), retired(a_team("old", slug="web"), 1))
+        operations = planned(wanted(an_organization(), a_team("web")), state)
+        (found,) = guard.held_keys(operations, state, BUILTIN)
+        assert found.address == "team/web" and "has the" in found.message
+        assert "of team/old, which is deleted and kept until its grace period ends" in found.message
+
+    def test_one_that_the_plan_leaves_as_it_is_or_gives_up(self) -> None:
+        state = live(an_organization(), a_team("old", slug="web"))
+        both = wanted(an_organization(), a_team("web"), a_team("old", slug="other"))
+        assert guard.held_keys(planned(both, state), state, BUILTIN) == []
+        only = [o for o in planned(both, state) if o.address == "team/web"]
+        (found,) = guard.held_keys(only, state, BUILTIN)
+        assert "of team/old, which the plan does not change" in found.message
