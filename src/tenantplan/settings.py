@@ -85,6 +85,15 @@ class MigrationsSpec(Spec):
     )
 
 
+class OrganizationGuardSpec(Spec):
+    """Brakes within one organization: its tenants, members, modules, teams, projects and what is theirs."""
+
+    max_changed_percent: int = Field(
+        50, ge=0, le=100, description="Share of an organization's live objects one plan may change, from 20 on."
+    )
+    max_changed: int | None = Field(None, ge=0, description="Number of an organization's live objects.")
+
+
 class GuardSpec(Spec):
     """Brakes: what a plan may do before a person has to say more."""
 
@@ -93,6 +102,7 @@ class GuardSpec(Spec):
         50, ge=0, le=100, description="Share of the live organizations one plan may change."
     )
     max_changed: int | None = Field(None, ge=0, description="Number of live organizations one plan may change.")
+    organization: OrganizationGuardSpec = OrganizationGuardSpec.model_construct()
     destructive_comment: bool = Field(
         False, description="Whether an allow comment in a revision does for --allow-destructive."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from acceptance.harness import Fleet
+from acceptance.test_plan_file import forged, saved
 
 pytestmark = pytest.mark.once
 
@@ -103,3 +104,31 @@ def test_a_saved_plan_is_braked_as_well(ten: Fleet) -> None:
     ten.run("apply", "plan.json", "--auto-approve", "--allow-deletes", "1", code=3)
     ten.run("apply", "plan.json", "--auto-approve", "--allow-deletes", "2")
     ten.converged()
+
+
+def test_within_one_organization(fleet: Fleet) -> None:
+    """Twenty members of one of many organizations are no share of the fleet, and all of what that one has."""
+    users = [f"u{number}@x.example" for number in range(20)]
+
+    def declare(role: str, count: int) -> None:
+        listed = [f"{{ user: {user}, role: {role if n < count else 'CLIENT_EDITOR'} }}" for n, user in enumerate(users)]
+        fleet.organization("acme", f"members: [ {', '.join(listed)} ]")
+
+    for user in users:
+        fleet.document("User", user, "{ displayName: U, role: CLIENT_EDITOR }")
+    declare("CLIENT_EDITOR", 20)
+    fleet.organization("other")
+    fleet.apply()
+    declare("AGENCY_ADMIN", 11)
+    (blocker,) = fleet.plan()["blockers"]
+    assert (blocker["address"], blocker["rule"]) == ("organization/acme", "max-changes")
+    assert "11 of its 20 objects would change, 50 % allowed" in blocker["message"]
+    fleet.apply(code=3)
+    path, _ = saved(fleet)
+    forged(path, blockers=())
+    assert "11 of its 20" in fleet.run("apply", str(path), code=3).err  # an unsigned file is asked again
+    fleet.settings("guard: { organization: { maxChanged: 5 } }")
+    assert "5 allowed (guard.organization.maxChanged)" in fleet.plan()["blockers"][0]["message"]
+    fleet.settings("guard: { organization: { maxChangedPercent: 60 } }")
+    fleet.apply()
+    fleet.converged()

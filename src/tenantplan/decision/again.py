@@ -29,6 +29,8 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role
 from tenantplan.planning import guard
+from tenantplan.planning.diff import under_new_names
+from tenantplan.planning.organization_brakes import OrganizationBrakes, organization_brakes
 from tenantplan.planning.select import Selection
 from tenantplan.postgres.connect import Connector
 from tenantplan.settings import Settings
@@ -209,6 +211,11 @@ def _guards(made: Plan) -> list[Finding]:
 def _brakes(settings: Settings, plan: Plan, live: Survey) -> list[Finding]:
     limits = settings.spec.guard
     brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
-    return guard.brakes(
-        plan.operations, plan.summary["delete"], guard.live_organizations(live.state), brakes, guard.sharing(live.state)
-    )
+    within = OrganizationBrakes(limits.organization.max_changed_percent, limits.organization.max_changed)
+    state, _ = under_new_names(live.state, plan.renames)
+    return [
+        *guard.brakes(
+            plan.operations, plan.summary["delete"], guard.live_organizations(state), brakes, guard.sharing(state)
+        ),
+        *organization_brakes(plan.operations, state, within),
+    ]

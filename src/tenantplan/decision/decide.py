@@ -41,6 +41,7 @@ from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.notes import notes
 from tenantplan.planning.order import order
+from tenantplan.planning.organization_brakes import OrganizationBrakes, organization_brakes
 from tenantplan.planning.select import select, without
 from tenantplan.planning.still_open import still_open
 from tenantplan.planning.waves import Labels, assign_waves
@@ -250,6 +251,7 @@ _FREE = "delete them under a kind of another name, or set their ownership column
 def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State) -> list[Finding]:
     limits = comparison.settings.spec.guard
     brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
+    within = OrganizationBrakes(limits.organization.max_changed_percent, limits.organization.max_changed)
     return [
         *guard.protection(plan.operations),
         *guard.lifted_first(desired, known),
@@ -259,4 +261,5 @@ def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State)
         *guard.brakes(
             plan.operations, plan.summary["delete"], guard.live_organizations(known), brakes, guard.sharing(known)
         ),
+        *organization_brakes(plan.operations, known, within),
     ]
