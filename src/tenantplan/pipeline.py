@@ -100,8 +100,8 @@ def _checked(settings: Settings, words: guard.Words) -> Check:
     """What refuses a plan that the fleet at hand would not make, and holds back what cannot be compared now."""
     from tenantplan.decision.again import AtHand, check_again  # a signed plan starts without it
 
-    def check(work: Work, before: Collection[str]) -> Mapping[str, str]:
+    def check(work: Work, before: Collection[str], stale: Mapping[str, str]) -> Mapping[str, str]:
         hand = AtHand(settings, work.trees, work.servers, work.connector)
-        return check_again(hand, work.plan, words, before)
+        return check_again(hand, work.plan, words, before, stale)
 
     return check

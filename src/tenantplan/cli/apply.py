@@ -129,7 +129,7 @@ def _exit_code(chosen: Plan, report: Report) -> int:
     if report.count("failed", "skipped"):
         return AppliedInPart.exit_code
     if report.count("stale"):
-        return 4
+        return AppliedInPart.exit_code if chosen.per_tenant and report.count("done", "recovered") else 4
     if report.stopped:
         return AppliedInPart.exit_code
     if report.remaining:

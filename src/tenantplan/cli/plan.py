@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="fast reads stamps and looks into databases that somebody changed; deep looks into every database.",
 )
+@click.option(
+    "--per-tenant",
+    is_flag=True,
+    help="With --out: apply leaves alone who has changed since, and applies the rest (exit 5).",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show every statement and every object.")
 @selection_options
 @click.pass_context
@@ -45,6 +51,7 @@ def command(
     as_json: bool,
     detailed_exitcode: bool,
     refresh: str,
+    per_tenant: bool,
     verbose: bool,
     target: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -63,8 +70,11 @@ def command(
 
     if encrypt and out is None:
         raise UsageError("--encrypt is for a plan file", hint="say --out plan.json --encrypt")
+    if per_tenant and out is None and not (as_json or form == "json"):
+        raise UsageError("--per-tenant is for a plan file", hint="say --per-tenant --out plan.json")
     fleet = settings()
     made = pipeline.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
+    made = replace(made, per_tenant=per_tenant)
     grace = fleet.spec.guard.grace_days
     saved = write_plan(fleet, made, out, encrypt=encrypt) if out is not None else ""
     if as_json or form == "json":

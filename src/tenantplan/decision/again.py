@@ -53,9 +53,11 @@ class AtHand:
     connector: Connector
 
 
-def check_again(hand: AtHand, plan: Plan, words: guard.Words, before: Collection[str]) -> Mapping[str, str]:
+def check_again(
+    hand: AtHand, plan: Plan, words: guard.Words, before: Collection[str], stale: Mapping[str, str]
+) -> Mapping[str, str]:
     """Operations that cannot be compared and so must not run, by id, and why. Those in `before` were compared by an earlier apply
-    of the file, which has begun to change what a plan would be.
+    of the file, which has begun to change what a plan would be; those that are `stale` do not run anyway.
 
     PlanRefused when the plan holds what the fleet at hand would not plan, Blocked when a guard or a window stands.
     """
@@ -67,16 +69,19 @@ def check_again(hand: AtHand, plan: Plan, words: guard.Words, before: Collection
         made, live = _planned(hand, plan, deep=False)
         if _lacks_roles(plan, made):  # passwords that somebody else has set are seen by a look at the roles only
             made, live = _planned(hand, plan, deep=True)
-    if made.deferred:
-        waiting = max(made.deferred, key=lambda deferral: deferral.until)
+    changed = {operation.address for operation in plan.operations if operation.id in stale}
+    deferred = [deferral for deferral in made.deferred if deferral.address not in changed]
+    if deferred:
+        waiting = max(deferred, key=lambda deferral: deferral.until)
         raise Blocked(f"{waiting.why}, until {waiting.when}", where=waiting.address, hint="nothing was changed")
     lost = _out_of_reach(made)
     held = _held_back(plan, lost, before)
     if before:
-        return _only_held(plan, made, held, before)
-    _refuse(replace(plan, operations=tuple(without_made(plan.operations, live.state))) if live else plan, made, held)
+        return _only_held(plan, made, {**held, **stale}, before)
+    fresh = replace(plan, operations=tuple(without_made(plan.operations, live.state))) if live else plan
+    _refuse(fresh, made, {**held, **stale})
     found = [
-        *(b for b in _guards(made) if b.address not in lost),
+        *(b for b in _guards(made) if b.address not in lost and b.address not in changed),
         *(_brakes(hand.settings, plan, live) if live else []),
     ]
     standing = guard.standing(replace(plan, blockers=tuple(found)), words)

@@ -58,7 +58,8 @@ class Plan:
     whose records the next apply completes. `notes` are facts a reviewer should see that change nothing. `kinds` describes
     the tables of kinds that the fleet itself declares, and `beside` the keys of rows of the application that are left alone
     and that operations refer to, so that apply needs nothing but the plan. `deferred` is what may not run yet and is not among the
-    operations, and `labels`, by scope, are those by which change windows are for the operations' organizations.
+    operations, and `labels`, by scope, are those by which change windows are for the operations' organizations. `per_tenant`:
+    who has changed when it is applied is left untouched, and the others are applied.
     """
 
     fleet: str
@@ -78,6 +79,7 @@ class Plan:
     beside: Mapping[str, Row] = field(default_factory=dict)
     deferred: tuple[Deferral, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    per_tenant: bool = False
 
     @property
     def empty(self) -> bool:
@@ -152,7 +154,9 @@ class Plan:
         return members(self._content())
 
     def _content(self) -> dict[str, Any]:
-        return {
+        # Where it says nothing it is left out, so that other files are what earlier versions wrote.
+        chosen = {"per_tenant": True} if self.per_tenant else {}
+        return chosen | {
             "format_version": FORMAT_VERSION,
             "tool_version": self.tool_version,
             "fleet": self.fleet,
@@ -245,5 +249,6 @@ def _from_document(document: dict[str, Any]) -> Plan:
         beside={a: row for a, item in document["beside"].items() if isinstance(row := from_json(item), Row)},
         deferred=tuple(Deferral(**item) for item in document["deferred"]),
         labels=document["labels"],
+        per_tenant=document.get("per_tenant", False),
         **findings,
     )

@@ -135,34 +135,44 @@ def _operations(control: Connection, plan: Plan, which: LiteralString) -> set[st
 
 
 def check_fresh(plan: Plan, done: set[str], live: Survey, begun: Collection[str] = ()) -> None:
-    """PlanRefused when anything that the operations not `done` are about is not as the plan saw it.
+    """PlanRefused when anything that the operations not `done` are about is not as the plan saw it."""
+    found = sorted(o.address for o in stale(plan, done, live, begun))
+    if found:
+        raise PlanRefused(f"changed after the plan was made: {some(found, _NAMED)}", hint=STALE)
+
+
+def stale(plan: Plan, done: set[str], live: Survey, begun: Collection[str] = ()) -> list[Operation]:
+    """The operations, without those that are `done`, that are about something that is not as the plan saw it.
 
     Of those that were `begun`, databases may be shut: nobody may connect to one before it gets another name.
     """
     state, _ = under_new_names(live.state, plan.renames)
     first = {o.address: o for o in reversed(plan.operations)}  # what a second step finds is what the first one made
     operations = [o for o in first.values() if o.id not in done and not _out_of_reach(o, live)]
-    stale = sorted(
-        o.address
+    return [
+        o
         for o in operations
         if fingerprint(_seen(o, state)) != o.fingerprint or not _whose(o, state.get(o.address))
         if not (o.id in begun and _shut(o, state.get(o.address)))
         if not made_since(o, state)
-    )
-    if stale:
-        raise PlanRefused(f"changed after the plan was made: {some(stale, _NAMED)}", hint=STALE)
+    ]
 
 
 def check_standing(plan: Plan, done: set[str], live: Survey) -> None:
     """PlanRefused when what an interrupted apply of this plan has done was taken back or changed since."""
-    state, _ = under_new_names(live.state, plan.renames)
-    last = {o.address: o for o in plan.operations if o.id in done}
-    undone = sorted(a for a, o in last.items() if not _away(o, live) and not _stands(o, state.get(a)))
+    undone = sorted(o.address for o in taken_back(plan, done, live))
     if undone:
         raise PlanRefused(
             f"this plan was applied in part, and what it did was changed since: {some(undone, _NAMED)}",
             hint=STALE,
         )
+
+
+def taken_back(plan: Plan, done: set[str], live: Survey) -> list[Operation]:
+    """The operations that an interrupted apply of this plan has `done`, and whose effect was taken back or changed since."""
+    state, _ = under_new_names(live.state, plan.renames)
+    last = {o.address: o for o in plan.operations if o.id in done}
+    return [o for a, o in last.items() if not _away(o, live) and not _stands(o, state.get(a))]
 
 
 def _away(operation: Operation, live: Survey) -> bool:
@@ -204,6 +214,12 @@ def check_secrets(work: Work, done: set[str], live: Survey) -> None:
     replaced = replaced_secrets(operations, live.main.hash_key, work.settings.root, work.tables)
     if replaced:
         raise PlanRefused(f"changed after the plan was made: the value of {', '.join(replaced)}", hint=STALE)
+
+
+def other_secrets(work: Work, done: set[str], live: Survey) -> list[Operation]:
+    """The operations that are to set a secret which is not the one that the plan was made with."""
+    left, key, root = [o for o in work.plan.operations if o.id not in done], live.main.hash_key, work.settings.root
+    return [o for o in left if replaced_secrets([o], key, root, work.tables)]
 
 
 def check_packages(work: Work, done: set[str]) -> None:

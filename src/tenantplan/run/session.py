@@ -29,6 +29,7 @@ from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connection, Connector, lost
 from tenantplan.postgres.url import Server
 from tenantplan.run import freshness, undo
+from tenantplan.run.per_tenant import stale_outcomes
 from tenantplan.run.result import not_as_planned
 from tenantplan.run.take import Taken, take
 from tenantplan.run.watch import between_waves
@@ -55,7 +56,7 @@ def session(
         stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
         taken = take(work, stack)
         done = freshness.already_done(taken.control, plan)
-        operations = [o for o in plan.operations if o.id not in done and o.id not in taken.held]
+        operations = [o for o in plan.operations if o.id not in {*done, *taken.held, *taken.stale}]
         limits = _limits(work, taken, parallelism)
         before = (*_close_again(taken, [o for o in plan.operations if o.id in done]), *_hold_back(work, taken, done))
         rolled = _carry_out(work, taken, operations, limits, on_outcome)
@@ -81,9 +82,13 @@ def _close_again(taken: Taken, done: Sequence[Operation]) -> tuple[Outcome, ...]
 
 
 def _hold_back(work: Work, taken: Taken, done: set[str]) -> list[Outcome]:
-    """What must not run, as failed."""
-    operations = [o for o in work.plan.operations if o.id in taken.held and o.id not in done]
-    return list(held_back(taken.run, taken.control, operations, taken.held))
+    """What must not run, as failed, or as stale."""
+    operations = [o for o in work.plan.operations if o.id in taken.held and o.id not in {*done, *taken.stale}]
+    stale = [o for o in work.plan.operations if o.id in taken.stale]
+    return [
+        *held_back(taken.run, taken.control, operations, taken.held),
+        *stale_outcomes(taken.run, taken.control, stale, taken.stale),
+    ]
 
 
 def _take_back(

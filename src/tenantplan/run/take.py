@@ -25,6 +25,7 @@ from tenantplan.postgres.connect import Connection, is_pooled
 from tenantplan.postgres.lock_database import ensure_lock_database
 from tenantplan.run import freshness
 from tenantplan.run.clearing import Watch, cleared
+from tenantplan.run.per_tenant import left_untouched
 from tenantplan.run.preflight import check_data
 from tenantplan.run.result import as_planned
 from tenantplan.run.work import Work
@@ -36,13 +37,15 @@ HELD_UP = "held-up"  # the rule of a note about a session that stands in the way
 @dataclass(frozen=True)
 class Taken:
     """A fleet that this run holds: a session on its main database, how many effects of interrupted runs were recorded now,
-    what whoever applies should know, and operations that must not run (id -> why)."""
+    what whoever applies should know, and operations that must not run (id -> why): those that are `held` back since something is
+    out of reach, and the `stale` of a plan made per tenant."""
 
     run: Run
     control: Connection
     recovered: int
     notes: tuple[Finding, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
+    stale: Mapping[str, str] = field(default_factory=dict)
 
 
 def take(work: Work, stack: ExitStack) -> Taken:
@@ -61,15 +64,20 @@ def take(work: Work, stack: ExitStack) -> Taken:
         recover.end_sessions(work.connector, work.managed_servers, dead)
         live = work.look(recover.open_operations(control, dead))
     newborn = work.run_id in recover.dead_runs(control)
+    stale: Mapping[str, str] = {}
     if not newborn:
-        freshness.check_standing(work.plan, done, live)
-        freshness.check_fresh(work.plan, done, live, freshness.begun_already(control, work.plan))
-        freshness.check_secrets(work, done, live)
-        freshness.check_packages(work, done)
-        freshness.check_windows(work, done, live)
+        begun = freshness.begun_already(control, work.plan)
+        stale = left_untouched(work, done, live, begun)
+        settled = done | stale.keys()  # of which there is nothing to check any more
+        if not work.plan.per_tenant:
+            freshness.check_standing(work.plan, done, live)
+        freshness.check_fresh(work.plan, settled, live, begun)
+        freshness.check_secrets(work, settled, live)
+        freshness.check_packages(work, settled)
+        freshness.check_windows(work, settled, live)
         if work.check is not None:
-            held = work.check(work, freshness.journaled(control, work.plan))
-        check_data(work, control, done, live)
+            held = work.check(work, freshness.journaled(control, work.plan), stale)
+        check_data(work, control, settled, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
     recovered = _settle(work, run, control, live, dead) if dead else 0
@@ -78,9 +86,9 @@ def take(work: Work, stack: ExitStack) -> Taken:
         hashed = [(o, credentials.marked(run, o)) for o in work.plan.operations]
         record.rewrite(run, control, [new for old, new in hashed if new is not old])
     else:
-        record.open_run(run, control, [o for o in work.plan.operations if o.id not in done and o.id not in held])
+        record.open_run(run, control, [o for o in work.plan.operations if o.id not in {*done, *held, *stale}])
     reach("run-opened")
-    return Taken(run, control, recovered, clocks, held)
+    return Taken(run, control, recovered, clocks, held, stale)
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey, Mapping[str, str]]:
@@ -135,7 +143,7 @@ def _bear(work: Work, live: Survey, holding: Connection) -> Mapping[str, str]:
     nobody else does. Returns operations that must not run."""
     freshness.check_fresh(work.plan, set(), live)
     freshness.check_packages(work, set())
-    held = work.check(work, ()) if work.check is not None else {}
+    held = work.check(work, (), {}) if work.check is not None else {}
     first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE and getattr(o.after, "tree", "main") == "main"]
     if not first:
         raise PlanRefused("the main database does not exist, and the plan does not make it", hint=freshness.STALE)

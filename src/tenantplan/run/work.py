@@ -175,8 +175,9 @@ class Work:
         }
 
 
-# Called with the ids of operations that were checked before; returns what of the plan must not run (operation id -> why).
-Check = Callable[[Work, Collection[str]], Mapping[str, str]]
+# Called with the ids of operations that were checked before, and with those that are stale and why; returns what else of the
+# plan must not run (operation id -> why).
+Check = Callable[[Work, Collection[str], Mapping[str, str]], Mapping[str, str]]
 
 
 def hidden_variables(settings: Settings) -> frozenset[str]:

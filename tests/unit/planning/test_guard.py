@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from unit.planning.builders import (
     a_dedicated,
+    a_main,
     a_project,
     a_team,
     a_template,
@@ -166,6 +167,8 @@ class TestRelocations:
         state = live(a_dedicated())
         found = guard.relocations(planned(wanted(an_organization(**_at("else"))), state), state)
         assert [o.address for o in found] == ["organization/msf"]
+        after = an_organization(**_at("z_else"))
+        assert [o.address for o in guard.relocations(planned(wanted(after), state), state)] == ["organization/msf"]
 
     def test_a_database_that_is_renamed_with_it_stays(self) -> None:
         state = live(a_dedicated())
@@ -292,6 +295,8 @@ class TestLost:
         (found,) = guard.lost(self.plan(), state, {}, ())
         assert (found.address, found.rule) == ("database/primary/o_msf", "lost")
         assert guard.lost(self.plan(), state, {}, ["database/primary/o_msf"]) == []
+        others = planned(wanted(a_user(), a_main(), deleted=frozenset({"organization/msf"})), live(a_dedicated()))
+        assert {o.action for o in others} >= {"create", "delete"} and guard.lost(others, state, {}, ()) == []
 
     def test_one_that_never_was_or_was_given_up(self) -> None:
         for state in ({}, live(an_organization()), live(retired(an_organization(**_at("o_msf")), 1))):
@@ -322,6 +327,8 @@ class TestHeldKeys:
         (found,) = guard.held_keys(operations, state, BUILTIN)
         assert found.address == "team/web" and "has the" in found.message
         assert "of team/old, which is deleted and kept until its grace period ends" in found.message
+        other = planned(wanted(an_organization(), a_team("new")), state)
+        assert guard.held_keys(other, state, BUILTIN) == []
 
     def test_one_that_the_plan_leaves_as_it_is_or_gives_up(self) -> None:
         state = live(an_organization(), a_team("old", slug="web"))
