@@ -31,7 +31,8 @@ def declare(fleet: Fleet, number: int) -> None:
 
 
 def planned(fleet: Fleet, *more: str) -> None:
-    fleet.run("plan", "--per-tenant", "--out", "plan.json", *more)
+    shown = fleet.run("plan", "--per-tenant", "--out", "plan.json", *more).out
+    assert "   per tenant" in shown.splitlines()[0]
 
 
 def limits(fleet: Fleet) -> dict[str, object]:

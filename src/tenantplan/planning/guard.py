@@ -277,7 +277,7 @@ def standing(plan: Plan, words: Words) -> tuple[Finding, ...]:
         if number is not None:
             lifted.add(rule)
         if number is not None and number != held:
-            what = "to delete" if rule == DELETES else "revisions that destroy data"
+            what = "to delete" if rule == DELETES else f"revision{'s' if held != 1 else ''} to destroy data"
             wrong.append(Finding("fleet", rule, f"{flag} {number} is not what the plan holds: {held} {what}"))
     return (*wrong, *(blocker for blocker in plan.blockers if blocker.rule not in lifted))
 

@@ -130,6 +130,7 @@ def _header(view: View, color: bool) -> str:
     parts += [f"main {terminal(view.main)}"] if view.main else []
     parts += [f"base {terminal(view.base)}"] if view.base else []
     parts += [f"only {terminal(view.selection)}"] if view.selection else []
+    parts += ["per tenant"] if view.per_tenant else []
     parts += [f"needs {' '.join(view.words)}"] if view.words else []
     title = click.style("tenantplan plan", bold=True) if color else "tenantplan plan"
     return "   ".join([title, *parts])

@@ -54,6 +54,7 @@ class View:
     waiting: int
     unfinished: str | None
     words: tuple[str, ...] = ()
+    per_tenant: bool = False
 
     @property
     def destructive(self) -> int:
@@ -89,6 +90,7 @@ def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -
         waiting=len(plan.deferred),
         unfinished=clipped(plan.unfinished, _ADDRESS) if plan.unfinished else None,
         words=_words(plan),
+        per_tenant=plan.per_tenant,
     )
 
 

@@ -55,6 +55,14 @@ def test_of_a_report(made: Report, code: int) -> None:
     assert _exit_code(a_plan(SOMETHING), made) == code
 
 
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [(report("done", "stale"), 5), (report("recovered", "stale"), 5), (report("stale"), 4), (report("done"), 0)],
+)
+def test_of_a_plan_that_was_made_per_tenant(made: Report, code: int) -> None:
+    assert _exit_code(a_plan(SOMETHING, per_tenant=True), made) == code
+
+
 def test_what_could_not_be_planned_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
     assert _exit_code(a_plan(SOMETHING, unreachable=(FINDING,)), report("done")) == 5
     assert "could not be reached" in capsys.readouterr().err

@@ -40,6 +40,7 @@ def test_protection_is_what_lives_not_what_is_written() -> None:
     """P4"""
     assert [f.address for f in guard.protection(planned(*deleting("msf", protect=True)))] == ["organization/msf"]
     assert guard.protection(planned(*deleting("msf"))) == []
+    assert guard.protection(planned(wanted(an_organization(display_name="X")), live(an_organization()))) == []
     desired, state = deleting("msf")
     protected = Desired(deleted=desired.deleted, protected=desired.deleted)
     assert [f.rule for f in guard.lifted_first(protected, state)] == ["protected"]
@@ -128,6 +129,13 @@ class TestDestructiveRevisions:
         assert (found.rule, found.address) == ("destructive", "fleet")
         assert "2 revisions destroy data: r1, r3: apply with --allow-destructive 2" in found.message
 
+    def test_the_first_five_are_named(self) -> None:
+        names = tuple(f"r{number}" for number in range(7))
+        (found,) = guard.brakes(dropping("a", losing=names), 0, 3, Brakes(0, 100))
+        assert "7 revisions destroy data: r0, r1, r2, r3, r4 and 2 more: apply" in found.message
+        (found,) = guard.brakes(dropping("a", losing=names[:1]), 0, 3, Brakes(0, 100))
+        assert "1 revision destroys data: r0: apply" in found.message
+
     def test_one_of_each_tree_is_two(self) -> None:
         both = [*dropping("a", losing=("r1",)), *dropping("s", losing=("r1",), tree="shared")]
         assert losing_revisions(both) == ("r1",)  # the shared tables are made by the tenants' tree
@@ -150,6 +158,11 @@ class TestDestructiveRevisions:
         operations = (*planned(*deleting("x")), *dropping("a", losing=("r1",)))
         blockers = tuple(guard.brakes(operations, 1, 3, Brakes(0, 100)))
         plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
+        wrong = [f.message for f in guard.standing(plan, Words(deletes=2, destructive=3))]
+        assert wrong == [
+            "--allow-deletes 2 is not what the plan holds: 1 to delete",
+            "--allow-destructive 3 is not what the plan holds: 1 revision to destroy data",
+        ]
         assert [f.rule for f in guard.standing(plan, Words(deletes=1))] == ["destructive"]
         assert [f.rule for f in guard.standing(plan, Words(destructive=1))] == ["max-deletes"]
         assert guard.standing(plan, Words(deletes=1, destructive=1)) == ()
@@ -213,6 +226,8 @@ class TestWhatBrakesCount:
         ]
         rules = [[f.rule for f in guard.brakes([o], 0, 1, Brakes(0, 100, 0))] for o in operations]
         assert rules == [[], [], [guard.CHANGES], [guard.CHANGES]]  # a login that opens, and a limit, are changes
+        dropped = replace(operations[0], action="delete", after=None)
+        assert [f.rule for f in guard.brakes([dropped], 0, 1, Brakes(0, 100, 0))] == [guard.CHANGES]
 
     def test_what_is_destroyed_in_the_shared_tables_is_everybodys_there(self) -> None:
         (operation,) = dropping("main_db", tree="shared")
