@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 import pytest
 from acceptance.harness import Fleet
 from psycopg import sql
+
+from tenantplan.live.audit import Conditions, find_entries
 
 pytestmark = pytest.mark.once
 
@@ -183,5 +186,12 @@ def test_the_log_is_searched_by_whom_it_is_about_and_when(fleet: Fleet) -> None:
     since, until = (found("--limit", "1000", name, middle) for name in ("--since", "--until"))
     assert since | until == {entry["address"] for entry in everything}
     assert found("--until", "2026-01-01") == found("--since", "2099-01-01") == set()
+    with fleet.connect() as connection:
+        entries = find_entries(connection, Conditions(), 1000)
+        exact = datetime.fromisoformat(entries[len(entries) // 2].entry.at)
+        halves = [Conditions(since=exact), Conditions(until=exact)]
+        later, before = ([e.entry for e in find_entries(connection, half, 1000)] for half in halves)
+    assert later and min(entry.at for entry in later) == entries[len(entries) // 2].entry.at  # that moment is since
+    assert len(later) + len(before) == len(entries)  # and is not until
     assert "exclude each other" in fleet.run("audit", "list", "--team", "a", "--project", "b", code=1).err
     assert "No entry fits." in fleet.run("audit", "list", "--project", "sit").out

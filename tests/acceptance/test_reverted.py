@@ -60,7 +60,7 @@ def test_a_deletion_that_was_taken_back_makes_it_stale(fleet: Fleet) -> None:
     fleet.organization("first", "protect: false")
     fleet.apply()
     fleet.organization("first", "protect: false\nstate: deleted")
-    fleet.run("plan", "--out", "plan.json")
+    fleet.run("plan", "--out", "plan.json", code=3)
     apply = ("apply", "plan.json", "--auto-approve", "--allow-deletes", "1")
     assert fleet.process(*apply, env={"TENANTPLAN_FAILPOINT": "committed:1"}).code < 0
     assert fleet.rows(STATE) == [("first", "deleted")]

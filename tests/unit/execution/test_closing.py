@@ -42,7 +42,8 @@ def test_a_login_that_stays_keeps_its_sessions() -> None:
 
 
 def test_a_new_name_ends_what_began_before_it() -> None:
-    assert over(HELD, replace(HELD, name="z_app")) == [Ending("id", role="z_app", before=NOW)]
+    for name in ("z_app", "a_app"):
+        assert over(HELD, replace(HELD, name=name)) == [Ending("id", role=name, before=NOW)]
 
 
 def by_reference(keyed: str) -> Role:
@@ -87,6 +88,7 @@ def an_organization(**values: object) -> Row:
     [
         (an_organization(), an_organization(state="suspended"), True),
         (an_organization(state="suspended"), an_organization(), False),
+        (an_organization(state="suspended"), an_organization(state="deleted"), True),
         (an_organization(state="suspended"), an_organization(state="suspended", phone="1"), False),
         (an_organization(), an_organization(phone="1"), False),
         (an_organization(), an_organization(database_mode="dedicated"), True),
@@ -116,6 +118,7 @@ def test_either_is_something_to_end() -> None:
     ("before", "after", "retire", "leaves"),
     [
         (HOME, replace(HOME, name="o_b"), False, True),
+        (HOME, replace(HOME, name="a_a"), False, True),
         (HOME, replace(HOME, connection_limit=5), False, False),
         (HOME, None, True, True),
         (HOME, None, False, False),
