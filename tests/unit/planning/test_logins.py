@@ -121,3 +121,54 @@ def test_what_is_due_is_noted(days: int, target: str, said: str | None) -> None:
     assert [f.rule for f in found] == (["rotation-due"] if said else [])
     assert all(str(said) in f.message and "credentials rotate acme" in f.message for f in found)
     assert findings(desired(a_login()), (issued(ago=timedelta(days=99)),), NOW, []) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "password"),
+    [
+        ("o_acme_app", "main", "k1"),
+        ("o_acme_app", "vault", "k1"),
+        ("o_old_app", "main", "k1"),  # the main database is renamed with it
+        ("o_old_app", "vault", "new"),  # what was delivered names the old role
+    ],
+)
+def test_a_renamed_role_is_delivered_anew_where_somebody_else_keeps_its_name(
+    name: str, target: str, password: str
+) -> None:
+    live: State = {**LIVE, APP: a_role(name, "k1")}
+    assert seen(with_logins(desired(a_login(target=target)), live, (issued(),), NOW))["app"] == (True, password)
+
+
+@pytest.mark.parametrize("live", [{}, {APP: a_role("o_acme_app")}], ids=("no role", "no password"))
+def test_what_was_issued_and_is_not_there_is_given_anew(live: State) -> None:
+    assert seen(with_logins(desired(a_login()), live, (issued(),), NOW))["app"] == (True, "new")
+
+
+@pytest.mark.parametrize(("seconds", "over"), [(-1, False), (0, True), (1, True)])
+def test_a_grace_period_ends_at_its_very_moment(seconds: int, over: bool) -> None:
+    ago = timedelta(minutes=60, seconds=seconds)
+    live: State = {APP: a_role("o_acme_app", "k1"), APP2: a_role("o_acme_app2", "k2")}
+    two = with_logins(desired(a_login()), live, (issued(state="previous", ago=ago), issued("o_acme_app2")), NOW)
+    assert seen(two)["app"] == (not over, None)
+    waiting: State = {APP: a_role("o_acme_app", "k1", ends_before="2026-11-28T11:00:00Z")}
+    role = with_logins(desired(a_login(1)), waiting, (issued(ago=ago, sessions_left=True),), NOW).state[APP]
+    assert isinstance(role, Role) and (role.ends_before is None) is over
+    rows = (issued("o_acme_app"), issued("o_acme_app2", "previous", ago=ago))
+    left = with_logins(desired(a_login(1)), live, rows, NOW)  # a role that does not take turns any more
+    assert seen(left)["app2"] == (not over, None)
+
+
+@pytest.mark.parametrize(("seconds", "due"), [(-1, False), (0, True), (1, True)])
+def test_a_password_is_due_at_its_very_moment(seconds: int, due: bool) -> None:
+    rows = (issued(ago=timedelta(days=90, seconds=seconds)),)
+    assert bool(findings(desired(a_login()), rows, NOW, [APP])) is due
+
+
+def test_a_former_role_that_is_closed_or_was_never_finished_stays_closed() -> None:
+    for have, state in ((a_role("o_acme_app2", "k2", False), "current"), (a_role("o_acme_app2", "k2"), "pending")):
+        live: State = {APP: a_role("o_acme_app", "k1"), APP2: have}
+        rows = (issued(state="previous"), issued("o_acme_app2", state))
+        found = with_logins(desired(a_login(1)), live, rows, NOW)
+        assert seen(found)["app2"] == (False, None)
+        database = found.state["database/primary/o_acme"]
+        assert isinstance(database, Database) and database.connect == ("o_acme_app",)
