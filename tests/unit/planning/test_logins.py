@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -121,6 +122,9 @@ def test_what_is_due_is_noted(days: int, target: str, said: str | None) -> None:
     assert [f.rule for f in found] == (["rotation-due"] if said else [])
     assert all(str(said) in f.message and "credentials rotate acme" in f.message for f in found)
     assert findings(desired(a_login()), (issued(ago=timedelta(days=99)),), NOW, []) == ()
+    elsewhere = replace(issued(), target="vault")
+    (found_back,) = findings(desired(a_login()), (elsewhere,), NOW, [APP])
+    assert "was delivered to vault and is to go to main" in found_back.message
 
 
 @pytest.mark.parametrize(
