@@ -219,6 +219,14 @@ class TestWindows:
         assert "organization/b" in permitted
         assert set(deferred) == {"organization/a"}
 
+    @pytest.mark.parametrize(("before", "after"), [("enterprise", "pro"), ("pro", "enterprise")])
+    def test_labels_before_and_after_both_count(self, before: str, after: str) -> None:
+        own = [o for o in suspended("a") if o.address == "organization/a"]
+        had, gets = ({"organization/a": {"tier": tier}} for tier in (before, after))
+        assert restricted(own, gets, Rules((ENTERPRISE,)), MONDAY_NOON, had)[0] == ()
+        alone = restricted(own, gets, Rules((ENTERPRISE,)), MONDAY_NOON, {})[0]
+        assert alone == (() if after == "enterprise" else tuple(own))
+
     def test_what_all_share_needs_the_windows_for_all(self) -> None:
         operations = planned(wanted(a_main("m2"), an_organization("a")), live(a_main("m1")))
         permitted, deferred = split(operations, Rules((NIGHTS,)), MONDAY_NOON)
