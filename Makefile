@@ -43,10 +43,10 @@ $(READY): requirements.txt pyproject.toml Makefile
 demo: $(READY)
 	@set -e; run() { printf '\n$$ tenantplan %s\n' "$$*"; $(BIN)/tenantplan "$$@"; }; \
 	run validate; \
-	run plan; \
-	run apply --auto-approve; \
+	run plan --embedded; \
+	run apply --embedded --auto-approve; \
 	run status; \
-	run plan --detailed-exitcode; \
+	run plan --embedded --detailed-exitcode; \
 	run audit verify; \
 	printf '\n%s\n' \
 		"It works. The server keeps running on .tenantplan/. What to try next (PATH=$(BIN):\$$PATH):" \

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tenantplan.documents.connecting import AllowedHost, TimeoutsSpec
 from tenantplan.documents.envelope import LabelKey, LabelValue
@@ -26,7 +26,8 @@ from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.window import Rules
 
 FLEET_FILE = "tenantplan.yaml"
-DEFAULT_URL = "env:TENANTPLAN_MAIN_URL"
+DEFAULT_VARIABLE = "TENANTPLAN_MAIN_URL"
+DEFAULT_URL = f"env:{DEFAULT_VARIABLE}"
 DEFAULT_KEY = "CREDENTIALS_ENCRYPTION_KEY"
 DEFAULT_PREFIX = "tenantplan_org_"
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
@@ -37,9 +38,18 @@ class MainSpec(Spec):
     """The main database: the control plane, and the rows of organizations in shared mode."""
 
     url: Reference | None = Field(
-        None, description="Connection string of its server; unset variable: embedded PostgreSQL."
+        None, description="Reference to the connection string of its server. Default: TENANTPLAN_MAIN_URL."
+    )
+    embedded: bool = Field(
+        False, description="true, instead of `url`: a PostgreSQL that tenantplan runs under .tenantplan/."
     )
     database: DatabaseName = Field("tenantplan_main", description="Name of the main database.")
+
+    @model_validator(mode="after")
+    def _one_server(self) -> Self:
+        if self.embedded and self.url is not None:
+            raise ValueError("the main server is either `url` or `embedded: true`")
+        return self
 
 
 class ServerSpec(Spec):
@@ -193,6 +203,11 @@ class Settings:
     def servers(self) -> Mapping[str, ServerSpec]:
         """Servers by name; `primary`, the main database's, is always there."""
         return {"primary": ServerSpec(), **self.spec.servers}
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the main server is the embedded one. The fleet file says so; no variable does."""
+        return self.spec.main.embedded
 
     @property
     def state_folder(self) -> Path:

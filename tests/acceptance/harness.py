@@ -49,7 +49,8 @@ class Result:
 class Fleet:
     """A fleet repository in a folder, and the server its main database is on.
 
-    Names are unique, so that fleets of several tests share a server. `spec` is what follows `spec:` in tenantplan.yaml.
+    Names are unique, so that fleets of several tests share a server. `spec` is what follows `spec:` in tenantplan.yaml;
+    `server_line` says there which server the main database is on.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Fleet:
     spec: str = ""
     id: str = field(default_factory=lambda: uuid4().hex[:8])
     env: dict[str, str] = field(default_factory=dict)
+    server_line: str = "url: { env: TENANTPLAN_MAIN_URL }"
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -86,9 +88,14 @@ class Fleet:
         self.write(
             "tenantplan.yaml",
             f"apiVersion: tenantplan/v1\nkind: Fleet\nmetadata: {{ name: {self.name} }}\nspec:\n"
-            f"  main: {{ url: {{ env: TENANTPLAN_MAIN_URL }}, database: {self.main_database} }}\n"
+            f"  main: {{ {self.server_line}, database: {self.main_database} }}\n"
             f"  naming: {{ databasePrefix: o{self.id}_ }}\n  migrations: {{ tenant: {tenant} }}\n{more}",
         )
+
+    def embed(self) -> None:
+        """Makes it a fleet on the embedded server."""
+        self.server_line = "embedded: true"
+        self.settings()
 
     def write(self, path: str, text: str) -> Path:
         """Writes a file of the repository; indentation common to all lines is dropped."""
@@ -113,7 +120,8 @@ class Fleet:
 
     def environment(self) -> dict[str, str]:
         """The environment commands run in."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TENANTPLAN_", "GITHUB_", "PG"))}
+        foreign = ("TENANTPLAN_", "GITHUB_", "PG")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign) and k != "CI"}
         return {**kept, "TENANTPLAN_MAIN_URL": self.server.url(), "NO_COLOR": "1", **self.env}
 
     def run(self, *arguments: str, code: int | None = 0, env: Mapping[str, str] | None = None) -> Result:

@@ -104,7 +104,8 @@ def test_where_everything_goes_well(fresh: World) -> None:
 def test_the_embedded_server(fleet: Fleet) -> None:
     """`dev` where it works; its server has no password, and the environment is full of them."""
     there = World(fleet, fleet.server)
-    fleet.env |= {**environment(there), "TENANTPLAN_MAIN_URL": ""}
+    fleet.env |= environment(there)
+    fleet.embed()
     fleet.organization("msf", "database: { mode: dedicated, password: { env: MSF_PASSWORD } }")
     try:
         there.run(Line("dev up"), code=0)

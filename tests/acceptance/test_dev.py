@@ -1,4 +1,4 @@
-"""`dev`: the embedded server of a fleet that names no URL."""
+"""`dev`: the embedded server of a fleet that chose it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.once
 @pytest.fixture
 def local(fleet: Fleet) -> Iterator[Fleet]:
     """A fleet on its embedded server, which is stopped at the end."""
-    fleet.env["TENANTPLAN_MAIN_URL"] = ""
+    fleet.embed()
     yield fleet
     fleet.run("dev", "down")
 

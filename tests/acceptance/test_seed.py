@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,19 +118,3 @@ def test_ids_are_known_and_nobody_elses() -> None:
     assert all(FIRST <= one <= LAST and one.version == 8 for one in made)
     assert not any(FIRST <= uuid4() <= LAST for _ in range(1000))
     assert demo_id("x", 1) == made[1]
-
-
-def test_a_fleet_on_the_embedded_server_is_a_development_one(fleet: Fleet, tmp_path: Path) -> None:
-    from tenantplan.inspection.demo import is_development
-    from tenantplan.settings import load
-
-    settings = load(fleet.root / "tenantplan.yaml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("TENANTPLAN_MAIN_URL", raising=False)
-        assert is_development(settings)
-        patch.setenv("TENANTPLAN_MAIN_URL", "postgresql://x")
-        assert not is_development(settings)
-    (tmp_path / "url").write_text("postgresql://x")
-    text = (fleet.root / "tenantplan.yaml").read_text().replace("{ env: TENANTPLAN_MAIN_URL }", "{ file: url }")
-    fleet.write("tenantplan.yaml", text)
-    assert not is_development(load(fleet.root / "tenantplan.yaml"))

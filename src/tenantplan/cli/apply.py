@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenantplan.cli.common import color, json_option, print_json, selection, selection_options, settings
+from tenantplan.cli.common import (
+    color,
+    embedded_option,
+    json_option,
+    print_json,
+    selection,
+    selection_options,
+    settings,
+)
 from tenantplan.errors import AppliedInPart, Blocked, TenantplanError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--parallelism", type=click.IntRange(1, 64), metavar="N", help="Organizations worked on at once.")
 @json_option
+@embedded_option
 @selection_options
 def command(
     plan_file: Path | None,
@@ -37,6 +46,7 @@ def command(
     allow_destructive: int | None,
     parallelism: int | None,
     as_json: bool,
+    embedded: bool,
     target: tuple[str, ...],
     exclude: tuple[str, ...],
     selector: tuple[str, ...],
@@ -45,15 +55,18 @@ def command(
     from tenantplan import pipeline
     from tenantplan.fleet.plan_file import read_plan
     from tenantplan.planning.guard import Words
+    from tenantplan.fleet.servers import refuse_embedded_in_ci
     from tenantplan.secrets.plan_keys import takes_signed_only
 
     fleet = settings()
+    refuse_embedded_in_ci(fleet, embedded)
     if plan_file is not None:
         if target or exclude or selector:
             raise UsageError(
                 "a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json"
             )
         chosen, believed = read_plan(fleet, plan_file), takes_signed_only(fleet)
+        _tell_place(fleet, chosen)
     else:
         chosen, believed = pipeline.plan(fleet, selection(target, exclude, selector)), True
         _confirm(fleet, chosen, auto_approve, Words(allow_deletes, allow_destructive), as_json)
@@ -78,6 +91,8 @@ def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Words, as
     """Shows the plan and asks; a run without a terminal must say --auto-approve."""
     from tenantplan.planning.guard import standing
     from tenantplan.rendering import text
+    from tenantplan.rendering.safe import terminal
+    from tenantplan.rendering.view import place_of
 
     if not as_json:
         shown = text.plan(chosen, color=color(), grace_days=fleet.spec.guard.grace_days, call=None)
@@ -89,8 +104,18 @@ def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Words, as
         return
     if not sys.stdin.isatty():
         raise UsageError("there is nobody to ask", hint="apply a reviewed plan file, or say --auto-approve")
-    if click.prompt("Apply these changes? Only yes is a yes", default="no") != "yes":
+    question = terminal(f"Apply these changes to {place_of(chosen.target)}? Only yes is a yes")
+    if click.prompt(question, default="no") != "yes":
         raise UsageError("not applied", hint="nothing was changed")
+
+
+def _tell_place(fleet: Settings, chosen: Plan) -> None:
+    """Where a plan file is about to be applied: its own plan was shown somewhere else."""
+    from tenantplan.fleet.servers import main_server
+    from tenantplan.rendering.safe import terminal
+
+    where = f"{fleet.spec.main.database} on {main_server(fleet).place}"
+    click.echo(terminal(f"applying plan {chosen.digest[:12]}…   fleet {fleet.fleet}   main {where}"), err=True)
 
 
 @contextmanager

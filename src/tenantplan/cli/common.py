@@ -60,4 +60,8 @@ def selection(target: tuple[str, ...], exclude: tuple[str, ...], selector: tuple
     return Selection(target, exclude, parse_selector(selector))
 
 
+embedded_option = click.option(
+    "--embedded", is_flag=True, help="Where CI is set: a fleet on the embedded server is meant to be."
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -14,6 +14,7 @@ from tenantplan.errors import TenantplanError, UsageError
 if TYPE_CHECKING:
     from tenantplan.fleet.fitness import Check
     from tenantplan.inspection.placed import Placed
+    from tenantplan.settings import Settings
 
 DRIVERS = ("postgresql", "psycopg", "asyncpg", "prisma")
 
@@ -41,8 +42,8 @@ def show(organization: str, driver: str | None, reveal: bool, reason: str | None
 
     if reason is not None and not reveal:
         raise UsageError("--reason goes with --reveal", hint="without it nothing secret is shown")
-    why = _reason(reason) if reveal else ""
     fleet = settings()
+    why = _reason(fleet, reason) if reveal else ""
     place = placed(fleet, fleet_servers(fleet), organization)
     if reveal:
         from tenantplan.inspection import reveal as revealing
@@ -56,11 +57,14 @@ def show(organization: str, driver: str | None, reveal: bool, reason: str | None
     _show(place, driver, as_json)
 
 
-def _reason(given: str | None) -> str:
+def _reason(fleet: Settings, given: str | None) -> str:
+    from tenantplan.fleet.servers import main_server
     from tenantplan.inspection.reveal import checked_reason
+    from tenantplan.rendering.safe import terminal
 
     if given is None and sys.stdin.isatty():
-        given = click.prompt("Reason, for the audit log", err=True)
+        where = terminal(f"{fleet.spec.main.database} on {main_server(fleet).place}")
+        given = click.prompt(f"Reason, for the audit log of {where}", err=True)
     return checked_reason(given or "")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("dev")
 def command() -> None:
-    """The embedded PostgreSQL of a fleet without a main URL: start, stop, enter."""
+    """The embedded PostgreSQL of a fleet that says main: { embedded: true }: start, stop, enter."""
 
 
 @command.command("up")
@@ -30,7 +30,7 @@ def up() -> None:
     data = _data(fleet)
     params = embedded.ensure(data)
     database = fleet.spec.main.database
-    click.echo(f"PostgreSQL {embedded.MAJOR} runs on {data}\n{masked(params, database)}")
+    click.echo(f"EMBEDDED PostgreSQL {embedded.MAJOR} runs on {data}\n{masked(params, database)}")
     click.echo("Enter it: tenantplan dev psql. Stop it: tenantplan dev down. (plan and apply find it by themselves.)")
 
 
@@ -64,12 +64,10 @@ def psql(arguments: tuple[str, ...]) -> None:
 
 def _data(fleet: Settings) -> Path:
     """The folder of the embedded server; UsageError for a fleet that has a server of its own."""
-    reference = fleet.url_reference("primary")
-    kind, _, name = reference.partition(":")
-    if kind != "env" or os.environ.get(name):
-        message = f"this fleet's server is the one of {reference}: dev is for the embedded one"
+    if not fleet.embedded:
         raise UsageError(
-            message, hint=f"unset {name}, or use psql with that URL" if kind == "env" else "use psql with it"
+            f"this fleet's server is the one of {fleet.url_reference('primary')}: dev is for the embedded one",
+            hint="use psql with that URL; main: { embedded: true } in tenantplan.yaml chooses the embedded server",
         )
     return fleet.state_folder / "postgres"
 

@@ -40,7 +40,7 @@ def command(repair: bool, out: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(_document(found))
     else:
-        _show(found)
+        _show(fleet, found)
     return 2 if found.items else 0
 
 
@@ -82,10 +82,11 @@ def _document(found: Drift) -> dict[str, object]:
     }
 
 
-def _show(found: Drift) -> None:
+def _show(fleet: Settings, found: Drift) -> None:
     from tenantplan.rendering import text
     from tenantplan.rendering.safe import terminal
 
+    click.echo(f"tenantplan drift   fleet {fleet.fleet}   main {terminal(found.main)}\n")
     click.echo(text.drift(found.items, color=color()), nl=False)
     for finding in found.unreachable:
         click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}; not compared")

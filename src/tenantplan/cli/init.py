@@ -46,7 +46,7 @@ def command(folder: Path, name: str | None) -> None:
         place = str(error.filename or folder)
         raise UsageError(f"the repository cannot be written: {error.strerror}", where=place) from None
     click.echo(f"Made fleet {fleet} in {terminal(str(folder.resolve()))}: {len(contents)} files.\n\nNext:")
-    steps = [("tenantplan plan", "what apply would make, on an embedded PostgreSQL under .tenantplan/")]
+    steps = [("tenantplan plan", "what apply would make, on an EMBEDDED PostgreSQL under .tenantplan/")]
     steps += [
         ("tenantplan apply", "make it"),
         ("tenantplan status", "see it"),
@@ -56,6 +56,10 @@ def command(folder: Path, name: str | None) -> None:
         click.echo(f"  cd {terminal(str(folder))}")
     for step, why in steps:
         click.echo(f"  {step:<22}{why}")
+    click.echo(
+        "\nFor a server of your own, name it in tenantplan.yaml in the place of `embedded: true`:\n"
+        "  url: { env: TENANTPLAN_MAIN_URL }"
+    )
     click.echo(
         "\nOn GitHub, make the environments plan and production, and limit both to the branch main (Deployment branches):\n"
         "else a workflow that a pull request brings along could use their secrets. Then give each its own secret\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenantplan.cli.common import color, json_option, selection, selection_options, settings
+from tenantplan.cli.common import color, embedded_option, json_option, selection, selection_options, settings
 
 if TYPE_CHECKING:
     from tenantplan.model.plan import Plan
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     help="With --out: apply leaves alone who has changed since, and applies the rest (exit 5).",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show every statement and every object.")
+@embedded_option
 @selection_options
 @click.pass_context
 def command(
@@ -53,6 +54,7 @@ def command(
     refresh: str,
     per_tenant: bool,
     verbose: bool,
+    embedded: bool,
     target: tuple[str, ...],
     exclude: tuple[str, ...],
     selector: tuple[str, ...],
@@ -64,6 +66,7 @@ def command(
     from tenantplan import pipeline
     from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
+    from tenantplan.fleet.servers import refuse_embedded_in_ci
     from tenantplan.rendering import html, markdown, text
     from tenantplan.rendering.command import Call
     from tenantplan.rendering.safe import terminal
@@ -73,6 +76,7 @@ def command(
     if per_tenant and out is None and not (as_json or form == "json"):
         raise UsageError("--per-tenant is for a plan file", hint="say --per-tenant --out plan.json")
     fleet = settings()
+    refuse_embedded_in_ci(fleet, embedded)
     made = pipeline.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
     made = replace(made, per_tenant=per_tenant)
     grace = fleet.spec.guard.grace_days

@@ -77,7 +77,7 @@ def _all(scene: Scene, as_json: bool) -> list[Home]:
     from tenantplan.rendering.text import table
 
     facts = scene.live.servers["primary"]
-    click.echo(f"fleet {scene.settings.fleet}   main {terminal(scene.main_url)}, PostgreSQL {terminal(facts.version)}")
+    click.echo(f"fleet {scene.settings.fleet}   main {terminal(scene.place)}, PostgreSQL {terminal(facts.version)}")
     if not scene.applied:
         click.echo(f"\nNothing applied yet: {_NEXT}.")
         _activity(now)

@@ -17,6 +17,7 @@ def command(force: bool) -> None:
 
     Nothing is lost: the next apply finishes or clears what it had begun. A process that died needs no unlock.
     """
+    from tenantplan.fleet.servers import main_server
     from tenantplan.inspection import unlock as unlocking
     from tenantplan.rendering.safe import terminal
 
@@ -26,13 +27,15 @@ def command(force: bool) -> None:
         click.echo("Nothing is locked.")
         return
     holder = found.holder
+    where = terminal(f"{fleet.spec.main.database} on {main_server(fleet).place}")
     click.echo(
-        f"Held by {terminal(str(holder.tag))}: server process {holder.pid}, from {holder.address}, since {holder.since}."
+        f"Held by {terminal(str(holder.tag))}: server process {holder.pid}, from {holder.address}, since {holder.since},"
+        f" in {where}."
     )
     if not force:
         if not sys.stdin.isatty():
             raise UsageError("there is nobody to ask", hint="say --force; nothing was ended")
-        if click.prompt("End it? Only yes is a yes", default="no") != "yes":
+        if click.prompt(f"End it in {where}? Only yes is a yes", default="no") != "yes":
             raise UsageError("not unlocked", hint="nothing was ended")
     epoch = unlocking.unlock(fleet, found)
     written = "It had no lease yet." if epoch is None else f"Its lease is void: epoch {epoch} is new, and audited."

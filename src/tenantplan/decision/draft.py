@@ -34,6 +34,9 @@ def _target(settings: Settings, live: Survey) -> dict[str, object]:
         "system_identifier": main.system_identifier,
         "main_database": settings.spec.main.database,
         "server": MAIN,
+        "host": main.host,
+        "port": main.port,
+        "embedded": settings.embedded,
         "server_version": main.version,
         "servers": {alias: facts.system_identifier for alias, facts in live.servers.items()},
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenantplan.documents.connecting import TimeoutsSpec, seconds
-from tenantplan.errors import HostNotAllowed, SettingsError, TenantplanError
+from tenantplan.errors import HostNotAllowed, SettingsError, TenantplanError, UsageError
 from tenantplan.model.address import MAIN
 from tenantplan.model.host import is_allowed, named_hosts
 from tenantplan.postgres.sealed import default_hosts
@@ -16,7 +16,9 @@ from tenantplan.postgres.tls import SYSTEM, with_defaults
 from tenantplan.postgres.url import Server, Timeouts, parse
 from tenantplan.secrets.references import resolve
 from tenantplan.secrets.strength import default_password
-from tenantplan.settings import ServerSpec, Settings
+from tenantplan.settings import DEFAULT_VARIABLE, ServerSpec, Settings
+
+OR_EMBEDDED = "or choose the embedded server in tenantplan.yaml: main: { embedded: true }"
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,40 @@ def fleet_servers(settings: Settings) -> Servers:
 
 
 def main_server(settings: Settings) -> Server:
-    """The server of the main database: its URL's, or the embedded one while the variable that names it is not set."""
+    """The server of the main database: the embedded one where the fleet file chose it, else its URL's."""
     spec = settings.servers[MAIN]
-    reference = settings.url_reference(MAIN)
-    kind, _, name = reference.partition(":")
-    if kind == "env" and not os.environ.get(name):
-        from tenantplan.postgres import embedded
+    if not settings.embedded:
+        return _server(settings, MAIN, spec)
+    from tenantplan.postgres import embedded
 
-        params = embedded.ensure(settings.state_folder / "postgres")
-        return Server(MAIN, params, spec.max_connections, timeouts=_timeouts(spec.timeouts, settings.spec.timeouts))
-    return _server(settings, MAIN, spec)
+    params = embedded.ensure(settings.state_folder / "postgres")
+    timeouts = _timeouts(spec.timeouts, settings.spec.timeouts)
+    return Server(MAIN, params, spec.max_connections, timeouts=timeouts, embedded=True)
+
+
+def refuse_embedded_in_ci(settings: Settings, embedded: bool) -> None:
+    """UsageError for a fleet on the embedded server where the variable CI is set, unless that server is meant (`embedded`).
+
+    In CI it is an empty one, made by that very run: everything would be planned and made there, and nothing in production.
+    """
+    if settings.embedded and not embedded and os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise UsageError(
+            f"fleet {settings.fleet} is on the EMBEDDED server, and CI is set: what runs here is for nobody else to see",
+            where="tenantplan.yaml, spec.main",
+            hint=f"name the server, as url: {{ env: {DEFAULT_VARIABLE} }} instead of embedded: true; or say --embedded",
+        )
+
+
+def connection_string(reference: str, root: Path) -> str:
+    """The value of a connection string's reference; SettingsError when there is none, or an empty one."""
+    value = resolve(reference, root)
+    kind, _, name = reference.partition(":")
+    if not value.strip():
+        what = f"the environment variable {name}" if kind == "env" else f"the secret file {name}"
+        raise SettingsError(
+            f"{what} is empty", hint="it holds a connection string: postgresql://user:password@host:port/database"
+        )
+    return value
 
 
 def brought_server(alias: str, reference: str, settings: Settings, known: Mapping[str, Server]) -> Server:
@@ -59,7 +85,7 @@ def brought_server(alias: str, reference: str, settings: Settings, known: Mappin
 
     `known` are the servers there are. HostNotAllowed when it is on a host that the fleet does not connect to.
     """
-    params = checked(resolve(reference, settings.root), reference, brought=True)
+    params = checked(connection_string(reference, settings.root), reference, brought=True)
     allowed = allowed_hosts(settings, known)
     if not is_allowed(params, allowed):
         raise HostNotAllowed(reference, named_hosts(params), allowed)
@@ -117,7 +143,12 @@ def checked(
 
 def _server(settings: Settings, alias: str, spec: ServerSpec) -> Server:
     reference = settings.url_reference(alias)
-    url = resolve(reference, settings.root)
+    try:
+        url = connection_string(reference, settings.root)
+    except SettingsError as error:
+        if alias != MAIN:
+            raise
+        raise SettingsError(error.message, where=error.where, hint=f"{error.hint}; {OR_EMBEDDED}") from None
     params = checked(url, reference, spec, settings.root)
     return Server(alias, params, spec.max_connections, timeouts=_timeouts(spec.timeouts, settings.spec.timeouts))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,9 +29,8 @@ _PROJECTS = """
 
 
 def is_development(settings: Settings) -> bool:
-    """Whether the fleet file says so, or the main server is the embedded one, because the variable of its URL is not set."""
-    kind, _, name = settings.url_reference(MAIN).partition(":")
-    return settings.spec.development or (kind == "env" and not os.environ.get(name))
+    """Whether the fleet file says so, or that the main server is the embedded one."""
+    return settings.spec.development or settings.embedded
 
 
 def refuse_unless_development(settings: Settings) -> None:

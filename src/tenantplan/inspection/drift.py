@@ -31,7 +31,8 @@ class Drift:
     """What drift found, what it could not look at, and the run that was interrupted, whose work counts as not applied.
 
     `ignored` are differences that the fleet file leaves out, each with the rule that does; `expired` are rules of the fleet file
-    whose time is over and whose difference is still there. `not_compared` are passwords of login roles that could not be.
+    whose time is over and whose difference is still there. `not_compared` are passwords of login roles that could not be. `main` is
+    where it looked.
     """
 
     items: tuple[DriftItem, ...]
@@ -40,6 +41,7 @@ class Drift:
     unreachable: tuple[Finding, ...]
     unfinished: str | None
     not_compared: tuple[Finding, ...] = ()
+    main: str = ""
 
 
 def drift(settings: Settings) -> Drift:
@@ -70,6 +72,7 @@ def drift(settings: Settings) -> Drift:
         tuple(unreachable[address] for address in sorted(unreachable)),
         scene.live.main.unfinished,
         tuple(Finding(address, "password", why) for address, why in sorted(passwords.unknown.items())),
+        scene.place,
     )
 
 

@@ -46,9 +46,14 @@ class Scene:
         return "tenantplan.runs" in self.live.main.columns
 
     @property
+    def place(self) -> str:
+        """The main database and its server, for headers: in words where that is the embedded one."""
+        return f"{self.main_url} (EMBEDDED)" if self.settings.embedded else self.main_url
+
+    @property
     def main_url(self) -> str:
         """The main database's connection string without its password."""
-        return masked(self.servers.usable[MAIN].params, self.main_database)
+        return masked(self.servers.usable[MAIN].located, self.main_database)
 
 
 def look(settings: Settings, addresses: Iterable[str] = (), declared: State | None = None) -> Scene:
@@ -147,4 +152,4 @@ def main_session(settings: Settings) -> Iterator[Connection]:
 
 
 def _where(server: Server, name: str) -> str:
-    return masked(server.params, name)
+    return masked(server.located, name)

@@ -22,7 +22,8 @@ class ServerFacts:
 
     `state` has databases, roles and schemas by address; `broken` maps the addresses of databases that nobody can use to
     the reason; `names` are all database names seen, `version` and `version_num` are PostgreSQL's. `main_fleet` is the fleet
-    that the stamp of the main database names. `skew` is how far its clock is ahead of this machine's.
+    that the stamp of the main database names. `skew` is how far its clock is ahead of this machine's. `host` and `port`
+    are those of the session that read this, whatever they were taken from.
     """
 
     system_identifier: str
@@ -36,6 +37,8 @@ class ServerFacts:
     names: frozenset[str] = frozenset()
     main_fleet: str | None = None
     skew: timedelta = timedelta()
+    host: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Catalogs:
     databases: list[tuple[Any, ...]]
     roles: list[tuple[Any, ...]]
     skew: timedelta = timedelta()
+    host: str = ""
+    port: int = 0
 
 
 def read_catalogs(connection: Connection, names: Collection[str]) -> Catalogs:
@@ -73,7 +78,8 @@ def read_catalogs(connection: Connection, names: Collection[str]) -> Catalogs:
     skew = identity[7] - before - (clock.machine_time() - before) / 2
     asked = {"names": Jsonb(sorted(names))}
     databases = connection.execute(query("databases"), asked).fetchall()
-    return Catalogs(identity, databases, connection.execute(query("roles"), asked).fetchall(), skew)
+    roles = connection.execute(query("roles"), asked).fetchall()
+    return Catalogs(identity, databases, roles, skew, connection.info.host, connection.info.port)
 
 
 def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
@@ -93,6 +99,8 @@ def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
         createdb=identity[4],
         createrole=identity[5],
         skew=catalogs.skew,
+        host=catalogs.host,
+        port=catalogs.port,
         state=state,
         broken=broken,
         names=frozenset(row[0] for row in seen),

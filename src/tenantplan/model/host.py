@@ -30,6 +30,12 @@ def is_allowed(params: Mapping[str, str], allowed: Iterable[str]) -> bool:
     return bool(named) and all(any(_matches(normal(host), entry) for entry in entries) for host in named)
 
 
+def place(host: str, port: object, *, embedded: bool = False) -> str:
+    """A server for people: host (or the folder of its socket) and port, and in words that it is the embedded one."""
+    found = f"{host}:{port}"
+    return f"the EMBEDDED server {found}" if embedded else found
+
+
 def named_hosts(params: Mapping[str, str]) -> list[str]:
     """The hosts that a connection string names."""
     return [params[part] for part in ("host", "hostaddr") if params.get(part)]

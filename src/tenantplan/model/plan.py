@@ -26,6 +26,7 @@ from tenantplan.model.typed import fits
 
 FORMAT_VERSION = "1.0"
 _SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete": "delete", "move": "move"}
+_ROUTE = ("host", "port")  # a server behind a tunnel is the same one
 _RANK = ("delete", "move", "create", "update")
 Sign = Callable[[bytes], str]  # what a seal covers -> the seal
 Judge = Callable[[bytes, str], str | None]  # what a seal covers, and the seal -> what is wrong with it, None: nothing
@@ -128,8 +129,9 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """The plan's identity: everything but when it was made."""
-        return _sha256(joined(self._members))
+        """The plan's identity: everything but when it was made, and by which address its server was reached."""
+        target = {name: value for name, value in self.target.items() if name not in _ROUTE}
+        return _sha256(joined(self._members | members({"target": target})))
 
     @cached_property
     def seal(self) -> str:

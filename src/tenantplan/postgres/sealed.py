@@ -40,6 +40,18 @@ def default_hosts() -> list[str]:
     return [value.decode() for value in said.values()] or ["localhost"]
 
 
+def default_host() -> str:
+    """The host, or the folder of a socket, that libpq takes where a connection string names none."""
+    return default_hosts()[0]
+
+
+def default_port() -> str:
+    """The port that libpq takes where a connection string names none."""
+    from psycopg import pq
+
+    return next((o.val.decode() for o in pq.Conninfo.get_defaults() if o.keyword == b"port" and o.val), "5432")
+
+
 # What stays the machine's: whom it trusts, which is sent to nobody. And a service: an empty name is one that is not found, and
 # its file fills in only what nobody says.
 _KEPT = {"service", "servicefile", "sslrootcert", "sslcrl", "sslcrldir", "min_protocol_version", "max_protocol_version"}

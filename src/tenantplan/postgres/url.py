@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from tenantplan.errors import SettingsError
-from tenantplan.postgres.sealed import sealed
+from tenantplan.model import host
+from tenantplan.postgres.sealed import default_host, default_port, sealed
 
 SCHEMES = ("postgresql", "postgresql+psycopg", "postgresql+asyncpg")
 ALLOWED = {"host", "hostaddr", "port", "user", "password", "dbname", "connect_timeout", "channel_binding"}
@@ -39,7 +40,7 @@ class Timeouts:
 class Server:
     """A server that tenantplan can reach: its name in the fleet, libpq parameters, and its connection budget.
 
-    `brought`: a document named it, so that nothing but its own parameters is used.
+    `brought`: a document named it, so that nothing but its own parameters is used. `embedded`: tenantplan runs it.
     """
 
     alias: str
@@ -47,6 +48,7 @@ class Server:
     max_connections: int
     brought: bool = False
     timeouts: Timeouts = Timeouts()
+    embedded: bool = False
 
     @property
     def session_params(self) -> dict[str, str]:
@@ -55,9 +57,15 @@ class Server:
 
     @property
     def place(self) -> str:
-        """host:port, for messages; never a user or a password."""
-        host = self.params.get("host") or self.params.get("hostaddr") or "localhost"
-        return host if host.startswith("/") else f"{host}:{self.params.get('port', '5432')}"
+        """host:port, for messages, as libpq takes them; never a user or a password."""
+        found = self.located
+        return host.place(found.get("host") or found["hostaddr"], found["port"], embedded=self.embedded)
+
+    @property
+    def located(self) -> dict[str, str]:
+        """`params` with the host and the port that libpq takes where they name none."""
+        found = {"port": "5432" if self.brought else default_port(), **self.params}
+        return found if host.named_hosts(found) else {**found, "host": default_host()}
 
     @property
     def maintenance(self) -> str:
@@ -148,9 +156,10 @@ def masked(params: Mapping[str, str], dbname: str | None = None) -> str:
     """The connection string for people: user, host, port and database, the password as ***."""
     user = quote(params.get("user", ""), safe="")
     secret = ":***" if params.get("password") else ""
-    host = params.get("host") or params.get("hostaddr") or "localhost"
+    at_host = params.get("host") or params.get("hostaddr") or "localhost"
     at = f"{user}{secret}@" if user else ""
     database = quote(dbname if dbname is not None else params.get("dbname", ""), safe="")
-    if host.startswith("/"):
-        return f"postgresql://{at}/{database}?host={host}"
-    return f"postgresql://{at}{f'[{host}]' if ':' in host else host}:{params.get('port', '5432')}/{database}"
+    if at_host.startswith("/"):
+        port = f"&port={params['port']}" if params.get("port") else ""
+        return f"postgresql://{at}/{database}?host={at_host}{port}"
+    return f"postgresql://{at}{f'[{at_host}]' if ':' in at_host else at_host}:{params.get('port', '5432')}/{database}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.losing import LOSSES
+from tenantplan.model.host import place
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.rendering import groups
@@ -165,11 +166,18 @@ def _findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def _main(target: Mapping[str, object]) -> str:
+def place_of(target: Mapping[str, object]) -> str:
+    """The main database that a plan is for, and the host and port of its server, as far as the plan knows them."""
     main = str(target.get("main_database") or "")
+    server = target.get("server")
+    if target.get("host"):
+        server = place(str(target["host"]), target.get("port"), embedded=bool(target.get("embedded")))
+    return f"{main} on {server}" if server else main
+
+
+def _main(target: Mapping[str, object]) -> str:
     version = str(target.get("server_version") or "")
-    server = f" on {target['server']}" if target.get("server") else ""
-    return ", ".join(part for part in (main + server, f"PostgreSQL {version}" if version else "") if part)
+    return ", ".join(part for part in (place_of(target), f"PostgreSQL {version}" if version else "") if part)
 
 
 def _base(base: Mapping[str, object]) -> str:

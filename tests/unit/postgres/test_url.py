@@ -142,4 +142,4 @@ def test_a_server_shows_no_password() -> None:
     server = Server("eu", {"host": "h", "password": SECRET, "user": "u"}, 4)
     assert repr(server) == str(server) == "Server('eu', h:5432)"
     assert (server.place, server.maintenance) == ("h:5432", "postgres")
-    assert Server("x", {"host": "/run/x", "dbname": "d"}, 4).place == "/run/x"
+    assert Server("x", {"host": "/run/x", "dbname": "d"}, 4).place == "/run/x:5432"
