@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from tenantplan.decision.changed import changed
 from tenantplan.decision.comparison import Comparison
 from tenantplan.decision.draft import draft
+from tenantplan.decision.foreign import with_foreign_tables
 from tenantplan.decision.halfway import halfway
 from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
@@ -105,7 +106,8 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         deferred=deferred,
         labels=asked,
     )
-    told = [*difference.conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by, *stay]
+    conflicts = with_foreign_tables(difference.conflicts, live, settings.spec.main.database)
+    told = [*conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by, *stay]
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     told += [] if behind else _misfits(made, live)

@@ -222,8 +222,7 @@ def _place_main(state: State, main: MainFacts, name: str) -> None:
     database = state.get(where)
     if not isinstance(database, Database):
         return
-    ours = "tenantplan.runs" in main.columns or not any(table.startswith("public.") for table in main.columns)
-    state[where] = replace(database, managed=database.managed or ours)
+    state[where] = replace(database, managed=database.managed or not main.foreign)
     schema = addresses.schema(MAIN, name)
     for address, tree in ((schema, "main"), (f"{schema}/shared", "shared")):
         if main.revisions.get(tree):  # where nothing was applied, there is nothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,7 +34,7 @@ class MainFacts:
     `unfinished`: the newest run that neither finished nor was cleaned up. `tables`: those whose rows were read;
     `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table. `left`: how
     many rows are still managed in a table that a kind stood for before, by "kind table". `issued`: passwords that tenantplan
-    generated. `sharing`: who uses the shared tables.
+    generated. `sharing`: who uses the shared tables. `foreign`: tenantplan was never applied here, and there are tables in public.
     """
 
     state: State = field(default_factory=dict)
@@ -50,6 +50,7 @@ class MainFacts:
     left: Mapping[str, int] = field(default_factory=dict)
     issued: tuple[Issued, ...] = ()
     sharing: Sharing = field(default_factory=Sharing)
+    foreign: bool = False
 
 
 def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
@@ -57,6 +58,8 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         columns = {table: frozenset(names) for table, names in connection.execute(query("columns")).fetchall()}
+        if is_foreign(columns):  # its users and tenants may be anything
+            return MainFacts(columns=columns, foreign=True)
         key = _scalar(connection, columns, "tenantplan.keys", "SELECT value FROM tenantplan.keys WHERE name = 'hash'")
         recorded = _recorded_kinds(connection, columns, wanted.fleet)
         tables, former = _present(recorded, wanted.tables)
@@ -82,6 +85,11 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
             issued=read_logins(connection, wanted.fleet) if "public.database_logins" in columns else (),
             sharing=read_sharing(connection, columns, _shares(state) or _shares(wanted.declared)),
         )
+
+
+def is_foreign(columns: Collection[str]) -> bool:
+    """Whether a database with these tables has some in public, and none of tenantplan's own."""
+    return "tenantplan.runs" not in columns and any(table.startswith("public.") for table in columns)
 
 
 def _shares(state: State) -> bool:
