@@ -98,8 +98,8 @@ def test_a_role_without_the_rights_is_told_at_once(fleet: Fleet, has: str) -> No
     name = f"o{fleet.id}_weak"
     fleet.execute(f"CREATE ROLE {name} LOGIN {has} PASSWORD '{CANARY}'", database="postgres")
     fleet.organization("msf", "database: { mode: dedicated }")
-    for command in (["plan"], ["apply", "--auto-approve"]):
-        said = fleet.run(*command, code=1, env={"TENANTPLAN_MAIN_URL": fleet.server.url(name, password=CANARY)}).err
+    env = {"TENANTPLAN_MAIN_URL": fleet.server.url(name, password=CANARY)}
+    for said in (fleet.run("plan", env=env).out, fleet.run("apply", "--auto-approve", code=1, env=env).err):
         assert "lacks" in said and "ALTER ROLE" in said
     assert fleet.databases() == []
 

@@ -28,8 +28,11 @@ _SAMPLE = 3
     metavar="N",
     help=f"With --isolation: how many organizations of each mode.  [default: {_SAMPLE}]",
 )
+@click.option(
+    "--grants", is_flag=True, help="Instead: print the SQL that makes the role that reads and the one that applies."
+)
 @json_option
-def command(skip_rehearsal: bool, isolated: bool, sample: int | None, as_json: bool) -> int:
+def command(skip_rehearsal: bool, isolated: bool, sample: int | None, grants: bool, as_json: bool) -> int:
     """Go through the checklist before a deployment: rights, servers, TLS, keys, secrets, migrations, pools, log, runs.
 
     Pending migrations are rehearsed in databases of their own, which are gone afterwards; nothing else is written.
@@ -38,11 +41,23 @@ def command(skip_rehearsal: bool, isolated: bool, sample: int | None, as_json: b
     With --isolation: log in as sampled tenants and try what an attacker would; what that writes is taken back. Exit 3 when
     something leaks.
     """
+    if grants:
+        return _grants(alone=not (isolated or skip_rehearsal or sample or as_json))
     if isolated and skip_rehearsal:
         raise UsageError("--skip-rehearsal is for the checklist, and --isolation does not rehearse")
     if sample is not None and not isolated:
         raise UsageError("--sample goes with --isolation")
     return _isolation(sample or _SAMPLE, as_json) if isolated else _checklist(not skip_rehearsal, as_json)
+
+
+def _grants(*, alone: bool) -> int:
+    from tenantplan.inspection.grants import grants
+
+    if not alone:
+        raise UsageError("--grants goes alone", hint="it prints SQL: tenantplan doctor --grants")
+    for part in grants(settings()):
+        click.echo(part)
+    return 0
 
 
 def _checklist(rehearsal: bool, as_json: bool) -> int:

@@ -17,12 +17,12 @@ from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
 from tenantplan.decision.sharing import sharing
 from tenantplan.decision.unfit import unfit_connections
-from tenantplan.errors import PrivilegeError
 from tenantplan.execution import statements
 from tenantplan.fleet.clock import check_clock
 from tenantplan.fleet.packages import with_packages
+from tenantplan.fleet.rights import makes_on, missing_rights
 from tenantplan.fleet.secrets import Findings, with_secrets
-from tenantplan.fleet.survey import Survey, missing_rights, renamed
+from tenantplan.fleet.survey import Survey, renamed
 from tenantplan.fleet.trees import edited, migrations_for
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
@@ -30,8 +30,8 @@ from tenantplan.model.deferral import Deferral
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Database, Role, Row, Schema, State
+from tenantplan.model.plan import RIGHTS, Finding, Plan
+from tenantplan.model.resource import Role, Row, Schema, State
 from tenantplan.planning import guard
 from tenantplan.planning.allowed import allowed_losses
 from tenantplan.planning.comparable import comparable
@@ -86,8 +86,9 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     operations, broken = _without_halfway(connector, operations)
     lost += broken
     passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))
+    drafted = draft(settings, comparison.trees, live, operations)
     made = replace(
-        draft(settings, comparison.trees, live, operations),
+        drafted,
         orphans=difference.orphans,
         unreachable=(*_unreachable(live, untested), *not_planned(wanted, desired, live), *lost),
         selection=comparison.selection.document(),
@@ -100,6 +101,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *changed(comparison, connector, known),
             *passing,
             *allowed_losses(operations, migrations),
+            *_rights(drafted, live),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
@@ -158,7 +160,6 @@ def _in_the_way(
 ) -> Iterator[Finding]:
     """Blockers that follow from what the plan would do."""
     live, operations = comparison.live, made.operations
-    yield from _rights(made, live)
     yield from edited(comparison.trees, live.main.recorded)
     yield from _guarded(comparison, made, desired, known)
     yield from halfway(connector, operations)
@@ -226,15 +227,18 @@ def _selected(
 
 
 def _rights(plan: Plan, live: Survey) -> list[Finding]:
-    """A blocker for each server on which the plan makes something that the role may not make. Reading takes no such right.
-
-    PrivilegeError before the first apply, when there is nothing to read either.
-    """
-    made = {r.server for o in plan.operations if isinstance(r := o.after or o.before, (Role, Database))}
-    lacking = {alias: missing_rights(facts) for alias, facts in live.servers.items() if alias in made}
-    if lacking.get(MAIN) and not live.main.columns:
-        raise PrivilegeError(str(lacking[MAIN]))
-    return [Finding(f"server/{alias}", "rights", why) for alias, why in lacking.items() if why]
+    """A note for each server on which the plan makes something that this role may not make: planning takes no such right."""
+    made = makes_on(plan.operations)
+    lacking = {
+        alias: missing_rights(facts.role, facts.createdb, facts.createrole)
+        for alias, facts in live.servers.items()
+        if alias in made
+    }
+    return [
+        Finding(f"server/{alias}", RIGHTS, f"{why}. It can plan this; another role has to apply it")
+        for alias, why in lacking.items()
+        if why
+    ]
 
 
 def _misfits(plan: Plan, live: Survey) -> list[Finding]:

@@ -191,15 +191,6 @@ def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str,
     ), sources
 
 
-def missing_rights(facts: ServerFacts) -> str | None:
-    """What the role lacks to create databases and roles, and how it gets that: apply would stop halfway. None: nothing."""
-    missing = [name for name, has in (("CREATEDB", facts.createdb), ("CREATEROLE", facts.createrole)) if not has]
-    if not missing:
-        return None
-    granted = f"ALTER ROLE {facts.role} {' '.join(missing)}"
-    return f"the role {facts.role} lacks {' and '.join(missing)}; a superuser grants it: {granted}"
-
-
 def _read_main(settings: Settings, connector: Connector, question: Question) -> MainFacts:
     name = settings.spec.main.database
     vault = fleet_vault(settings)

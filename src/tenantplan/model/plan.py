@@ -32,6 +32,7 @@ Sign = Callable[[bytes], str]  # what a seal covers -> the seal
 Judge = Callable[[bytes, str], str | None]  # what a seal covers, and the seal -> what is wrong with it, None: nothing
 
 
+RIGHTS = "rights"  # the rule of notes about what the role that made the plan may not do
 STILL_OPEN = "still-open"  # the rule of notes about logins that tenantplan cannot close
 
 
@@ -129,9 +130,10 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """The plan's identity: everything but when it was made, and by which address its server was reached."""
+        """The plan's identity: everything but when it was made, by which role, and at which address its server was."""
         target = {name: value for name, value in self.target.items() if name not in _ROUTE}
-        return _sha256(joined(self._members | members({"target": target})))
+        notes = [note.document() for note in self.notes if note.rule != RIGHTS]
+        return _sha256(joined(self._members | members({"target": target, "notes": notes})))
 
     @cached_property
     def seal(self) -> str:

@@ -9,8 +9,9 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from tenantplan.errors import Blocked, PlanRefused, TenantplanError
+from tenantplan.errors import Blocked, PlanRefused, PrivilegeError, TenantplanError
 from tenantplan.fleet import expected
+from tenantplan.fleet.rights import makes_on, missing_rights
 from tenantplan.fleet.secrets import replaced_secrets
 from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
@@ -28,6 +29,7 @@ from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.live_labels import live_labels
 from tenantplan.planning.windows import CLOSED, restricted
 from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.queries import query
 from tenantplan.run.result import as_planned
 from tenantplan.run.work import Work
 from tenantplan.settings import Settings
@@ -82,6 +84,25 @@ def check_server(plan: Plan, connection: Connection) -> None:
     wanted = plan.target.get("servers")
     if row is None or not isinstance(wanted, dict) or wanted.get(MAIN) != row[0]:
         raise PlanRefused("the plan was made for another PostgreSQL server than this one", hint=STALE)
+
+
+def check_role(plan: Plan, connection: Connection) -> None:
+    """The same as check_rights of the main server alone, before anything is made there."""
+    row = connection.execute(query("server")).fetchone()
+    why = missing_rights(*row[3:6]) if row and MAIN in makes_on(plan.operations) else None
+    if why:
+        raise PrivilegeError(why, hint=_OTHER_ROLE)
+
+
+def check_rights(plan: Plan, live: Survey) -> None:
+    """PrivilegeError when the role may not make what the plan makes: apply would stop halfway."""
+    for alias in sorted(makes_on(plan.operations) & live.servers.keys()):
+        facts = live.servers[alias]
+        if why := missing_rights(facts.role, facts.createdb, facts.createrole):
+            raise PrivilegeError(why, where=f"server {alias}", hint=_OTHER_ROLE)
+
+
+_OTHER_ROLE = "or apply with the URL of a role that has them: tenantplan doctor --grants; nothing was changed"
 
 
 def check_target(plan: Plan, live: Survey) -> None:

@@ -96,6 +96,7 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
     with work.connector.connect(MAIN) as outside:
         _refuse_pooler(work, outside)
         freshness.check_server(work.plan, outside)
+        freshness.check_role(work.plan, outside)
         name = ensure_lock_database(outside, work.settings.fleet, work.main_database)
         born = outside.execute("SELECT FROM pg_database WHERE datname = %s", [work.main_database]).rowcount > 0
     holding = stack.enter_context(lock.entered(work.connector, name))
@@ -103,6 +104,7 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
     lock.acquire(work.connector, holding, work.main_database, patience=0.0 if born else BIRTH_PATIENCE)
     live = work.look()
     freshness.check_target(work.plan, live)
+    freshness.check_rights(work.plan, live)
     check_clock(live)
     freshness.check_time(work.settings, work.plan, live.now)
     held: Mapping[str, str] = {}

@@ -1,0 +1,22 @@
+"""What the role that runs needs to make what a plan makes. Planning needs nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Database, Role
+
+
+def makes_on(operations: Iterable[Operation]) -> set[str]:
+    """The servers on which operations make, change or drop databases and roles."""
+    return {r.server for o in operations if isinstance(r := o.after or o.before, (Role, Database))}
+
+
+def missing_rights(role: str, createdb: bool, createrole: bool) -> str | None:
+    """What a role lacks to create databases and roles, and how it gets that: apply would stop halfway. None: nothing."""
+    missing = [name for name, has in (("CREATEDB", createdb), ("CREATEROLE", createrole)) if not has]
+    if not missing:
+        return None
+    granted = f"ALTER ROLE {role} {' '.join(missing)}"
+    return f"the role {role} lacks {' and '.join(missing)}; a superuser grants it: {granted}"
