@@ -87,6 +87,15 @@ def test_the_three_schemes(fleet: Fleet, scheme: str) -> None:  # C9
     assert fleet.operations()
 
 
+def test_words_of_drivers_in_a_connection_string(fleet: Fleet) -> None:  # E12
+    fleet.organization("acme")
+    url = f"{fleet.server.url()}?connection_limit=5&pool_timeout=10&ssl=false"
+    for command in ("plan", "apply --auto-approve", "doctor --skip-rehearsal"):
+        fleet.run(*command.split(), env={"TENANTPLAN_MAIN_URL": url})
+    unknown = {"TENANTPLAN_MAIN_URL": f"{fleet.server.url()}?connection_limits=5"}
+    assert "sets connection_limits, which is not" in fleet.run("plan", code=1, env=unknown).err
+
+
 @pytest.mark.parametrize(("user", "password"), [("postgres", "postgres"), ("root", "123456"), ("tp_admin", "changeme")])
 def test_default_credentials_are_refused(fleet: Fleet, user: str, password: str) -> None:  # D12
     said = refused(fleet, f"postgresql://{user}:{password}@127.0.0.1:{fleet.server.port}/postgres")

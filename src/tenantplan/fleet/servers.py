@@ -150,7 +150,12 @@ def _server(settings: Settings, alias: str, spec: ServerSpec) -> Server:
             raise
         raise SettingsError(error.message, where=error.where, hint=f"{error.hint}; {OR_EMBEDDED}") from None
     params = checked(url, reference, spec, settings.root)
-    return Server(alias, params, spec.max_connections, timeouts=_timeouts(spec.timeouts, settings.spec.timeouts))
+    return Server(alias, params, _budget(spec, params), timeouts=_timeouts(spec.timeouts, settings.spec.timeouts))
+
+
+def _budget(spec: ServerSpec, params: Mapping[str, str]) -> int:
+    """Most sessions at once: the fleet file's number, and no more than the connection string is meant for; a run needs three."""
+    return min(spec.max_connections, max(3, int(params.get("connection_limit") or spec.max_connections)))
 
 
 def _timeouts(*specs: TimeoutsSpec | None) -> Timeouts:

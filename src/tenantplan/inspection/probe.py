@@ -42,7 +42,7 @@ def probe(ground: Ground, alias: str, database: str, role: str) -> Iterator[Conn
     """
     name, password = PREFIX + secrets.token_hex(6), secrets.token_urlsafe(32)
     server = ground.connector.servers[alias]
-    params = {k: v for k, v in server.params.items() if k not in ("sslcert", "sslkey")}
+    params = {k: v for k, v in server.session_params.items() if k not in ("sslcert", "sslkey")}
     ground.connector.add(Server(name, {**params, "user": name, "password": password}, 2))
     try:
         with ground.connector.connect(alias, ground.database(alias)) as admin:

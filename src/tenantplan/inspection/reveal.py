@@ -18,7 +18,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.dialects import compose
 from tenantplan.postgres.tls import with_defaults
-from tenantplan.postgres.url import Server, masked, parse
+from tenantplan.postgres.url import POOL, Server, masked, parse
 from tenantplan.rendering.safe import mask_url
 from tenantplan.secrets.box import Refused
 from tenantplan.settings import Settings
@@ -81,7 +81,7 @@ def application_params(place: Placed) -> Mapping[str, str]:
     """How an application reaches a database that tenantplan made, but for the password; *** stands for one that is declared."""
     assert isinstance(place.server, Server)
     assert place.login is not None
-    own = ("user", "password", "sslcert", "sslkey", "connect_timeout")  # those of the role that runs tenantplan
+    own = ("user", "password", "sslcert", "sslkey", "connect_timeout", *POOL)  # those of the role that runs tenantplan
     params = {name: value for name, value in place.server.params.items() if name not in own}
     known = {"password": "***"} if place.login.password else {}
     return with_defaults({**params, "user": place.login.name, "dbname": place.database, **known})

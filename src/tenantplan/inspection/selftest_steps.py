@@ -116,7 +116,7 @@ def _log_in(bench: Bench) -> str:
 
 def _as_new_role(bench: Bench, password: str, more: Mapping[str, str]) -> bool:
     """Logs in with the temporary role; whether its password was asked for."""
-    params = {**bench.server.params, "user": bench.name, "password": password, **more}
+    params = {**bench.server.session_params, "user": bench.name, "password": password, **more}
     connector = Connector({"new": Server("new", params, 1)}, 1, tag=bench.connector.tag)
     with connector.connect("new", bench.name) as connection:
         row = connection.execute("SELECT current_user::text").fetchone()

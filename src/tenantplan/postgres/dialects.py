@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from tenantplan.postgres.tls import SYSTEM, VERIFIED, with_defaults
+from tenantplan.postgres.url import POOL
 
 # driver -> scheme
 DRIVERS = {
@@ -45,7 +46,7 @@ def compose(params: Mapping[str, str], driver: str, pool: Pool = Pool(), *, show
 
 def application(server: Mapping[str, str], user: str, password: str, database: str) -> dict[str, str]:
     """libpq's parameters for an application's own login on a server that tenantplan reaches by `server`."""
-    own = ("sslcert", "sslkey", "connect_timeout")  # those of the role that runs tenantplan
+    own = ("sslcert", "sslkey", "connect_timeout", *POOL)  # those of the role that runs tenantplan
     params = {name: value for name, value in server.items() if name not in own}
     return with_defaults({**params, "user": user, "password": password, "dbname": database})
 
@@ -64,4 +65,4 @@ def _options(params: Mapping[str, str], driver: str, pool: Pool) -> dict[str, st
         found |= {"sslcert": authority} if authority and authority != SYSTEM and mode in VERIFIED else {}
     found |= {"connection_limit": str(pool.limit)} if pool.limit else {}
     found |= {"pool_timeout": str(-(-pool.timeout // 1000))} if pool.timeout else {}
-    return found
+    return found | {name: params[name] for name in POOL if params.get(name)}  # of a database that was brought

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import SettingsError
 from tenantplan.model import host
 from tenantplan.postgres.sealed import default_host, default_port, sealed
@@ -14,7 +15,14 @@ from tenantplan.postgres.sealed import default_host, default_port, sealed
 SCHEMES = ("postgresql", "postgresql+psycopg", "postgresql+asyncpg")
 ALLOWED = {"host", "hostaddr", "port", "user", "password", "dbname", "connect_timeout", "channel_binding"}
 ALLOWED |= {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "keepalives", "keepalives_idle"}
+# What drivers of applications take in a connection string, and libpq does not: for how many sessions it is meant, and how many
+# seconds one is waited for.
+POOL = ("connection_limit", "pool_timeout")
+_KNOWN = ALLOWED | {*POOL, "ssl"}
+_SSL = {"true": "require", "false": "disable"}  # as libpq reads ssl=true
 _VALUES = {
+    "connection_limit": re.compile(r"[1-9]\d{0,4}", re.ASCII),
+    "pool_timeout": re.compile(r"\d{1,6}", re.ASCII),
     "sslmode": re.compile(r"disable|allow|prefer|require|verify-ca|verify-full"),
     "channel_binding": re.compile(r"disable|prefer|require"),
     "port": re.compile(r"0*[1-9]\d{0,3}|0*[1-5]\d{4}|0*6[0-4]\d{3}|0*65[0-4]\d\d|0*655[0-2]\d|0*6553[0-5]", re.ASCII),
@@ -53,7 +61,8 @@ class Server:
     @property
     def session_params(self) -> dict[str, str]:
         """What libpq is given to open a session, but for the database."""
-        return sealed(self.params) if self.brought else dict(self.params)
+        params = {name: value for name, value in self.params.items() if name not in POOL}
+        return sealed(params) if self.brought else params
 
     @property
     def place(self) -> str:
@@ -89,10 +98,9 @@ def parse(url: str, name: str) -> dict[str, str]:
         raise SettingsError(f"the connection string in {name} has no scheme that is known", hint=_EXPECTED)
     if _controlled(url):
         raise SettingsError(f"the connection string in {name} holds a control character", hint=_EXPECTED)
-    if scheme == "postgresql+asyncpg":
-        rest = rest.replace("?ssl=", "?sslmode=").replace("&ssl=", "&sslmode=")
+    given, pool = _for_libpq(rest, name)
     try:
-        found = {key: str(value) for key, value in conninfo_to_dict(f"postgresql://{rest}").items()}
+        found = {key: str(value) for key, value in conninfo_to_dict(f"postgresql://{given}").items()} | pool
         if _split_password(rest, found):
             raise ProgrammingError  # a password with an unencoded @, / or ?, of which libpq makes host, port and database
     except (ProgrammingError, UnicodeDecodeError):  # percent-encoded bytes that are no text
@@ -104,6 +112,29 @@ def parse(url: str, name: str) -> dict[str, str]:
     if wrong:
         raise SettingsError(f"the connection string in {name} {wrong[0]}", hint=wrong[1])
     return {key: value for key, value in found.items() if value}
+
+
+def _for_libpq(rest: str, name: str) -> tuple[str, dict[str, str]]:
+    """The string in libpq's words, and what it says of pools; SettingsError that names a parameter that nobody knows."""
+    place, _, query = rest.partition("?")
+    if not query or _split_password(rest, {}):
+        return rest, {}
+    kept, pool = [], {}
+    for part in query.split("&"):
+        key, _, value = part.partition("=")
+        key = unquote(key)
+        if key not in _KNOWN and re.fullmatch(r"[A-Za-z_]{2,40}", key):
+            near = did_you_mean(key, sorted(_KNOWN))
+            allowed = f"allowed are: {', '.join(sorted(_KNOWN))}"
+            raise SettingsError(
+                f"the connection string in {name} sets {key}, which is not a parameter that tenantplan knows",
+                hint=f"{near}; {allowed}" if near else allowed,
+            )
+        if key in POOL:
+            pool[key] = unquote(value)
+        else:
+            kept.append(f"sslmode={_SSL.get(value, value)}" if key == "ssl" else part)
+    return f"{place}?{'&'.join(kept)}" if kept else place, pool
 
 
 def _controlled(text: str) -> bool:
@@ -118,9 +149,9 @@ def _split_password(rest: str, found: Mapping[str, str]) -> bool:
 
 def _unwanted(rest: str, found: Mapping[str, str]) -> tuple[str, str] | None:
     """What a string says that tenantplan does not take, and what to do instead; never a value of it."""
-    refused = sorted(found.keys() - ALLOWED)
+    refused = sorted(found.keys() - _KNOWN)
     if refused:
-        return f"sets {', '.join(refused)}", f"allowed are: {', '.join(sorted(ALLOWED))}"
+        return f"sets {', '.join(refused)}", f"allowed are: {', '.join(sorted(_KNOWN))}"
     if any("," in found.get(part, "") for part in ("host", "hostaddr", "port")):
         return "names several hosts", "name the primary only"
     twice = _twice(rest, found)

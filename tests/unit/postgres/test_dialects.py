@@ -50,6 +50,14 @@ def test_without_options(driver: str) -> None:
     assert url == f"{DRIVERS[driver]}://u@[::1]:5432/"
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_what_a_connection_string_says_of_pools_is_in_the_drivers_words(driver: str) -> None:  # E12
+    params = parse("postgresql://u:canary-4711@h/d?connection_limit=5&pool_timeout=7&ssl=true", "env:X")
+    query = compose(params, driver, POOL).partition("?")[2]
+    tls = "ssl=require" if driver == "asyncpg" else "sslmode=require"
+    assert query == (f"{tls}&connection_limit=5&pool_timeout=7" if driver == "prisma" else tls)
+
+
 def test_a_socket() -> None:
     params = {"host": "/run/pg", "port": "5433", "user": "u", "dbname": "d"}
     assert compose(params, "postgresql") == "postgresql://u@/d?host=/run/pg&port=5433"

@@ -27,6 +27,57 @@ def test_what_asyncpg_calls_ssl() -> None:
     assert parse("postgresql+asyncpg://h/d?connect_timeout=3&ssl=require", "env:X")["sslmode"] == "require"
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("ssl=true", {"sslmode": "require"}),
+        ("ssl=false", {"sslmode": "disable"}),
+        ("ssl=verify-full", {"sslmode": "verify-full"}),
+        ("sslmode=verify-ca", {"sslmode": "verify-ca"}),
+        ("connection_limit=5", {"connection_limit": "5"}),
+        ("pool_timeout=20&ssl=true", {"sslmode": "require", "pool_timeout": "20"}),
+        ("connection_limit=5&pool_timeout=0&sslmode=require",
+         {"sslmode": "require", "connection_limit": "5", "pool_timeout": "0"}),
+    ],
+)  # fmt: skip
+def test_words_of_drivers_are_understood(scheme: str, said: str, found: dict[str, str]) -> None:  # E12
+    params = parse(f"{scheme}://u:p%3Fw@h/d?{said}", "env:X")
+    assert params == {"host": "h", "user": "u", "password": "p?w", "dbname": "d", **found}
+    assert not {"connection_limit", "pool_timeout"} & Server("x", params, 4).session_params.keys()
+
+
+@pytest.mark.parametrize(
+    ("query", "named", "near"),
+    [
+        ("connection_limits=5", "connection_limits", "connection_limit"),
+        ("sslmod=require", "sslmod", "sslmode"),
+        ("schema=public", "schema", "allowed are"),
+        ("sslmode=require&pgbouncer=true", "pgbouncer", "allowed are"),
+    ],
+)
+def test_an_unknown_parameter_is_named(query: str, named: str, near: str) -> None:  # E12
+    with pytest.raises(SettingsError) as error:
+        parse(f"postgresql://u:canary@h/d?{query}", "env:X")
+    assert f"sets {named}, which is not" in error.value.message and near in error.value.hint
+    assert "canary" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "connection_limit=0",
+        "connection_limit=x",
+        "pool_timeout=-1",
+        "ssl=maybe",
+        "connection_limit=1&connection_limit=2",
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(query: str) -> None:
+    with pytest.raises(SettingsError, match=r"connection_limit|pool_timeout|sslmode"):
+        parse(f"postgresql://h/d?{query}", "env:X")
+
+
 @pytest.mark.parametrize("url", ["", "x", "://", "mysql://h/d", "postgres://h/d", "POSTGRESQL://h/d", " postgresql://h/d", "host=h",
                                  "postgresql+psycopg2://h/d", "postgresql://h/d\n", "postgresql://h/d\0", "postgresql://h\t/d",
                                  "postgresql://a,b/d", "postgresql://a:1,b:2/d", "postgresql://h/d?port=1,2",
