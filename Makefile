@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench faults soak schemas lock clean
 # What a person has set for a fleet of their own must not steer the demo or the tests.
-unexport TENANTPLAN_MAIN_URL TENANTPLAN_FLEET ORG_DB_PREFIX ORG_DB_BASE_URL PYTHONPATH
+unexport TENANTPLAN_MAIN_URL TENANTPLAN_FLEET ORG_DB_PREFIX ORG_DB_BASE_URL ORG_DB_POOL_SIZE ORG_DB_MAX_OVERFLOW PYTHONPATH
 # An installed package has its bytecode beside it; so does a checkout, from the second start on.
 unexport PYTHONDONTWRITEBYTECODE
 

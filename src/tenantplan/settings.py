@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from tenantplan.documents.connecting import AllowedHost, TimeoutsSpec
 from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.documents.plans import PlansSpec
+from tenantplan.documents.pools import DEFAULT_POOL, pool_defaults
 from tenantplan.documents.reference import Reference
 from tenantplan.documents.rollout import RolloutSpec
 from tenantplan.documents.spec import Spec
@@ -198,6 +199,7 @@ class Settings:
     root: Path
     spec: FleetSpec
     prefix: str
+    pool: tuple[int, int] = DEFAULT_POOL
 
     @property
     def servers(self) -> Mapping[str, ServerSpec]:
@@ -295,7 +297,7 @@ def load(path: Path) -> Settings:
         place = documents[0].at("spec", "credentials", "targets", MAIN_TARGET)
         raise ManifestError([f"{place}: a target cannot be called main: that is the main database"])
     prefix = spec.naming.database_prefix or os.environ.get("ORG_DB_PREFIX") or DEFAULT_PREFIX
-    return Settings(fleet=documents[0].name, root=path.parent, spec=spec, prefix=_checked_prefix(prefix))
+    return Settings(documents[0].name, path.parent, spec, _checked_prefix(prefix), pool_defaults())
 
 
 def _checked_prefix(prefix: str) -> str:

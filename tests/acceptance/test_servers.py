@@ -127,6 +127,25 @@ def test_prefix_and_base_url_from_the_environment(fleet: Fleet, fresh_server: Fr
     assert "ORG_DB_PREFIX" in fleet.run("plan", code=1).err
 
 
+def test_pools_from_the_environment(fleet: Fleet) -> None:
+    """C14: ORG_DB_POOL_SIZE and ORG_DB_MAX_OVERFLOW are the defaults of what no document and no tier says."""
+    fleet.document("Tier", "small", "displayName: Small\ndefaults: { database: { pool: { size: 3 } } }")
+    fleet.organization("plain")
+    fleet.organization("says", "database: { pool: { size: 10, maxOverflow: 1 } }")
+    fleet.organization("tiered", "tier: small")
+    fleet.env |= {"ORG_DB_POOL_SIZE": "7", "ORG_DB_MAX_OVERFLOW": "0"}
+    fleet.apply()
+    pools = "SELECT slug, pool_size, pool_max_overflow FROM organizations ORDER BY 1"
+    assert fleet.rows(pools) == [("plain", 7, 0), ("says", 10, 1), ("tiered", 3, 0)]
+    fleet.converged()
+    fleet.env |= {"ORG_DB_POOL_SIZE": "", "ORG_DB_MAX_OVERFLOW": ""}
+    fleet.apply()
+    assert fleet.rows(pools) == [("plain", 10, 20), ("says", 10, 1), ("tiered", 3, 20)]
+    for name, value in (("ORG_DB_POOL_SIZE", "0"), ("ORG_DB_POOL_SIZE", "many"), ("ORG_DB_MAX_OVERFLOW", "1001")):
+        err = fleet.run("plan", code=1, env={name: value}).err
+        assert name in err and "0 and 1000" in err.replace("1 and 1000", "0 and 1000"), err
+
+
 def test_the_fleet_file_names_the_prefix(fleet: Fleet) -> None:
     """C3: naming.databasePrefix wins over the environment; "-" becomes "_"."""
     fleet.env["ORG_DB_PREFIX"] = "elsewhere_"

@@ -66,6 +66,7 @@ def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetF
         root=str(settings.root),
         offers={name: Offer(server.weight, server.tags) for name, server in settings.servers.items()},
         placed=placed,
+        pool=settings.pool,
         targets=frozenset({MAIN_TARGET, *settings.spec.credentials.targets}),
     )
 

@@ -29,6 +29,7 @@ class FleetFacts:
     ResourceKind documents may stand for ("crm.*": all of a schema). `encrypts`: there is a key, so that connection strings
     can be stored. `offers`: of servers that offer more than their name. `placed`: address of each organization and tenant that
     has a database of its own -> the server that it is on; None: not known. `targets`: where generated passwords can go.
+    `pool`: size and overflow of pools that nobody declared.
     """
 
     fleet: str
@@ -46,6 +47,7 @@ class FleetFacts:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     placed: Mapping[str, str] | None = None
     targets: frozenset[str] = frozenset({MAIN_TARGET})
+    pool: tuple[int, int] = (10, 20)
 
     @property
     def shared_groups(self) -> tuple[str, str, str]:

@@ -90,7 +90,7 @@ def _rows(
     kinds: Kinds,
     facts: FleetFacts,
 ) -> Draft:
-    draft = Draft(facts.encrypts)
+    draft = Draft(facts.encrypts, facts.pool)
     placements = {key: home.placement for key, home in found.items()}
     for document in documents:
         spec = organizations[document.name] if document.kind == "Organization" else document.spec

@@ -15,11 +15,12 @@ from tenantplan.model.rowtype import RowType
 class Draft:
     """Resources, deletions and origins so far; `gone` are rows that are declared as deleted.
 
-    `encrypts`: there is a key to store connection strings with.
+    `encrypts`: there is a key to store connection strings with. `pool`: size and overflow of pools that nobody declared.
     """
 
-    def __init__(self, encrypts: bool = False) -> None:
+    def __init__(self, encrypts: bool = False, pool: tuple[int, int] = (10, 20)) -> None:
         self.encrypts = encrypts
+        self.pool = pool
         self.state: State = {}
         self.deleted: set[str] = set()
         self.gone: State = {}

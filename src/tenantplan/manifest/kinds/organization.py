@@ -124,6 +124,11 @@ def translate(draft: Draft, document: Document, spec: OrganizationSpec, placemen
 
 
 def _values(draft: Draft, document: Document, spec: OrganizationSpec, placement: Placement) -> dict[str, object]:
+    pool = spec.database.pool
+    size, overflow = (
+        getattr(pool, name) if name in pool.model_fields_set else default
+        for name, default in zip(("size", "max_overflow"), draft.pool, strict=True)
+    )
     connection = {"database_connection": Secret(placement.url) if placement.url else None}
     return {
         "slug": document.name,
@@ -145,9 +150,9 @@ def _values(draft: Draft, document: Document, spec: OrganizationSpec, placement:
         "database_url": placement.url,
         "connection_limit": spec.database.connection_limit,
         "statement_timeout": milliseconds(spec.database.statement_timeout),
-        "pool_size": spec.database.pool.size,
-        "pool_max_overflow": spec.database.pool.max_overflow,
-        "pool_timeout": milliseconds(spec.database.pool.timeout),
+        "pool_size": size,
+        "pool_max_overflow": overflow,
+        "pool_timeout": milliseconds(pool.timeout),
         **(connection if draft.encrypts or placement.url is None else {}),
     }
 

@@ -142,8 +142,15 @@ class Module(Spec):
 class Pool(Spec):
     """Connections that the application keeps to the organization's database."""
 
-    size: int = Field(default=10, ge=1, le=1000, description="Connections kept open.")
-    max_overflow: int = Field(default=20, ge=0, le=1000, description="Further ones, opened under load.")
+    size: int = Field(
+        default=10, ge=1, le=1000, description="Connections kept open. Default: ORG_DB_POOL_SIZE, else 10."
+    )
+    max_overflow: int = Field(
+        default=20,
+        ge=0,
+        le=1000,
+        description="Further ones, opened under load. Default: ORG_DB_MAX_OVERFLOW, else 20.",
+    )
     timeout: Duration | None = Field(
         default=None, description="How long the application waits for one, such as 10s; none: as its driver has it."
     )
