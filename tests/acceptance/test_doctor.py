@@ -52,6 +52,7 @@ def test_before_the_first_apply_and_when_all_is_well(fleet: Fleet) -> None:
         ("main", "pg_read_all_stats"), ("main", "database"), ("main", "encryption key"), ("manifest", "secrets"),
         ("migrations", "history"), ("migrations", "rollback path"), ("migrations", "rehearsal"), ("main", "audit log"),
         ("server primary", "connections"), ("main", "runs"), ("server primary", "templates"), ("fleet", "backup"),
+        ("fleet", "pooling"),
     }  # fmt: skip
     assert set(found) == expected
     assert {place for place, line in found.items() if line[0] != "pass"} <= {("fleet", "backup"), ("main", "version")}

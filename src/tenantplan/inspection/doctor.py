@@ -15,7 +15,7 @@ from tenantplan.fleet.secrets import with_secrets
 from tenantplan.fleet.servers import Servers, fleet_servers
 from tenantplan.fleet.survey import Survey, question, survey
 from tenantplan.fleet.trees import Trees, load_trees
-from tenantplan.inspection import readiness
+from tenantplan.inspection import readiness, supplies
 from tenantplan.inspection.checks import fleet_checks
 from tenantplan.inspection.rehearsal import NAME, collect, pending, rehearse
 from tenantplan.inspection.scene import Scene, activity
@@ -80,9 +80,12 @@ def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callabl
     yield lambda: readiness.variables(
         settings, desired, with_secrets(desired, live.state, live.main.hash_key, settings)[1]
     )
+    yield lambda: supplies.lengths(settings, desired)
+    yield lambda: supplies.package_store(scene, desired)
     yield lambda: readiness.migrations(scene)
     yield lambda: _rehearsal(scene, rehearsal)
     yield lambda: readiness.pooling(scene)
+    yield lambda: supplies.pools(scene)
     yield lambda: readiness.log(scene)
     yield lambda: readiness.runs(scene, activity(scene))
 
