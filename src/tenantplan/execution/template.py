@@ -97,6 +97,17 @@ def ensure_template(
     return _finish(connector, alias, recipe)
 
 
+def clear_unfinished(connection: Connection, recipe: Recipe) -> None:
+    """Drops what is left on a server of templates of this fleet that could not be built to their end. Whoever calls this holds
+    the fleet, so that nobody else is building one."""
+    for name, comment in _stamps(connection):
+        facts = stamp.decode(comment)
+        ours = recipe.identity == {key: facts.get(key) for key in recipe.identity}
+        begun = facts.get("kind") == "template" and facts.get("ready") != "1" and stamp.ASIDE not in facts
+        if (ours and begun) or (name == recipe.name and not facts):
+            drop_database(connection, name)
+
+
 def _is_usable(connection: Connection, stamps: Mapping[str, dict[str, str]], name: str) -> bool:
     return is_ready(stamps.get(name), connection.info.server_version)
 

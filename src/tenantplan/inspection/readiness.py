@@ -172,7 +172,7 @@ def _templates(scene: Scene, alias: str, found: Mapping[str, Mapping[str, str]])
     left = [n for n in found if n.startswith(stamp.NEW)]
     if half or left:
         what = f"left by something that was interrupted: {', '.join((half + left)[:_SHOWN])}"
-        advice = "tenantplan apply clears what is its own; else DROP DATABASE"
+        advice = "the next apply that changes something clears what is this fleet's; what is another's, DROP DATABASE"
         yield Check(f"server {alias}", "templates", "warn", what, advice)
         return
     fleet = (scene.settings.fleet, scene.main_database, scene.trees.tenant.head or "none")

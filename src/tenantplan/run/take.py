@@ -81,6 +81,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
     recovered = _settle(work, run, control, live, dead) if dead else 0
+    work.clear_templates(live, control)
     if newborn:
         control.execute("UPDATE tenantplan.runs SET epoch = %s WHERE id = %s", [epoch, run.id])
         hashed = [(o, credentials.marked(run, o)) for o in work.plan.operations]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -17,7 +18,7 @@ from tenantplan.execution.programs import Programs
 from tenantplan.execution.recover import Open
 from tenantplan.execution.statements import Template
 from tenantplan.execution.steps import Migrator
-from tenantplan.execution.template import Recipe, ensure_template
+from tenantplan.execution.template import Recipe, clear_unfinished, ensure_template
 from tenantplan.fleet.brought import try_connection
 from tenantplan.fleet.expected import GROUPS
 from tenantplan.fleet.packages import fleet_store
@@ -32,7 +33,7 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Step
-from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.run.vacated import Vacated, places_left
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
@@ -123,7 +124,12 @@ class Work:
             fingerprint=fingerprints.fingerprint,
             ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
-            template=Templates(self.connector, self._recipe(live), lambda *found: self._set_aside(run, *found)),
+            template=Templates(
+                self.connector,
+                self._recipe(live),
+                lambda *found: self._set_aside(run, *found),
+                lambda alias: self._clear_template(run, live, alias),
+            ),
             digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
             now=lambda: live.now,
@@ -134,6 +140,24 @@ class Work:
             creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
         )
         return run
+
+    def clear_templates(self, live: Survey, control: Connection) -> None:
+        """Drops what interrupted runs left of templates; what cannot be dropped doctor names. `control` is a session on the main
+        server, so that none more is opened there."""
+        recipe = self._recipe(live)
+        for alias in live.servers:
+            with suppress(psycopg.Error, TenantplanError):
+                there = nullcontext(control) if alias == MAIN else self.connector.connect(alias)
+                with there as connection:
+                    clear_unfinished(connection, recipe)
+
+    def _clear_template(self, run: Run, live: Survey, alias: str) -> None:
+        """Drops a template that could not be built, unless another run has the fleet by now, and is building it."""
+        with suppress(psycopg.Error, TenantplanError):
+            with self.connector.connect(MAIN, self.main_database) as connection, connection.transaction():
+                record.check_epoch(connection, run.epoch)
+            with self.connector.connect(alias) as connection:
+                clear_unfinished(connection, self._recipe(live))
 
     def _set_aside(self, run: Run, alias: str, name: str, reason: str) -> None:
         """Audits a template that was not what it was when it was built, and keeps a note for the report."""
@@ -188,10 +212,17 @@ def hidden_variables(settings: Settings) -> frozenset[str]:
 class Templates:
     """The template of each server, built when it is first needed; calling it with a server's alias returns it."""
 
-    def __init__(self, connector: Connector, recipe: Recipe, on_aside: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        recipe: Recipe,
+        on_aside: Callable[[str, str, str], None],
+        on_failure: Callable[[str], None],
+    ) -> None:
         self._connector = connector
         self._recipe = recipe
         self._on_aside = on_aside
+        self._on_failure = on_failure
         self._lock = threading.Lock()
         self._ready: dict[str, Template | psycopg.Error | TenantplanError] = {}
 
@@ -203,6 +234,7 @@ class Templates:
                     self._ready[alias] = ensure_template(self._connector, alias, self._recipe, self._on_aside)
                 except (psycopg.Error, TenantplanError) as error:
                     self._ready[alias] = error
+                    self._on_failure(alias)
             found = self._ready[alias]
         if not isinstance(found, Template):
             raise found

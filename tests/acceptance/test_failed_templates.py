@@ -1,0 +1,56 @@
+"""A template that could not be built leaves nothing behind; one that a kill left is cleared by the next apply."""
+
+from __future__ import annotations
+
+import signal
+
+from acceptance.harness import Fleet
+from acceptance.tenant_tree import tenant_tree
+
+ONLY_IN_A_TEMPLATE = (
+    "DO $$ BEGIN IF left(current_database(), 11) = 'tp_template' THEN RAISE EXCEPTION 'cannot be built'; END IF; END $$"
+)
+
+
+def left(fleet: Fleet) -> list[str]:
+    """Templates of the fleet that are not ready."""
+    rows = fleet.rows(
+        "SELECT datname FROM pg_database WHERE datname LIKE 'tp_template%%'"
+        " AND shobj_description(oid, 'pg_database') LIKE %s AND shobj_description(oid, 'pg_database') NOT LIKE %s",
+        f'%"{fleet.name}"%', '%"ready":"1"%', database="postgres",
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+def templates_line(fleet: Fleet) -> dict[str, str]:
+    checks = fleet.run("doctor", "--json", "--skip-rehearsal", code=None).json["checks"]
+    (line,) = [c for c in checks if c["name"] == "templates"]
+    return {"status": line["status"], "detail": line["detail"], "advice": line["advice"]}
+
+
+def test_a_build_that_fails_leaves_nothing(fleet: Fleet) -> None:
+    tree = tenant_tree(fleet)
+    fleet.organization("acme")
+    fleet.apply()
+    tree.add("dead01", f"op.execute({ONLY_IN_A_TEMPLATE!r})")
+    fleet.organization("msf", "database: { mode: dedicated }")
+    failed = fleet.apply(code=5)
+    assert "cannot be built" in failed.out + failed.err
+    assert left(fleet) == []
+    assert templates_line(fleet)["status"] == "pass"
+
+
+def test_what_a_kill_left_is_cleared_though_nobody_needs_it_any_more(fleet: Fleet) -> None:
+    fleet.organization("acme")
+    fleet.apply()
+    fleet.organization("msf", "database: { mode: dedicated }")
+    killed = fleet.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "template-created"})
+    assert killed.code == -signal.SIGKILL
+    (half,) = left(fleet)
+    line = templates_line(fleet)
+    assert line["status"] == "warn" or "interrupted" in line["detail"]
+    fleet.remove("Organization", "msf")
+    fleet.apply()
+    assert half and left(fleet) == []
+    assert templates_line(fleet)["status"] == "pass"
+    fleet.converged()
