@@ -118,7 +118,7 @@ def test_a_killed_rehearsal_is_cleared_by_the_next(fleet: Fleet) -> None:
 
 @pytest.mark.once
 def test_keys_and_secrets(fleet: Fleet) -> None:
-    fleet.env |= {"JWT": "a-secret-of-msf-4711", "CREDENTIALS_ENCRYPTION_KEY": new_key()}
+    fleet.env |= {"JWT": "a-secret-of-msf-4711-k7Jd93xQ0zLm", "CREDENTIALS_ENCRYPTION_KEY": new_key()}
     fleet.organization("msf", "secrets: { jwt: { value: { env: JWT } } }")
     fleet.apply()
     assert doctor(fleet)["main", "encryption key"][1] == "set; 1 credentials are under it or a former one"

@@ -35,7 +35,7 @@ def brought(fleet: Fleet) -> Iterator[Fleet]:
     for name, database in made.items():
         fleet.execute(f"CREATE DATABASE {database} OWNER tp_admin", database="postgres")
         fleet.env[f"{name.upper()}_URL"] = fleet.server.url(dbname=database)
-        fleet.env |= {f"{name.upper()}_{what}": f"{name}-{what}-7f3a9c2e51b84d06" for what in ("JWT", "KEY")}
+        fleet.env |= {f"{name.upper()}_{what}": f"{name}-{what}-7f3a9c2e51b84d06b2e8d1c7" for what in ("JWT", "KEY")}
     yield fleet
     for database in made.values():
         fleet.execute(f"DROP DATABASE {database} WITH (FORCE)", database="postgres")

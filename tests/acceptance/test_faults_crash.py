@@ -72,7 +72,7 @@ def birth(world: World) -> None:
         ROOT / "migrations" / "tenant", fleet.root / "migrations", ignore=shutil.ignore_patterns("__pycache__")
     )
     fleet.env |= {"TENANTPLAN_EU_URL": world.second.url(), "CREDENTIALS_ENCRYPTION_KEY": KEY}
-    fleet.env |= {"JWT": "a-secret-of-acme", "SITE_KEY": "k7Jd93-xQ0z_Lm2vRt8e"}
+    fleet.env |= {"JWT": "a-secret-of-acme-k7Jd93xQ0zLm-4711", "SITE_KEY": "k7Jd93-xQ0z_Lm2vRt8e"}
     fleet.settings(SPEC.format(30, ""), migrations="migrations")
     fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN, organization: acme }")
     member = "members: [ { user: anna@x.example, role: AGENCY_ADMIN } ]\n"

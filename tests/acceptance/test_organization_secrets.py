@@ -24,7 +24,11 @@ def declare(fleet: Fleet, more: str = "", name: str = "acme") -> None:
 @pytest.fixture
 def applied(fleet: Fleet) -> Fleet:
     """An applied fleet with an organization that has two secrets."""
-    fleet.env |= {"CREDENTIALS_ENCRYPTION_KEY": KEY, "SESSION": "session-7f3a9c2e51b8", "JWT": "jwt-7f3a9c2e51b84d06"}
+    fleet.env |= {
+        "CREDENTIALS_ENCRYPTION_KEY": KEY,
+        "SESSION": "session-7f3a9c2e51b84d06b2e8d1c7",
+        "JWT": "jwt-7f3a9c2e51b84d06b2e8d1c79a5f",
+    }
     declare(fleet)
     fleet.apply()
     return fleet
@@ -187,7 +191,7 @@ def test_a_saved_plan_is_for_the_value_it_was_made_with(applied: Fleet) -> None:
     applied.env["SESSION"] += "-newer"
     failed = applied.run("apply", "plan.json", "--auto-approve", code=4)
     assert "env:SESSION" in failed.err and "newer" not in failed.err
-    assert opened(applied)["acme", "session"] == "session-7f3a9c2e51b8"
+    assert opened(applied)["acme", "session"] == "session-7f3a9c2e51b84d06b2e8d1c7"
 
 
 def test_a_value_that_is_not_at_hand(applied: Fleet) -> None:
@@ -237,3 +241,46 @@ def test_they_go_with_their_organization(applied: Fleet) -> None:  # A7
     assert opened(applied) == {}
     assert applied.rows("SELECT count(*) FROM tenantplan.credentials") == [(0,)]
     applied.converged()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("k7Jd93-xQ0z_Lm2vRt8ek7Jd93-xQ0z", "the secret in env:SESSION is shorter than 32 characters"),  # 31
+        ("abcabcabc" * 5, "the secret in env:SESSION is not random enough"),
+    ],
+)
+def test_what_signs_sessions_is_long_and_random(applied: Fleet, value: str, said: str) -> None:  # D12
+    applied.env["SESSION"] = value
+    assert said in blockers(applied)[ADDRESS]
+    applied.apply(code=3)
+    applied.settings("development: true")
+    assert blockers(applied) == {}
+    applied.apply()
+    assert opened(applied)["acme", "session"] == value
+
+
+def test_a_password_among_them_is_no_word(applied: Fleet) -> None:  # D12
+    applied.env["SMTP"] = "mongoroot123"
+    applied.organization("acme", "secrets: { smtp: { value: { env: SMTP } } }")
+    assert "a word and a number" in blockers(applied)["organization/acme/secret/smtp"]
+    applied.env["SMTP"] = f"{applied.name}-x"
+    assert "shorter than 12" in blockers(applied)["organization/acme/secret/smtp"]
+    applied.env["SMTP"] = f"{applied.name}-x9-k2"
+    assert "name of the system" in blockers(applied)["organization/acme/secret/smtp"]
+
+
+@pytest.mark.parametrize("password", ["cybersensei123", "mongoroot123"])
+def test_server_passwords_that_everybody_knows(fleet: Fleet, password: str) -> None:  # D12
+    env = {"TENANTPLAN_MAIN_URL": fleet.server.url("app", password=password)}
+    fleet.organization("acme")
+    refused = fleet.run("plan", code=1, env=env).err
+    assert "the password of user app in env:TENANTPLAN_MAIN_URL is" in refused and password not in refused
+    fleet.env["APP"] = password
+    fleet.organization("acme", "database: { mode: dedicated, password: { env: APP } }")
+    assert "a word and a number" in next(iter(blockers(fleet).values()))
+    fleet.env |= {"STORE": f"mongodb://root:{password}@mongo.example/central"}
+    fleet.settings("packages: { url: { env: STORE } }")
+    fleet.write("a.zip", "x")
+    fleet.document("Release", "r1", "{ version: '1', file: a.zip }")
+    assert "the password in env:STORE is" in fleet.run("plan", code=None).err + str(fleet.run("plan", code=None).out)

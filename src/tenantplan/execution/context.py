@@ -19,6 +19,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import Vault
+from tenantplan.secrets.judge import Around
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.stores import Store
 
@@ -38,7 +39,7 @@ class Run:
     `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see, and `issued`
     the passwords on their way, by the address of their role.
     `lives` says how often a row was made at an address before, so that whoever takes a name later gets an id of its own.
-    `now` is the time on the main server.
+    `around` is what secrets are judged by. `now` is the time on the main server.
     `holding` keeps writers out of databases that operations leave, `check_shared` out of the shared tables in the current
     transaction of the main database; both raise Stale where rows would be left behind.
     `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
@@ -73,6 +74,7 @@ class Run:
     try_connection: Callable[[str, str], None] = lambda holder, reference: None
     targets: Mapping[str, TargetSpec] = field(default_factory=dict)
     hidden: Collection[str] = ()
+    around: Around = field(default_factory=Around)
     issued: dict[str, Any] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     holding: Callable[[Sequence[Operation]], AbstractContextManager[None]] = lambda segment: nullcontext()

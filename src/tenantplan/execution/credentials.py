@@ -16,18 +16,21 @@ from tenantplan.model.resource import Role, Row, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place, Refused, Vault, key_of
-from tenantplan.secrets.judge import judge
+from tenantplan.secrets.judge import judge, purpose
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
 
 
-def stored(run: Run, rowtype: RowType, row_id: str | None, column: str, secret: Secret | None) -> dict[str, Any]:
-    """Column -> what is stored for a secret. SettingsError when its value is missing or unfit, or there is no key to encrypt it."""
+def stored(
+    run: Run, rowtype: RowType, row_id: str | None, column: str, secret: Secret | None, called: str = ""
+) -> dict[str, Any]:
+    """Column -> what is stored for a secret of the row `called` so. SettingsError when its value is missing or unfit, or
+    there is no key to encrypt it."""
     kind = rowtype.columns[column]
     if secret is None or secret.reference is None:
         return {column: None, "password_fingerprint": None} if kind == "bcrypt" else {column: None}
     value = resolve(secret.reference, run.root)
-    how = judge(kind)
+    how = judge(kind, run.around, purpose=purpose(rowtype.table, column, called))
     reason = how.weakness(value)
     if reason:
         raise SettingsError(f"the {how.what} in {secret.reference} {reason}", hint="choose a longer, random one")

@@ -16,9 +16,9 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import OWNER, Database, Role, Secret
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets import scram
+from tenantplan.secrets.judge import judge
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
-from tenantplan.secrets.strength import weakness
 
 
 def write(run: Run, connection: Connection, operation: Operation) -> None:
@@ -156,7 +156,7 @@ def _value(run: Run, role: Role) -> str:
     assert role.password is not None
     assert role.password.reference is not None
     password = resolve(role.password.reference, run.root)
-    reason = weakness(password, role.name)
+    reason = judge("password", run.around, user=role.name).weakness(password)
     if reason:
         raise SettingsError(f"the password in {role.password.reference} {reason}", hint="choose a longer, random one")
     return password

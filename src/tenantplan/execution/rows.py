@@ -48,7 +48,7 @@ def _insert(run: Run, connection: Connection, operation: Operation, after: Row) 
     first = run.lives.get(operation.address, 0)
     for attempt in range(first, first + 100):
         identifier = None if rowtype.serial else row_id(run.fleet, operation.address, attempt)
-        columns, values = _columns(run, rowtype, identifier, {**after.values, **after.initial})
+        columns, values = _columns(run, rowtype, identifier, {**after.values, **after.initial}, after)
         given = [] if identifier is None else [rowtype.id]
         statement = sql.SQL("INSERT INTO {table} ({names}) VALUES ({values}) {unless} RETURNING {id}::text").format(
             table=sql.Identifier(*rowtype.relation),
@@ -74,7 +74,7 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
     identifier = _id(run, operation)
     changed = {name: value for name, value in after.values.items() if before.values.get(name) != value}
     _check(run, connection, operation, rowtype, {name: before.values.get(name) for name in changed})
-    columns, values = _columns(run, rowtype, identifier, changed)
+    columns, values = _columns(run, rowtype, identifier, changed, after)
     sets = [sql.SQL("{} = {}").format(sql.Identifier(name), placeholder(rowtype, name)) for name in columns]
     sets += [
         sql.SQL("{} = now()").format(sql.Identifier(column))
@@ -165,14 +165,15 @@ def _id(run: Run, operation: Operation) -> str:
 
 
 def _columns(
-    run: Run, rowtype: RowType, identifier: str | None, values: Mapping[str, Any]
+    run: Run, rowtype: RowType, identifier: str | None, values: Mapping[str, Any], after: Row
 ) -> tuple[list[str], list[Any]]:
-    """Columns and the values to bind to them; a secret may fill two."""
+    """Columns and the values to bind to them, of a row that is to be `after`; a secret may fill two."""
+    called = str(after.values.get("name") or "")
     columns: list[str] = []
     listed: list[Any] = []
     for name, value in values.items():
         if rowtype.columns[name] in SECRET_TYPES:
-            for column, stored in credentials.stored(run, rowtype, identifier, name, value).items():
+            for column, stored in credentials.stored(run, rowtype, identifier, name, value, called).items():
                 columns.append(column)
                 listed.append(stored)
             continue

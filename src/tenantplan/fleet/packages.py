@@ -10,13 +10,15 @@ from pathlib import Path
 from tenantplan.documents.target import PLACEHOLDER, whose
 from tenantplan.errors import SettingsError, TenantplanError
 from tenantplan.fleet.secrets import secrets_of
+from tenantplan.fleet.servers import own_names
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Package, Row, State
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.references import resolve
+from tenantplan.secrets.strength import default_password
 from tenantplan.settings import Settings
-from tenantplan.stores import Store, Stored, location_problem, masked_url, measure, open_store
+from tenantplan.stores import Store, Stored, location_problem, masked_url, measure, open_store, secrets_in
 
 NEAR = ("main:", "file:")  # stores that are asked in no time, so that every plan does
 
@@ -25,7 +27,7 @@ def location(settings: Settings) -> str:
     """The URL of the fleet's store; SettingsError when it cannot be used."""
     spec = settings.spec.packages
     if spec.url is not None:
-        return resolve(spec.url.text, settings.root)
+        return _strong(settings, resolve(spec.url.text, settings.root), spec.url.text)
     problem = location_problem(spec.location)
     if problem:
         raise SettingsError(
@@ -34,6 +36,17 @@ def location(settings: Settings) -> str:
             hint="main:, file:FOLDER, or a URL such as s3://bucket/updates",
         )
     return spec.location
+
+
+def _strong(settings: Settings, url: str, reference: str) -> str:
+    """The URL of a store; SettingsError when the password in it is one that an attacker tries first (D12)."""
+    for secret in secrets_in(url):
+        reason = default_password(secret, "", own_names(settings))
+        if reason:
+            raise SettingsError(
+                f"the password in {reference} {reason}", where="packages.url", hint="give the store another one"
+            )
+    return url
 
 
 def fleet_store(settings: Settings, connection: Connection, at: str | None = None) -> Store:

@@ -14,7 +14,7 @@ from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Resource, Role, Row, Secret, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.secrets.development import make_up
-from tenantplan.secrets.judge import Judge, judge
+from tenantplan.secrets.judge import Around, Judge, judge, purpose
 from tenantplan.secrets.keys import fleet_vault
 from tenantplan.secrets.references import resolve
 from tenantplan.settings import Settings
@@ -50,7 +50,7 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
                 if vault is None and secret.keyed is None:
                     findings.blockers.append(Finding(address, "secret", _NO_KEY))
                 continue
-            how = _judge(resource, name, desired.tables)
+            how = _judge(resource, name, desired.tables, around(settings))
             known[name], missing, unfit = _known(secret, key, settings.root, how)
             had = stored.get(name)
             if how.encrypted and vault is None and not (unfit or missing) and known[name] != had:
@@ -75,11 +75,17 @@ _NO_KEY = (
 )
 
 
-def _judge(resource: Resource, name: str, tables: Tables) -> Judge:
+def around(settings: Settings) -> Around:
+    """What every secret of a fleet is judged by."""
+    return Around((settings.fleet, settings.spec.main.database), settings.spec.development)
+
+
+def _judge(resource: Resource, name: str, tables: Tables, around: Around) -> Judge:
     if isinstance(resource, Role):
-        return judge("password", resource.name)
+        return judge("password", around, user=resource.name)
     assert isinstance(resource, Row)
-    return judge(tables[resource.table].columns[name])
+    called = str(resource.values.get("name") or "")
+    return judge(tables[resource.table].columns[name], around, purpose=purpose(resource.table, name, called))
 
 
 def _known(secret: Secret, key: str | None, root: Path, how: Judge) -> tuple[Secret, str, str]:
@@ -111,7 +117,7 @@ def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Pat
             ):
                 continue
             assert operation.after is not None
-            mark = _judge(operation.after, name, tables).mark(key, resolve(secret.reference, root))
+            mark = _judge(operation.after, name, tables, Around()).mark(key, resolve(secret.reference, root))
             if mark != secret.keyed:
                 found.append(secret.reference)
     return sorted(set(found))

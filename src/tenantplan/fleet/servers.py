@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def brought_server(alias: str, reference: str, settings: Settings, known: Mappin
 
     `known` are the servers there are. HostNotAllowed when it is on a host that the fleet does not connect to.
     """
-    params = checked(connection_string(reference, settings.root), reference, brought=True)
+    params = checked(connection_string(reference, settings.root), reference, brought=True, names=own_names(settings))
     allowed = allowed_hosts(settings, known)
     if not is_allowed(params, allowed):
         raise HostNotAllowed(reference, named_hosts(params), allowed)
@@ -113,10 +113,17 @@ def _refuse_files(settings: Settings, reference: str, params: Mapping[str, str])
 
 
 def checked(
-    url: str, reference: str, spec: ServerSpec | None = None, root: Path = Path(), *, brought: bool = False
+    url: str,
+    reference: str,
+    spec: ServerSpec | None = None,
+    root: Path = Path(),
+    *,
+    brought: bool = False,
+    names: Collection[str] | None = (),
 ) -> dict[str, str]:
     """The parameters of a connection string, with TLS where it leaves that open, or as the fleet file's `spec` has it.
 
+    `names` are the fleet's own, which a password must not be made of; None: it is one to try things with.
     `brought`: it has to say itself where it leads and who logs in, since nothing of the environment is used for it.
 
     SettingsError when its password is one that an attacker tries first (D12).
@@ -132,7 +139,7 @@ def checked(
             f"the connection string in {reference} names no {' and no '.join(missing)}",
             hint="say it there: of a database that an organization brings, nothing is taken from PGHOST, PGUSER and the like",
         )
-    reason = default_password(params.get("password", ""), params.get("user", ""))
+    reason = default_password(params.get("password", ""), params.get("user", ""), names)
     if reason:
         raise SettingsError(
             f"the password of user {params.get('user')} in {reference} {reason}",
@@ -149,13 +156,18 @@ def _server(settings: Settings, alias: str, spec: ServerSpec) -> Server:
         if alias != MAIN:
             raise
         raise SettingsError(error.message, where=error.where, hint=f"{error.hint}; {OR_EMBEDDED}") from None
-    params = checked(url, reference, spec, settings.root)
+    params = checked(url, reference, spec, settings.root, names=own_names(settings))
     return Server(alias, params, _budget(spec, params), timeouts=_timeouts(spec.timeouts, settings.spec.timeouts))
 
 
 def _budget(spec: ServerSpec, params: Mapping[str, str]) -> int:
     """Most sessions at once: the fleet file's number, and no more than the connection string is meant for; a run needs three."""
     return min(spec.max_connections, max(3, int(params.get("connection_limit") or spec.max_connections)))
+
+
+def own_names(settings: Settings) -> tuple[str, ...] | None:
+    """The names of a fleet that no password may be made of; None: it is one to try things with."""
+    return None if settings.spec.development else (settings.fleet, settings.spec.main.database)
 
 
 def _timeouts(*specs: TimeoutsSpec | None) -> Timeouts:

@@ -22,6 +22,7 @@ from tenantplan.execution.template import Recipe, clear_unfinished, ensure_templ
 from tenantplan.fleet.brought import try_connection
 from tenantplan.fleet.expected import GROUPS
 from tenantplan.fleet.packages import fleet_store
+from tenantplan.fleet.secrets import around
 from tenantplan.fleet.servers import Servers
 from tenantplan.fleet.survey import Question, Survey, survey
 from tenantplan.fleet.trees import Trees
@@ -136,6 +137,7 @@ class Work:
             holding=vacated.holding,
             check_shared=vacated.check_shared,
             targets=self.settings.spec.credentials.targets,
+            around=around(self.settings),
             hidden=hidden_variables(self.settings),
             creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
         )

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 MINIMUM = 12
 KEY_MINIMUM = 20
+SIGNING_MINIMUM = 32
 _BCRYPT_LIMIT = 72
 _COMMON = {"password", "changeme", "administrator", "superadmin", "letmein", "qwertyuiop", "welcome", "secret"}
 _COMMON |= {"postgres", "postgresql", "tenantplan", "root", "admin", "default", "example", "azerty", "qwerty"}
+# Words that a longer password may hold, but only beside enough of its own; names shorter than this are not looked for in it.
+_SHORTEST_WORD = 4
+_OWN = 8
+_WORDS = _COMMON | {
+    "mongo",
+    "mongodb",
+    "mysql",
+    "mariadb",
+    "redis",
+    "minio",
+    "oracle",
+    "supabase",
+    "database",
+    "docker",
+}
+_WORD_AND_NUMBER = re.compile(r"[a-z]{1,20}[^a-z0-9]*(0*123[0-9]*|0+|1+|(19|20)[0-9]{2})[^a-z0-9]*")
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$|md5[0-9a-f]{32}\Z", re.IGNORECASE)
 
 
@@ -30,6 +48,35 @@ def weakness(password: str, user: str = "") -> str | None:
     return None
 
 
+def guessable(password: str, names: Iterable[str] = ()) -> str | None:
+    """Why somebody who knows the system guesses a password, or None: it is a word and a number, or little more than a
+    well-known word or one of `names`, such as those of the fleet, its database and the role."""
+    text = password.lower()
+    if _WORD_AND_NUMBER.fullmatch(text):
+        return "is a word and a number, one of the first an attacker tries"
+    if _left(text, _WORDS) < _OWN:
+        return "is little more than a well-known word"
+    parts = {part for name in names for part in (name.lower(), *re.split(r"[^a-z0-9]+", name.lower()))}
+    if _left(text, parts) < _OWN:
+        return "contains the name of the system or of the role"
+    return None
+
+
+def _left(text: str, words: Iterable[str]) -> int:
+    """How many characters are left without these words; as many as anybody asks for, where it holds none of them."""
+    left = text
+    for word in sorted((word for word in words if len(word) >= _SHORTEST_WORD), key=len, reverse=True):
+        left = left.replace(word, "")
+    return len(left) if left != text else _OWN
+
+
+def signing_weakness(secret: str) -> str | None:
+    """Why a secret that signs sessions or tokens is refused, or None: who guesses it can be anybody."""
+    if len(secret) < SIGNING_MINIMUM:
+        return f"is shorter than {SIGNING_MINIMUM} characters"
+    return "is not random enough" if len(set(secret)) < 10 else None
+
+
 def bcrypt_weakness(password: str) -> str | None:
     """Why a password that is stored as a bcrypt hash is refused, or None: bcrypt ignores what comes after 72 bytes."""
     return weakness(password) or ("is longer than 72 bytes" if len(password.encode()) > _BCRYPT_LIMIT else None)
@@ -42,11 +89,14 @@ def key_weakness(key: str) -> str | None:
     return "is not random enough" if len(set(key)) < 10 else weakness(key)
 
 
-def default_password(password: str, user: str) -> str | None:
-    """Why a connection's password counts as a default one, or None. No password at all is the server's decision."""
+def default_password(password: str, user: str, names: Iterable[str] | None = None) -> str | None:
+    """Why a connection's password counts as a default one, or None. No password at all is the server's decision.
+
+    `names` are those that it must not be made of; None: this is a fleet to try things with.
+    """
     if not password:
         return None
     base = re.sub(r"[^a-z]", "", password.lower())
     if password.lower() == user.lower() or base in _COMMON or password.isdigit():
         return "is a default or trivial one"
-    return None
+    return None if names is None else guessable(password, (user, *names))

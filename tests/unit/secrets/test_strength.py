@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tenantplan.secrets.strength import bcrypt_weakness, default_password, key_weakness, weakness
+from tenantplan.secrets.strength import (
+    bcrypt_weakness,
+    default_password,
+    guessable,
+    key_weakness,
+    signing_weakness,
+    weakness,
+)
 
 GOOD = [
     r"p@s:/?%#'\" and",
@@ -70,3 +77,54 @@ def test_default_ones(user: str, password: str) -> None:
 def test_what_is_no_default_password() -> None:
     assert default_password("", "postgres") is None  # trust, peer, a certificate: the server's decision
     assert default_password("k3-other-words", "postgres") is None
+
+
+@pytest.mark.parametrize(
+    ("password", "names"),
+    [
+        ("cybersensei123", ()),  # a word and a number, whatever it stands for
+        ("cybersensei2024", ()),
+        ("Cybersensei_0000!", ()),
+        ("mongoroot123", ()),
+        ("mongoRoot!x9", ()),
+        ("cyber-9k2-sensei", ("cyber_sensei",)),
+        ("x1-acme-7", ("tenantplan_org_acme_app",)),
+        ("cybersensei-x9Zk2m", ("cybersensei",)),
+    ],
+)
+def test_what_a_name_or_a_word_gives_away(password: str, names: tuple[str, ...]) -> None:
+    for reason in (guessable(password, names), default_password(password, "app", names)):
+        assert reason and password not in reason
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "admin?#'\"\\ !p@ss",
+        "k3-other-words",
+        "correct horse!",
+        "correcthorsebatterystaple123",
+        "Tz8mXn2Qp4",
+        "demo-k7Jd93xQ",
+    ],
+)
+def test_what_nobody_guesses(password: str) -> None:
+    assert guessable(password, ("demo", "tenantplan_main", "org")) is None
+
+
+def test_a_fleet_to_try_things_with_takes_names() -> None:
+    assert default_password("cybersensei123", "app", None) is None
+    assert default_password("postgres", "postgres", None)
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [
+        ("k7Jd93-xQ0z_Lm2vRt8ek7Jd93-xQ0z_", None),
+        ("k7Jd93-xQ0z_Lm2vRt8ek7Jd93-xQ0z", "is shorter than 32 characters"),
+        ("abcabcabc" * 8, "is not random enough"),
+        ("", "is shorter than 32 characters"),
+    ],
+)
+def test_secrets_that_sign(secret: str, reason: str | None) -> None:
+    assert signing_weakness(secret) == reason
