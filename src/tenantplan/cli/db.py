@@ -31,8 +31,11 @@ def command() -> None:
 @click.option("--driver", type=click.Choice(DRIVERS), help="The connection string in the words of this driver.")
 @click.option("--reveal", is_flag=True, help="Print the connection string with its password. Audited, with the reason.")
 @click.option("--reason", metavar="TEXT", help="Why --reveal: asked for on a terminal.")
+@click.option("--read-only", is_flag=True, help="With --reveal: of the login that only reads.")
 @json_option
-def show(organization: str, driver: str | None, reveal: bool, reason: str | None, as_json: bool) -> None:
+def show(
+    organization: str, driver: str | None, reveal: bool, reason: str | None, read_only: bool, as_json: bool
+) -> None:
     """Where ORGANIZATION (or tenant/NAME) is: mode, server, database, its application's connection string, masked.
 
     --reveal prints that string and nothing else, once the audit log says who asked for it, and why.
@@ -42,13 +45,15 @@ def show(organization: str, driver: str | None, reveal: bool, reason: str | None
 
     if reason is not None and not reveal:
         raise UsageError("--reason goes with --reveal", hint="without it nothing secret is shown")
+    if read_only and not reveal:
+        raise UsageError("--read-only goes with --reveal", hint="without it both logins are shown")
     fleet = settings()
     why = _reason(fleet, reason) if reveal else ""
     place = placed(fleet, fleet_servers(fleet), organization)
     if reveal:
         from tenantplan.inspection import reveal as revealing
 
-        url = revealing.reveal(fleet, place, driver, why)
+        url = revealing.reveal(fleet, place, driver, why, read_only=read_only)
         if as_json:
             print_json({"address": place.address, "url": url})
         else:
@@ -78,8 +83,13 @@ def _show(place: Placed, driver: str | None, as_json: bool) -> None:
         "hasDedicatedDatabase": place.mode == "dedicated",
         "server": "its own" if place.brought else place.alias,
         "database": place.database,
-        "login": place.login.name if place.login else "",
-        "url": masked_url(place, driver),
+        "login": place.login.name if place.login else place.pooled[0] if place.pooled else "",
+        "url": masked_url(place, driver, place.login),
+        "readOnlyLogin": place.reader.name if place.reader else "",
+        "readOnlyUrl": masked_url(place, driver, place.reader) if place.reader else "",
+        "pool": place.pool_group,
+        "deleted": place.deleted.day if place.deleted else "",
+        "purgedFrom": place.deleted.purged if place.deleted else "",
         "source": place.source,
         "declaredAt": place.origin,
         "applied": place.applied,

@@ -17,7 +17,7 @@ from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
-from tenantplan.model.login import CURRENT, PENDING
+from tenantplan.model.login import CURRENT, PENDING, reader_of
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role, State
 from tenantplan.planning.comparable import comparable, ends
@@ -45,7 +45,7 @@ def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Surv
     now = live.now
     desired = replace(desired, renames={}, state=_as_open_as_live(desired, live.state))
     standing = turns(desired, live.main.issued)
-    named = {_holder(name, desired, live.state) for name in wish.names}
+    named = {holder for name in wish.names for holder in _holders(name, desired, live.state)}
     rotating = {h for h in named if _rotatable(standing[h], live)}
     rotating |= {h for h, turn in standing.items() if wish.due and turn.due is not None and turn.due <= now}
     wanted = with_logins(desired, live.state, live.main.issued, now, rotating)
@@ -80,10 +80,12 @@ def _as_open_as_live(desired: Desired, live: State) -> State:
     return state
 
 
-def _holder(name: str, desired: Desired, live: State) -> str:
+def _holders(name: str, desired: Desired, live: State) -> list[str]:
+    """What the logins of an organization (or tenant/NAME) are issued to."""
     holder = name if "/" in name else f"organization/{name}"
-    if holder in desired.logins:
-        return holder
+    found = [known for known in (holder, reader_of(holder)) if known in desired.logins]
+    if found:
+        return found
     if holder in desired.placements or holder in live:
         raise UsageError(
             f"{holder} has no login whose password tenantplan generates",

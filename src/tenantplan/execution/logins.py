@@ -16,7 +16,7 @@ from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
-from tenantplan.model.login import MAIN_TARGET, PENDING
+from tenantplan.model.login import MAIN_TARGET, PENDING, issued_to
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role, Secret
 from tenantplan.postgres.connect import Connection
@@ -78,7 +78,7 @@ def issue(run: Run, main: Connection, operations: Iterable[Operation]) -> None:
     there = _there(run, main, [role for _, role in wanted])
     fresh: list[tuple[Role, Issue]] = []
     for address, role in wanted:
-        mine = [r for r in there if r.server == role.server and (r.holder == role.holder or r.role == role.name)]
+        mine = [r for r in there if r.server == role.server and (r.holder == issued_to(role) or r.role == role.name)]
         pending = next((row for row in mine if (row.role, row.state) == (role.name, PENDING)), None)
         password = _opened(run, main, role, pending) if pending else None
         others = tuple((row.role, row.state) for row in mine if row is not pending)
@@ -97,7 +97,7 @@ def _there(run: Run, main: Connection, roles: Sequence[Role]) -> list[_Row]:
     rows = main.execute(
         "SELECT id::text, server, holder, role_name, state, password FROM public.database_logins"
         " WHERE managed_by = %s AND (holder = ANY(%s) OR role_name = ANY(%s)) FOR UPDATE",
-        [run.fleet, [role.holder for role in roles], [role.name for role in roles]],
+        [run.fleet, [issued_to(role) for role in roles], [role.name for role in roles]],
     ).fetchall()
     return [_Row(*row) for row in rows]
 
@@ -121,7 +121,7 @@ def _store(run: Run, main: Connection, fresh: Sequence[tuple[Role, Issue]]) -> N
         assert role.password is not None
         place = Place(TABLE, made.id, COLUMN)
         sealed = credentials.the_vault(run.vault).seal(place, made.password)
-        where = (role.holder, role.server, role.serves, role.name, *_address(run, role))
+        where = (issued_to(role), role.server, role.serves, role.name, *_address(run, role))
         rows.append((made.id, *where, role.password.target, sealed, run.fleet))
         kept.append((place, keyed_hash(run.hash_key, made.password), sealed))
     with main.cursor() as cursor:
@@ -149,7 +149,7 @@ def hand_over(run: Run, operation: Operation) -> None:
     host, port = _address(run, role)
     params = application(run.connector.servers[role.server].params, role.name, issued.password, str(role.serves))
     url, modes = compose(params, "postgresql"), {n: params[n] for n in ("sslmode", "sslrootcert") if n in params}
-    handover = Handover(whose(str(role.holder)), role.name, host, port, str(role.serves), issued.password, url, **modes)
+    handover = Handover(whose(issued_to(role)), role.name, host, port, str(role.serves), issued.password, url, **modes)
     deliver(target, run.targets[target], handover, run.root, run.hidden)
     reach("login-delivered")
 
@@ -217,7 +217,7 @@ def _step_back(main: Connection, role: Role, issued: Issue) -> None:
     main.execute(
         "UPDATE public.database_logins SET state = 'previous', superseded_at = clock_timestamp()"
         " WHERE server = %s AND holder = %s AND state = 'current' AND id <> %s",
-        [role.server, role.holder, issued.id],
+        [role.server, issued_to(role), issued.id],
     )
 
 
@@ -229,7 +229,7 @@ def _follow(main: Connection, operation: Operation) -> None:
         main.execute(
             "UPDATE public.database_logins SET role_name = %s, holder = %s, database_name = %s"
             " WHERE server = %s AND role_name = %s",
-            [after.name, after.holder, after.serves, before.server, before.name],
+            [after.name, issued_to(after), after.serves, before.server, before.name],
         )
     if after is None and not operation.retire:
         _remove(main, "server = %s AND role_name = %s", [before.server, before.name])

@@ -92,7 +92,11 @@ def _secret_files(desired: Desired, settings: Settings) -> set[Path]:
     named |= {str(secret.reference) for resource in desired.state.values() for secret in secrets_of(resource).values()}
     files = [name.removeprefix("file:") for name in named if name.startswith("file:")]
     delivered = [target.file for target in settings.spec.credentials.targets.values() if target.file]
-    files += [file.replace(PLACEHOLDER, whose(holder)) for file in delivered for holder in desired.placements]
+    files += [
+        file.replace(PLACEHOLDER, whose(holder))
+        for file in delivered
+        for holder in {*desired.placements, *desired.logins}
+    ]
     return {Path(os.path.realpath(settings.root / file)) for file in files}
 
 

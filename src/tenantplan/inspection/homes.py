@@ -9,6 +9,7 @@ from typing import Any
 
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.each import Target
+from tenantplan.inspection.deleted import Deleted, deleted
 from tenantplan.inspection.scene import Scene, each, not_found, rows
 from tenantplan.migration.graph import Graph
 from tenantplan.migration.version import VersionTables
@@ -24,7 +25,8 @@ class Home:
     """One organization or tenant and the place of its data.
 
     `behind` counts revisions up to the head, None when the revision is not of the tree or not known. `reachable` is None
-    where there is nothing to reach any more; `reason` says why a database is not reachable or not at the head.
+    where there is nothing to reach any more; `reason` says why a database is not reachable or not at the head. `gone`: what is
+    left of one that is deleted; `database` is then the tombstone.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Home:
     behind: int | None
     reachable: bool | None
     reason: str
+    gone: Deleted | None = None
 
     def document(self) -> dict[str, Any]:
         """The home as JSON."""
@@ -59,6 +62,8 @@ class Home:
             "behind": self.behind,
             "reachable": self.reachable,
             "reason": self.reason,
+            "tombstone": (self.gone.tombstone or None) if self.gone else None,
+            "purgedFrom": self.gone.purged if self.gone else None,
         }
 
 
@@ -144,7 +149,10 @@ def _home(
     answer = answers.get(target)
     revision: str | None = None
     reachable: bool | None = None
-    reason = f"deleted {row.retired_at}, kept until its grace period ends" if row.retired_at else ""
+    gone = deleted(f"{kind}/{_name(row)}", row, scene.live.state, scene.settings.spec.guard.grace_days)
+    reason = gone.reason if gone else ""
+    if gone and gone.tombstone:
+        database = gone.tombstone
     if isinstance(answer, TenantplanError):
         reachable, reason = False, f"{answer.where}: {answer.message}" if answer.where else answer.message
     elif answer is not None:
@@ -166,6 +174,7 @@ def _home(
         behind=behind,
         reachable=reachable,
         reason=reason or why,
+        gone=gone,
     )
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet import expected
 from tenantplan.fleet import placed as placing
 from tenantplan.fleet.servers import Servers, brought_server
+from tenantplan.inspection.application import application_logins
+from tenantplan.inspection.deleted import Deleted, deleted
 from tenantplan.inspection.homes import placement
 from tenantplan.inspection.scene import Scene, look, not_found, rows
-from tenantplan.manifest.placement import roles
-from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired, Placement
-from tenantplan.model.login import CURRENT, Issued
-from tenantplan.model.resource import GENERATED, Ref, Role, Row, Secret, State
+from tenantplan.model.resource import Ref, Role, Row, State
 from tenantplan.postgres.dialects import Pool
+from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import Server
 from tenantplan.settings import Settings
 
@@ -27,8 +26,9 @@ class Placed:
     """A place with the server to reach it by, or the reason why there is none.
 
     `origin` is the file and line that declares it, "" when it is live only. `source` is the reference of its
-    connection string. `applied`: the main database knows it in this very place. `login` is the role of its application, None
-    where tenantplan makes none; `pool` how many connections that may have.
+    connection string. `applied`: the main database knows it in this very place. `login` is the role of its application, and
+    `reader` the one that only reads, None where tenantplan makes none; `pool` how many connections that may have. `pooled` are
+    the logins that organizations in the shared tables use together, members of `pool_group`. `deleted`: what is left of it.
     """
 
     address: str
@@ -41,6 +41,10 @@ class Placed:
     applied: bool
     login: Role | None = None
     pool: Pool = field(default_factory=Pool)
+    reader: Role | None = None
+    pooled: tuple[str, ...] = ()
+    pool_group: str = ""
+    deleted: Deleted | None = None
 
     @property
     def brought(self) -> bool:
@@ -66,21 +70,34 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
     assert place is not None
     found = _placed(settings, servers, place, address, desired.origins.get(address, ""), live == place)
     both = {**scene.live.state, **desired.state}
-    login = _login(found, both, scene.live.main.issued)
-    return replace(found, login=login, pool=_pool(both, place.holder))
+    if declared is None and isinstance(row, Row):
+        gone = deleted(address, row, scene.live.state, settings.spec.guard.grace_days)
+        if gone is not None:
+            return replace(found, server=gone.error(address), database=gone.tombstone, applied=False, deleted=gone)
+    found = _with_logins(found, place.holder if place.mode == "dedicated" else address, scene, both)
+    if found.mode == "shared" and found.login is None:
+        found = _pooled(found, scene, settings)
+    return replace(found, pool=_pool(both, place.holder))
 
 
-def _login(place: Placed, state: State, issued: Iterable[Issued]) -> Role | None:
-    """The login role of a database of its own, of several that take turns the current one; one that nobody declares or has made
-    is named as it would be."""
-    if place.mode != "dedicated" or place.brought:
-        return None
-    here = (row for row in issued if (row.server, row.database, row.state) == (place.alias, place.database, CURRENT))
-    current = next(here, None)
-    name = current.role if current else roles(place.database)[1]
-    known = state.get(addresses.role(place.alias, name))
-    role = known if isinstance(known, Role) else Role(place.alias, name)
-    return replace(role, password=Secret(f"{GENERATED}{current.target}")) if current else role
+def _with_logins(place: Placed, holder: str, scene: Scene, state: State) -> Placed:
+    """The place with the logins that applications use there; those of a tenant in shared mode are its organization's."""
+    if place.brought:
+        return place
+    made = place.database if place.mode == "dedicated" else None
+    row = state.get(holder)
+    owner = row.values.get("organization_id") if isinstance(row, Row) else None
+    used = owner.address if made is None and isinstance(owner, Ref) else holder
+    login, reader = application_logins(used, place.alias, made, state, scene.live.main.issued)
+    return replace(place, login=login, reader=reader)
+
+
+def _pooled(place: Placed, scene: Scene, settings: Settings) -> Placed:
+    """A place in the shared tables, with the logins that name an organization for each transaction: those are the fleet's."""
+    group = expected.facts(settings).shared_groups[2]
+    with scene.connector.connect(MAIN, read_only=True) as connection:
+        found = connection.execute(query("members_that_log_in"), {"group": group}).fetchall()
+    return replace(place, pooled=tuple(str(row[0]) for row in found), pool_group=group)
 
 
 def _pool(state: State, holder: str) -> Pool:

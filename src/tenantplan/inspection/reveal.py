@@ -15,6 +15,7 @@ from tenantplan.fleet.servers import main_server
 from tenantplan.inspection.placed import Placed
 from tenantplan.inspection.scene import main_session
 from tenantplan.model.address import MAIN
+from tenantplan.model.resource import Role
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.dialects import compose
 from tenantplan.postgres.tls import with_defaults
@@ -38,18 +39,18 @@ def checked_reason(reason: str) -> str:
     return mask_url(said)
 
 
-def reveal(settings: Settings, place: Placed, driver: str | None, reason: str) -> str:
+def reveal(settings: Settings, place: Placed, driver: str | None, reason: str, *, read_only: bool = False) -> str:
     """The connection string of an organization's application, after the audit entry that says who asked for it, and why.
 
-    `driver` None: as it was brought, or PostgreSQL's own. Raises NotFound or Refused where there is none, PrivilegeError when
-    the entry cannot be written.
+    `driver` None: as it was brought, or PostgreSQL's own. `read_only`: that of the login that only reads. Raises NotFound or
+    Refused where there is none, PrivilegeError when the entry cannot be written.
     """
     with main_session(settings) as reading:
         key = reading.execute("SELECT value FROM tenantplan.keys WHERE name = 'hash'").fetchone()
         connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections)
         run = act(settings, connector, hash_key=key[0] if key else "")
         try:
-            url, password = _secret(settings, reading, place, driver, run.hash_key)
+            url, password = _secret(settings, reading, place, _login(place, read_only), driver, run.hash_key)
         except Refused as error:
             _audit(settings, run, place, "refused", f"{reason}: {error.message}")
             raise
@@ -58,44 +59,56 @@ def reveal(settings: Settings, place: Placed, driver: str | None, reason: str) -
 
 
 def _secret(
-    settings: Settings, main: Connection, place: Placed, driver: str | None, hash_key: str
+    settings: Settings, main: Connection, place: Placed, login: Role | None, driver: str | None, hash_key: str
 ) -> tuple[str, str | None]:
     """The connection string, and the password in it."""
     if place.brought:
         url = brought_connection(settings, main, place.alias.removeprefix("url:"), place.source, hash_key)
         params = with_defaults(parse(url, place.source))
         return url if driver is None else compose(params, driver, place.pool), params.get("password")
-    if place.login is None:
-        raise NotFound(
-            f"{place.address} has no login of its own: in shared mode it uses the main database",
-            hint="tenantplan db show says where it is",
-        )
     if isinstance(place.server, TenantplanError):
         raise place.server
-    password = login_password(settings, main, place.login, hash_key)
-    params = {**application_params(place), "password": password}
+    if login is None:
+        raise NotFound(
+            f"{place.address} has no login of its own: in shared mode it uses the main database",
+            hint=f"a login of your own that is a member of {place.pool_group} names it; `login: true` in its database makes one",
+        )
+    password = login_password(settings, main, login, hash_key)
+    params = {**application_params(place, login), "password": password}
     return compose(params, driver or "postgresql", place.pool), password
 
 
-def application_params(place: Placed) -> Mapping[str, str]:
+def _login(place: Placed, read_only: bool) -> Role | None:
+    if read_only and place.reader is None and place.deleted is None:
+        raise NotFound(
+            f"{place.address} has no login that only reads",
+            hint="`readOnly: true` in its database makes one, then apply",
+        )
+    return place.reader if read_only else place.login
+
+
+def application_params(place: Placed, login: Role) -> Mapping[str, str]:
     """How an application reaches a database that tenantplan made, but for the password; *** stands for one that is declared."""
     assert isinstance(place.server, Server)
-    assert place.login is not None
     own = ("user", "password", "sslcert", "sslkey", "connect_timeout", *POOL)  # those of the role that runs tenantplan
     params = {name: value for name, value in place.server.params.items() if name not in own}
-    known = {"password": "***"} if place.login.password else {}
-    return with_defaults({**params, "user": place.login.name, "dbname": place.database, **known})
+    known = {"password": "***"} if login.password else {}
+    return with_defaults({**params, "user": login.name, "dbname": place.database, **known})
 
 
-def masked_url(place: Placed, driver: str | None) -> str:
-    """The connection string of an organization's application, *** for its password; "" while its server cannot be used."""
+def masked_url(place: Placed, driver: str | None, login: Role | None) -> str:
+    """The connection string of an organization's application, *** for its password; "" while its server cannot be used.
+
+    In shared mode, where it has no login of its own, the pooled one's: never that of the role that runs tenantplan.
+    """
     if not isinstance(place.server, Server):
         return ""
-    if place.login is not None:
-        return compose(application_params(place), driver or "postgresql", place.pool, shown=True)
-    if place.brought and driver is not None:
-        return compose(place.server.params, driver, place.pool, shown=True)
-    return masked(place.server.params, place.database)
+    if place.brought:
+        if driver is not None:
+            return compose(place.server.params, driver, place.pool, shown=True)
+        return masked(place.server.params, place.database)
+    pooled = Role(place.alias, place.pooled[0] if place.pooled else place.pool_group)
+    return compose(application_params(place, login or pooled), driver or "postgresql", place.pool, shown=True)
 
 
 def _audit(settings: Settings, run: Run, place: Placed, result: str, detail: str) -> None:

@@ -19,6 +19,8 @@ def effective(spec: OrganizationSpec, tier: TierSpec | None) -> OrganizationSpec
         defaults["database"] = {k: v for k, v in defaults["database"].items() if k not in ("mode", "server")}
     if spec.database.password is not None and "database" in defaults:  # which is one thing, however it is said
         defaults["database"].pop("password", None)
+    if spec.database.read_only_password is not None and "database" in defaults:
+        defaults["database"].pop("readOnlyPassword", None)
     return OrganizationSpec.model_validate(_merged(defaults, own))
 
 

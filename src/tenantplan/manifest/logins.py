@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from tenantplan.documents import Document, Problem
 from tenantplan.documents.suggest import did_you_mean, listing
 from tenantplan.manifest.facts import FleetFacts
-from tenantplan.manifest.kinds.organization import OrganizationSpec
+from tenantplan.manifest.kinds.logins import Rotation
+from tenantplan.manifest.kinds.organization import OrganizationDatabase, OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
-from tenantplan.manifest.placement import Home, logins
-from tenantplan.model.login import Login
+from tenantplan.manifest.placement import Home, logins, roles
+from tenantplan.model.login import Login, reader_of
 
 _DATABASE = ("spec", "database")
 _OF_TIER = ("spec", "defaults", "database")
@@ -21,18 +22,23 @@ def declared_logins(found: Iterable[Home], facts: FleetFacts) -> dict[str, Login
     declared = {}
     for home in found:
         server, database = home.made or (facts.default_server, facts.main_database)
-        used = logins(home)
-        if used and home.rotation and not home.deleted:
-            declared[home.placement.holder] = Login(
-                holder=home.placement.holder,
-                server=server,
-                database=database,
-                roles=used,
-                target=str(home.password).partition(":")[2],
-                every_days=home.rotation.every_days,
-                grace_minutes=home.rotation.grace_minutes,
-            )
+        used, holder = logins(home), home.placement.holder
+        if not used or home.deleted:
+            continue
+        if home.rotation:
+            declared[holder] = _login(holder, server, database, used, home.password, home.rotation)
+        if home.reader_rotation:
+            reader = (roles(home.made[1] if home.made else str(home.bound))[2],)
+            holder = reader_of(holder)
+            declared[holder] = _login(holder, server, database, reader, home.reader_password, home.reader_rotation)
     return declared
+
+
+def _login(
+    holder: str, server: str, database: str, names: tuple[str, ...], password: str | None, rotation: Rotation
+) -> Login:
+    target = str(password).partition(":")[2]
+    return Login(holder, server, database, names, target, rotation.every_days, rotation.grace_minutes)
 
 
 def login_problems(documents: Iterable[Document], facts: FleetFacts) -> Iterator[Problem]:
@@ -50,7 +56,12 @@ def login_problems(documents: Iterable[Document], facts: FleetFacts) -> Iterator
                 f"credentials.targets of the fleet file has: {listing(sorted(facts.targets))}"
             )
             yield document.problem(f"there is no target `{database.deliver}`", *path, "deliver", hint=hint)
-        if isinstance(spec, OrganizationSpec) and spec.database.password and spec.database.password.reference:
+        if isinstance(spec, OrganizationSpec) and _by_reference_only(spec.database):
             for name in sorted({"rotation", "deliver"} & spec.database.model_fields_set):
                 message = f"`{name}` is for a password that tenantplan generates, and this one is by reference"
                 yield document.problem(message, *path, name, hint="say `password: { generate: true }`, or remove it")
+
+
+def _by_reference_only(database: OrganizationDatabase) -> bool:
+    """Whether nothing of an organization's logins is generated, and something is by reference."""
+    return bool(database.password and database.password.reference and not database.reader_generated)

@@ -29,9 +29,9 @@ def own_secrets(draft: Draft, documents: Iterable[Document], facts: FleetFacts) 
     for document in documents:
         spec = document.spec
         if isinstance(spec, OrganizationSpec):
-            password = spec.database.password
-            by_reference = password.reference if password is not None else None
-            for name, named in (("url", spec.database.url), ("password", by_reference)):
+            given = {"password": spec.database.password, "readOnlyPassword": spec.database.read_only_password}
+            by_reference = [(name, password.reference) for name, password in given.items() if password is not None]
+            for name, named in (("url", spec.database.url), *by_reference):
                 if named is not None and taken.fullmatch(_plain(named.text, facts.root)):
                     yield _problem(document, ("spec", "database", name), named.text)
 

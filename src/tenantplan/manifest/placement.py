@@ -18,6 +18,7 @@ from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.names import derive
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Placement
+from tenantplan.model.login import READER
 from tenantplan.model.resource import OWNER, Database, Resource, Role, Schema, Secret
 
 _SPARE = 3
@@ -30,8 +31,8 @@ class Home:
 
     `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
     `tags` are those that its server was chosen by; None: it was named. `read_only`: a login role that only reads is asked for.
-    `rotation` is set where passwords are generated. `login`: in shared mode, one of its own; `known_as` is the name of the
-    database it would have, after which that is called.
+    `rotation` and `reader_rotation` are set where passwords are generated. `login`: in shared mode, one of its own; `known_as`
+    is the name of the database it would have, after which that is called.
     """
 
     document: Document
@@ -46,6 +47,8 @@ class Home:
     was: str | None = None
     tags: Mapping[str, str] | None = None
     read_only: bool = False
+    reader_password: str | None = None
+    reader_rotation: Rotation | None = None
     login: bool = False
     known_as: str | None = None
 
@@ -70,7 +73,7 @@ class Home:
 @cache
 def roles(database: str) -> tuple[str, str, str]:
     """The names of a database's owner, login and read-only role."""
-    return derive("", database, "_owner"), derive("", database, "_app"), derive("", database, "_ro")
+    return derive("", database, "_owner"), derive("", database, "_app"), derive("", database, READER)
 
 
 def logins(home: Home) -> tuple[str, ...]:
@@ -129,6 +132,8 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         was=_before(document, settings.name, facts),
         tags=None if shared else sought(settings.server),
         read_only=settings.read_only,
+        reader_password=settings.reader_secret,
+        reader_rotation=settings.reader_generated,
         login=settings.login,
         known_as=_database(document, settings.name, facts),
     )
@@ -154,6 +159,8 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
         was=_before(document, settings.name, facts),
         tags=sought(settings.server),
         read_only=parent.read_only,
+        reader_password=parent.reader_password if parent.reader_rotation else None,
+        reader_rotation=parent.reader_rotation,
     )
 
 
@@ -232,7 +239,9 @@ def _logins(
         yield addresses.role(server, other), replace(closed_one, name=other)
     if home.read_only:
         reader = roles(name)[2]
-        yield addresses.role(server, reader), replace(closed_one, name=reader, login=home.open, member_of=groups[1:])
+        given = Secret(home.reader_password) if home.reader_password else None
+        reading = replace(closed_one, name=reader, login=home.open, member_of=groups[1:], password=given)
+        yield addresses.role(server, reader), reading
 
 
 def groups(found: Iterable[Home], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:

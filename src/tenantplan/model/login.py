@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tenantplan.model.resource import Role
+
 MAIN_TARGET = "main"
 PENDING, CURRENT, PREVIOUS = "pending", "current", "previous"
+
+READER = "_ro"  # how the name ends of a login role that only reads; it takes no turns with the application's
+
+
+def reader_of(holder: str) -> str:
+    """What the login that only reads is issued to, of an organization or tenant."""
+    return f"{holder}/login/read-only"
+
+
+def issued_to(role: Role) -> str:
+    """What the passwords of a login role are issued to: its organization or tenant, or that one's login that only reads."""
+    return reader_of(str(role.holder)) if role.name.endswith(READER) else str(role.holder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,8 @@ def findings(
             why = f"was delivered to {current.target} and is to go to {turn.login.target}"
         else:
             continue
-        name = holder.split("/", 1)[1] if holder.startswith("organization/") else holder
+        document = addresses.document(holder)
+        name = document.split("/", 1)[1] if document.startswith("organization/") else document
         message = f"the password of its login {why}: tenantplan credentials rotate {name}"
         found.append(Finding(holder, "rotation-due", message))
     return tuple(sorted(found, key=lambda finding: finding.address))

@@ -439,6 +439,14 @@ SELECT pg_catalog.left(pg_catalog.obj_description(c.oid, 'pg_class'), 1000),
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'public' AND c.relname = %(table)s;
 
+-- name: members_that_log_in
+-- The login roles that are members of a group, directly or through others; no superuser, who is a member of everything.
+SELECT rolname::text FROM pg_roles
+ WHERE rolcanlogin AND NOT rolsuper AND rolname <> %(group)s
+   AND EXISTS (SELECT FROM pg_roles g WHERE g.rolname = %(group)s AND pg_has_role(pg_roles.oid, g.oid, 'MEMBER')
+                  AND pg_roles.rolname <> current_user)
+ ORDER BY 1;
+
 -- name: shared_roles
 -- Roles that may use the tenant tables of the main database: what for, whose they are, and whether they have the rights for
 -- it, no less and no more.

@@ -41,6 +41,11 @@ class OrganizationDatabase(DatabaseSettings):
     )
     password: LoginPassword | None = Field(default=None, description="Password of the organization's login role.")
 
+    read_only_password: LoginPassword | None = Field(
+        default=None,
+        description="Password of the login role that only reads; by default generated where `password` is.",
+    )
+
     @property
     def secret(self) -> str | None:
         """The password as a reference: `env:NAME`, `file:path`, or `generate:TARGET`; None: there is none."""
@@ -53,6 +58,31 @@ class OrganizationDatabase(DatabaseSettings):
     def generated(self) -> Rotation | None:
         """How the password is replaced, when tenantplan generates it."""
         return self.rotation if self.password is not None and self.password.generate else None
+
+    @property
+    def _reader(self) -> LoginPassword | None:
+        """How the login that only reads gets its password: as it says itself, else as the application's where that is generated."""
+        inherited = self.password if self.password is not None and self.password.generate else None
+        return (self.read_only_password or inherited) if self.read_only else None
+
+    @property
+    def reader_secret(self) -> str | None:
+        """The same as `secret`, of the login that only reads."""
+        if self._reader is None:
+            return None
+        reference = self._reader.reference
+        return reference.text if reference else f"{GENERATED}{self.deliver}"
+
+    @property
+    def reader_generated(self) -> Rotation | None:
+        """The same as `generated`, of the login that only reads."""
+        return self.rotation if self._reader is not None and self._reader.generate else None
+
+    @model_validator(mode="after")
+    def _read_only_password_has_a_login(self) -> Self:
+        if self.read_only_password is not None and "read_only" in self.model_fields_set and not self.read_only:
+            raise ValueError("`readOnlyPassword` is for the login that `readOnly: true` makes: say that, or remove it")
+        return self
 
     @model_validator(mode="after")
     def _url_stands_alone(self) -> Self:

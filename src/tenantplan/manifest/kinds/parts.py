@@ -208,6 +208,10 @@ class DatabaseSettings(Spec):
         default=None,
         description="Password of the login role; none: nobody can log in with one.",
     )
+    read_only_password: GeneratedPassword | None = Field(
+        default=None,
+        description="Password of the login role that only reads; by default generated where `password` is.",
+    )
     rotation: Rotation = Field(default_factory=Rotation, description="How a generated password is replaced.")
     deliver: TargetName = Field(
         default="main",
