@@ -61,7 +61,8 @@ def rekey(as_json: bool) -> int:
 @click.option("--due", is_flag=True, help="Every login that is due, and the end of every grace period that is over.")
 @json_option
 def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
-    """Give the logins of ORGANIZATIONs (or tenant/NAME) new passwords, and deliver them where their tier says.
+    """Give the logins of ORGANIZATIONs (or tenant/NAME) new passwords, and deliver them where their tier says. A generated
+    secret or licence key is named by its address, such as organization/NAME/secret/session.
 
     With two roles the other one gets it, and the one before works until its grace period ends. With one, the new password
     counts at once, and sessions with the one before live that long. What is over is ended by the next rotate or apply, and
@@ -88,9 +89,20 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
 
 
 def _rotated(outcome: Outcome) -> dict[str, Any]:
-    """What became of one role: a new password, or the end of its former one."""
+    """What became of one role: a new password, or the end of its former one; or of one generated secret: a new value."""
+    from tenantplan.decision.secret_rotation import generated
     from tenantplan.execution.logins import generates
 
+    fresh = generated(outcome.operation.after)
+    if fresh:
+        return {
+            "holder": outcome.operation.address,
+            "role": "",
+            "what": "new value",
+            "target": next(iter(fresh.values())).target,
+            "status": outcome.status,
+            "error": outcome.error or None,
+        }
     role = outcome.operation.after
     password = getattr(role, "password", None)
     new = generates(outcome.operation)
@@ -109,7 +121,8 @@ def _show(plan: Plan, report: Report) -> None:
 
     for outcome in report.outcomes:
         found = _rotated(outcome)
-        said = outcome.operation.summary if outcome.status == "done" else f"{outcome.status}  {mask_url(outcome.error)}"
+        summary = found["what"] if found["what"] == "new value" else outcome.operation.summary
+        said = summary if outcome.status == "done" else f"{outcome.status}  {mask_url(outcome.error)}"
         click.echo(f"  {'~' if outcome.status == 'done' else '!'} {terminal(found['holder'])}  {terminal(said)}")
     for finding in plan.unreachable:
         click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}", err=True)

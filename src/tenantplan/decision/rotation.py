@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tenantplan.decision.draft import draft
 from tenantplan.decision.labels import labels
+from tenantplan.decision.secret_rotation import generated, secret_changes
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
 from tenantplan.execution.credentials import the_vault
@@ -32,7 +33,7 @@ from tenantplan.settings import Settings
 
 @dataclass(frozen=True)
 class Wish:
-    """Whose passwords to replace: organizations (or tenant/NAME) by name, and those that are due."""
+    """Whose passwords to replace: organizations (or tenant/NAME) by name, generated secrets by address, and those that are due."""
 
     names: tuple[str, ...]
     due: bool
@@ -45,18 +46,20 @@ def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Surv
     now = live.now
     desired = replace(desired, renames={}, state=_as_open_as_live(desired, live.state))
     standing = turns(desired, live.main.issued)
-    named = {holder for name in wish.names for holder in _holders(name, desired, live.state)}
+    secrets = frozenset(name for name in wish.names if generated(desired.state.get(name)))
+    named = {holder for name in wish.names if name not in secrets for holder in _holders(name, desired, live.state)}
     rotating = {h for h in named if _rotatable(standing[h], live)}
     rotating |= {h for h, turn in standing.items() if wish.due and turn.due is not None and turn.due <= now}
     wanted = with_logins(desired, live.state, live.main.issued, now, rotating)
     found = {h: turn for h, turn in standing.items() if wish.due or h in named}
     changes = [c for turn in found.values() for c in _changes(turn, wanted.state, live.state)]
+    changes += secret_changes(desired, live.state, secrets, wish.due, now)
     context = Context({}, desired.state, live.state, live.main.tables, settings.spec.main.database)
     ordered, _ = order(lower(changes, context))
     both = {**live.state, **desired.state}
     asked = labels_of_scopes(ordered, labels(replace(desired, state=both)), both, settings.rules)
     operations, deferred = restricted(ordered, asked, settings.rules, now, live_labels(ordered, live.state))
-    if any(generates(operation) for operation in operations):
+    if any(generates(operation) or generated(operation.after) for operation in operations):
         the_vault(fleet_vault(settings))
     lost = tuple(Finding(h, "unreachable", f"server {t.login.server} is out of reach") for h, t in _lost(found, live))
     made = draft(settings, trees, live, operations)

@@ -37,7 +37,7 @@ class Run:
     `undoes` maps operations that take something back to those that did it.
     `try_connection` connects to the database behind a reference that an organization brings, and raises when it does not fit.
     `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see, and `issued`
-    the passwords on their way, by the address of their role.
+    the passwords on their way, by the address of their role; `made` the generated secrets of rows, by table, id and column.
     `lives` says how often a row was made at an address before, so that whoever takes a name later gets an id of its own.
     `around` is what secrets are judged by. `now` is the time on the main server.
     `holding` keeps writers out of databases that operations leave, `check_shared` out of the shared tables in the current
@@ -76,6 +76,7 @@ class Run:
     hidden: Collection[str] = ()
     around: Around = field(default_factory=Around)
     issued: dict[str, Any] = field(default_factory=dict)
+    made: dict[tuple[str, str, str], str] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     holding: Callable[[Sequence[Operation]], AbstractContextManager[None]] = lambda segment: nullcontext()
     check_shared: Callable[[Connection, Sequence[Operation]], None] = lambda main, segment: None

@@ -16,6 +16,7 @@ from tenantplan.model.resource import Role, Row, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place, Refused, Vault, key_of
+from tenantplan.secrets.generate import made_up
 from tenantplan.secrets.judge import judge, purpose
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
@@ -29,13 +30,17 @@ def stored(
     kind = rowtype.columns[column]
     if secret is None or secret.reference is None:
         return {column: None, "password_fingerprint": None} if kind == "bcrypt" else {column: None}
-    value = resolve(secret.reference, run.root)
+    value = made_up(secret.bytes, kind) if secret.target else resolve(secret.reference, run.root)
+    if secret.target:
+        run.made[rowtype.table, str(row_id), column] = value
     how = judge(kind, run.around, purpose=purpose(rowtype.table, column, called))
     reason = how.weakness(value)
     if reason:
         raise SettingsError(f"the {how.what} in {secret.reference} {reason}", hint="choose a longer, random one")
     if kind == "bcrypt":
         return _bcrypt(run, column, value)
+    if kind == "key":
+        return {column: value}
     if kind == "sha256":
         return {column: hashlib.sha256(value.encode()).hexdigest()}
     assert row_id is not None
@@ -63,7 +68,8 @@ def remember(run: Run, connection: Connection, rowtype: RowType, row_id: str, va
             forget(connection, rowtype, row_id, column)
             continue
         sealed = run.sealed.pop((rowtype.table, row_id, column))
-        value = keyed_hash(run.hash_key, resolve(secret.reference, run.root))
+        made = run.made.get((rowtype.table, row_id, column)) if secret.target else None
+        value = keyed_hash(run.hash_key, resolve(secret.reference, run.root) if made is None else made)
         keep(connection, Place(rowtype.table, row_id, column), value, sealed, run.hash_key)
 
 

@@ -12,6 +12,7 @@ from tenantplan.errors import Locked, TenantplanError
 from tenantplan.execution import (
     closing,
     creation,
+    given,
     groups,
     logins,
     objects,
@@ -167,9 +168,10 @@ def _commit_together(
             logins.issue(run, main, segment)
             run.check_shared(main, segment)
             _effects(run, main, segment)
+            given.hand_over(run, main, segment)
             reach("effects-made")
             record.audit(run, main, [record.connection_fact(operation, "done") for operation in tried])
-            record.done(run, main, logins.settle(run, main, segment))
+            record.done(run, main, given.settled(run, logins.settle(run, main, segment)))
     except BaseException:
         for operation in segment:  # ids of rows that were rolled back are not known any more
             if operation.address not in known:

@@ -91,11 +91,13 @@ def _secret_files(desired: Desired, settings: Settings) -> set[Path]:
     named = set(settings.own_references)
     named |= {str(secret.reference) for resource in desired.state.values() for secret in secrets_of(resource).values()}
     files = [name.removeprefix("file:") for name in named if name.startswith("file:")]
+    given = {a for a, r in desired.state.items() if any(s.target for s in secrets_of(r).values())}
+    given |= {f"{address}/license-key" for address in given}
     delivered = [target.file for target in settings.spec.credentials.targets.values() if target.file]
     files += [
         file.replace(PLACEHOLDER, whose(holder))
         for file in delivered
-        for holder in {*desired.placements, *desired.logins}
+        for holder in {*desired.placements, *desired.logins, *given}
     ]
     return {Path(os.path.realpath(settings.root / file)) for file in files}
 

@@ -12,7 +12,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Resource, Role, Row, Secret, State
-from tenantplan.model.rowtype import Tables
+from tenantplan.model.rowtype import DELIVERED, Tables
 from tenantplan.secrets.development import make_up
 from tenantplan.secrets.judge import Around, Judge, judge, purpose
 from tenantplan.secrets.keys import fleet_vault
@@ -46,8 +46,9 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
         known: dict[str, Secret] = {}
         for name, secret in wanted.items():
             if secret.target is not None:
-                known[name] = secret
-                if vault is None and secret.keyed is None:
+                known[name] = _generated(secret, name, resource, live.get(address))
+                takes_key = not isinstance(resource, Row) or desired.tables[resource.table].columns[name] == "encrypted"
+                if vault is None and takes_key and known[name].keyed is None:
                     findings.blockers.append(Finding(address, "secret", _NO_KEY))
                 continue
             how = _judge(resource, name, desired.tables, around(settings))
@@ -73,6 +74,15 @@ _NO_KEY = (
     "is to be stored encrypted, and there is no key: make one (tenantplan credentials key)"
     " and set CREDENTIALS_ENCRYPTION_KEY to it"
 )
+
+
+def _generated(secret: Secret, name: str, resource: Resource, have: Resource | None) -> Secret:
+    """A generated secret of a row is the one that is there, unless that was by reference, or somebody else has changed it."""
+    if not isinstance(resource, Row) or not isinstance(have, Row) or have.values.get(name + DELIVERED) is None:
+        return secret
+    stored = have.values.get(name)
+    known = isinstance(stored, Secret) and stored.keyed != CHANGED_OUTSIDE
+    return Secret(secret.reference, stored.keyed) if known and isinstance(stored, Secret) else secret
 
 
 def around(settings: Settings) -> Around:

@@ -202,7 +202,7 @@ def _secret(
         return _bcrypt(key, stored)
     if stored is None:
         return None
-    if kind == "sha256":
+    if kind in ("sha256", "key"):
         return Secret(None, keyed_hash(key, stored) if key else CHANGED_OUTSIDE)
     value_hash, stored_hash = credentials.get((raw.rowtype.table, raw.id, name), ("", ""))
     unchanged = key is not None and keyed_hash(key, bytes(stored).hex()) == stored_hash

@@ -9,6 +9,7 @@ from tenantplan.documents.suggest import did_you_mean, listing
 from tenantplan.manifest.facts import FleetFacts
 from tenantplan.manifest.kinds.logins import Rotation
 from tenantplan.manifest.kinds.organization import OrganizationDatabase, OrganizationSpec
+from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.placement import Home, logins, roles
 from tenantplan.model.login import Login, reader_of
@@ -45,6 +46,9 @@ def login_problems(documents: Iterable[Document], facts: FleetFacts) -> Iterator
     """A problem for each target that the fleet file does not have, and for a rotation of what is not generated."""
     for document in documents:
         spec = document.spec
+        for path_, target in _given(spec):
+            if target not in facts.targets:
+                yield _no_target(document, target, path_, facts)
         if isinstance(spec, OrganizationSpec):
             database, path = spec.database, _DATABASE
         elif isinstance(spec, TierSpec) and spec.defaults.database is not None:
@@ -52,14 +56,29 @@ def login_problems(documents: Iterable[Document], facts: FleetFacts) -> Iterator
         else:
             continue
         if database.deliver not in facts.targets:
-            hint = did_you_mean(database.deliver, facts.targets) or (
-                f"credentials.targets of the fleet file has: {listing(sorted(facts.targets))}"
-            )
-            yield document.problem(f"there is no target `{database.deliver}`", *path, "deliver", hint=hint)
+            yield _no_target(document, database.deliver, (*path, "deliver"), facts)
         if isinstance(spec, OrganizationSpec) and _by_reference_only(spec.database):
             for name in sorted({"rotation", "deliver"} & spec.database.model_fields_set):
                 message = f"`{name}` is for a password that tenantplan generates, and this one is by reference"
                 yield document.problem(message, *path, name, hint="say `password: { generate: true }`, or remove it")
+
+
+def _no_target(document: Document, name: str, path: tuple[str | int, ...], facts: FleetFacts) -> Problem:
+    hint = did_you_mean(name, facts.targets) or (
+        f"credentials.targets of the fleet file has: {listing(sorted(facts.targets))}"
+    )
+    return document.problem(f"there is no target `{name}`", *path, hint=hint)
+
+
+def _given(spec: object) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where the generated secrets and keys of a document go, and where that is said."""
+    if isinstance(spec, OrganizationSpec):
+        for name, secret in spec.secrets.items():
+            yield ("spec", "secrets", name, "deliver"), secret.deliver
+    elif isinstance(spec, TenantSpec):
+        yield ("spec", "deliver"), spec.deliver
+        for index, item in enumerate(spec.licenses):
+            yield ("spec", "licenses", index, "deliver"), item.deliver
 
 
 def _by_reference_only(database: OrganizationDatabase) -> bool:

@@ -32,7 +32,7 @@ GENERATED = "generate:"
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A secret by reference ("env:NAME" or "file:path") with a keyed hash of its value, or one that is generated when it is
-    set ("generate:TARGET").
+    set ("generate:TARGET", or "generate:TARGET:BYTES").
 
     Two secrets are equal when their keyed hashes are. `keyed` is None while the value or the key is not known.
     """
@@ -44,7 +44,12 @@ class Secret:
     def target(self) -> str | None:
         """Where a generated secret goes; None: it is by reference."""
         found = self.reference is not None and self.reference.startswith(GENERATED)
-        return str(self.reference).removeprefix(GENERATED) if found else None
+        return str(self.reference).removeprefix(GENERATED).partition(":")[0] if found else None
+
+    @property
+    def bytes(self) -> int:
+        """How many random bytes a generated one has."""
+        return int(str(self.reference).removeprefix(GENERATED).partition(":")[2] or 32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,25 @@ def notes(desired: State, live: State, now: datetime) -> tuple[Finding, ...]:
     found = []
     for address, have in live.items():
         want = desired.get(address)
-        changed = have.observed.get("rotated_at") if isinstance(have, Row) else None
-        if not changed or not isinstance(want, Row) or not isinstance(have, Row):
+        if not isinstance(want, Row) or not isinstance(have, Row):
             continue
-        due = datetime.fromisoformat(changed) + timedelta(days=want.values["rotate_every_days"])
+        due = due_since(want, have)
+        if due is None:
+            continue
         secret = want.values.get("value")
         if due <= now and secret == have.values.get("value"):
             where = secret.reference if isinstance(secret, Secret) else None
-            found.append(Finding(address, "rotation-due", _due(due, want.values["rotate_every_days"], where)))
+            generated = isinstance(secret, Secret) and secret.target is not None
+            do = f"tenantplan credentials rotate {address}" if generated else f"give {where} a new value and apply"
+            found.append(Finding(address, "rotation-due", _due(due, want.values["rotate_every_days"], do)))
     return tuple(sorted(found, key=lambda finding: finding.address))
 
 
-def _due(due: datetime, days: int, reference: str | None) -> str:
-    return f"due to be rotated since {due:%Y-%m-%d} (every {days} days): give {reference} a new value and apply"
+def due_since(want: Row, have: Row) -> datetime | None:
+    """When a secret has had its value for as long as it is declared to keep one; None for what has no period."""
+    changed = have.observed.get("rotated_at")
+    return datetime.fromisoformat(changed) + timedelta(days=want.values["rotate_every_days"]) if changed else None
+
+
+def _due(due: datetime, days: int, do: str) -> str:
+    return f"due to be rotated since {due:%Y-%m-%d} (every {days} days): {do}"

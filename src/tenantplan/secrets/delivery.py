@@ -33,6 +33,11 @@ class Handover:
     sslmode: str = ""
     sslrootcert: str = ""
 
+    @property
+    def place(self) -> str:
+        """What the organization is called in the path of a file."""
+        return self.organization
+
     def document(self) -> bytes:
         """The login as a JSON object."""
         return (
@@ -54,13 +59,32 @@ class Handover:
         return "".join(f"{name}={value}\n" for name, value in found.items() if value).encode()
 
 
-def deliver(name: str, target: TargetSpec, handover: Handover, root: Path, hidden: Collection[str]) -> None:
-    """Hands a login over; doing it twice is doing it once. `hidden` are variables that a program does not get to see.
+@dataclass(frozen=True, repr=False)
+class Given:
+    """A secret of an application, or the key of a licence. `organization` is whose it is, `place` its file's name."""
+
+    organization: str
+    place: str
+    name: str
+    value: str
+
+    def document(self) -> bytes:
+        """The secret as a JSON object."""
+        found = {"name": self.name, "organization": self.organization, "secret": self.place, "value": self.value}
+        return json.dumps(found, sort_keys=True).encode() + b"\n"
+
+    def variables(self) -> bytes:
+        """The secret as a line of NAME=value without quotes."""
+        return f"{self.name.upper().replace('-', '_')}={self.value}\n".encode()
+
+
+def deliver(name: str, target: TargetSpec, handover: Handover | Given, root: Path, hidden: Collection[str]) -> None:
+    """Hands a login or secret over; doing it twice is doing it once. `hidden` are variables that a program does not get to see.
 
     Raises TenantplanError, naming the target and never what it was given, when it is not taken.
     """
     if target.file is not None:
-        path = root / target.file.replace(PLACEHOLDER, handover.organization)
+        path = root / target.file.replace(PLACEHOLDER, handover.place)
         write(path, handover.document() if path.suffix == ".json" else handover.variables(), f"target {name}")
     else:
         assert target.command is not None

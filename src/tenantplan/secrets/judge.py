@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.secrets.strength import bcrypt_weakness, guessable, key_weakness, signing_weakness, weakness
+from tenantplan.secrets.strength import (
+    bcrypt_weakness,
+    guessable,
+    key_weakness,
+    license_weakness,
+    signing_weakness,
+    weakness,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Around:
 
 
 def judge(kind: str, around: Around = Around(), *, user: str = "", purpose: str = "") -> Judge:
-    """The Judge of a column type (bcrypt, sha256, encrypted), or of the "password" of the role `user`.
+    """The Judge of a column type (bcrypt, sha256, encrypted, key), or of the "password" of the role `user`.
 
     `purpose` is what an encrypted value is for, see `purpose`.
     """
@@ -90,4 +97,5 @@ _PURPOSES: dict[str, Callable[[Around], Callable[[str], str | None]]] = {
 _KINDS = {
     "sha256": Judge("key", key_weakness, digested=True),
     "encrypted": Judge("secret", _unusable, encrypted=True),
+    "key": Judge("key", license_weakness),
 }

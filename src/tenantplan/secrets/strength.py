@@ -8,6 +8,7 @@ from collections.abc import Iterable
 MINIMUM = 12
 KEY_MINIMUM = 20
 SIGNING_MINIMUM = 32
+LICENSE_MINIMUM = 16
 _BCRYPT_LIMIT = 72
 _COMMON = {"password", "changeme", "administrator", "superadmin", "letmein", "qwertyuiop", "welcome", "secret"}
 _COMMON |= {"postgres", "postgresql", "tenantplan", "root", "admin", "default", "example", "azerty", "qwerty"}
@@ -87,6 +88,15 @@ def key_weakness(key: str) -> str | None:
     if len(key) < KEY_MINIMUM:
         return f"is shorter than {KEY_MINIMUM} characters"
     return "is not random enough" if len(set(key)) < 10 else weakness(key)
+
+
+def license_weakness(key: str) -> str | None:
+    """Why the key of a licence is refused, or None: who guesses one has the licence."""
+    if len(key) < LICENSE_MINIMUM:
+        return f"is shorter than {LICENSE_MINIMUM} characters"
+    if "\0" in key:
+        return "holds a NUL character, which PostgreSQL cannot store"
+    return "is not random enough" if len(set(key)) < 6 else None
 
 
 def default_password(password: str, user: str, names: Iterable[str] | None = None) -> str | None:

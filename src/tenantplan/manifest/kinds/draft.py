@@ -30,14 +30,14 @@ class Draft:
     def row(
         self, address: str, rowtype: RowType, values: Mapping[str, Any], document: Document, *path: str | int
     ) -> None:
-        """Want a row; declared columns that `values` leaves out are NULL, but encrypted ones: those are not compared then."""
+        """Want a row; columns that `values` leaves out are NULL, but encrypted ones and keys, which are not compared then."""
         unknown = values.keys() - rowtype.columns.keys()
         if unknown:
             raise KeyError(f"{rowtype.table} has no declared columns {sorted(unknown)}")
         compared = [
             name
             for name, kind in rowtype.columns.items()
-            if name not in rowtype.once and (kind != "encrypted" or name in values)
+            if name not in rowtype.once and (kind not in ("encrypted", "key") or name in values)
         ]
         home = values.get(rowtype.home or rowtype.parent or "")
         self.state[address] = Row(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tenantplan.documents import Document, Reference, Spec
+from tenantplan.documents.target import TargetName
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.logins import LoginPassword, Rotation
 from tenantplan.manifest.kinds.marks import Names, Refers
@@ -25,6 +26,7 @@ from tenantplan.manifest.kinds.parts import (
     UserRole,
     milliseconds,
 )
+from tenantplan.manifest.kinds.secrets import GivenSecret
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import GENERATED, Ref, Secret
 from tenantplan.tables import control
@@ -108,7 +110,13 @@ class Member(Spec):
 class OrganizationSecret(Spec):
     """A secret that the organization's application uses, kept encrypted in the main database."""
 
-    value: Reference = Field(description="Where its value is found.")
+    value: GivenSecret = Field(
+        description="Where its value is found, or `{ generate: true, bytes: 32 }`: tenantplan makes it up."
+    )
+    deliver: TargetName = Field(
+        default="main",
+        description="Where a generated one goes beside the main database, where it is encrypted: a target of the fleet file.",
+    )
     rotate_every_days: int = Field(
         default=90, ge=1, le=3650, description="Days after which the plan says that it is due to get a new value."
     )
@@ -207,7 +215,8 @@ def _secrets(draft: Draft, document: Document, spec: OrganizationSpec, parent: s
         values = {
             "organization_id": Ref(parent),
             "name": name,
-            "value": Secret(secret.value.text),
+            "value": secret.value.secret(secret.deliver),
+            "value_delivered_to": secret.value.delivered_to(secret.deliver),
             "rotate_every_days": secret.rotate_every_days,
         }
         address = control.ORGANIZATION_SECRET.address(name, parent)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tenantplan.documents import Document, Spec
+from tenantplan.documents.target import TargetName
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.marks import Names, Refers
 from tenantplan.manifest.kinds.parts import (
@@ -21,8 +22,10 @@ from tenantplan.manifest.kinds.parts import (
     UnsignedInt,
     When,
 )
+from tenantplan.manifest.kinds.secrets import GivenKey
 from tenantplan.model.desired import Placement
 from tenantplan.model.resource import Ref
+from tenantplan.model.rowtype import DELIVERED
 from tenantplan.tables import control
 
 
@@ -46,7 +49,7 @@ class TenantDatabase(Spec):
 
 
 class License(Spec):
-    """A licence. Its key and its usage count belong to the database."""
+    """A licence. Its usage count belongs to the database, and so does its key where none is declared."""
 
     name: Annotated[Name, Names("licence")] = Field(description="Name of the licence, unique in the tenant.")
     expires_at: When | None = Field(
@@ -55,6 +58,10 @@ class License(Spec):
     max_usage: UnsignedInt | None = Field(default=None, description="Most uses; none: no limit.")
     status: Literal["ACTIVE", "EXPIRED", "REVOKED", "PENDING"] = Field(default="ACTIVE", description="Status.")
     notes: Text | None = Field(default=None, description="Free text.")
+    key: GivenKey | None = Field(
+        default=None, description="Its key, by reference, or `{ generate: true }`; none: the database makes one up."
+    )
+    deliver: TargetName = Field(default="main", description="Where a generated key goes beside the main database.")
     state: Presence = Field(default="active", description="`deleted` removes the licence.")
 
 
@@ -66,6 +73,10 @@ class TenantSpec(Spec):
     state: Presence = Field(default="active", description="`deleted` removes it after its protection was lifted.")
     protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
     active: bool = Field(default=True, description="Whether the application serves it.")
+    license_key: GivenKey | None = Field(
+        default=None, description="Its own key, by reference, or `{ generate: true }`; none: the database makes one up."
+    )
+    deliver: TargetName = Field(default="main", description="Where a generated key goes beside the main database.")
     contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
     database: TenantDatabase = Field(default_factory=TenantDatabase, description="Where its data lives.")
     licenses: list[License] = Field(default_factory=list, description="Its licences.")
@@ -90,6 +101,7 @@ def _values(document: Document, spec: TenantSpec, placement: Placement) -> dict[
         "display_name": spec.display_name,
         "active": spec.active,
         "protect": spec.protect,
+        **_key("license_key", spec.license_key, spec.deliver),
         "contact_email": spec.contact.email,
         "company_name": spec.contact.company,
         "address": spec.contact.address,
@@ -109,5 +121,13 @@ def _license(draft: Draft, document: Document, item: License, parent: str, path:
         "status": item.status,
         "max_usage_count": item.max_usage,
         "notes": item.notes,
+        **_key("key", item.key, item.deliver),
     }
     draft.item(control.LICENSE.address(item.name, parent), control.LICENSE, item, values, document, *path)
+
+
+def _key(column: str, key: GivenKey | None, deliver: str) -> dict[str, object]:
+    """The values of a key that is declared; without one it is the database's, and none of a plan's business."""
+    if key is None:
+        return {}
+    return {column: key.secret(deliver), column + DELIVERED: key.delivered_to(deliver)}

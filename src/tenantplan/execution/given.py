@@ -1,0 +1,102 @@
+"""Generated secrets of rows: made up when they are stored, and handed over before the transaction that stores them commits.
+
+Nothing is handed over that is not stored but by a run that dies in between; the next one makes another, and hands that over.
+A target gets the value again when it is another one: what an application signs with outlives where it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from psycopg import sql
+
+from tenantplan.documents.target import whose
+from tenantplan.errors import TenantplanError
+from tenantplan.execution import credentials, record
+from tenantplan.execution.context import Run
+from tenantplan.execution.failpoint import reach
+from tenantplan.model import address as addresses
+from tenantplan.model.login import MAIN_TARGET
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Row, Secret
+from tenantplan.model.rowtype import DELIVERED
+from tenantplan.postgres.connect import Connection
+from tenantplan.secrets.box import Place
+from tenantplan.secrets.delivery import Given, deliver
+from tenantplan.secrets.judge import judge
+
+
+def hand_over(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
+    """Delivers what the operations have generated, or what is to go elsewhere now, in the transaction that stores it."""
+    delivered = []
+    for operation in operations:
+        for column, secret in _leaving(operation):
+            try:
+                delivered.append(_deliver(run, main, operation, column, str(secret.target)))
+            except TenantplanError as error:
+                error.operation = operation  # type: ignore[attr-defined]
+                raise
+    if delivered:
+        reach("secret-delivered")
+        record.audit(run, main, delivered)
+
+
+def settled(run: Run, operations: Sequence[Operation]) -> list[Operation]:
+    """The operations with keyed hashes of what they have generated, for the audit log."""
+    return [_marked(run, operation) for operation in operations]
+
+
+def _leaving(operation: Operation) -> Iterator[tuple[str, Secret]]:
+    after, before = operation.after, operation.before
+    if not isinstance(after, Row):
+        return
+    for column, value in after.values.items():
+        if not isinstance(value, Secret) or value.target in (None, MAIN_TARGET):
+            continue
+        had = before.values if isinstance(before, Row) else {}
+        if had.get(column) != value or had.get(column + DELIVERED) != value.target:
+            yield column, value
+
+
+def _deliver(run: Run, main: Connection, operation: Operation, column: str, target: str) -> record.Fact:
+    after = operation.after
+    assert isinstance(after, Row)
+    row_id = run.ids[operation.address]
+    made = run.made.get((after.table, row_id, column))
+    value = made if made is not None else _stored(run, main, after.table, row_id, column)
+    address = operation.address if column != "license_key" else f"{operation.address}/license-key"
+    held = addresses.document(operation.address)
+    place = whose(address)
+    deliver(
+        target, run.targets[target], Given(whose(held), place, place.rpartition(".")[2], value), run.root, run.hidden
+    )
+    return record.Fact(operation.address, "deliver", "done", held, detail=f"its {column} to {target}")
+
+
+def _stored(run: Run, main: Connection, table: str, row_id: str, column: str) -> str:
+    """What is stored already, and is to go elsewhere; Refused when it is not what tenantplan stored."""
+    rowtype = run.tables[table]
+    statement = sql.SQL("SELECT {} FROM {} WHERE {} = %s").format(
+        sql.Identifier(column), sql.Identifier(*rowtype.relation), sql.Identifier(rowtype.id)
+    )
+    row = main.execute(statement, [row_id]).fetchone()
+    assert row is not None
+    if rowtype.columns[column] != "encrypted":
+        return str(row[0])
+    place, stored = Place(table, row_id, column), bytes(row[0])
+    credentials.verified(main, place, stored, run.hash_key)
+    return credentials.the_vault(run.vault).open(place, stored)
+
+
+def _marked(run: Run, operation: Operation) -> Operation:
+    after = operation.after
+    if not isinstance(after, Row):
+        return operation
+    found = {}
+    for column, value in after.values.items():
+        made = run.made.pop((after.table, run.ids.get(operation.address, ""), column), None)
+        if made is not None and isinstance(value, Secret):
+            mark = judge(run.tables[after.table].columns[column]).mark(run.hash_key, made)
+            found[column] = Secret(value.reference, mark)
+    return replace(operation, after=replace(after, values={**after.values, **found})) if found else operation
