@@ -112,10 +112,18 @@ def test_licenses(fleet: Fleet) -> None:
     _license(fleet, "paris", "l4", expires_at="90 minutes", status="PENDING")
     _license(fleet, "gone", "l0", expires_at="5 days")
     fleet.execute("UPDATE tenants SET deleted_at = now() WHERE name = 'gone'")
-    (soon,) = _rows(fleet, "licenses-expiring")
+    past, soon = _rows(fleet, "licenses-expiring")  # D9: one past its date is ACTIVE all the same, and comes first
+    (key,) = fleet.rows("SELECT key FROM licenses WHERE id = (SELECT id FROM licenses WHERE usage_count = 7)")
+    assert (soon["key"], soon["contact_email"]) == (f"****{key[0][-4:]}", "it@paris.example") and past["days_left"] < 0
+    for form in ((), ("--json",), ("--csv",)):
+        assert key[0] not in fleet.run("report", "licenses-expiring", *form).out
     assert (soon["tenant"], soon["license"], soon["days_left"], soon["usage_count"]) == ("paris", "l0", 29, 7)
-    assert [row["license"] for row in _rows(fleet, "licenses-expiring", "--days", "32")] == ["l0", "l1"]
-    assert _rows(fleet, "licenses-expiring", "--days", "28") == []
+    assert [row["license"] for row in _rows(fleet, "licenses-expiring", "--days", "32")] == [
+        past["license"],
+        "l0",
+        "l1",
+    ]
+    assert _rows(fleet, "licenses-expiring", "--days", "28") == [past]
     statuses = {row["status"]: (row["licenses"], row["past_expiry"]) for row in _rows(fleet, "licenses-by-status")}
     assert statuses == {"ACTIVE": (4, 1), "EXPIRED": (0, 0), "REVOKED": (1, 0), "PENDING": (1, 0)}
 
@@ -145,13 +153,17 @@ def test_top_tenants(fleet: Fleet) -> None:
         _license(fleet, name, "l1", usage_count=100 if number == 3 else 0)
     _metric(fleet, "t00", "1 hour", users=50)
     _metric(fleet, "t00", "25 hours", users=9000)
-    top = ["t03", "t11", "t10", "t09", "t08", "t07", "t06", "t05", "t04", "t02"]
+    top = ["t00", "t03", "t11", "t10", "t09", "t08", "t07", "t06", "t05", "t04"]  # D9: by metrics, then by licences
     assert _names(fleet, "top-tenants") == top
     assert _names(fleet, "top-tenants", "--limit", "2") == top[:2]
     everyone = _rows(fleet, "top-tenants", "--limit", "50")
-    assert [row["tenant"] for row in everyone] == [*top, "t01", "t00"]
-    assert [everyone[0][k] for k in ("license_usage", "avg_active_users_24h")] == [103, None]
-    assert [everyone[-1][k] for k in ("license_usage", "avg_active_users_24h")] == [0, 50.0]
+    assert [row["tenant"] for row in everyone] == [*top, "t02", "t01"]
+    shown = ("license_usage", "avg_active_users_24h", "metrics_24h")
+    assert [everyone[0][k] for k in shown] == [0, 50.0, 1]
+    assert [everyone[1][k] for k in shown] == [103, None, 0]
+    _metric(fleet, "t02", "1 hour", users=None)
+    _metric(fleet, "t01", "1 hour", users=51)
+    assert _names(fleet, "top-tenants", "--limit", "4") == ["t01", "t00", "t02", "t03"]
 
 
 def test_critical_errors_and_hostile_values(fleet: Fleet) -> None:

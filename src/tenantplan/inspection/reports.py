@@ -34,9 +34,11 @@ class Report:
 REPORTS = {
     "active-tenants": Report("Tenants that are active, in an active organization.", "No tenant is active."),
     "licenses-by-status": Report("How many licenses are in each status.", "There are no licenses."),
-    "licenses-expiring": Report("Active licenses that expire within 30 days (--days).", "No license expires by then."),
+    "licenses-expiring": Report(
+        "Active licenses within 30 days (--days) of their date, or past it.", "No license expires by then."
+    ),
     "metrics-24h": Report("Metrics of the last 24 hours, by tenant.", "No tenant sent a metric in the last 24 hours."),
-    "top-tenants": Report("The ten tenants that are used most.", "No tenant is used.", most=10),
+    "top-tenants": Report("The ten tenants that are used most, by metrics of 24 hours.", "No tenant is used.", most=10),
     "critical-errors": Report("CRITICAL errors that nobody resolved.", "No critical error is open."),
     "inactive-tenants": Report("Active tenants without a metric for an hour.", "Every active tenant sends metrics."),
     "without-database": Report(

@@ -5,8 +5,9 @@
 -- name: active_tenants
 SELECT t.name AS tenant, o.slug AS organization, t.display_name, t.contact_email,
        to_char(t.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
-  FROM public.tenants t JOIN public.organizations o ON o.id = t.organization_id
- WHERE t.active AND t.deleted_at IS NULL AND o.state = 'active' AND o.deleted_at IS NULL
+  FROM public.tenants t LEFT JOIN public.organizations o ON o.id = t.organization_id
+ WHERE t.active AND t.deleted_at IS NULL
+   AND (t.organization_id IS NULL OR o.state = 'active' AND o.deleted_at IS NULL)
  ORDER BY t.name LIMIT %(limit)s;
 
 -- name: licenses_by_status
@@ -15,17 +16,22 @@ SELECT s.status::text AS status, count(l.id) AS licenses, count(l.id) FILTER (WH
   FROM unnest(enum_range(NULL::public.license_status)) AS s(status)
   LEFT JOIN (public.licenses l
              JOIN public.tenants t ON t.id = l.tenant_id AND t.deleted_at IS NULL
-             JOIN public.organizations o ON o.id = t.organization_id AND o.deleted_at IS NULL) ON l.status = s.status
+                   AND (t.organization_id IS NULL
+                        OR t.organization_id IN (SELECT id FROM public.organizations WHERE deleted_at IS NULL))) ON l.status = s.status
  GROUP BY s.status ORDER BY s.status LIMIT %(limit)s;
 
 -- name: licenses_expiring
+-- Those past their date that are still ACTIVE come first, with days_left below 0. Of a key its last four characters are enough
+-- to tell it by.
 SELECT t.name AS tenant, o.slug AS organization, l.name AS license,
+       repeat('*', 4) || CASE WHEN length(l.key) >= 12 THEN right(l.key, 4) ELSE '' END AS key, t.contact_email,
        to_char(l.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS expires_at,
-       ceil(extract(epoch FROM l.expires_at - now()) / 86400)::int AS days_left, l.usage_count, l.max_usage_count
+       CASE WHEN l.expires_at < now() THEN least(-1, floor(extract(epoch FROM l.expires_at - now()) / 86400))
+            ELSE ceil(extract(epoch FROM l.expires_at - now()) / 86400) END::int AS days_left, l.usage_count, l.max_usage_count
   FROM public.licenses l
   JOIN public.tenants t ON t.id = l.tenant_id AND t.deleted_at IS NULL
-  JOIN public.organizations o ON o.id = t.organization_id AND o.deleted_at IS NULL
- WHERE l.status = 'ACTIVE' AND l.expires_at >= now() AND l.expires_at <= now() + make_interval(days => %(days)s)
+  LEFT JOIN public.organizations o ON o.id = t.organization_id
+ WHERE o.deleted_at IS NULL AND l.status = 'ACTIVE' AND l.expires_at <= now() + make_interval(days => %(days)s)
  ORDER BY l.expires_at, t.name, l.name LIMIT %(limit)s;
 
 -- name: without_database
@@ -46,22 +52,23 @@ SELECT t.name AS tenant, o.slug AS organization, count(*) AS metrics,
        to_char(max(m.timestamp) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS last_metric_at
   FROM public.tenant_metrics m
   JOIN public.tenants t ON t.id = m.tenant_id AND t.deleted_at IS NULL
-  JOIN public.organizations o ON o.id = t.organization_id AND o.deleted_at IS NULL
- WHERE m.timestamp > now() - interval '24 hours' AND m.timestamp <= now()
+  LEFT JOIN public.organizations o ON o.id = t.organization_id
+ WHERE o.deleted_at IS NULL AND m.timestamp > now() - interval '24 hours' AND m.timestamp <= now()
  GROUP BY t.id, o.id ORDER BY t.name LIMIT %(limit)s;
 
 -- name: top_tenants
--- By what their licenses count as used; of equal ones, by active users in the last 24 hours.
-SELECT t.name AS tenant, o.slug AS organization, coalesce(l.used, 0) AS license_usage, m.users AS avg_active_users_24h
+-- By the metrics they sent in the last 24 hours: active users, then how many metrics; last by what their licenses count as used.
+SELECT t.name AS tenant, o.slug AS organization, coalesce(l.used, 0) AS license_usage, m.users AS avg_active_users_24h,
+       coalesce(m.sent, 0) AS metrics_24h
   FROM public.tenants t
-  JOIN public.organizations o ON o.id = t.organization_id AND o.deleted_at IS NULL
+  LEFT JOIN public.organizations o ON o.id = t.organization_id
   LEFT JOIN (SELECT tenant_id, sum(usage_count)::bigint AS used FROM public.licenses GROUP BY tenant_id) l
     ON l.tenant_id = t.id
-  LEFT JOIN (SELECT tenant_id, round(avg(active_users), 2)::float8 AS users FROM public.tenant_metrics
+  LEFT JOIN (SELECT tenant_id, round(avg(active_users), 2)::float8 AS users, count(*) AS sent FROM public.tenant_metrics
               WHERE timestamp > now() - interval '24 hours' AND timestamp <= now() GROUP BY tenant_id) m
     ON m.tenant_id = t.id
- WHERE t.deleted_at IS NULL AND (l.used > 0 OR m.users > 0)
- ORDER BY license_usage DESC, m.users DESC NULLS LAST, t.name LIMIT %(limit)s;
+ WHERE t.deleted_at IS NULL AND o.deleted_at IS NULL AND (l.used > 0 OR m.sent > 0)
+ ORDER BY m.users DESC NULLS LAST, metrics_24h DESC, license_usage DESC, t.name LIMIT %(limit)s;
 
 -- name: critical_errors
 SELECT to_char(e.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at, t.name AS tenant,
@@ -78,11 +85,12 @@ SELECT t.name AS tenant, o.slug AS organization,
        to_char(m.last AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS last_metric_at,
        floor(extract(epoch FROM now() - m.last) / 60)::bigint AS silent_minutes
   FROM public.tenants t
-  JOIN public.organizations o ON o.id = t.organization_id AND o.state = 'active' AND o.deleted_at IS NULL
+  LEFT JOIN public.organizations o ON o.id = t.organization_id
   LEFT JOIN LATERAL (SELECT x.timestamp AS last FROM public.tenant_metrics x
                       WHERE x.tenant_id = t.id AND x.timestamp <= now() AND x.timestamp > '-infinity'
                       ORDER BY x.timestamp DESC LIMIT 1) m ON true
- WHERE t.active AND t.deleted_at IS NULL AND (m.last IS NULL OR m.last <= now() - interval '1 hour')
+ WHERE t.active AND t.deleted_at IS NULL AND (t.organization_id IS NULL OR o.state = 'active' AND o.deleted_at IS NULL)
+   AND (m.last IS NULL OR m.last <= now() - interval '1 hour')
  ORDER BY m.last NULLS FIRST, t.name LIMIT %(limit)s;
 
 -- name: unused_indexes
