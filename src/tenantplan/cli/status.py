@@ -107,7 +107,7 @@ def _revisions(found: list[Home]) -> None:
 
 def _line(item: Home) -> tuple[object, ...]:
     name = item.name if item.kind == "organization" else f"tenant/{item.name}"
-    place = f"{item.server}/{item.database}" if item.dedicated else "main (shared)"
+    place = f"{item.server}/{item.database}" if item.dedicated else "main (shared)" if item.server else "-"
     behind = "?" if item.behind is None and item.reachable else item.behind
     return (name, item.state, item.mode, place, item.revision, behind, _reachable(item))
 

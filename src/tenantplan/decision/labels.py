@@ -12,7 +12,7 @@ def labels(desired: Desired) -> dict[str, dict[str, str]]:
     for address, resource in desired.state.items():
         if isinstance(resource, Row) and "database_mode" in resource.values:
             own = labels.setdefault(address, {})
-            own.setdefault("mode", str(resource.values["database_mode"]))
+            own.setdefault("mode", str(resource.values["database_mode"] or "none"))
             tier = resource.values.get("tier_id")
             if isinstance(tier, Ref):
                 own.setdefault("tier", tier.address.split("/", 1)[1])

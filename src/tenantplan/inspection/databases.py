@@ -10,7 +10,7 @@ import psycopg
 
 from tenantplan.errors import SchemaMismatch
 from tenantplan.fleet.each import Target
-from tenantplan.inspection.homes import placement
+from tenantplan.inspection.homes import nowhere, placement
 from tenantplan.inspection.scene import Scene, not_found, rows
 from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Row
@@ -78,7 +78,7 @@ def _residents(scene: Scene) -> list[tuple[str, Row]]:
         (f"{kind}/{row.values.get('slug') or row.values.get('name')}", row)
         for kind in ("organization", "tenant")
         for row in rows(scene.live.state, f"{kind}s")
-        if row.retired_at is None
+        if row.retired_at is None and not nowhere(row)
     ]
 
 

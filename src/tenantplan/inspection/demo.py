@@ -21,7 +21,7 @@ from tenantplan.settings import Settings
 TABLES = ("tenant_metrics", "error_logs", "deployments", "uploads", "files")  # parents before children
 _LOCK = 0x7470_6465_6D6F  # "tpdemo": two at once would make the same rows
 _TENANTS = """
-    SELECT t.id, t.name FROM public.tenants t JOIN public.organizations o ON o.id = t.organization_id
+    SELECT t.id, t.name FROM public.tenants t LEFT JOIN public.organizations o ON o.id = t.organization_id
      WHERE t.deleted_at IS NULL AND o.deleted_at IS NULL ORDER BY t.name LIMIT %s"""
 _PROJECTS = """
     SELECT p.id, p.slug FROM public.projects p JOIN public.organizations o ON o.id = p.organization_id

@@ -74,7 +74,7 @@ def homes(scene: Scene) -> list[Home]:
     targets = {id(row): _target(scene, row, state) for _, row in found}
     answers = each(
         scene,
-        {t for _, row in found if (t := targets[id(row)]) and row.retired_at is None},
+        {t for _, row in found if (t := targets[id(row)]) and row.retired_at is None and not nowhere(row)},
         partial(_revision, scene.trees.versions),
     )
     return [_home(scene, kind, row, targets[id(row)], answers) for kind, row in found]
@@ -90,7 +90,7 @@ def home(scene: Scene, name: str) -> Home:
     target = _target(scene, known[short], scene.live.state)
     answers = each(
         scene,
-        {target} if target and known[short].retired_at is None else set(),
+        {target} if target and known[short].retired_at is None and not nowhere(known[short]) else set(),
         partial(_revision, scene.trees.versions),
     )
     return _home(scene, kind, known[short], target, answers)
@@ -114,6 +114,8 @@ def _target(scene: Scene, row: Row, state: State) -> Target:
 def placement(scene: Scene, address: str, row: Row) -> Placement:
     """Where a live organization or tenant is, in the words of the manifest."""
     place, slug = _placed(row, scene.live.state)
+    if nowhere(row):
+        return Placement(address, "none")
     if place.values["database_mode"] != "dedicated":
         return Placement(address, "shared")
     if place.values.get("database_url"):
@@ -121,6 +123,11 @@ def placement(scene: Scene, address: str, row: Row) -> Placement:
         return Placement(holder, "dedicated", url=str(place.values["database_url"]))
     values = place.values
     return Placement(address, "dedicated", str(values["database_server"]), str(values["database_name"]))
+
+
+def nowhere(row: Row) -> bool:
+    """Whether it is a tenant without an organization that has its rows in the control plane alone."""
+    return row.values["database_mode"] is None
 
 
 def _placed(row: Row, state: State) -> tuple[Row, str]:
@@ -146,7 +153,7 @@ def _home(
 ) -> Home:
     alias, database = target
     dedicated = (alias, database) != (MAIN, scene.main_database)
-    answer = answers.get(target)
+    answer = None if nowhere(row) else answers.get(target)
     revision: str | None = None
     reachable: bool | None = None
     gone = deleted(f"{kind}/{_name(row)}", row, scene.live.state, scene.settings.spec.guard.grace_days)
@@ -165,11 +172,11 @@ def _home(
         name=str(_name(row)),
         display_name=str(row.values.get("display_name") or ""),
         state=_state(row),
-        mode=str(row.values["database_mode"]),
+        mode=str(row.values["database_mode"] or "none"),
         dedicated=dedicated,
-        server="its own" if alias.startswith("url:") else alias,
-        database=database or (server.params.get("dbname", "") if server else ""),
-        url=masked(server.params, database) if server else "",
+        server="" if nowhere(row) else "its own" if alias.startswith("url:") else alias,
+        database="" if nowhere(row) else database or (server.params.get("dbname", "") if server else ""),
+        url=masked(server.params, database) if server and not nowhere(row) else "",
         revision=revision,
         behind=behind,
         reachable=reachable,

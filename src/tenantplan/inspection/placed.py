@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tenantplan.errors import TenantplanError
+from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.fleet import expected
 from tenantplan.fleet import placed as placing
 from tenantplan.fleet.servers import Servers, brought_server
@@ -82,7 +82,7 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
 
 def _with_logins(place: Placed, holder: str, scene: Scene, state: State) -> Placed:
     """The place with the logins that applications use there; those of a tenant in shared mode are its organization's."""
-    if place.brought:
+    if place.brought or place.mode == "none":
         return place
     made = place.database if place.mode == "dedicated" else None
     row = state.get(holder)
@@ -105,7 +105,7 @@ def _pool(state: State, holder: str) -> Pool:
     row = state.get(holder)
     owner = row.values.get("organization_id") if isinstance(row, Row) else None
     row = state.get(owner.address) if isinstance(owner, Ref) else row
-    if not isinstance(row, Row):
+    if not isinstance(row, Row) or "pool_size" not in row.values:  # a tenant that belongs to no organization
         return Pool()
     size, limit = (
         int(row.values["pool_size"]) + int(row.values["pool_max_overflow"]),
@@ -129,6 +129,12 @@ def _placed(settings: Settings, servers: Servers, place: Placement, address: str
             server = error
         database = "" if isinstance(server, TenantplanError) else server.params.get("dbname", "")
         return Placed(address, place.mode, f"url:{slug}", database, server, place.url, origin, applied)
+    if place.mode == "none":
+        nothing = NotFound(
+            f"{address} has no database: its rows are in the control plane alone",
+            hint="`database: { mode: dedicated }` gives it one of its own",
+        )
+        return Placed(address, place.mode, MAIN, "", nothing, "", origin, applied)
     alias = place.server or MAIN
     database = place.database or settings.spec.main.database
     known = servers.usable.get(alias) or servers.unusable.get(alias)

@@ -103,9 +103,11 @@ def homes(
     }
     for document in documents:
         if isinstance(document.spec, TenantSpec):
-            parent = found.get(address("Organization", document.spec.organization))
+            parent = found.get(address("Organization", document.spec.organization or ""))
             if parent:
                 found[address("Tenant", document.name)] = _tenant(document, document.spec, parent, facts)
+            elif document.spec.organization is None:
+                found[address("Tenant", document.name)] = _alone(document, document.spec, facts)
     return found
 
 
@@ -161,6 +163,21 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
         read_only=parent.read_only,
         reader_password=parent.reader_password if parent.reader_rotation else None,
         reader_rotation=parent.reader_rotation,
+    )
+
+
+def _alone(document: Document, spec: TenantSpec, facts: FleetFacts) -> Home:
+    """A tenant without an organization: in a database of its own, or nowhere."""
+    holder, settings, deleted = address("Tenant", document.name), spec.database, spec.state == "deleted"
+    if spec.mode != "dedicated":
+        return Home(document, Placement(holder, "none"), deleted=deleted)
+    return Home(
+        document,
+        _dedicated(document, settings.server, facts.default_server, settings.name, facts),
+        own=True,
+        deleted=deleted,
+        was=_before(document, settings.name, facts),
+        tags=sought(settings.server),
     )
 
 

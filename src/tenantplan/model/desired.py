@@ -15,8 +15,9 @@ from tenantplan.model.rowtype import Tables
 class Placement:
     """Where the data of one organization or tenant lives.
 
-    `mode` is "shared" or "dedicated". `server` and `database` are set in dedicated mode; `url` is the reference
-    ("env:NAME") of a database that the organization brought itself, whose server tenantplan does not manage.
+    `mode` is "shared" or "dedicated", or "none" of a tenant that has neither an organization nor a database. `server` and
+    `database` are set in dedicated mode; `url` is the reference ("env:NAME") of a database that the organization brought itself,
+    which tenantplan does not manage.
     """
 
     holder: str

@@ -37,7 +37,7 @@ def _labels(row: Row) -> dict[str, str]:
     stored = row.values.get("labels")
     found = {str(key): str(value) for key, value in stored.items()} if isinstance(stored, Mapping) else {}
     if "database_mode" in row.values:
-        found.setdefault("mode", str(row.values["database_mode"]))
+        found.setdefault("mode", str(row.values["database_mode"] or "none"))
     tier = row.values.get("tier_id")
     if isinstance(tier, Ref):
         found.setdefault("tier", tier.address.split("/", 1)[1])

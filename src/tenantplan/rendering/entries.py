@@ -154,6 +154,8 @@ def _place(row: Row) -> str:
         return f"its own database at {show(Secret(str(values['database_url'])))}"
     if values.get("database_mode") == "dedicated":
         return f"database {values.get('database_name')} on {values.get('database_server')}"
+    if values.get("database_mode") is None:
+        return "nowhere"
     return "the organization's database" if values.get("database_mode") == "inherit" else "the shared tables"
 
 

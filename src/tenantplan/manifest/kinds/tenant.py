@@ -32,8 +32,10 @@ from tenantplan.tables import control
 class TenantDatabase(Spec):
     """Where the tenant's data lives."""
 
-    mode: Literal["inherit", "shared", "dedicated"] = Field(
-        default="inherit", description="`inherit`: where its organization's does."
+    mode: Literal["inherit", "shared", "dedicated", "none"] = Field(
+        default="inherit",
+        description="`inherit`: where its organization's does. Without an organization `none`, its rows in the control plane"
+        " alone (the default there), or `dedicated`.",
     )
     server: Server | None = Field(
         default=None,
@@ -68,7 +70,9 @@ class License(Spec):
 class TenantSpec(Spec):
     """A tenant of an organization: a node, a site, a sub-client."""
 
-    organization: Annotated[Line, Refers("Organization")] = Field(description="The organization it belongs to.")
+    organization: Annotated[Line, Refers("Organization")] | None = Field(
+        default=None, description="The organization it belongs to; none: a customer by itself."
+    )
     display_name: Line = Field(description="Name that people read.")
     state: Presence = Field(default="active", description="`deleted` removes it after its protection was lifted.")
     protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
@@ -80,6 +84,23 @@ class TenantSpec(Spec):
     contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
     database: TenantDatabase = Field(default_factory=TenantDatabase, description="Where its data lives.")
     licenses: list[License] = Field(default_factory=list, description="Its licences.")
+
+    @property
+    def mode(self) -> str:
+        """Where its data lives: "inherit", "shared", "dedicated" or "none"."""
+        inherits = self.database.mode == "inherit" and self.organization is None
+        return "none" if inherits else self.database.mode
+
+    @model_validator(mode="after")
+    def _lives_somewhere(self) -> Self:
+        said = "mode" in self.database.model_fields_set
+        if self.organization is None and said and self.database.mode in ("inherit", "shared"):
+            raise ValueError(
+                f"`mode: {self.database.mode}` takes an `organization`; a tenant without one has `mode: dedicated` or `none`"
+            )
+        if self.organization is not None and self.database.mode == "none":
+            raise ValueError("`mode: none` is for a tenant without `organization`")
+        return self
 
 
 def translate(draft: Draft, document: Document, spec: TenantSpec, placements: Mapping[str, Placement]) -> None:
@@ -94,10 +115,10 @@ def translate(draft: Draft, document: Document, spec: TenantSpec, placements: Ma
 
 
 def _values(document: Document, spec: TenantSpec, placement: Placement) -> dict[str, object]:
-    inherits = spec.database.mode == "inherit"
+    inherits = spec.mode == "inherit"
     return {
         "name": document.name,
-        "organization_id": Ref(control.ORGANIZATION.address(spec.organization)),
+        "organization_id": Ref(control.ORGANIZATION.address(spec.organization)) if spec.organization else None,
         "display_name": spec.display_name,
         "active": spec.active,
         "protect": spec.protect,
@@ -107,7 +128,7 @@ def _values(document: Document, spec: TenantSpec, placement: Placement) -> dict[
         "address": spec.contact.address,
         "phone": spec.contact.phone,
         "labels": dict(sorted(document.labels.items())),
-        "database_mode": "inherit" if inherits else placement.mode,
+        "database_mode": "inherit" if inherits else None if placement.mode == "none" else placement.mode,
         "database_server": None if inherits else placement.server,
         "database_name": None if inherits else placement.database,
     }
