@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from typing import Any
 
 import pytest
@@ -248,3 +249,18 @@ def test_a_stored_value_that_is_not_at_hand_is_not_compared(stored: Fleet) -> No
     assert all("is empty" in message for message in found.values())
     stored.apply(code=3)
     assert counts(stored, "buckets") == [1]
+
+
+def test_what_the_service_has_sealed_opens_with_its_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:  # E3
+    from nacl.secret import SecretBox
+
+    raw = b"0123456789abcdefghijklmnopqrstuv"
+    fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = "base64:" + base64.b64encode(raw).decode()
+    sealed = [base64.b64encode(bytes(SecretBox(raw).encrypt(value.encode()))).decode() for value in (ACCESS, SECRET)]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(sealed)))
+    assert fleet.run("credentials", "open").out == f"{ACCESS}\n{SECRET}\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{sealed[0]}\n{sealed[1][:-8]}AAAAAAA="))
+    failed = fleet.run("credentials", "open", code=1)
+    assert "line 2" in failed.err and ACCESS not in failed.out
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert "nothing to open" in fleet.run("credentials", "open", code=1).err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +31,29 @@ def key(signing: bool) -> None:
     from tenantplan.secrets.signing import new_pair
 
     click.echo("\n".join(new_pair()) if signing else new_key())
+
+
+@command.command("open")
+@json_option
+def open_(as_json: bool) -> None:
+    """Open values that an application has sealed itself under the same key, one on each line of standard input.
+
+    Each is base64 or hex of nonce and box, as libsodium's crypto_secretbox_easy makes them with the 32 bytes of the key. So that
+    what a former system has stored can become what a reference refers to. Exit 1 at the first that does not open.
+    """
+    from tenantplan.execution.credentials import the_vault
+    from tenantplan.secrets.keys import fleet_vault
+    from tenantplan.secrets.secretbox import open_sealed
+
+    vault = the_vault(fleet_vault(settings()))
+    lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    if not lines:
+        raise UsageError("there is nothing to open", hint="give sealed values on standard input, one on each line")
+    found = [open_sealed(vault, line, f"line {number}") for number, line in enumerate(lines, 1)]
+    if as_json:
+        print_json(found)
+    else:
+        click.echo("\n".join(found))
 
 
 @command.command("rekey")
