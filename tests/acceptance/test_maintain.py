@@ -55,6 +55,48 @@ def test_vacuum_of_one_organization(running: Fleet, flags: list[str], analyzed: 
         assert set(counts(running, other, "vacuum_count").values()) == {0}
 
 
+def test_full_gives_space_back(running: Fleet) -> None:
+    database = running.database("msf")
+    insert = "INSERT INTO donors (email) SELECT n || repeat('x', 200) || '@x.example' FROM generate_series(1, 5000) n"
+    running.execute(insert, database=database)
+    running.execute("DELETE FROM donors WHERE email NOT LIKE '1x%'", database=database)
+    size = "SELECT pg_total_relation_size('donors')"
+    before = running.rows(size, database=database)[0][0]
+    result = running.run("maintain", "--full", "--target", "msf")
+    assert "VACUUM (FULL, ANALYZE) of" in result.out
+    assert running.rows(size, database=database)[0][0] * 10 < before
+    assert running.rows("SELECT reltuples::int FROM pg_class WHERE relname = 'donors'", database=database) == [(1,)]
+
+
+def test_statistics_that_look_wrong(running: Fleet) -> None:
+    """A table of many rows that nobody analyzed, one that has changed since, and one full of dead rows; then none of them."""
+    msf, wwf = running.database("msf"), running.database("wwf")
+    off = "ALTER TABLE donors SET (autovacuum_enabled = off)"
+    insert = "INSERT INTO donors (email) SELECT n || '@x.example' FROM generate_series(1, 1000) n"
+    for database, statements in {
+        msf: [off, insert],
+        wwf: [off, insert, "ANALYZE donors", "DELETE FROM donors"],
+    }.items():
+        for statement in statements:
+            running.execute(statement, database=database)
+
+    def found() -> dict[str, str]:
+        rows = running.run("report", "stale-statistics", "--json").json
+        return {row["holder"]: row["why"] for row in rows if row["table"] == "donors"}
+
+    deadline = time.monotonic() + 15  # the counts come when the sessions have ended
+    while len(known := found()) < 2 or "dead" not in known.get("organization/wwf", ""):
+        assert time.monotonic() < deadline, known
+        time.sleep(0.1)
+    assert known["organization/msf"].startswith("never analyzed")
+    assert "changed a lot" in known["organization/wwf"] and "row count far off" in known["organization/wwf"]
+    running.run("maintain", "--vacuum", "--analyze")
+    deadline = time.monotonic() + 15
+    while found() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert found() == {}
+
+
 def test_a_target_in_shared_mode_and_one_that_is_unknown(running: Fleet) -> None:
     assert running.main_database in running.run("maintain", "--target", "acme", "--target", "acme").out
     assert set(counts(running, running.database("msf")).values()) == {0}

@@ -58,7 +58,7 @@ def _names(fleet: Fleet, *arguments: str) -> list[str]:
 def test_the_list_and_a_misspelt_name(fleet: Fleet) -> None:
     listed = fleet.run("report").out
     names = [line["name"] for line in fleet.run("report", "--json").json]
-    assert len(names) == 10
+    assert len(names) == 11
     assert all(name in listed for name in names)
     assert "did you mean `top-tenants`" in fleet.run("report", "top-tenant", code=1).err
     assert "nothing was applied yet" in fleet.run("report", "top-tenants", code=1).err

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 @click.option("--vacuum", is_flag=True, help="VACUUM: give the space of deleted rows back to their tables.")
 @click.option("--analyze", is_flag=True, help="ANALYZE: renew what the query planner knows; the default, may be added.")
 @click.option(
+    "--full",
+    is_flag=True,
+    help="VACUUM FULL: write each table anew and give its free space back to the disk. Nobody reads a table meanwhile.",
+)
+@click.option(
     "--target", multiple=True, metavar="ORGANIZATION", help="Only this one's database (or tenant/NAME); repeatable."
 )
-def command(vacuum: bool, analyze: bool, target: tuple[str, ...]) -> int:
+def command(vacuum: bool, analyze: bool, full: bool, target: tuple[str, ...]) -> int:
     """ANALYZE, or with --vacuum VACUUM, the tables that tenantplan made in every database. Changes no row.
 
-    It may run beside an apply. Exit 5 when a database or a table could not be done; the others are.
+    tenantplan report stale-statistics says which tables need it. --full takes as much free disk as the largest table, and a
+    lock on each table in turn that keeps even readers out. It may run beside an apply. Exit 5 when a database or a table
+    could not be done; the others are.
     """
     from tenantplan.inspection import databases, maintenance
     from tenantplan.inspection import scene as inspection
@@ -34,7 +41,7 @@ def command(vacuum: bool, analyze: bool, target: tuple[str, ...]) -> int:
         raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
     places = databases.places_of(scene, target) if target else databases.places(scene)
     _beside(scene)
-    statement = maintenance.verb(vacuum, analyze)
+    statement = maintenance.verb(vacuum, analyze, full)
     width = max(len(place.label) for place in places)
     failures = 0
     for place, found in maintenance.maintain(scene, places, statement):

@@ -43,8 +43,10 @@ class Maintained:
     failed: tuple[str, ...]
 
 
-def verb(vacuum: bool, analyze: bool) -> LiteralString:
-    """The statement's beginning: VACUUM, ANALYZE (the default) or both."""
+def verb(vacuum: bool, analyze: bool, full: bool = False) -> LiteralString:
+    """The statement's beginning: VACUUM, ANALYZE (the default) or both; `full`: VACUUM FULL, and what that moves is analyzed."""
+    if full:
+        return "VACUUM (FULL, ANALYZE)"
     return ("VACUUM (ANALYZE)" if analyze else "VACUUM") if vacuum else "ANALYZE"
 
 

@@ -46,6 +46,11 @@ REPORTS = {
         "Every organization has a database of its own.",
     ),
     "unused-indexes": Report("Indexes that no query has used.", "Every index is used.", everywhere=True),
+    "stale-statistics": Report(
+        "Tables whose statistics look wrong, and why: maintain renews them.",
+        "All statistics look right.",
+        everywhere=True,
+    ),
     "database-sizes": Report("Size of each database, largest first.", "There are no databases.", everywhere=True),
 }
 

@@ -105,6 +105,25 @@ SELECT s.schemaname::text AS schema, s.relname::text AS table, s.indexrelname::t
  WHERE s.idx_scan = 0 AND NOT i.indisunique AND NOT i.indisexclusion AND NOT i.indisreplident
  ORDER BY 1, 2, 3;
 
+-- name: stale_statistics
+-- Tables of one database that the query planner knows little of, or wrong things. reltuples is what it believes (-1: nothing),
+-- n_live_tup what the server has counted. Small tables are left out: they are read whole, whatever is known of them.
+SELECT schema, "table", concat_ws('; ', never, changed, off, dead) AS why, size_bytes, believed_rows, live_rows,
+       changed_rows, dead_rows, to_char(analyzed AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS last_analyzed_at
+  FROM (SELECT s.schemaname::text AS schema, s.relname::text AS "table", pg_relation_size(s.relid) AS size_bytes,
+               nullif(c.reltuples, -1)::bigint AS believed_rows, s.n_live_tup AS live_rows,
+               s.n_mod_since_analyze AS changed_rows, s.n_dead_tup AS dead_rows,
+               greatest(s.last_analyze, s.last_autoanalyze) AS analyzed,
+               CASE WHEN c.reltuples = -1 AND s.n_live_tup > 100 THEN 'never analyzed' END AS never,
+               CASE WHEN s.n_mod_since_analyze > 100 + 0.2 * greatest(c.reltuples, 0)
+                    THEN 'changed a lot since it was analyzed' END AS changed,
+               CASE WHEN c.reltuples >= 0 AND abs(c.reltuples - s.n_live_tup) > 100 + 0.5 * greatest(c.reltuples, s.n_live_tup)
+                    THEN 'row count far off' END AS off,
+               CASE WHEN s.n_dead_tup > 100 + 0.3 * s.n_live_tup THEN 'many dead rows: maintain --vacuum' END AS dead
+          FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid AND c.relkind IN ('r', 'm')) AS found
+ WHERE coalesce(never, changed, off, dead) IS NOT NULL
+ ORDER BY 1, 2;
+
 -- name: database_sizes
 SELECT pg_database_size(current_database()) AS size_bytes,
        coalesce((SELECT sum(n_live_tup) FROM pg_stat_user_tables), 0)::bigint AS live_rows,
