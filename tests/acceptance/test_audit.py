@@ -175,7 +175,8 @@ def test_the_log_is_searched_by_whom_it_is_about_and_when(fleet: Fleet) -> None:
 
     assert found("--team", "field") == {"team/field", "team/field/member/anna@x.example"}
     assert found("--project", "site") == {"project/site", "project/site/transform/small"}
-    assert found("--user", "anna@x.example") == {"user/anna@x.example"}
+    assert found("--user", "anna@x.example") == {"user/anna@x.example", "team/field/member/anna@x.example"}
+    assert found("--user", "na@x.example") == set()
     actor = everything[0]["actor"]
     assert len(fleet.run("audit", "list", "--limit", "1000", "--user", actor.upper()[:9], "--json").json) == len(
         everything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,7 @@ COLUMNS = {
     " status invitation_status!, expires_at timestamptz, accepted_at timestamptz",
     # D5
     "updates_metadata": "declared_as text, version text!, changelog text, filename text!, file_size bigint!,"
-    " file_reference text!, checksum text!, active boolean!, metadata jsonb!, deleted_at timestamptz",
+    " file_reference text!, file_id text, checksum text!, active boolean!, metadata jsonb!, deleted_at timestamptz",
     # A8
     "organization_secrets": "organization_id uuid!, name text!, value bytea, rotate_every_days integer!,"
     " rotated_at timestamptz!",
@@ -93,8 +94,11 @@ RUNTIME = {
     " ai_latency double precision, version text, additional_data jsonb, timestamp timestamptz!",
     # D6
     "error_logs": "id uuid!, tenant_id uuid, level log_level!, source log_source!, message text!, stack text, endpoint text,"
-    " method text, status_code integer, user_id text, ip_address inet, user_agent text, metadata jsonb, context jsonb,"
+    " method text, status_code integer, user_id text, ip_address text, user_agent text, metadata jsonb, context jsonb,"
     " timestamp timestamptz!, resolved boolean!, resolved_at timestamptz, resolved_by text, resolution_notes text",
+    # A6, E8: no foreign keys, so that it says what happened after whom it was about is gone
+    "activity_log": "id uuid!, user_id uuid, organization_id uuid, team_id uuid, project_id uuid, action text!, subject text,"
+    " metadata jsonb!, ip_address text, at timestamptz!",
 }
 # Keys of one table, columns in the order of the index.
 UNIQUE = {
@@ -124,6 +128,10 @@ INDEXES = {
     "api_keys": ["project_id", "user_id", "active"],
     "tenant_metrics": ["tenant_id,timestamp", "timestamp"],  # D3
     "error_logs": ["tenant_id,timestamp", "level,timestamp", "source,timestamp"],  # D6
+    "activity_log": [  # E8
+        *("user_id", "organization_id", "team_id", "project_id", "action", "subject", "metadata", "ip_address", "at"),
+    ],
+    "organization_members": ["organization_id", "user_id"],  # E1
     "tenantplan.audit_log": ["actor", "organization", "action", "at"],  # E8
 }
 # What becomes of a row when the row it refers to is deleted (A7: what belongs to it goes; what only uses it stays).
@@ -285,6 +293,48 @@ def test_the_audit_log_is_searched_by_an_index(db: Connection, condition: str) -
     assert f"audit_log_{column}_idx" in str(plan)
 
 
+FOUND = {
+    "user": ("u77@x.example", "e0000000-0000-0000-0000-000000000077"),
+    "organization": ("o77", "organization/o77"),
+    "document": ("team/t77", "project/p77"),
+    "address": ("project/p77", "project/p77/file"),
+    "action": ("act77",),
+    "since": ("2026-01-01T05:30:00Z",),
+}
+
+
+def test_the_events_of_applications_are_searched_by_an_index(db: Connection) -> None:  # E8
+    db.execute(
+        "INSERT INTO organizations (slug) SELECT 'o' || n FROM generate_series(1, 500) n;"
+        " INSERT INTO users (email, role) SELECT 'u' || n || '@x.example', 'CLIENT_EDITOR' FROM generate_series(1, 500) n;"
+        " INSERT INTO teams (organization_id, slug, declared_as) SELECT id, replace(slug, 'o', 't'), replace(slug, 'o', 't')"
+        "  FROM organizations WHERE slug ~ '^o[0-9]+$';"
+        " INSERT INTO activity_log (at, action, user_id, organization_id, team_id, subject)"
+        " SELECT timestamptz '2026-01-01' + n * interval '1 s', 'act' || n % 500, u.id, o.id, t.id,"
+        "  'project/p' || n % 500 || '/file/f'"
+        "  FROM generate_series(1, 20000) n JOIN users u ON u.email = 'u' || 1 + n % 500 || '@x.example'"
+        "  JOIN organizations o ON o.slug = 'o' || 1 + n % 500 JOIN teams t ON t.slug = 't' || 1 + n % 500"
+    )
+    db.execute("ANALYZE activity_log, organizations, users, teams")
+    names = ["organization", "address", "document", "user", "since", "until", "action"]
+    for condition, values in FOUND.items():
+        for value in values:
+            conditions = dict.fromkeys(names) | {condition: value, "limit": 100_000}
+            plan = db.execute(b"EXPLAIN " + query("activity_found"), conditions).fetchall()
+            assert "Seq Scan on activity_log" not in str(plan), (condition, plan)
+
+
+def test_addresses_are_kept_as_they_were_sent(db: Connection) -> None:  # D6
+    for table, values in (
+        ("error_logs", {"level": "ERROR", "source": "NODE", "message": "m"}),
+        ("activity_log", {"action": "login"}),
+    ):
+        for sent in ("203.0.113.7, 10.0.0.1", "fe80::1%eth0", "[::ffff:10.0.0.1]:443", "unknown", "10.1.2.3"):
+            identifier = insert(db, table, ip_address=sent, **values)
+            statement = sql.SQL("SELECT ip_address FROM {} WHERE id = %s").format(sql.Identifier(table))
+            assert db.execute(statement, [identifier]).fetchall() == [(sent,)]
+
+
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [
@@ -338,6 +388,33 @@ def test_defaults(db: Connection) -> None:  # A3, A4, A8, E2, E5, E6
         assert db.execute(f"SELECT status::text FROM {table}".encode()).fetchall() == [(status,)], table
     assert db.execute("SELECT rotate_every_days FROM organization_secrets").fetchall() == [(90,)]
     assert db.execute("SELECT active, permissions::text[] FROM api_keys").fetchall() == [(True, [])]
+
+
+ACTIVITY, BEFORE_IT = "a91d3e57", "f4b9d2c6"
+
+
+def test_addresses_and_stored_files_of_older_rows(scratch: Connection) -> None:  # D5, D6
+    run(scratch, compile_path(MAIN, None, BEFORE_IT))
+    sent = ("10.1.2.3", "2001:db8::1", "10.0.0.0/8")
+    for address in sent:
+        insert(scratch, "error_logs", level="INFO", source="NODE", message="m", ip_address=address)
+    for version, store in (("1", "main:"), ("2", "mongodb://h/d"), ("3", "file:packages")):
+        scratch.execute(
+            "INSERT INTO tenantplan.packages (version, holder, store, key, size, sha256, managed_by)"
+            " VALUES (%s, 'release/r', %s, 'k', 1, 'x', 'f')",
+            [version, store],
+        )
+        given = {"filename": "f", "file_size": 1, "file_reference": "k", "checksum": "0" * 64, "managed_by": "f"}
+        insert(scratch, "updates_metadata", version=version, **given)
+    scratch.execute("INSERT INTO tenantplan.stored_files (key, object, size, sha256) VALUES ('k', 4711, 1, 'x')")
+    run(scratch, compile_path(MAIN, BEFORE_IT, ACTIVITY))
+    addresses = "SELECT ip_address::text FROM error_logs ORDER BY ip_address::text"
+    assert scratch.execute(addresses).fetchall() == [("10.0.0.0/8",), ("10.1.2.3",), ("2001:db8::1",)]
+    ids = scratch.execute("SELECT file_id FROM updates_metadata ORDER BY version").fetchall()
+    assert ids == [("4711",), (hashlib.sha256(b"k").hexdigest()[:24],), (None,)]
+    scratch.execute("UPDATE error_logs SET ip_address = 'unknown' WHERE ip_address = '10.1.2.3'")
+    run(scratch, downgrade_path(MAIN, ACTIVITY, BEFORE_IT))
+    assert scratch.execute("SELECT count(*), count(ip_address) FROM error_logs").fetchall() == [(3, 2)]
 
 
 @pytest.mark.parametrize("revision", NEW, ids=lambda revision: revision.id)

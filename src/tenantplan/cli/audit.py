@@ -17,6 +17,9 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from tenantplan.live.activity import Event
     from tenantplan.live.audit import Conditions
     from tenantplan.model.audit import Anchor, Link
     from tenantplan.postgres.connect import Connection
@@ -74,15 +77,21 @@ def _chosen(team: str | None, project: str | None, **chosen: Any) -> Conditions:
 @_conditions
 @json_option
 def list_entries(limit: int, as_json: bool, **chosen: Any) -> int:
-    """The newest entries, newest first. Exit 1 with --since or --until when the log is broken: dates may have been moved."""
+    """The newest entries, newest first, with the events that applications wrote into activity_log (without a sequence).
+
+    Exit 1 with --since or --until when the log is broken: dates may have been moved.
+    """
+    from tenantplan.inspection.databases import newest_tables
+    from tenantplan.live.activity import find_events, newest_first
     from tenantplan.live.audit import Conditions, find_entries
 
     conditions = _chosen(**chosen)
-    with _main() as connection:
+    with _main() as connection, newest_tables(connection):
         code = _dates_hold(connection, conditions)
-        found = find_entries(connection, conditions, limit)
+        entries = find_entries(connection, conditions, limit)
+        found = newest_first(entries, find_events(connection, conditions, limit), limit)
     if as_json:
-        print_json([_document(link) for link in found])
+        print_json([_document(each) for each in found])
         return code
     from tenantplan.rendering.text import table
 
@@ -90,12 +99,19 @@ def list_entries(limit: int, as_json: bool, **chosen: Any) -> int:
         click.echo("The audit log is empty." if conditions == Conditions() else "No entry fits.")
         return code
     headers = ("SEQUENCE", "TIME", "ACTOR", "ACTION", "ADDRESS", "RESULT", "RUN")
-    lines = [
-        (e.sequence, e.at[:19] + "Z", e.actor.partition(" <")[0], e.action, e.address, e.result, (e.run_id or "")[:8])
-        for e in (link.entry for link in found)
-    ]
-    click.echo(table(headers, lines, color=color()), nl=False)
+    click.echo(table(headers, [_line(each) for each in found], color=color()), nl=False)
     return code
+
+
+def _line(found: Link | Event) -> tuple[Any, ...]:
+    from tenantplan.model.audit import Link
+
+    if isinstance(found, Link):
+        e = found.entry
+        actor = e.actor.partition(" <")[0]
+        return (e.sequence, e.at[:19] + "Z", actor, e.action, e.address, e.result, (e.run_id or "")[:8])
+    about = found.subject or found.project or found.team or found.organization or ""
+    return ("", found.at[:19] + "Z", found.actor or "application", found.action, about, "", "")
 
 
 def _dates_hold(connection: Connection, conditions: Conditions) -> int:
@@ -133,30 +149,54 @@ def export(**chosen: Any) -> int:
 
 
 @command.command("show")
-@click.argument("sequence", type=click.IntRange(1))
+@click.argument("sequence", metavar="SEQUENCE|ID")
 @json_option
-def show(sequence: int, as_json: bool) -> None:
-    """One entry whole: what was before and after, by whom, and its hash."""
-    from tenantplan.live.audit import Conditions, find_entries
-
-    with _main() as connection:
-        found = find_entries(connection, Conditions(sequence=sequence))
-    if not found:
-        raise NotFound(f"there is no audit entry {sequence}", hint="see them: tenantplan audit list")
+def show(sequence: str, as_json: bool) -> None:
+    """One entry whole: what was before and after, by whom, and its hash; or an application's event, by its id."""
+    found = _one(sequence)
     if as_json:
-        print_json(_document(found[0]))
+        print_json(_document(found))
         return
     import json
 
     from tenantplan.rendering.safe import mask_url, terminal
 
-    for name, value in _document(found[0]).items():
-        if isinstance(value, dict):
+    for name, value in _document(found).items():
+        if value and isinstance(value, (dict, list)):
             click.echo(f"  {name}:")
             lines = json.dumps(value, indent=2, sort_keys=True).splitlines()
             click.echo("\n".join(f"    {terminal(mask_url(line))}" for line in lines))
         elif value is not None:
             click.echo(f"  {name:<14}{terminal(mask_url(str(value)))}")
+
+
+def _one(named: str) -> Link | Event:
+    """The entry with a sequence, or the event with an id; NotFound when there is none."""
+    from tenantplan.inspection.databases import newest_tables
+    from tenantplan.live.activity import find_event
+    from tenantplan.live.audit import Conditions, find_entries
+
+    number = int(named) if re.fullmatch("[0-9]{1,18}", named) else None
+    identifier = None if number else _uuid(named)
+    found: Link | Event | None
+    with _main() as connection, newest_tables(connection):
+        if identifier:
+            found = find_event(connection, identifier)
+        else:
+            found = next(iter(find_entries(connection, Conditions(sequence=number))), None)
+    if found is None:
+        raise NotFound(f"there is no audit entry {named}", hint="see them: tenantplan audit list")
+    return found
+
+
+def _uuid(named: str) -> UUID:
+    from uuid import UUID
+
+    try:
+        return UUID(named)
+    except ValueError:
+        hint = "SEQUENCE is a number of audit list; ID is what audit list --json says of an application's event"
+        raise UsageError(f"{named!r} is neither the sequence of an entry nor the id of an event", hint=hint) from None
 
 
 @command.command("anchor")
@@ -236,9 +276,12 @@ def _main() -> Iterator[Connection]:
         yield connection
 
 
-def _document(link: Link) -> dict[str, Any]:
-    from tenantplan.model.audit import parsed
+def _document(found: Link | Event) -> dict[str, Any]:
+    """The entry or event as JSON; `log` says of which of the two logs it is."""
+    from tenantplan.model.audit import Link, parsed
 
-    entry = link.entry.document()
+    if not isinstance(found, Link):
+        return found.document() | {"log": "application"}
+    entry = found.entry.document()
     both = {name: parsed(entry[name]) for name in ("before", "after")}
-    return entry | both | {"previous_hash": link.previous_hash, "hash": link.hash}
+    return entry | both | {"previous_hash": found.previous_hash, "hash": found.hash, "log": "tenantplan"}
