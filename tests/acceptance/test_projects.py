@@ -388,7 +388,7 @@ def test_teams_and_buckets_that_are_used_cannot_be_deleted(
 
 
 def test_an_organization_goes_with_all_it_had(studio: Fleet) -> None:  # A7
-    """Its project has to be named; the purge takes everything else along, and says so beforehand."""
+    """Its projects go along, whether a document names them or not; the purge takes everything else, and says so beforehand."""
     a_deployment(studio)
     studio.document("Project", "other", "organization: studio\ndisplayName: O\nprotect: false")
     studio.document("Invitation", "nora", "{ organization: studio, email: n@x.example, role: CLIENT_EDITOR }")
@@ -399,11 +399,19 @@ def test_an_organization_goes_with_all_it_had(studio: Fleet) -> None:  # A7
             studio.remove(kind, name)
     studio.remove("Invitation", "nora")
     studio.organization("studio", "protect: false\nstate: deleted")
-    studio.document("Project", "shop", GONE)
-    studio.remove("Project", "other")
-    assert "project/other" in blockers(studio)["organization/studio"]
-    studio.document("Project", "other", "organization: studio\ndisplayName: O\nprotect: false\nstate: deleted")
+    studio.remove("Project", "other")  # the document of the other one still says that it is wanted
+    plan = studio.plan()
+    deleted = {o["address"]: o["class"] for o in plan["operations"] if o["address"].startswith(("org", "project"))}
+    assert deleted == dict.fromkeys(["organization/studio", "project/other", "project/shop"], "destructive")
+    assert plan["summary"]["delete"] == 3
+    notes = {n["address"]: n["message"] for n in plan["notes"] if n["rule"] == "taken-along"}
+    assert notes == dict.fromkeys(
+        ["project/other", "project/shop"], "goes with organization/studio, which says state: deleted"
+    )
+    assert [b["rule"] for b in plan["blockers"]] == ["max-deletes"]
+    studio.apply("--allow-deletes", "1", code=3)
     studio.apply("--allow-deletes", "3")
+    assert studio.rows("SELECT count(*) FROM projects WHERE deleted_at IS NULL") == [(0,)]
     studio.converged()
     studio.settings("guard: { graceDays: 0 }")
     deleted = {o["address"] for o in studio.plan()["operations"]}
@@ -426,6 +434,20 @@ def test_an_organization_goes_with_all_it_had(studio: Fleet) -> None:  # A7
     assert counts(studio, *gone, "deployments", "uploads", "files") == [0] * (len(gone) + 3)
     assert counts(studio, "templates") == [1]
     studio.converged()
+
+
+def test_a_protected_project_keeps_its_organization(studio: Fleet) -> None:  # A7, P4
+    shop(studio, FULL.replace("protect: false\n", ""))
+    studio.organization("studio", "protect: false\nstate: deleted")
+    for kind, names in {"User": ["anna@x.example", "ben@x.example"], "Team": ["core"], "Bucket": ["originals"]}.items():
+        for name in names:
+            studio.remove(kind, name)
+    assert "set protect: false" in blockers(studio)["project/shop"]
+    studio.apply("--allow-deletes", "2", code=3)
+    studio.remove("Project", "shop")
+    assert "is protected" in blockers(studio)["project/shop"]
+    studio.apply("--allow-deletes", "2", code=3)
+    assert studio.rows("SELECT state::text FROM organizations") == [("active",)]
 
 
 def everything(fleet: Fleet) -> str:

@@ -45,6 +45,7 @@ from tenantplan.planning.order import order
 from tenantplan.planning.organization_brakes import OrganizationBrakes, organization_brakes
 from tenantplan.planning.select import select, without
 from tenantplan.planning.still_open import still_open
+from tenantplan.planning.taken_along import taken_along
 from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
@@ -102,6 +103,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *passing,
             *allowed_losses(operations, migrations),
             *_rights(drafted, live),
+            *taken_along(operations),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),

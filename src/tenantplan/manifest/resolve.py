@@ -20,6 +20,7 @@ from tenantplan.manifest.own_secrets import own_secrets
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_rows import same_rows
+from tenantplan.manifest.taken_along import with_taken_along
 from tenantplan.manifest.unfit import misplaced, unplaced
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row, State
@@ -36,7 +37,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     """
     kinds = kinds_of(documents)
     refused = list(not_allowed(documents, facts.tables))
-    documents = [document for document in documents if document.kind != DEFINITIONS]
+    documents = with_taken_along([document for document in documents if document.kind != DEFINITIONS])
     index = index_of(documents)
     problems = Problems()
     for problem in (*refused, *crosscheck(documents, index, facts), *login_problems(documents, facts)):

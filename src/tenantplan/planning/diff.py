@@ -15,6 +15,7 @@ from tenantplan.model.rowtype import Tables
 from tenantplan.planning.comparable import comparable, ends, lingers
 from tenantplan.planning.left_behind import is_former_login, left_behind
 from tenantplan.planning.refusals import refusals
+from tenantplan.planning.taken_along import goes_along
 from tenantplan.tables import BUILTIN
 
 
@@ -213,7 +214,9 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
         if address in desired.state or not _manages(have) or isinstance(have, Schema):
             continue
         holder = addresses.owner(address, have)
-        declared = address in desired.deleted and not _serves_another(have, desired)
+        declared = (address in desired.deleted and not _serves_another(have, desired)) or (
+            isinstance(have, Row) and goes_along(have, tables[have.table], desired.deleted)
+        )
         if (declared and _retired_at(have) is None) or _is_retired_now(address, have, desired):
             changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _keeps(have, tables))
         elif address in over and (holder not in live or holder in over):

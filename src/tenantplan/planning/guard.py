@@ -283,9 +283,10 @@ def standing(plan: Plan, words: Words) -> tuple[Finding, ...]:
 
 
 def lifted_first(desired: Desired, live: State) -> list[Finding]:
-    """A blocker where a document says both `state: deleted` and `protect: true` while its row is live."""
+    """A blocker where a document that is to be deleted, by itself or with its organization, says `protect: true` while its row
+    is live."""
     return [
-        Finding(a, "protected", "says state: deleted and protect: true; set protect: false and apply that first")
+        Finding(a, "protected", "is to be deleted and says protect: true; set protect: false and apply that first")
         for a in sorted(desired.deleted & desired.protected)
         if a in live and addresses.document(a) == a
     ]

@@ -26,6 +26,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Package, Ref, Row, Schema, State
 from tenantplan.planning import guard
+from tenantplan.planning.taken_along import taken_along
 from tenantplan.tables import BUILTIN
 
 MSF, ANNA, JEAN = "organization/msf", "user/anna@x.org", "user/jean@x.org"
@@ -136,11 +137,17 @@ class TestDependents:
         assert self.blocked(desired, self.USED) == {}
 
     def test_what_keeps_a_grace_period_of_its_own(self) -> None:
-        """An organization with a project that is to stay: it would go with the organization's row."""
+        """An organization takes its projects along; a tenant, which may have a database of its own, has to be named."""
         state = live(an_organization(protect=False), a_project(), a_user(organization_id=Ref(MSF)))
-        found = self.blocked(wanted(deleted=frozenset({MSF})), state)
-        assert found == {MSF: "still has project/site: say state: deleted there, too"}
-        assert self.blocked(wanted(deleted=frozenset({MSF, "project/site"})), state) == {}
+        desired = wanted(deleted=frozenset({MSF}))
+        assert self.blocked(desired, state) == {}
+        gone = {c.address: c.retire for c in difference(desired, state).changes}
+        assert gone == {MSF: True, "project/site": True}
+        assert [f.address for f in taken_along(planned(desired, state))] == ["project/site"]
+        state |= {
+            "tenant/t": Row("tenants", {"name": "t", "organization_id": Ref(MSF), "database_mode": "inherit"}, home=MSF)
+        }
+        assert self.blocked(desired, state) == {MSF: "still has tenant/t: say state: deleted there, too"}
 
     def test_what_only_uses_it_does_not_go_along(self) -> None:
         """With a team goes what is the team's, and not the projects that it works on."""

@@ -1,0 +1,28 @@
+"""Rows that are deleted with what they belong to, whether a document names them or not: the projects of an organization.
+
+PURE. A tenant is not taken along: it may have a database of its own, and its document says what becomes of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Row
+from tenantplan.model.rowtype import RowType
+
+
+def goes_along(row: Row, rowtype: RowType, deleted: Set[str]) -> bool:
+    """Whether a row is kept for a grace period, has no data in a database of its own, and belongs to one of `deleted`."""
+    return bool(rowtype.retired) and "database_mode" not in rowtype.columns and row.home in deleted
+
+
+def taken_along(operations: Iterable[Operation]) -> list[Finding]:
+    """A note for each row that is deleted since what it belongs to is."""
+    deleted = {o.address: o.before for o in operations if o.action == "delete" and o.retire}
+    return [
+        Finding(address, "taken-along", f"goes with {row.home}, which says state: deleted")
+        for address, row in deleted.items()
+        if isinstance(row, Row) and row.home in deleted
+    ]
