@@ -95,6 +95,22 @@ def test_a_release_is_stored_whole(released: Fleet) -> None:
     assert audited(released) == [("create", "done")]
 
 
+def test_what_the_store_calls_the_file_is_kept(fleet_of: Fleet) -> None:  # D5
+    fleet_of.apply()
+    stored_as = "(SELECT object::text FROM tenantplan.stored_files)"
+    ids = f"SELECT r.file_id, p.file_id, {stored_as} FROM updates_metadata r, tenantplan.packages p"
+    ((of_row, of_package, stored),) = fleet_of.rows(ids)
+    assert of_row == of_package == stored  # a folder has no name for it but its path: NULL
+    assert (stored is not None) == ("main:" in fleet_of.spec)
+    if stored is None:
+        return
+    fleet_of.execute("SELECT lo_unlink(object) FROM tenantplan.stored_files")
+    fleet_of.apply()
+    ((of_row, of_package, again),) = fleet_of.rows(ids)
+    assert of_row == of_package == again != stored
+    fleet_of.converged()
+
+
 def test_its_facts_follow_the_yaml_and_its_file_stays(released: Fleet) -> None:
     kept = listed(released)
     declare(

@@ -356,6 +356,21 @@ def test_an_object_that_was_unlinked_by_hand_is_stored_again(
     main_store.delete(KEY)
 
 
+def test_each_store_says_what_it_calls_the_file_itself(store: Store, package: Path, connect: Connect) -> None:  # D5
+    store.put(KEY, package)
+    name = store.file_id(KEY)
+    if store.url == "main:":
+        with connect() as connection:
+            row = connection.execute("SELECT object FROM tenantplan.stored_files WHERE key = %s", [KEY]).fetchone()
+        assert row is not None
+        assert name == str(row[0])
+    elif store.url.startswith("mongodb"):
+        assert name == hashlib.sha256(KEY.encode()).hexdigest()[:24]
+    else:
+        assert name is None
+    store.delete(KEY)
+
+
 def test_two_at_once_leave_one(main_store: Store, connect: Connect, package: Path) -> None:
     before, failures = objects(connect), []
 

@@ -35,6 +35,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Database, Package, Row, Schema
 from tenantplan.postgres.connect import Connection
+from tenantplan.tables.storage import RELEASE
 
 
 def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
@@ -239,6 +240,11 @@ def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None
         except (psycopg.Error, TenantplanError, rows.Stale) as error:
             error.operation = operation  # type: ignore[union-attr]  # the transaction is everybody's, the fault is this one's
             raise
+    written = [
+        o.after.values["version"] for o in segment if isinstance(o.after, Row) and o.after.table == RELEASE.table
+    ]
+    if written:
+        packages.name_files(connection, written)
 
 
 def _catalog(run: Run, place: str, segment: list[Operation]) -> AbstractContextManager[object]:
@@ -260,10 +266,10 @@ def _inside(run: Run, main: Connection, operation: Operation, act: Callable[[Run
 def _carry(run: Run, main: Connection, operation: Operation) -> None:
     """A package: intent, the file into its store, then its record, outcome and audit entry."""
     record.intend(run, main, [operation])
-    packages.carry(run, main, operation)
+    file_id = packages.carry(run, main, operation)
     with main.transaction():
         record.check_epoch(main, run.epoch)
-        packages.write(run, main, operation)
+        packages.write(run, main, operation, file_id)
         record.done(run, main, [operation])
     reach("committed")
 

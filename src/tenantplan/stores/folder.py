@@ -61,6 +61,10 @@ class FolderStore:
                 return None
             return found.st_size if stat.S_ISREG(found.st_mode) else None
 
+    def file_id(self, key: str) -> None:
+        """None: the key is all there is."""
+        checked_key(key)
+
     def delete(self, key: str) -> None:
         """Removes the file; one that is not there is no error."""
         with told(f"{key} cannot be deleted", self.url):

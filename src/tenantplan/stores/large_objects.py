@@ -63,6 +63,13 @@ class LargeObjectStore:
             size = _value(connection, _SIZE, key)
             return None if size is None else int(size)
 
+    def file_id(self, key: str) -> str | None:
+        """The number of its large object; None when there is none."""
+        checked_key(key)
+        with told(f"{key} cannot be looked up", self.url), self.main() as connection:
+            oid = _value(connection, "SELECT object FROM tenantplan.stored_files WHERE key = %s", key)
+            return None if oid is None else str(oid)
+
     def delete(self, key: str) -> None:
         """Removes the file, its bytes with its row; one that is not there is no error."""
         checked_key(key)

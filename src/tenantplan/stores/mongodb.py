@@ -63,6 +63,10 @@ class GridFSStore:
         with told(f"{key} cannot be looked up", self.location), self._bucket() as bucket:
             return next((file.length for file in bucket.find({"_id": _id(key)})), None)
 
+    def file_id(self, key: str) -> str:
+        """The ObjectId of the file, in hexadecimal."""
+        return str(_id(key))
+
     def delete(self, key: str) -> None:
         """Removes the file and what an upload that was killed has left of it; that there is none is no error."""
         with told(f"{key} cannot be deleted", self.location), self._bucket() as bucket:

@@ -62,6 +62,10 @@ class RemoteStore:
                 return None
             return int(found["size"]) if found["type"] == "file" else None
 
+    def file_id(self, key: str) -> None:
+        """None: the key is all there is."""
+        checked_key(key)
+
     def delete(self, key: str) -> None:
         """Removes the file; one that is not there is no error."""
         checked_key(key)

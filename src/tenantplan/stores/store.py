@@ -40,6 +40,10 @@ class Store(Protocol):
         """The file's size in bytes; None when there is none."""
         ...
 
+    def file_id(self, key: str) -> str | None:
+        """What the place itself calls the file, where that is not the key: an ObjectId, the number of a large object."""
+        ...
+
     def delete(self, key: str) -> None:
         """Removes the file; one that is not there is no error."""
         ...
