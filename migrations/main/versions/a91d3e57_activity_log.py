@@ -1,4 +1,4 @@
-"""activity log: events of applications, beside the log of tenantplan; ids of stored files; addresses as they were sent
+"""activity log: events of applications, beside the log of tenantplan; ids of stored files; addresses as they were sent; pins
 
 The ids in activity_log are no foreign keys: what happened stays known, and stays findable by id, when whom it was about is
 gone, and removing an organization does not rewrite its log.
@@ -65,11 +65,13 @@ def upgrade() -> None:
     op.execute("ALTER TABLE tenantplan.packages ADD COLUMN file_id text")
     for statement in _FILE_IDS:
         op.execute(statement)
+    op.execute("ALTER TABLE organizations ADD COLUMN database_revision text")
     op.execute("CREATE INDEX organization_members_organization_id_idx ON organization_members (organization_id)")
 
 
 def downgrade() -> None:
     op.execute("DROP INDEX organization_members_organization_id_idx")
+    op.execute("ALTER TABLE organizations DROP COLUMN database_revision")
     op.execute("ALTER TABLE tenantplan.packages DROP COLUMN file_id")
     op.execute("ALTER TABLE updates_metadata DROP COLUMN file_id")
     op.execute(_AS_INET)

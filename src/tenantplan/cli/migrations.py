@@ -1,4 +1,4 @@
-"""`tenantplan migrations status|sql|new|lint`."""
+"""`tenantplan migrations status|sql|new|revert|lint`."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ def _show(tree: TreeStatus) -> None:
         click.echo(f"  behind, at {terminal(revision or 'no revision')}: {terminal(', '.join(names))}")
     for revision, names in sorted(tree.unknown.items()):
         click.echo(f"  at revision {terminal(revision)}, which this tree does not have: {terminal(', '.join(names))}")
+    for name, revision in sorted(tree.pinned.items()):
+        click.echo(f"  kept at {terminal(revision)} by database.revision: organization/{terminal(name)}")
     for edit in tree.edited:
         click.echo(f"  ! {terminal(edit)}")
     click.echo()
@@ -226,6 +228,38 @@ def _is_behind(graph: Graph, first: str, second: str) -> bool:
     except MigrationError:
         return False
     return True
+
+
+@command.command("revert")
+@click.argument("organizations", nargs=-1, required=True, metavar="ORGANIZATION...")
+@click.option("--to", "end", required=True, metavar="REVISION", help="Where their databases go back to, and stay.")
+def revert(organizations: tuple[str, ...], end: str) -> None:
+    """Write into the documents of organizations at which revision their databases stay, and show it as a diff.
+
+    Nothing else happens: plan shows the way back, apply goes it, and without that line again the database is migrated forward.
+    """
+    from tenantplan.fleet.pin import pins
+    from tenantplan.fleet.trees import load_trees
+    from tenantplan.rendering.safe import terminal
+
+    fleet = settings()
+    graph = load_trees(fleet).tenant
+    revision = _revision(graph, end)
+    if revision is None:
+        hint = f"the first revision is {graph.revisions[0].id}" if graph.revisions else "there is none yet"
+        raise UsageError("a database without any revision has no tables to serve", hint=hint)
+    edits = [edit for edit in pins(fleet, organizations, revision) if edit.before != edit.after]
+    for edit in edits:
+        click.echo("\n".join(terminal(line) for line in edit.diff().splitlines()))
+        edit.path.write_bytes(edit.after)
+    one_way = [r.id for r in graph.path(revision, graph.head) if not r.reversible]
+    if one_way:
+        click.echo(terminal(f"No way back from {', '.join(one_way)}: a database that has it stays there."), err=True)
+    click.echo(f"{_files(len(edits))} Next: tenantplan plan" if edits else "They say so already.", err=True)
+
+
+def _files(count: int) -> str:
+    return "1 file written." if count == 1 else f"{count} files written."
 
 
 @command.command("lint")

@@ -59,6 +59,7 @@ def _gate(found: list[Home], max_skew: int | None) -> int:
     late = [item for item in found if item.reachable is not None and (item.behind is None or item.behind > max_skew)]
     for item in late:
         behind = "its revision is not known" if item.behind is None else f"{item.behind} revisions behind"
+        behind += f", where database.revision keeps it ({item.pinned})" if item.pinned else ""
         why = f"cannot be reached: {item.reason}" if not item.reachable else behind
         click.echo(terminal(f"{item.kind}/{item.name}: {why}; --max-skew allows {max_skew}"), err=True)
     return 3 if late else 0

@@ -27,6 +27,7 @@ def command(no_python: bool, as_json: bool) -> None:
     documents = expected.load_documents(fleet)
     desired = expected.declared(fleet, documents)
     trees = load_trees(fleet)
+    expected.check_pins(desired, trees)
     compiled = trees.tenant.engine == PRISMA or not no_python
     if compiled:
         trees.upgrade("tenant", None)

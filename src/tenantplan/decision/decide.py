@@ -15,6 +15,7 @@ from tenantplan.decision.held_out import not_planned, without_held_out
 from tenantplan.decision.labels import labels
 from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
+from tenantplan.decision.pinned import pinned, pinned_from_the_start
 from tenantplan.decision.sharing import sharing
 from tenantplan.decision.unfit import unfit_connections
 from tenantplan.execution import statements
@@ -104,6 +105,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *allowed_losses(operations, migrations),
             *_rights(drafted, live),
             *taken_along(operations),
+            *pinned(desired, comparison.trees),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
@@ -112,6 +114,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     )
     conflicts = with_foreign_tables(difference.conflicts, live, settings.spec.main.database)
     told = [*conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by, *stay]
+    told += pinned_from_the_start(changes, desired, comparison.trees)
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     told += [] if behind else _misfits(made, live)

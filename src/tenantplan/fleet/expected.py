@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tenantplan.documents import Document
+from tenantplan.errors import ManifestError
 from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
@@ -72,10 +73,15 @@ def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetF
 
 
 def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
-    """The desired state with the main database and the newest revision of every schema."""
+    """The desired state with the main database and the revision of every schema: the newest, where no document names another.
+
+    ManifestError for one that the tree does not have.
+    """
+    check_pins(desired, trees)
     name = settings.spec.main.database
     state: State = {
-        a: replace(r, revision=trees.tenant.head) if isinstance(r, Schema) else r for a, r in desired.state.items()
+        a: replace(r, revision=r.revision or trees.tenant.head) if isinstance(r, Schema) else r
+        for a, r in desired.state.items()
     }
     where = addresses.schema(MAIN, name)
     state[addresses.database(MAIN, name)] = Database(MAIN, name, connect=())  # nobody but who was let in
@@ -85,6 +91,19 @@ def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
         if any(revision.id == SHARING for revision in trees.main.revisions):
             state |= {addresses.role(MAIN, role.name): role for role in _sharing(settings)}
     return replace(desired, state=state)
+
+
+def check_pins(desired: Desired, trees: Trees) -> None:
+    """ManifestError for each revision in a document that the tenant tree does not have."""
+    graph = trees.tenant
+    unknown = [
+        f"{desired.origins.get(address, address)}: database.revision {schema.revision} is not in {graph.directory}"
+        f"  known: {', '.join(graph.by_id) or 'none'}"
+        for address, schema in desired.state.items()
+        if isinstance(schema, Schema) and not graph.knows(schema.revision)
+    ]
+    if unknown:
+        raise ManifestError(unknown)
 
 
 def _sharing(settings: Settings) -> Iterator[Role]:

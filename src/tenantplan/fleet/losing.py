@@ -17,28 +17,30 @@ Texts = list[tuple[Revision, str]]
 
 
 def losing(
-    graph: Graph, start: str | None, mark: str | None, *, shared: bool, comments: bool
+    graph: Graph, start: str | None, end: str | None, mark: str | None, *, shared: bool, comments: bool
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Of a destructive path to the head: the revisions that take a person's word, and those that take none, since `comments` of
+    """Of a destructive path to `end`: the revisions that take a person's word, and those that take none, since `comments` of
     their authors count and allow all that they destroy, with what these say.
 
     `mark` was left by a migration that stopped halfway. MigrationError for a comment without a reason.
     """
-    texts = list(_texts(graph, start, mark, shared))
+    texts = list(_texts(graph, start, end, mark, shared))
     rules: dict[str, set[str]] = {}
     for hazard in lint([text if is_own(text) else "" for _, text in texts]):
         if destroys(hazard.rule, hazard.level):
             rules.setdefault(texts[hazard.statement][0].id, set()).add(hazard.rule)
-    path = graph.path(start, graph.head)
+    path = graph.path(start, end)
     allowed = {r.id: why for r in path if comments and (why := _allowed(graph, r, texts, rules.get(r.id, set())))}
     # Where the statements of the whole path destroy something that none of its revisions does alone, any may have.
     needing = [r.id for r in path if r.id in rules] or [r.id for r in path]
     return tuple(name for name in needing if name not in allowed), tuple(allowed.items())
 
 
-def _texts(graph: Graph, start: str | None, mark: str | None, shared: bool) -> Iterator[tuple[Revision, str]]:
+def _texts(
+    graph: Graph, start: str | None, end: str | None, mark: str | None, shared: bool
+) -> Iterator[tuple[Revision, str]]:
     at = start
-    for number, revision in enumerate(graph.path(start, graph.head)):
+    for number, revision in enumerate(graph.path(start, end)):
         after = graph.after(at, revision)
         steps = upgrade(graph, at, after, shared=shared, mark=mark if number == 0 else None)
         yield from ((revision, text) for text in flat(steps))

@@ -50,19 +50,21 @@ class Trees:
         """(tree, revision) -> its file."""
         return {(g.tree, r.id): r.path for g in (self.main, self.tenant) for r in g.revisions}
 
-    def upgrade(self, tree: str, start: str | None, mark: str | None = None) -> tuple[Step, ...]:
-        """The steps from `start` to the head of a tree; `mark` was left by a migration that stopped halfway."""
+    def upgrade(
+        self, tree: str, start: str | None, mark: str | None = None, end: str | None = None
+    ) -> tuple[Step, ...]:
+        """The steps from `start` to `end` (None: the head of the tree); `mark` was left by a migration that stopped halfway."""
         from tenantplan.migration.compile import upgrade  # a plan without migrations starts without it
 
         graph = self.of(tree)
-        return upgrade(graph, start, graph.head, shared=tree == "shared", mark=mark)
+        return upgrade(graph, start, end or graph.head, shared=tree == "shared", mark=mark)
 
-    def downgrade(self, tree: str, end: str | None) -> tuple[Step, ...]:
-        """The steps from the head of a tree back to `end`."""
+    def downgrade(self, tree: str, end: str | None, start: str | None = None) -> tuple[Step, ...]:
+        """The steps from `start` (None: the head of the tree) back to `end`."""
         from tenantplan.migration.compile import downgrade
 
         graph = self.of(tree)
-        return downgrade(graph, graph.head, end, shared=tree == "shared")
+        return downgrade(graph, start or graph.head, end, shared=tree == "shared")
 
 
 def load_trees(settings: Settings) -> Trees:
@@ -79,7 +81,7 @@ def migrations_for(
     """
     found: dict[str, Migration] = {}
     problems: dict[str, Finding] = {}
-    cache: dict[tuple[str, str | None, str | None, bool], Migration] = {}
+    cache: dict[tuple[str, str | None, str | None, str | None, bool], Migration] = {}
     for address, want in desired.items():
         have = live.get(address)
         if not isinstance(want, Schema):
@@ -88,7 +90,7 @@ def migrations_for(
         if isinstance(have, Schema) and start == want.revision and mark is None:
             continue
         try:
-            key = (want.tree, start, mark, undo and have is not None)
+            key = (want.tree, start, want.revision, mark, undo and have is not None)
             if key not in cache:
                 cache[key] = _migration(trees, *key, comments)
             found[address] = cache[key]
@@ -101,10 +103,14 @@ def migrations_for(
     return found, problems
 
 
-def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, undo: bool, comments: bool) -> Migration:
+def _migration(
+    trees: Trees, tree: str, start: str | None, end: str | None, mark: str | None, undo: bool, comments: bool
+) -> Migration:
     graph = trees.of(tree)
-    path = graph.path(start, graph.head)
-    steps = trees.upgrade(tree, start, mark)
+    if start is not None and end is not None and graph.comes_before(end, start):
+        return _back(trees, tree, start, end, mark, undo)
+    path = graph.path(start, end)
+    steps = trees.upgrade(tree, start, mark, end)
     if tree == "main" and start is None and not one_transaction(steps):
         raise MigrationError(
             "the main database is made in one transaction, and this tree takes several",
@@ -112,7 +118,7 @@ def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, und
             hint="write its revisions as SQL, without autocommit blocks",
         )
     hazards, locks, destructive = _looked_at(steps, start)
-    losing, allowed = _losing(trees, tree, start, mark, comments) if destructive else ((), ())
+    losing, allowed = _losing(trees, tree, start, end, mark, comments) if destructive else ((), ())
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
@@ -122,7 +128,32 @@ def _migration(trees: Trees, tree: str, start: str | None, mark: str | None, und
         destructive=destructive,
         losing=losing,
         allowed=allowed,
-        undo=_undo(trees, tree, start) if undo and tree != "main" else None,
+        undo=_undo(trees, tree, start, end) if undo and tree != "main" else None,
+    )
+
+
+def _back(trees: Trees, tree: str, start: str, end: str, mark: str | None, undo: bool) -> Migration:
+    """The way back to a revision that a document names; what is rolled back then goes forward again."""
+    graph = trees.of(tree)
+    path = graph.path(end, start)[::-1]
+    if mark:
+        hint = "remove database.revision, apply, so that it ends, and then go back"
+        raise MigrationError(f"it is halfway through revision {mark.partition(':')[0]}", hint=hint)
+    for revision in path:
+        if not revision.reversible:
+            hint = "write its downgrade, or restore a backup from before it"
+            raise MigrationError(f"revision {revision.id} has no way back", where=str(revision.path), hint=hint)
+    steps = trees.downgrade(tree, end, start)
+    hazards, locks, destructive = _looked_at(steps, start)
+    return Migration(
+        revisions=tuple(revision.id for revision in path),
+        steps=steps,
+        hazards=hazards,
+        locks=locks,
+        destructive=destructive,
+        losing=tuple(revision.id for revision in path) if destructive else (),
+        undo=trees.upgrade(tree, end, end=start) if undo else None,
+        back=True,
     )
 
 
@@ -146,23 +177,22 @@ def _looked_at(
 
 
 def _losing(
-    trees: Trees, tree: str, start: str | None, mark: str | None, comments: bool
+    trees: Trees, tree: str, start: str | None, end: str | None, mark: str | None, comments: bool
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     from tenantplan.fleet.losing import losing  # imports PostgreSQL's parser
 
-    return losing(trees.of(tree), start, mark, shared=tree == "shared", comments=comments)
+    return losing(trees.of(tree), start, end, mark, shared=tree == "shared", comments=comments)
 
 
-def _undo(trees: Trees, tree: str, start: str | None) -> tuple[Step, ...]:
-    graph = trees.of(tree)
-    for revision in graph.path(start, graph.head):
+def _undo(trees: Trees, tree: str, start: str | None, end: str | None) -> tuple[Step, ...]:
+    for revision in trees.of(tree).path(start, end):
         if not revision.reversible:
             raise MigrationError(
                 f"revision {revision.id} has no way back, and rollout.onFailure is rollback",
                 where=str(revision.path),
                 hint="write its downgrade, or choose onFailure: stop for this rollout",
             )
-    return trees.downgrade(tree, start)
+    return trees.downgrade(tree, start, end)
 
 
 def edited(trees: Trees, recorded: Mapping[tuple[str, str], str]) -> list[Finding]:

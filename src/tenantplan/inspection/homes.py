@@ -26,7 +26,8 @@ class Home:
 
     `behind` counts revisions up to the head, None when the revision is not of the tree or not known. `reachable` is None
     where there is nothing to reach any more; `reason` says why a database is not reachable or not at the head. `gone`: what is
-    left of one that is deleted; `database` is then the tombstone.
+    left of one that is deleted; `database` is then the tombstone. `pinned` is the revision that its organization's document keeps
+    it at.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Home:
     reachable: bool | None
     reason: str
     gone: Deleted | None = None
+    pinned: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The home as JSON."""
@@ -60,6 +62,7 @@ class Home:
             "url": self.url,
             "revision": self.revision,
             "behind": self.behind,
+            "pinned": self.pinned,
             "reachable": self.reachable,
             "reason": self.reason,
             "tombstone": (self.gone.tombstone or None) if self.gone else None,
@@ -165,6 +168,9 @@ def _home(
     elif answer is not None:
         reachable, revision = True, answer[0] if dedicated else answer[1]
     behind, why = behind_head(scene.trees.tenant, revision) if reachable else (None, "")
+    pin = _placed(row, scene.live.state)[0].values.get("database_revision") if reachable and dedicated else None
+    if pin and behind:
+        why = f"stays at {pin}: database.revision"
     server = scene.connector.servers.get(alias)
     return Home(
         kind=kind,
@@ -182,6 +188,7 @@ def _home(
         reachable=reachable,
         reason=reason or why,
         gone=gone,
+        pinned=pin,
     )
 
 

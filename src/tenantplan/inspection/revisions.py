@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenantplan.fleet.trees import edited
-from tenantplan.inspection.scene import Scene
+from tenantplan.inspection.scene import Scene, rows
 from tenantplan.model.resource import Database, Schema
 
 
@@ -15,7 +15,8 @@ from tenantplan.model.resource import Database, Schema
 class TreeStatus:
     """One tree and the databases it is applied to. `at`, `behind` and `unknown` map revisions to database names.
 
-    `unknown`: revisions that the tree does not have. `edited`: what is wrong with files of applied revisions.
+    `unknown`: revisions that the tree does not have. `edited`: what is wrong with files of applied revisions. `pinned` maps
+    organizations to the revision that their document keeps their database at.
     """
 
     tree: str
@@ -25,6 +26,7 @@ class TreeStatus:
     behind: Mapping[str | None, list[str]]
     unknown: Mapping[str, list[str]]
     edited: tuple[str, ...]
+    pinned: Mapping[str, str]
 
     def document(self) -> dict[str, Any]:
         """The tree as JSON."""
@@ -38,6 +40,7 @@ class TreeStatus:
             "behind": {revision or "base": names for revision, names in self.behind.items()},
             "unknown": dict(self.unknown),
             "edited": list(self.edited),
+            "pinned": dict(self.pinned),
         }
 
 
@@ -61,9 +64,15 @@ def revisions(scene: Scene) -> list[TreeStatus]:
                 behind={r: names for r, names in at.items() if r != graph.head and graph.knows(r)},
                 unknown={r: names for r, names in at.items() if r is not None and not graph.knows(r)},
                 edited=tuple(changed) if tree != "shared" else (),
+                pinned=_pins(scene) if tree == "tenant" else {},
             )
         )
     return found
+
+
+def _pins(scene: Scene) -> dict[str, str]:
+    found = {str(row.values["slug"]): row.values.get("database_revision") for row in rows(scene.live.state)}
+    return {name: str(revision) for name, revision in found.items() if revision}
 
 
 def _kept(scene: Scene, schema: str) -> bool:

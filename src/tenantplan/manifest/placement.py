@@ -32,7 +32,8 @@ class Home:
     `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
     `tags` are those that its server was chosen by; None: it was named. `read_only`: a login role that only reads is asked for.
     `rotation` and `reader_rotation` are set where passwords are generated. `login`: in shared mode, one of its own; `known_as`
-    is the name of the database it would have, after which that is called.
+    is the name of the database it would have, after which that is called. `revision` is the one that its own database stays at,
+    None: the newest.
     """
 
     document: Document
@@ -51,6 +52,7 @@ class Home:
     reader_rotation: Rotation | None = None
     login: bool = False
     known_as: str | None = None
+    revision: str | None = None
 
     @property
     def bound(self) -> str | None:
@@ -117,7 +119,15 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
     limit, timeout = settings.connection_limit, milliseconds(settings.statement_timeout) or 0  # for its tenants, too
     if settings.url is not None and facts.dedicated:
         place = Placement(holder, "dedicated", url=settings.url.text)
-        return Home(document, place, True, deleted=deleted, connection_limit=limit, statement_timeout=timeout)
+        return Home(
+            document,
+            place,
+            True,
+            deleted=deleted,
+            connection_limit=limit,
+            statement_timeout=timeout,
+            revision=settings.revision,
+        )
     shared = settings.mode == "shared" or not facts.dedicated
     return Home(
         document,
@@ -138,6 +148,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         reader_rotation=settings.reader_generated,
         login=settings.login,
         known_as=_database(document, settings.name, facts),
+        revision=settings.revision,
     )
 
 
@@ -217,7 +228,7 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
     holder = home.placement.holder
     if home.placement.url and home.own:
         slug = holder.split("/", 1)[1]
-        yield f"schema/{holder}", Schema(f"url:{slug}", "", "tenant", holder=holder)
+        yield f"schema/{holder}", Schema(f"url:{slug}", "", "tenant", home.revision, holder=holder)
     if home.bound is not None:
         write, read, _ = facts.shared_groups
         yield from _logins(home, facts.default_server, home.bound, (write, read), "bound")
@@ -231,7 +242,7 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
     yield from used.items()
     database = Database(server, name, owner, home.database_limit, connect=connect, holder=holder)
     yield addresses.database(server, name), database
-    yield addresses.schema(server, name), Schema(server, name, "tenant", holder=holder)
+    yield addresses.schema(server, name), Schema(server, name, "tenant", home.revision, holder=holder)
 
 
 def _logins(

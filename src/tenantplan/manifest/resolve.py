@@ -17,6 +17,7 @@ from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.logins import declared_logins, login_problems
 from tenantplan.manifest.own_secrets import own_secrets
+from tenantplan.manifest.pins import misplaced_pins
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_rows import same_rows
@@ -32,8 +33,8 @@ __all__ = ["FleetFacts", "resolve"]
 def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     """The desired state of all documents of a manifest, as `documents.load` returns them.
 
-    The revision of each Schema is None: the pipeline knows the head. Raises ManifestError with every duplicate,
-    undeclared reference, impossible rename and colliding name.
+    The revision of each Schema is the one that its document names, or None: the pipeline knows the head. Raises
+    ManifestError with every duplicate, undeclared reference, impossible rename and colliding name.
     """
     kinds = kinds_of(documents)
     refused = list(not_allowed(documents, facts.tables))
@@ -45,7 +46,8 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     unique = list(index.values())
     organizations = _effective(unique, index)
     found = homes(unique, organizations, facts)
-    for problem in (*unplaced(found.values(), facts), *collisions(list(found.values()), facts)):
+    placed = list(found.values())
+    for problem in (*unplaced(placed, facts), *misplaced_pins(placed, facts), *collisions(placed, facts)):
         problems.add(problem)
     if problems:
         raise ManifestError(problems.texts())

@@ -60,6 +60,10 @@ class Graph:
             )
         return tuple(revision for revision in self.revisions if revision.id in wanted - have)
 
+    def comes_before(self, first: str, second: str) -> bool:
+        """Whether going from the position `second` to `first` only takes revisions back. MigrationError for unknown ones."""
+        return self._applied(first) < self._applied(second)
+
     def after(self, start: str | None, revision: Revision) -> str | None:
         """The position when `revision` was applied at `start`."""
         return position(self._newest(self._applied(start) | {revision.id}))

@@ -80,8 +80,9 @@ class Migration:
     """What it takes to bring a database from one revision to another.
 
     `revisions` are those on the way, `steps` what runs. `locks` are tables that writers wait for meanwhile, with the mode.
-    `undo` is the way back, None where there is none. `destructive`: rows or values that are there now are gone when it has run;
-    `losing` are the revisions that do that and need a person's word, `allowed` those that need none, with what their author wrote.
+    `undo` is the way back, None where there is none. `back`: it takes `revisions` back itself. `destructive`: rows or values that
+    are there now are gone when it has run; `losing` are the revisions that do that and need a person's word, `allowed` those that
+    need none, with what their author wrote.
     """
 
     revisions: tuple[str, ...] = ()
@@ -93,6 +94,7 @@ class Migration:
     destructive: bool = False
     losing: tuple[str, ...] = ()
     allowed: tuple[tuple[str, str], ...] = ()
+    back: bool = False
 
     @property
     def statements(self) -> tuple[str, ...]:

@@ -14,7 +14,9 @@ def summary(change: Change, action: str, migration: Migration) -> str:
     if isinstance(resource, Schema):
         start = change.before.revision if isinstance(change.before, Schema) else None
         count = len(migration.revisions)
-        return f"migrate {start or 'empty'} -> {resource.revision}: {count} revision{'s' if count != 1 else ''}"
+        counted = f"{count} revision{'s' if count != 1 else ''}"
+        way = f"{start or 'empty'} -> {resource.revision}"
+        return f"take back {way}: {counted}" if migration.back else f"migrate {way}: {counted}"
     if isinstance(resource, Package) and action != "delete":
         had = change.before.store if isinstance(change.before, Package) else resource.store
         left = f"; its copy in {had} stays there" if had != resource.store else ""

@@ -73,13 +73,14 @@ def _migration(group: Sequence[Operation]) -> Entry:
     first = group[0]
     _, old, new = _ends(first)
     revisions = counted(len(first.revisions), "revision")
+    verb = "take back" if first.revisions and new not in first.revisions else "migrate"
     same = "the same " if len(group) > 1 else ""
     locked = [table.removeprefix("public.") for table, _ in first.locks]
     locks = f", locks {', '.join(locked[:3])}{' and others' if len(locked) > 3 else ''}" if locked else ""
     return Entry(
         "^",
         first.address if len(group) == 1 else counted(len(group), "database"),
-        f"migrate {old} -> {new}: {revisions}, {same}{counted(len(first.statements), 'statement')}{locks}",
+        f"{verb} {old} -> {new}: {revisions}, {same}{counted(len(first.statements), 'statement')}{locks}",
         fields=tuple(_hazard(hazard) for hazard in first.hazards if hazard.level in _LEVELS),
         statements=tuple(mask_url(statement) for statement in first.statements),
         names=tuple(sorted(_database(operation) for operation in group)) if len(group) > 1 else (),

@@ -36,6 +36,7 @@ ORGANIZATION = RowType(
         **_PLACEMENT,
         "database_url": "text",  # the reference ("env:NAME"), never the connection string
         "database_connection": "encrypted",  # the connection string
+        "database_revision": "text",  # that its own database stays at; NULL: the newest
         "connection_limit": "int",
         "statement_timeout": "int",  # ms
         "pool_size": "int",

@@ -23,6 +23,7 @@ from tenantplan.manifest.kinds.parts import (
     ModuleName,
     Modules,
     Presence,
+    RevisionId,
     UserRole,
     milliseconds,
 )
@@ -42,6 +43,10 @@ class OrganizationDatabase(DatabaseSettings):
         default=None, description="A database the organization brings itself, instead of server and name."
     )
     password: LoginPassword | None = Field(default=None, description="Password of the organization's login role.")
+    revision: RevisionId | None = Field(
+        default=None,
+        description="Revision that its own database stays at, or goes back to (see `migrations revert`); by default the newest.",
+    )
 
     read_only_password: LoginPassword | None = Field(
         default=None,
@@ -186,6 +191,7 @@ def _values(draft: Draft, document: Document, spec: OrganizationSpec, placement:
         "database_server": placement.server,
         "database_name": placement.database,
         "database_url": placement.url,
+        "database_revision": spec.database.revision,
         "connection_limit": spec.database.connection_limit,
         "statement_timeout": milliseconds(spec.database.statement_timeout),
         "pool_size": size,

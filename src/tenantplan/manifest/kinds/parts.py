@@ -89,6 +89,12 @@ def milliseconds(duration: str | None) -> int | None:
 
 _FLAG = "[A-Z][A-Z0-9_]{0,62}"
 _MODULE = "[a-z][a-z0-9_-]{0,62}"
+_REVISION = "[A-Za-z0-9_.-]{1,200}"
+RevisionId = Annotated[
+    str,
+    AfterValidator(_pattern(_REVISION, "a revision is letters, digits and _ . -, such as 3f2a7c10")),
+    _schema(_REVISION),
+]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, Field(max_length=10_000)]
 When = Annotated[str, AfterValidator(_when), _schema(_WHEN)]
