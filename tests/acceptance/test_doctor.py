@@ -53,6 +53,7 @@ def test_before_the_first_apply_and_when_all_is_well(fleet: Fleet) -> None:
         ("migrations", "history"), ("migrations", "rollback path"), ("migrations", "rehearsal"), ("main", "audit log"),
         ("server primary", "connections"), ("main", "runs"), ("server primary", "templates"), ("fleet", "backup"),
         ("fleet", "pooling"),
+        ("databases", "schema"),
     }  # fmt: skip
     assert set(found) == expected
     assert {place for place, line in found.items() if line[0] != "pass"} <= {("fleet", "backup"), ("main", "version")}
@@ -62,6 +63,25 @@ def test_before_the_first_apply_and_when_all_is_well(fleet: Fleet) -> None:
     order = [step["step"] for step in fleet.run("doctor", "--json").json["order"]]
     assert order == ["backup", "migrate", "verify", "watch"]  # E13
     fleet.converged()
+
+
+def test_a_schema_that_differs_is_named_with_its_repair(fleet: Fleet) -> None:  # B10
+    for name in ("msf", "acme"):
+        fleet.organization(name, "database: { mode: dedicated }")
+    fleet.apply()
+    assert "each of 2" in doctor(fleet)["databases", "schema"][1]
+    fleet.execute("DROP INDEX donations_donor_id_idx", database=fleet.database("msf"))
+    schema = f"schema/primary/{fleet.database('msf')}"
+    status, detail, advice = doctor(fleet, code=1)[schema, "schema"]
+    assert (status, "donations_donor_id_idx" in detail) == ("fail", True)
+    assert "tenantplan drift --repair --out plan.json" in advice
+    fleet.run("drift", "--repair", "--out", "plan.json", code=2)
+    fleet.run("apply", "plan.json")
+    assert "each of 2" in doctor(fleet)["databases", "schema"][1]
+    fleet.execute("DROP INDEX donations_donor_id_idx", database=fleet.database("msf"))
+    ignored = "{ address: 'schema/*', object: 'index *', reason: asked for, until: 2099-01-01 }"
+    fleet.settings(f"drift: {{ ignore: [ {ignored} ] }}")
+    assert "each of 2" in doctor(fleet)["databases", "schema"][1]
 
 
 def test_pending_migrations_are_rehearsed_there_and_back(fleet: Fleet) -> None:

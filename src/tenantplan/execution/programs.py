@@ -117,7 +117,7 @@ def _raise(answer: dict[str, str], job: Job, label: str) -> None:
     if kind == "connect":
         raise ConnectError(message, where=label)
     if kind == "mismatch":
-        raise SchemaMismatch(message, where=label, hint="see tenantplan drift")
+        raise SchemaMismatch(message, where=label, hint="tenantplan drift --repair plans to set its stamp right")
     if kind == "code":
         raise CodeOfOthers(message, where=label, hint=answer.get("hint", ""))
     if answer.get("sqlstate"):

@@ -171,7 +171,7 @@ class Migrator:
             raise SchemaMismatch(
                 f"is at revision {_said(found)}, not at {_said(at)} as its stamp said",
                 where=session.label,
-                hint="see tenantplan drift; a fresh plan reads it again once its stamp is right",
+                hint="tenantplan drift --repair --out plan.json plans to set its stamp right; apply that, then plan again",
             )
         return comment
 

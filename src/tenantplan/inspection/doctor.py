@@ -19,6 +19,7 @@ from tenantplan.inspection import readiness, supplies
 from tenantplan.inspection.checks import fleet_checks
 from tenantplan.inspection.rehearsal import NAME, collect, pending, rehearse
 from tenantplan.inspection.scene import Scene, activity
+from tenantplan.inspection.schema_check import schema_checks
 from tenantplan.model.desired import Desired
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.secrets.keys import fleet_vault
@@ -84,6 +85,7 @@ def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callabl
     yield lambda: supplies.package_store(scene, desired)
     yield lambda: readiness.migrations(scene)
     yield lambda: _rehearsal(scene, rehearsal)
+    yield lambda: schema_checks(scene)
     yield lambda: readiness.pooling(scene)
     yield lambda: supplies.pools(scene)
     yield lambda: readiness.log(scene)
