@@ -111,6 +111,46 @@ def test_what_the_store_calls_the_file_is_kept(fleet_of: Fleet) -> None:  # D5
     fleet_of.converged()
 
 
+def of_the_store(fleet: Fleet, *arguments: str, code: int = 0) -> list[dict[str, str]]:
+    """What doctor says of the store."""
+    checks = fleet.run("doctor", "--json", *arguments, code=code).json["checks"]
+    return [check for check in checks if check["subject"] == "packages"]
+
+
+def test_doctor_tries_the_store_and_leaves_nothing(fleet_of: Fleet) -> None:  # D7
+    assert of_the_store(fleet_of) == []  # before the first apply there is no main database to ask for it
+    fleet_of.apply()
+    kept = listed(fleet_of)
+    (tried,) = of_the_store(fleet_of)
+    assert tried["status"] == "pass"
+    assert "stored, read back and deleted" in tried["detail"]
+    (asked,) = of_the_store(fleet_of, "--skip-rehearsal")
+    assert asked["detail"].endswith("answers")
+    assert listed(fleet_of) == kept
+    fleet_of.converged()
+
+
+def test_a_store_that_does_not_answer_is_told_by_plan_and_doctor(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:  # D7
+    monkeypatch.setattr("tenantplan.stores.mongodb.PATIENCE", 200)
+    fleet.settings("packages: { location: 'mongodb://127.0.0.1:1/updates' }")
+    fleet.organization("msf")
+    fleet.apply()
+    package(fleet)
+    declare(fleet)
+    (note,) = [note for note in fleet.plan()["notes"] if note["rule"] == "store"]
+    assert note["address"] == "package/1.0"
+    assert "does not answer from here" in note["message"]
+    assert "mongodb://127.0.0.1:1/updates" in note["message"]
+    (tried,) = of_the_store(fleet, code=1)
+    assert tried["status"] == "fail"
+    assert "127.0.0.1:1" in tried["detail"]
+    assert "server runs" in tried["advice"]
+    fleet.remove("Release", "node")
+    assert [note for note in fleet.plan()["notes"] if note["rule"] == "store"] == []
+
+
 def test_its_facts_follow_the_yaml_and_its_file_stays(released: Fleet) -> None:
     kept = listed(released)
     declare(

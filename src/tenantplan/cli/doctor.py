@@ -18,7 +18,11 @@ _SAMPLE = 3
 
 
 @click.command("doctor")
-@click.option("--skip-rehearsal", is_flag=True, help="Do not try pending migrations in copies of templates.")
+@click.option(
+    "--skip-rehearsal",
+    is_flag=True,
+    help="Try neither pending migrations in copies of templates nor the store of packages.",
+)
 @click.option(
     "--isolation", "isolated", is_flag=True, help="Instead: try to get at other tenants' data, as their roles."
 )
@@ -35,7 +39,8 @@ _SAMPLE = 3
 def command(skip_rehearsal: bool, isolated: bool, sample: int | None, grants: bool, as_json: bool) -> int:
     """Go through the checklist before a deployment: rights, servers, TLS, keys, secrets, migrations, pools, log, runs.
 
-    Pending migrations are rehearsed in databases of their own, which are gone afterwards; nothing else is written.
+    Pending migrations are rehearsed in databases of their own, and the store of packages is tried with a file, which are gone
+    afterwards; nothing else is written.
     Exit 1 when something fails, with what to do.
 
     With --isolation: log in as sampled tenants and try what an attacker would; what that writes is taken back. Exit 3 when

@@ -17,6 +17,7 @@ from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
 from tenantplan.decision.pinned import pinned, pinned_from_the_start
 from tenantplan.decision.sharing import sharing
+from tenantplan.decision.store import unanswered
 from tenantplan.decision.unfit import unfit_connections
 from tenantplan.execution import statements
 from tenantplan.fleet.clock import check_clock
@@ -106,6 +107,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *_rights(drafted, live),
             *taken_along(operations),
             *pinned(desired, comparison.trees),
+            *unanswered(settings, connector, operations),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),

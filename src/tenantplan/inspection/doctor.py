@@ -20,6 +20,7 @@ from tenantplan.inspection.checks import fleet_checks
 from tenantplan.inspection.rehearsal import NAME, collect, pending, rehearse
 from tenantplan.inspection.scene import Scene, activity
 from tenantplan.inspection.schema_check import schema_checks
+from tenantplan.inspection.store_check import store_checks
 from tenantplan.model.desired import Desired
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.secrets.keys import fleet_vault
@@ -35,8 +36,8 @@ ORDER = (
 
 
 def doctor(settings: Settings, *, rehearsal: bool = True) -> Iterator[Check]:
-    """Every line of the checklist, as soon as it is known. Nothing is written but, for `rehearsal`, copies of templates that are
-    gone afterwards."""
+    """Every line of the checklist, as soon as it is known. Nothing is written but, for `rehearsal`, copies of templates and a file
+    in the store of packages, which are gone afterwards."""
     try:
         servers = fleet_servers(settings)
     except TenantplanError as error:
@@ -86,6 +87,7 @@ def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callabl
     yield lambda: readiness.migrations(scene)
     yield lambda: _rehearsal(scene, rehearsal)
     yield lambda: schema_checks(scene)
+    yield lambda: store_checks(scene, desired, write=rehearsal)
     yield lambda: readiness.pooling(scene)
     yield lambda: supplies.pools(scene)
     yield lambda: readiness.log(scene)
