@@ -85,6 +85,39 @@ def test_again_replaces_and_remove_takes_away(stocked: Fleet) -> None:
     assert "Removed: 0 tenant_metrics" in stocked.run("seed", "--demo", "--remove").out
 
 
+DONORS = ("donors", "donor_preferences", "campaigns", "donations", "forms", "analytics_events")
+
+
+def test_donors_of_every_organization_and_of_nobody_else(stocked: Fleet) -> None:
+    """In its own database or in its part of the shared tables, and never in one that it brought or with other tables."""
+    for name in ("msf", "other"):
+        stocked.organization(name, "database: { mode: dedicated }")
+    stocked.organization("closed", "state: suspended")
+    stocked.apply()
+    own = stocked.database("msf")
+    stocked.execute("INSERT INTO donors (email, last_name) VALUES ('mine@x.example', 'Mine')", database=own)
+    stocked.execute("ALTER TABLE forms RENAME TO papers", database=stocked.database("other"))
+
+    def counted(table: str, database: str | None = None) -> int:
+        return int(stocked.rows(f"SELECT count(*) FROM {table}", database=database)[0][0])
+
+    for number in ("0", "0", "7"):
+        shown = stocked.run("seed", "--demo", "--seed", number)
+        assert "organization/other has no demo donors: it has other tables" in shown.err
+        assert counted("donors") == 8
+        assert counted("donors", own) == 9
+        for table in DONORS:
+            made = counted(table) + counted(table, own) - (table == "donors")
+            assert f"{made} {table}" in shown.out
+            assert made > 0
+    whose = "SELECT DISTINCT o.slug FROM donations d JOIN organizations o ON o.id = d.organization_id"
+    assert stocked.rows(whose) == [("acme",)]
+    assert counted("donors", stocked.database("other")) == 0
+    stocked.run("seed", "--demo", "--remove")
+    assert [counted(table) for table in DONORS] == [0] * len(DONORS)
+    assert stocked.rows("SELECT last_name FROM donors", database=own) == [("Mine",)]
+
+
 def test_any_other_fleet_is_refused(stocked: Fleet) -> None:
     stocked.run("seed", "--demo")
     before = sizes(stocked)
@@ -102,7 +135,7 @@ def test_usage(fleet: Fleet) -> None:
     fleet.run("seed", "--demo", code=3)
     fleet.settings(DEVELOPMENT)
     assert "nothing was applied yet" in fleet.run("seed", "--demo", code=1).err
-    fleet.organization("acme")
+    fleet.document("Tier", "basic", "displayName: Basic")
     fleet.apply()
     assert "no tenants and no projects" in fleet.run("seed", "--demo", code=1).err
     fleet.run("seed", "--demo", "--remove", "--tenants", "1", code=1)

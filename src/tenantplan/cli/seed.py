@@ -9,30 +9,38 @@ from tenantplan.errors import UsageError
 
 
 @click.command("seed")
-@click.option("--demo", is_flag=True, help="Demo rows: 24 hours of metrics, errors, deployments, uploads, files.")
+@click.option(
+    "--demo", is_flag=True, help="Demo rows: 24 hours of metrics, errors, deployments, uploads, files, donors."
+)
 @click.option("--tenants", type=click.IntRange(1), metavar="N", help="Metrics and errors for the first N tenants only.")
 @click.option("--seed", "number", type=int, default=0, metavar="N", help="Other rows for another number (0).")
 @click.option("--remove", is_flag=True, help="Take the demo rows away.")
 def command(demo: bool, tenants: int | None, number: int, remove: bool) -> None:
-    """Fill the tables that applications write, for the tenants and projects of a development fleet.
+    """Fill the tables that applications write, for the organizations, tenants and projects of a development fleet.
+
+    Donors, campaigns, donations, forms and events go into each organization's own database, or its part of the shared tables.
 
     Again, it replaces the demo rows; rows that are not demo rows are never touched. Exit 3 for any other fleet.
     """
     if not demo:
         raise UsageError(
             "say what to seed: --demo",
-            hint="seed --demo fills metrics, errors, deployments, uploads and files of a development fleet with demo rows;"
+            hint="seed --demo fills metrics, errors, deployments, uploads, files and donors of a development fleet with demo rows;"
             " seed --demo --remove takes them away",
         )
     if remove and tenants is not None:
         raise UsageError("--remove takes all demo rows away: it has no --tenants")
     from tenantplan.inspection import demo as seeding
+    from tenantplan.rendering.safe import terminal
 
     fleet = settings()
+    found = seeding.remove(fleet) if remove else seeding.seed(fleet, number, tenants)
+    for name, why in found.without.items():
+        click.echo(terminal(f"organization/{name} has no demo donors: {why}"), err=True)
     if remove:
-        click.echo(f"Removed: {_counted(seeding.remove(fleet))}.")
+        click.echo(f"Removed: {_counted(found.rows)}.")
         return
-    click.echo(f"Demo rows: {_counted(seeding.seed(fleet, number, tenants))}.")
+    click.echo(f"Demo rows: {_counted(found.rows)}.")
     click.echo("Look at them: tenantplan report. Take them away: tenantplan seed --demo --remove.")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import sql
@@ -12,6 +14,7 @@ from psycopg.types.json import Jsonb
 from tenantplan.errors import Blocked, NotFound
 from tenantplan.fleet.servers import main_server
 from tenantplan.inspection.databases import newest_tables
+from tenantplan.inspection.demo_donors import organizations, replace_donors
 from tenantplan.inspection.demo_rows import FIRST, LAST, Rows, Subject, demo_rows
 from tenantplan.inspection.scene import main_session
 from tenantplan.model.address import MAIN
@@ -26,6 +29,14 @@ _TENANTS = """
 _PROJECTS = """
     SELECT p.id, p.slug FROM public.projects p JOIN public.organizations o ON o.id = p.organization_id
      WHERE p.deleted_at IS NULL AND o.deleted_at IS NULL ORDER BY o.slug, p.slug"""
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """How many rows were written or taken away, by table, and why an organization has no demo donors, by its name."""
+
+    rows: dict[str, int]
+    without: dict[str, str]
 
 
 def is_development(settings: Settings) -> bool:
@@ -43,28 +54,33 @@ def refuse_unless_development(settings: Settings) -> None:
         )
 
 
-def seed(settings: Settings, number: int, tenants: int | None) -> dict[str, int]:
-    """Puts demo rows in the place of those that are there; how many, by table. `tenants`: at most so many get metrics.
+def seed(settings: Settings, number: int, tenants: int | None) -> Seeded:
+    """Puts demo rows in the place of those that are there. `tenants`: at most so many get metrics.
 
-    Raises Blocked for a fleet that is not a development one, NotFound when it has neither tenants nor projects.
+    Raises Blocked for a fleet that is not a development one, NotFound when it has nothing to fill.
     """
     with _writing(settings) as connection:
         now = connection.execute("SELECT now()").fetchall()[0][0]
         customers = _subjects(connection, _TENANTS, [tenants])
         projects = _subjects(connection, _PROJECTS, [])
-        if not customers and not projects:
-            raise NotFound("there are no tenants and no projects to fill", hint="declare some, then tenantplan apply")
+        filled = organizations(connection, settings.fleet)
+        if not customers and not projects and not filled:
+            hint = "declare some, then tenantplan apply"
+            raise NotFound("there are no organizations, no tenants and no projects to fill", hint=hint)
         _clear(connection)
         found = demo_rows(number, now, customers, projects)
         for table in TABLES:
             _copy(connection, table, found[table])
-    return {table: len(found[table]) for table in TABLES}
+        donors, without = replace_donors(settings, connection, filled, number, now)
+    return Seeded({table: len(found[table]) for table in TABLES} | donors, without)
 
 
-def remove(settings: Settings) -> dict[str, int]:
-    """Takes the demo rows away; how many there were, by table. Raises Blocked as `seed` does."""
+def remove(settings: Settings) -> Seeded:
+    """Takes the demo rows away. Raises Blocked as `seed` does."""
     with _writing(settings) as connection:
-        return _clear(connection)
+        filled = organizations(connection, settings.fleet)
+        donors, without = replace_donors(settings, connection, filled, None, datetime.now(UTC))
+        return Seeded(_clear(connection) | donors, without)
 
 
 @contextmanager
