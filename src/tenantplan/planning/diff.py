@@ -206,17 +206,14 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
     changes: dict[str, Change] = {}
     tables = desired.tables
     referring = _referring(live, tables)
-    begun = {
-        addresses.owner(address, have) for address, have in live.items() if _is_retired_now(address, have, desired)
-    }
+    begun = {addresses.owner(a, have) for a, have in live.items() if _is_retired_now(a, have, desired)}
     over = {address for address, have in live.items() if _due(have, now, grace) and address not in begun}
     for address, have in live.items():
         if address in desired.state or not _manages(have) or isinstance(have, Schema):
             continue
         holder = addresses.owner(address, have)
-        declared = (address in desired.deleted and not _serves_another(have, desired)) or (
-            isinstance(have, Row) and goes_along(have, tables[have.table], desired.deleted)
-        )
+        declared = address in desired.deleted and not _serves_another(have, desired)
+        declared = declared or goes_along(have, tables, desired.deleted)
         if (declared and _retired_at(have) is None) or _is_retired_now(address, have, desired):
             changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _keeps(have, tables))
         elif address in over and (holder not in live or holder in over):

@@ -9,13 +9,16 @@ from collections.abc import Iterable, Set
 
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Row
-from tenantplan.model.rowtype import RowType
+from tenantplan.model.resource import Resource, Row
+from tenantplan.model.rowtype import Tables
 
 
-def goes_along(row: Row, rowtype: RowType, deleted: Set[str]) -> bool:
-    """Whether a row is kept for a grace period, has no data in a database of its own, and belongs to one of `deleted`."""
-    return bool(rowtype.retired) and "database_mode" not in rowtype.columns and row.home in deleted
+def goes_along(have: Resource, tables: Tables, deleted: Set[str]) -> bool:
+    """Whether it is a row of one of `deleted` that is kept for a grace period and has no database of its own."""
+    if not isinstance(have, Row) or have.home not in deleted:
+        return False
+    rowtype = tables[have.table]
+    return bool(rowtype.retired) and "database_mode" not in rowtype.columns
 
 
 def taken_along(operations: Iterable[Operation]) -> list[Finding]:
