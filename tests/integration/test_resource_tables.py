@@ -325,6 +325,7 @@ def test_the_events_of_applications_are_searched_by_an_index(db: Connection) -> 
 
 
 def test_addresses_are_kept_as_they_were_sent(db: Connection) -> None:  # D6
+    assert "ip_address text" in columns(db, "sessions")
     for table, values in (
         ("error_logs", {"level": "ERROR", "source": "NODE", "message": "m"}),
         ("activity_log", {"action": "login"}),
