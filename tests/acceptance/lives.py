@@ -33,7 +33,9 @@ from servers import TestServer
 from tenantplan.execution.failpoint import POINTS
 
 LOCK_KEY = 0x74656E616E747031  # the published key; another one follows from the name of the main database
-LIMIT = 120.0  # seconds that a command may take, whatever an attacker does: five tries of a lock, and a very busy machine
+LIMIT = (
+    120.0  # seconds that a command may take, whatever an attacker does: five tries of a lock, and a very busy machine
+)
 # What goes on around an apply: applications that write, attackers that get into databases in the making and of others, take
 # advisory locks, leave objects, and hold their own tables.
 CROWD = tuple(os.environ.get("LIVES_CROWD", "writes,making,others,locks,leaves,holds").split(","))

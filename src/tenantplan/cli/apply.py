@@ -54,8 +54,8 @@ def command(
     """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
     from tenantplan import pipeline
     from tenantplan.fleet.plan_file import read_plan
-    from tenantplan.planning.guard import Words
     from tenantplan.fleet.servers import refuse_embedded_in_ci
+    from tenantplan.planning.guard import Words
     from tenantplan.secrets.plan_keys import takes_signed_only
 
     fleet = settings()

@@ -83,7 +83,6 @@ def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callabl
         settings, desired, with_secrets(desired, live.state, live.main.hash_key, settings)[1]
     )
     yield lambda: supplies.lengths(settings, desired)
-    yield lambda: supplies.package_store(scene, desired)
     yield lambda: readiness.migrations(scene)
     yield lambda: _rehearsal(scene, rehearsal)
     yield lambda: schema_checks(scene)

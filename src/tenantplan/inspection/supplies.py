@@ -1,28 +1,21 @@
-"""What a deployment relies on beside servers: secrets that are long enough, a store that answers, pools that fit (E11)."""
+"""What a deployment relies on beside servers: secrets that are long enough, and pools that fit."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.fitness import Check, passed
-from tenantplan.fleet.packages import fleet_store, location
 from tenantplan.fleet.secrets import secrets_of
 from tenantplan.inspection.scene import Scene, rows
-from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.listing import some
-from tenantplan.model.resource import Package, Row
+from tenantplan.model.resource import Row
 from tenantplan.secrets.references import resolve
 from tenantplan.settings import Settings
-from tenantplan.stores.folder import FolderStore
-from tenantplan.stores.location import MAIN as IN_MAIN
-from tenantplan.stores.store import Store
 
 LONG = 32  # characters of a session or JWT secret
 _SHOWN = 5
-_PROBE = "tenantplan-doctor"  # a key that nothing is stored under
 
 
 def lengths(settings: Settings, desired: Desired) -> Iterator[Check]:
@@ -44,40 +37,6 @@ def lengths(settings: Settings, desired: Desired) -> Iterator[Check]:
     elif found:
         least = min(size for size, _ in found.values())
         yield passed("manifest", "secret lengths", f"the shortest of {len(found)} has {least} characters")
-
-
-def package_store(scene: Scene, desired: Desired) -> Iterator[Check]:
-    """Whether the store of packages answers; a file is not stored for that."""
-    used = any(isinstance(resource, Package) for resource in (*desired.state.values(), *scene.live.state.values()))
-    try:
-        if location(scene.settings) == IN_MAIN and (not used or not scene.applied):
-            return
-        database = scene.main_database if scene.applied else None
-        with scene.connector.connect(MAIN, database, read_only=True) as connection:
-            store = fleet_store(scene.settings, connection)
-            problem = _unwritable(store)
-            if not problem:
-                store.size(_PROBE)
-    except TenantplanError as error:
-        yield Check("fleet", "package store", "fail", f"{error.where}: {error.message}", error.hint)
-        return
-    if problem:
-        yield Check("fleet", "package store", "fail", *problem)
-    else:
-        yield passed("fleet", "package store", f"{store.url} answers")
-
-
-def _unwritable(store: Store) -> tuple[str, str] | None:
-    """What keeps a folder from taking files, and what to do; None for every other store, which says so itself."""
-    if not isinstance(store, FolderStore):
-        return None
-    there = next(place for place in (store.folder, *store.folder.absolute().parents) if place.exists())
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        return None
-    return (
-        f"{store.url}: {there} is no folder that this user can write to",
-        "make it one, or name another: packages.location",
-    )
 
 
 def pools(scene: Scene) -> Iterator[Check]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
-from tenantplan.model.losing import LOSSES
 from tenantplan.model.host import place
+from tenantplan.model.losing import LOSSES
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.rendering import groups
