@@ -78,6 +78,7 @@ def _document(found: Drift) -> dict[str, object]:
         ],
         "unreachable": [finding.document() for finding in found.unreachable],
         "unfinishedRun": found.unfinished,
+        "runAtWork": found.at_work[0] if found.at_work else None,
         "notCompared": [finding.document() for finding in found.not_compared],
     }
 
@@ -98,6 +99,8 @@ def _show(fleet: Settings, found: Drift) -> None:
         click.echo(f"  ! drift.ignore of {terminal(rule.name)} ended on {rule.until}: {terminal(rule.reason)}")
     if found.unfinished:
         click.echo(f"Run {terminal(found.unfinished)} did not end: what it did shows as drift until the next apply.")
+    if found.at_work:
+        click.echo(terminal(f"Run {' is at work '.join(found.at_work)}: what it does shows as drift until it ends."))
     if found.not_compared:
         first, more = found.not_compared[0], len(found.not_compared) - 1
         others = f" and of {more} more" if more else ""

@@ -96,6 +96,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         unreachable=(*_unreachable(live, untested), *not_planned(wanted, desired, live), *lost),
         selection=comparison.selection.document(),
         notes=(
+            *drafted.notes,
             *difference.aside,
             *check_clock(live),
             *unfit.notes,

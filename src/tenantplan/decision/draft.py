@@ -8,7 +8,7 @@ from tenantplan.fleet.survey import Survey
 from tenantplan.fleet.trees import Trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import Plan
+from tenantplan.model.plan import Finding, Plan
 from tenantplan.settings import Settings
 
 
@@ -24,7 +24,17 @@ def draft(settings: Settings, trees: Trees, live: Survey, operations: tuple[Oper
         operations=operations,
         unreachable=live.unreachable,
         unfinished=live.main.unfinished,
+        notes=at_work(live),
     )
+
+
+def at_work(live: Survey) -> tuple[Finding, ...]:
+    """A note for the apply that is at work: what it has not done yet is in a plan made meanwhile."""
+    if live.main.at_work is None:
+        return ()
+    run, known = live.main.at_work
+    said = f"is at work {known}: this plan lists what it has not done yet; plan again when it has ended (tenantplan status)"
+    return (Finding(f"run/{run}", "at-work", said),)
 
 
 def _target(settings: Settings, live: Survey) -> dict[str, object]:

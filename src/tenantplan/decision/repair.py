@@ -47,7 +47,7 @@ def repair_plan(
     labels = {o.scope: {k: v for k, v in had.get(o.scope, {}).items() if k in keys} for o in permitted}
     labels = {scope: found for scope, found in labels.items() if found}
     plan = draft(settings, trees, live, permitted)
-    return replace(plan, notes=tuple(notes), deferred=deferred, labels=labels)
+    return replace(plan, notes=(*plan.notes, *notes), deferred=deferred, labels=labels)
 
 
 def _repaired(inside: Inside, ignores: Sequence[Ignore], today: date) -> tuple[Operation | None, list[tuple[str, str]]]:

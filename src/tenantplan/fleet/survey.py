@@ -13,7 +13,7 @@ from tenantplan.fleet.fitness import Check
 from tenantplan.fleet.packages import NEAR, fleet_store, location
 from tenantplan.fleet.servers import Servers
 from tenantplan.live.logins import with_sessions_left
-from tenantplan.live.main import MainFacts, read_main
+from tenantplan.live.main import MainFacts, at_work, read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.live.server import Catalogs, ServerFacts, Whose, read_catalogs, server_facts
 from tenantplan.migration.version import VersionTables
@@ -204,7 +204,7 @@ def _read_main(settings: Settings, connector: Connector, question: Question) -> 
         with connector.connect(MAIN, read_only=True) as connection:
             if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
                 raise
-        return MainFacts()
+            return MainFacts(at_work=at_work(connection, name))
 
 
 def _place_main(state: State, main: MainFacts, name: str) -> None:

@@ -32,7 +32,7 @@ class Drift:
 
     `ignored` are differences that the fleet file leaves out, each with the rule that does; `expired` are rules of the fleet file
     whose time is over and whose difference is still there. `not_compared` are passwords of login roles that could not be. `main` is
-    where it looked.
+    where it looked. `at_work` is an apply that goes on, and what is known of it.
     """
 
     items: tuple[DriftItem, ...]
@@ -42,6 +42,7 @@ class Drift:
     unfinished: str | None
     not_compared: tuple[Finding, ...] = ()
     main: str = ""
+    at_work: tuple[str, str] | None = None
 
 
 def drift(settings: Settings) -> Drift:
@@ -73,6 +74,7 @@ def drift(settings: Settings) -> Drift:
         scene.live.main.unfinished,
         tuple(Finding(address, "password", why) for address, why in sorted(passwords.unknown.items())),
         scene.place,
+        scene.live.main.at_work,
     )
 
 

@@ -17,6 +17,7 @@ from tenantplan.model.relation import Attribute, Relation
 from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.model.step import as_mark
+from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.tables import BUILTIN
@@ -31,7 +32,8 @@ class MainFacts:
     applied revision, `marks` to what a migration left there that stopped halfway. `recorded` maps
     (tree, revision) to the digest of the file it was applied from. `hash_key` is the key
     of keyed hashes.
-    `unfinished`: the newest run that neither finished nor was cleaned up. `tables`: those whose rows were read;
+    `unfinished`: the newest run that was interrupted, `at_work` (id, what is known of it) the one that holds the fleet now: as
+    long as there is one, nobody can say that another was interrupted. `tables`: those whose rows were read;
     `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table. `left`: how
     many rows are still managed in a table that a kind stood for before, by "kind table". `issued`: passwords that tenantplan
     generated. `sharing`: who uses the shared tables. `foreign`: tenantplan was never applied here, and there are tables in public.
@@ -44,6 +46,7 @@ class MainFacts:
     recorded: Mapping[tuple[str, str], str] = field(default_factory=dict)
     hash_key: str | None = None
     unfinished: str | None = None
+    at_work: tuple[str, str] | None = None
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tables: Tables = field(default_factory=dict)
     relations: Mapping[str, Relation] = field(default_factory=dict)
@@ -69,6 +72,7 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
         readable = {name: rowtype for name, rowtype in tables.items() if name not in unfit}
         state, ids = read_rows(connection, replace(wanted, tables=readable), columns, key)
         state |= read_packages(connection, wanted.fleet) if "tenantplan.packages" in columns else {}
+        unfinished, at_work = _runs(connection, columns)
         at = {tree: _revision(connection, columns, table) for tree, table in _VERSION_TABLES.items()}
         return MainFacts(
             state=state,
@@ -77,7 +81,8 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
             marks={tree: found[1] for tree, found in at.items()},
             recorded=_recorded(connection, columns),
             hash_key=key,
-            unfinished=_scalar(connection, columns, "tenantplan.runs", _UNFINISHED),
+            unfinished=unfinished,
+            at_work=at_work,
             columns=columns,
             tables=tables,
             relations=relations,
@@ -97,7 +102,28 @@ def _shares(state: State) -> bool:
     return any(isinstance(r, Row) and r.values.get("database_mode") == "shared" for r in state.values())
 
 
-_UNFINISHED = "SELECT id::text FROM tenantplan.runs WHERE status = 'running' ORDER BY started_at DESC LIMIT 1"
+_RUNNING = (
+    "SELECT id::text, actor, to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM tenantplan.runs"
+    " WHERE status = 'running' ORDER BY started_at DESC LIMIT 1"
+)
+
+
+def _runs(connection: Connection, columns: Mapping[str, Any]) -> tuple[str | None, tuple[str, str] | None]:
+    """The run that was interrupted, or the one that is at work: a run that did not end is either."""
+    row = connection.execute(_RUNNING.encode()).fetchone() if "tenantplan.runs" in columns else None
+    if row is None:
+        return None, None
+    run, actor, since = row
+    found = at_work(connection, connection.info.dbname)
+    if found is not None and found[0] == run:
+        return None, (run, f"since {since} UTC, by {actor.partition(' <')[0]}")
+    return (None, found) if found else (run, None)
+
+
+def at_work(connection: Connection, main_database: str) -> tuple[str, str] | None:
+    """The run that holds a fleet, and since when; None when no session does. `connection` is one on any database of the server."""
+    holder = lock.holder(connection, main_database)
+    return None if holder is None else (holder.tag.removeprefix("tp:"), f"since {holder.since}")
 
 
 def _scalar(connection: Connection, columns: Mapping[str, Any], table: str, statement: str) -> str | None:
