@@ -13,6 +13,7 @@ from psycopg import sql
 from tenantplan.execution import record, statements
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
+from tenantplan.execution.fault import faults
 from tenantplan.execution.objects import restamp
 from tenantplan.execution.statements import temporary
 from tenantplan.execution.steps import present_groups, run_statements
@@ -28,8 +29,9 @@ def bootstrap(
 ) -> None:
     """Makes the main database of a fleet by the operations `first`, and opens the run's journal in it.
 
-    `maintenance` is a session on another database of the server, holding the gate. Raises psycopg.Error with nothing left
-    but a temporary database that the next attempt clears. A main database that exists and is empty is filled in place.
+    `maintenance` is a session on another database of the server, holding the gate. Raises psycopg.Error or MigrationError
+    with nothing left but a temporary database that the next attempt clears. A main database that exists and is empty is filled
+    in place.
     """
     if not (isinstance(first[0].after, Database) and first[0].before is None):
         with run.connector.connect(MAIN, run.main_database) as inside, inside.transaction():
@@ -57,10 +59,12 @@ def bootstrap(
 
 
 def _fill(run: Run, inside: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]) -> None:
+    assert run.migrator is not None
     for operation in first:
         if isinstance(operation.after, Schema):
-            run_statements(inside, operation.statements)
-    assert run.migrator is not None
+            where = f"database {run.main_database}"
+            with faults(operation.in_steps, 0, where, run.migrator.file(operation.after.tree)):
+                run_statements(inside, operation.statements)
     table = sql.Identifier("public", run.migrator.tables.name("main"))
     for group in present_groups(inside, run.migrator.groups):
         inside.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(group)))

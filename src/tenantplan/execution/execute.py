@@ -60,9 +60,9 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
             return outcomes + failure(run, main, remaining, guilty, _explained(run, main, segment, error))
         outcomes += finished
         remaining = remaining[len(segment) :]
-        if any(outcome.status != "done" for outcome in finished):
+        if wrong := [outcome for outcome in finished if outcome.status != "done"]:
             record.skipped(run, main, remaining)
-            return outcomes + [Outcome(operation, "skipped") for operation in remaining]
+            return outcomes + [Outcome.lost(operation, wrong[0].operation.address) for operation in remaining]
     return outcomes
 
 

@@ -23,12 +23,13 @@ def failure(
     """Records that an operation failed and that the others of its track, rolled back or not begun, were skipped."""
     status = "stale" if isinstance(error, (rows.Stale, SchemaMismatch)) else "failed"
     message = describe(error) if isinstance(error, psycopg.Error) else _told(error)
-    message = "; ".join([message, *getattr(error, "__notes__", ())])
+    message = "; ".join([message or type(error).__name__, *getattr(error, "__notes__", ())])
     unreachable = isinstance(error, ConnectError)
     record.failed(run, main, guilty, status, message, connected=not unreachable)
     record.skipped(run, main, [o for o in remaining if o is not guilty])
     alone = unreachable or (isinstance(error, psycopg.errors.LockNotAvailable) and _in_own_database(guilty))
-    return [Outcome(o, status, message, alone) if o is guilty else Outcome(o, "skipped") for o in remaining]
+    lost = {o.id: Outcome.lost(o, guilty.address) for o in remaining if o is not guilty}
+    return [lost.get(o.id) or Outcome(o, status, message, alone) for o in remaining]
 
 
 def _in_own_database(operation: Operation) -> bool:

@@ -76,7 +76,7 @@ class Programs:
         if found is None:
             process.kill()
             raise MigrationError(
-                f"the program of revision {job.revision} ended the process that it ran in",
+                "its program ended the process that it ran in",
                 where=label,
                 hint="a revision must not exit; a fresh plan says what the database is at",
             )
@@ -120,9 +120,11 @@ def _raise(answer: dict[str, str], job: Job, label: str) -> None:
         raise SchemaMismatch(message, where=label, hint="tenantplan drift --repair plans to set its stamp right")
     if kind == "code":
         raise CodeOfOthers(message, where=label, hint=answer.get("hint", ""))
+    error: Exception = MigrationError(f"its program failed: {message}", where=label)
     if answer.get("sqlstate"):
-        raise _as_psycopg(answer["sqlstate"], message)
-    raise MigrationError(f"the program of revision {job.revision} failed: {message}", where=label)
+        error = _as_psycopg(answer["sqlstate"], message)
+    error.line = answer.get("line")  # type: ignore[attr-defined]
+    raise error
 
 
 def _as_psycopg(sqlstate: str, message: str) -> psycopg.Error:

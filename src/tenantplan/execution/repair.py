@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import psycopg
+
 from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.execution.context import Run
 from tenantplan.execution.failpoint import reach
@@ -11,6 +13,7 @@ from tenantplan.execution.objects import restamp
 from tenantplan.execution.steps import Place, Session, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
+from tenantplan.model.site import beginning
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 
@@ -42,8 +45,12 @@ def _at_once(run: Run, connection: Connection, operation: Operation, after: Sche
                 where=f"database {after.database}",
                 hint="plan the repair again: tenantplan drift --repair --out plan.json",
             )
-        for statement in operation.statements:
-            connection.execute(statement.encode())
+        for number, statement in enumerate(operation.statements, start=1):
+            try:
+                connection.execute(statement.encode())
+            except psycopg.Error as error:
+                error.add_note(f"at statement {number} of {len(operation.statements)} ({beginning(statement)})")
+                raise
         connection.execute(guard.LEAVE)
         if run.fingerprint(connection) != wanted:
             raise MigrationError(

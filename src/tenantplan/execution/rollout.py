@@ -73,6 +73,13 @@ class _Progress:
         """Whether no further track is started."""
         return bool(self.stopped) or (limits.max_failures is not None and self.failures > limits.max_failures)
 
+    def follows(self, operation: Operation, lost: str) -> Outcome:
+        """The outcome of an operation that needs one which is lost: the cause is what failed at the beginning."""
+        before = self.outcomes[lost]
+        if before.status == "skipped" and not before.cause:
+            return Outcome(operation, "skipped", before.error)
+        return Outcome.lost(operation, before.cause or before.operation.address)
+
     def settle(self, outcome: Outcome) -> None:
         self.outcomes[outcome.operation.id] = outcome
         self.unsettled[outcome.operation.wave] -= 1
@@ -131,8 +138,13 @@ def rollout(
                 _collect(progress, future, on_outcome)
             if progress.full(limits):
                 progress.halt.set()
-    outcomes = tuple(progress.outcomes.get(o.id, Outcome(o, "skipped")) for o in operations)
-    return Rolled(outcomes, progress.stopped or _too_many(progress, limits))
+    stopped = progress.stopped or _too_many(progress, limits)
+    for operation in operations:
+        if operation.id not in progress.outcomes:
+            lost = next((other for other in operation.depends_on if other in progress.lost), None)
+            not_begun = Outcome(operation, "skipped", f"not begun: {stopped or 'the run was stopped'}")
+            progress.settle(not_begun if lost is None else progress.follows(operation, lost))
+    return Rolled(tuple(progress.outcomes[o.id] for o in operations), stopped)
 
 
 def _work(run: Run, session: Connection, batch: Batch, halt: threading.Event) -> list[Outcome] | None:
@@ -204,8 +216,8 @@ def _ready(progress: _Progress, scope: str, wave: int) -> list[Operation]:
     kept: list[Operation] = []
     available: set[str] = set()
     for operation in progress.waiting[scope]:
-        if progress.lost.intersection(operation.depends_on):
-            progress.settle(Outcome(operation, "skipped"))
+        if lost := [other for other in operation.depends_on if other in progress.lost]:
+            progress.settle(progress.follows(operation, lost[0]))
         elif operation.wave <= wave and len(chunk) < CHUNK and _satisfied(progress, operation, available):
             chunk.append(operation)
             available.add(operation.id)
@@ -227,11 +239,11 @@ def _collect(progress: _Progress, future: Future[list[Outcome] | None], on_outco
     if outcomes is None:
         progress.single.update(chunk.scope for chunk in batch)
     settled = {outcome.operation.id for outcome in outcomes or ()}
-    lost = {outcome.operation.scope for outcome in outcomes or () if outcome.status != "done"}
+    lost = {o.operation.scope: o.cause or o.operation.address for o in outcomes or () if o.status != "done"}
     for chunk in batch:
         left = [operation for operation in chunk.operations if operation.id not in settled]
         if chunk.scope in lost:  # a failed track stops
-            outcomes = [*(outcomes or ()), *(Outcome(operation, "skipped") for operation in left)]
+            outcomes = [*(outcomes or ()), *(Outcome.lost(operation, lost[chunk.scope]) for operation in left)]
         elif left:
             progress.waiting[chunk.scope] = left + progress.waiting.get(chunk.scope, [])
             progress.started.discard(chunk.scope)

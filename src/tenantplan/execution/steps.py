@@ -17,7 +17,9 @@ from psycopg import sql
 
 from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.execution.failpoint import reach
+from tenantplan.execution.fault import faults
 from tenantplan.execution.programs import Job, Programs
+from tenantplan.execution.sending import failed_at, send
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
 from tenantplan.postgres import guard
@@ -66,6 +68,11 @@ class Place:
     stamp: Callable[[str, str | None, Step], list[sql.Composed]] = lambda name, comment, step: []
 
     @property
+    def label(self) -> str:
+        """What a message calls the database."""
+        return f"database {self.database or self.server}"
+
+    @property
     def trusting(self) -> bool:
         """Whether code in it is not tenantplan's to judge: the main database, and those that organizations brought."""
         return self.tree != "tenant" or guard.is_brought(self.server)
@@ -87,8 +94,8 @@ class Session:
 @dataclass(frozen=True)
 class Migrator:
     """What running steps takes. Table locks are waited for `lock_timeout` at a time, so that other sessions never queue longer
-    behind it, ATTEMPTS times with jittered pauses. Timeouts are in ms; `files` are those of revisions, by tree and id, and
-    `digests` what they were when they were compiled."""
+    behind it, ATTEMPTS times with jittered pauses. Timeouts are in ms; `files` are those of revisions, by tree and id,
+    named from the fleet's `root`, and `digests` what they were when they were compiled."""
 
     tables: VersionTables
     programs: Programs
@@ -97,6 +104,7 @@ class Migrator:
     groups: tuple[str, str]
     lock_timeout: int = 2000
     statement_timeout: int = 900_000
+    root: Path = Path()
 
     def run(self, place: Place, steps: Sequence[Step], start: Version) -> None:
         """Runs `steps` from `start`. Raises psycopg.Error, ConnectError, SchemaMismatch when the database is at something else,
@@ -110,12 +118,23 @@ class Migrator:
                     if kind:
                         lasts.append((step, at, self._looked_up(session, step, at)))
                     else:
-                        self._step(session, step, at, resumed=number == 0 and start.mark is not None)
+                        with faults(steps, number, session.label, self.file(place.tree)):
+                            self._step(session, step, at, resumed=number == 0 and start.mark is not None)
                         reach("step-committed")
                     at = Version(step.revision, step.mark)
             for step, before, last in lasts:  # the process that runs a program takes the session's place in the budget
-                self.patiently(partial(self._program, place, step, before, last))
+                with faults(steps, steps.index(step), place.label, self.file(place.tree)):
+                    self.patiently(partial(self._program, place, step, before, last))
                 reach("step-committed")
+
+    def file(self, tree: str) -> Callable[[str], str]:
+        """What names the file of a tree's revision in a message; "" when there is none."""
+
+        def name(revision: str) -> str:
+            path = self.files.get(("main" if tree == "main" else "tenant", revision))
+            return "" if path is None else str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+        return name
 
     def patiently(self, act: Callable[[], None]) -> None:
         """Does it, again after a pause when somebody else's lock is in the way."""
@@ -269,7 +288,7 @@ class Migrator:
             last=[statement.as_string() for statement in last],
         )
         with place.connector.slot(place.server):
-            self.programs.run(job, f"database {place.database or place.server}")
+            self.programs.run(job, place.label)
 
 
 def _refuse_other_start(session: Session, step: Step, at: Version) -> None:
@@ -286,13 +305,18 @@ def run_statements(connection: Connection, statements: Sequence[str], last: Sequ
     """Runs migration statements with the search_path that their authors expect, and tenantplan's `last` with its own: as many in
     one message as pg_stat_activity shows."""
     ours = [statement.as_string(connection) for statement in last]
-    together = ""
-    for text in ("SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours):
-        if together and len(together) + len(text) > SHOWN:
-            connection.execute(together.encode())
-            together = ""
-        together += f"{text}\n;\n"  # on a line of its own: a statement may end with a comment
-    connection.execute(together.encode())
+    texts = ["SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours]
+    begun = 0
+    for end in range(1, len(texts) + 1):
+        if end < len(texts) and sum(map(len, texts[begun : end + 1])) <= SHOWN:
+            continue
+        try:
+            send(connection, texts[begun:end])
+        except psycopg.Error as error:
+            place = failed_at(error)
+            error.failed_at = None if place is None else begun + place - 1  # type: ignore[attr-defined]
+            raise
+        begun = end
 
 
 def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:

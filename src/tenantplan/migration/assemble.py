@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import NamedTuple
 
 from psycopg import sql
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
 from tenantplan.migration.revision import Revision
-from tenantplan.model.step import OUTSIDE, PROGRAM, TRANSACTION, Step
+from tenantplan.model.step import OUTSIDE, PROGRAM, TRANSACTION, Origin, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +31,26 @@ class Part:
     checks: Sequence[str] = ()
 
 
+class _Line(NamedTuple):
+    """A statement, the revision it belongs to ("": none), and whether the author of that wrote it."""
+
+    text: str
+    revision: str
+    own: bool
+
+
 def assemble(
     parts: Sequence[Part], start: str | None, mark: str | None, first: Sequence[str], each_alone: bool = False
 ) -> tuple[Step, ...]:
     """The steps. `mark` was left by an interrupted migration; `first` are statements before everything else. `each_alone`: every
     revision has a transaction of its own."""
     steps: list[Step] = []
-    pending: list[str] = list(first) if mark is None else []
+    pending = [_Line(text, "", False) for text in first] if mark is None else []
     at = start
     for number, part in enumerate(parts):
         done = _done(part, mark) if number == 0 and mark else 0
         if not (number == 0 and mark):  # a resumed revision has been checked
-            pending += [_guard(part.revision, check) for check in part.checks]
+            pending += [_Line(_guard(part.revision, check), part.revision.id, False) for check in part.checks]
         if part.asked:
             steps += _transaction(pending, at)
             pending = []
@@ -95,28 +105,36 @@ def _refuse_session_settings(parts: Sequence[Part]) -> None:
             )
 
 
-def _pieces(part: Part) -> list[tuple[list[str], bool]]:
+def _pieces(part: Part) -> list[tuple[list[_Line], bool]]:
     """Runs of statements that belong in one transaction, and those that stand alone; the last writes the version table."""
-    pieces: list[tuple[list[str], bool]] = []
+    pieces: list[tuple[list[_Line], bool]] = []
     for text, alone in part.entries:
+        line = _Line(text, part.revision.id, True)
         if alone or not pieces or pieces[-1][1]:
-            pieces.append(([text], alone))
+            pieces.append(([line], alone))
         else:
-            pieces[-1][0].append(text)
+            pieces[-1][0].append(line)
     if not pieces or pieces[-1][1]:
         pieces.append(([], False))
-    pieces[-1][0].extend(part.version)
+    pieces[-1][0].extend(_Line(text, part.revision.id, False) for text in part.version)
     return pieces
 
 
-def _transaction(statements: Sequence[str], at: str | None, mark: str | None = None) -> list[Step]:
-    return [Step(TRANSACTION, tuple(statements), at, mark)] if statements else []
+def _transaction(lines: Sequence[_Line], at: str | None, mark: str | None = None) -> list[Step]:
+    statements = tuple(line.text for line in lines)
+    return [Step(TRANSACTION, statements, at, mark, origins=_origins(lines))] if lines else []
 
 
-def _alone(part: Part, text: str, at: str | None, count: int) -> Step:
+def _origins(lines: Sequence[_Line]) -> tuple[Origin, ...]:
+    runs = groupby(lines, key=lambda line: (line.revision, line.own))
+    return tuple(Origin(revision, own, len(list(group))) for (revision, own), group in runs)
+
+
+def _alone(part: Part, line: _Line, at: str | None, count: int) -> Step:
     """A statement that is committed by itself: in a transaction with its mark where PostgreSQL allows that."""
+    text, origins = line.text, _origins([line])
     if not sqltext.outside(text):
-        return Step(TRANSACTION, (text,), at, _mark(part, count))
+        return Step(TRANSACTION, (text,), at, _mark(part, count), origins=origins)
     built = sqltext.index_built(text)
     if built and not built[1]:
         raise MigrationError(
@@ -125,13 +143,16 @@ def _alone(part: Part, text: str, at: str | None, count: int) -> Step:
             hint="name it: whether it was built is told by its name",
         )
     index = sql.Identifier(built[0] or "public", built[1]).as_string() if built and built[1] else None
-    return Step(OUTSIDE, (text,), at, _mark(part, count), begun=_mark(part, count - 1), index=index)
+    return Step(OUTSIDE, (text,), at, _mark(part, count), begun=_mark(part, count - 1), index=index, origins=origins)
 
 
 def _program(part: Part) -> Step:
     verb = "upgrade" if part.up else "downgrade"
     said = f"-- Alembic itself runs {verb}() of {part.revision.path.name} here: it {part.asked}"
-    return Step(PROGRAM, (said, *part.version), part.position, program=f"{verb} {part.revision.id}")
+    lines = [_Line(said, part.revision.id, True), *(_Line(text, part.revision.id, False) for text in part.version)]
+    statements = tuple(line.text for line in lines)
+    program = f"{verb} {part.revision.id}"
+    return Step(PROGRAM, statements, part.position, program=program, origins=_origins(lines))
 
 
 def _mark(part: Part, count: int) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 import types
 from functools import partial
 from pathlib import Path
@@ -58,15 +59,23 @@ def _answer(job: dict[str, Any]) -> dict[str, str]:
     except _UnreachableError as error:
         return {"kind": "connect", "message": str(error)}
     except psycopg.Error as error:
-        return {"kind": "database", "sqlstate": error.sqlstate or "", "message": describe(error)}
+        return {"kind": "database", "sqlstate": error.sqlstate or "", "message": describe(error)} | _line(job, error)
     except sa.exc.StatementError as error:  # whose own text shows parameters
         found = error.orig
         if isinstance(found, psycopg.Error):
-            return {"kind": "database", "sqlstate": found.sqlstate or "", "message": describe(found)}
-        return {"kind": "program", "message": f"{type(error).__name__} ({type(found).__name__})"}
+            answer = {"kind": "database", "sqlstate": found.sqlstate or "", "message": describe(found)}
+            return answer | _line(job, error)
+        return {"kind": "program", "message": f"{type(error).__name__} ({type(found).__name__})"} | _line(job, error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a revision raises is an answer
-        return {"kind": "program", "message": f"{type(error).__name__}: {error}"}
+        return {"kind": "program", "message": f"{type(error).__name__}: {error}"} | _line(job, error)
     return {}
+
+
+def _line(job: dict[str, Any], error: BaseException) -> dict[str, str]:
+    """The line of the revision's file at which it failed, if it is one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == job["file"]]
+    return {"line": str(lines[-1])} if lines else {}
 
 
 def _run(job: dict[str, Any]) -> None:

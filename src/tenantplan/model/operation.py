@@ -7,7 +7,7 @@ from typing import Any
 
 from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource, Schema
-from tenantplan.model.step import TRANSACTION, Check, Hazard, Step
+from tenantplan.model.step import TRANSACTION, Check, Hazard, Origin, Step, parse_origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Operation:
     operations of a wave start when those of the waves before have ended.
 
     Of a migration, `revisions` is the path, oldest first, and `start` the revision from which its statements were compiled.
-    `steps` say how they run; empty: in one transaction.
+    `steps` say how they run; empty: in one transaction, whose statements have these `origins`.
     `checks` must hold before the first of them runs anywhere, `hazards` are what a reviewer should know, `locks` the tables
     that writers wait for meanwhile, with PostgreSQL's name of the lock, and `undo` is the way back (None: there is none, or
     none is wanted). Of a repair, `schema` are the fingerprints before and after it, and
@@ -55,6 +55,7 @@ class Operation:
     start: str | None = None
     restore: bool = False
     losing: tuple[str, ...] | None = None
+    origins: tuple[Origin, ...] = ()
 
     @property
     def found_in(self) -> str | None:
@@ -68,7 +69,7 @@ class Operation:
         """The steps of a migration, also where there is only one."""
         if self.steps or not self.statements or not isinstance(self.after, Schema):
             return self.steps
-        return (Step(TRANSACTION, self.statements, self.after.revision, start=self.start),)
+        return (Step(TRANSACTION, self.statements, self.after.revision, start=self.start, origins=self.origins),)
 
     def document(self) -> dict[str, Any]:
         """The operation as the plan file holds it; `class` is `risk` under its public name. `losing` is there where it says
@@ -100,6 +101,7 @@ class Operation:
             "schema": None if self.schema is None else list(self.schema),
             "start": self.start,
             "restore": self.restore,
+            "origins": [[o.revision, o.own, o.count] for o in self.origins],
         }
 
     @staticmethod
@@ -112,6 +114,7 @@ class Operation:
         for name in ("depends_on", "statements", "revisions"):
             values[name] = tuple(values[name])
         values["steps"] = tuple(Step.parse(item) for item in values["steps"])
+        values["origins"] = parse_origins(values.get("origins", ()))
         values["checks"] = tuple(Check(*item) for item in values["checks"])
         values["hazards"] = tuple(Hazard(**item) for item in values["hazards"])
         if values["schema"] is not None:

@@ -13,16 +13,22 @@ from tenantplan.model.plan import Finding
 class Outcome:
     """What became of one operation.
 
-    `status`: "done", "failed", "stale" (live changed under the plan), "skipped" (an operation before it failed)
-    or "recovered" (done by an interrupted run, recorded by this one). `error` never holds row values or secrets.
-    `alone`: it failed because its database could not be connected to, or somebody held a lock there for too long, which says
-    nothing about the change.
+    `status`: "done", "failed", "stale" (live changed under the plan), "skipped" (not begun, or rolled back with what failed)
+    or "recovered" (done by an interrupted run, recorded by this one). `error` says why it is not done, and never holds row
+    values or secrets. `alone`: it failed because its database could not be connected to, or somebody held a lock there for too
+    long, which says nothing about the change. `cause` is the address of what failed, where that is why it was skipped.
     """
 
     operation: Operation
     status: str
     error: str = ""
     alone: bool = False
+    cause: str = ""
+
+    @staticmethod
+    def lost(operation: Operation, cause: str) -> Outcome:
+        """Skipped, because it depends on what failed at the address `cause`."""
+        return Outcome(operation, "skipped", f"what it depends on failed: {cause}", cause=cause)
 
 
 @dataclass(frozen=True)

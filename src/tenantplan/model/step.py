@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _MARK = re.compile(r"[A-Za-z0-9_.-]+:\d+:[0-9a-f]{12}(:down)?")
 TRANSACTION, OUTSIDE, PROGRAM = "transaction", "outside", "program"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where `count` statements in a row come from: the author of a revision if `own`, else tenantplan, which puts checks before
+    them and the version table's after them (revision "": it belongs to none)."""
+
+    revision: str
+    own: bool
+    count: int
+
+
+def parse_origins(listed: Iterable[Sequence[Any]]) -> tuple[Origin, ...]:
+    """The origins that a document lists as [revision, own, count]."""
+    return tuple(Origin(*item) for item in listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +36,7 @@ class Step:
     revision has ended. `begun` is the mark that a statement outside a transaction leaves before it runs, and `index` the
     quoted name of the index that it builds, by which it can be told whether it has run. `program` says what Alembic runs:
     "upgrade 9c1b". `start` is the revision from which the step was compiled (None: nothing applied): a database at any other
-    one refuses it.
+    one refuses it. `origins` say which revision each statement is of, in order; empty: that is not known.
     """
 
     kind: str
@@ -32,6 +47,7 @@ class Step:
     index: str | None = None
     program: str | None = None
     start: str | None = None
+    origins: tuple[Origin, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The step as JSON."""
@@ -44,12 +60,14 @@ class Step:
             "index": self.index,
             "program": self.program,
             "start": self.start,
+            "origins": [[o.revision, o.own, o.count] for o in self.origins],
         }
 
     @staticmethod
     def parse(document: Mapping[str, Any]) -> Step:
         """The step that `document` wrote."""
-        return Step(**{**document, "statements": tuple(document["statements"])})
+        origins = parse_origins(document.get("origins", ()))
+        return Step(**{**document, "statements": tuple(document["statements"]), "origins": origins})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,11 @@ def as_mark(comment: str | None) -> str | None:
 def flat(steps: Iterable[Step]) -> tuple[str, ...]:
     """The statements of steps, in order."""
     return tuple(statement for step in steps for statement in step.statements)
+
+
+def all_origins(steps: Iterable[Step]) -> tuple[Origin, ...]:
+    """The origins of the statements of steps, in order."""
+    return tuple(origin for step in steps for origin in step.origins)
 
 
 def one_transaction(steps: Iterable[Step]) -> bool:

@@ -12,7 +12,7 @@ from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
-from tenantplan.model.step import Migration, one_transaction
+from tenantplan.model.step import Migration, all_origins, one_transaction
 from tenantplan.planning.shut_out import purges, shut_out
 from tenantplan.planning.summary import summary
 
@@ -115,6 +115,7 @@ def _operation(change: Change, context: Context) -> Operation:
         undo=ran.undo,
         start=ran.steps[0].start if ran.steps else None,
         losing=ran.losing if ran.destructive else None,
+        origins=all_origins(ran.steps) if one_transaction(ran.steps) else (),
     )
 
 

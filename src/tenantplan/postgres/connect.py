@@ -303,7 +303,7 @@ def is_pooled(connection: Connection) -> bool:
 
 
 def describe(error: psycopg.Error) -> str:
-    """SQLSTATE and message of a failed statement, without values of rows: those stand in DETAIL, and in 22xxx messages."""
+    """SQLSTATE and message of a failed statement, without values of rows: they stand in DETAIL, and in 22xxx messages."""
     if error.pgresult is None and error.sqlstate:  # of another process, which has described it
         return str(error)
     diag = error.diag
@@ -326,6 +326,20 @@ def describe(error: psycopg.Error) -> str:
         return (
             f"{state} {diag.message_primary}: make the server's databases with a UTF-8 locale, or C (initdb --locale)"
         )
-    if state.startswith("22") or not diag.message_primary:
-        return f"{state} {name}" + (f" ({about})" if about else "")
-    return f"{state} {diag.message_primary}" + (f" ({about})" if about else "")
+    said = (diag.message_primary or "").strip()
+    if state.startswith("22"):
+        said = "" if diag.source_function == "exec_stmt_raise" else _without_values(said)
+    return f"{state} {said or name}" + (f" ({about})" if about else "")
+
+
+# Values stand in these messages in quotes of the server's language, or are numbers; those in brackets are of a type.
+_QUOTED = re.compile(
+    r"""["'`\u00ab\u00bb\u2018-\u201f\u2039\u203a\u300c-\u300f].*["'`\u00ab\u00bb\u2018-\u201f\u2039\u203a\u300c-\u300f]""",
+    re.S,
+)
+_NUMBER = re.compile(r"(?<![\w(])-?\d[\d.,:+-]*")
+
+
+def _without_values(said: str) -> str:
+    """What the server says of data that it cannot take, without the data."""
+    return _NUMBER.sub("…", _QUOTED.sub("…", said))

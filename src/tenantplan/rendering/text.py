@@ -5,6 +5,7 @@ Every value passes `safe.terminal`, and no line begins with a value, so that non
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import click
@@ -28,8 +29,9 @@ _VALUE = 2000
 _NEXT = {
     "failed": "fix the cause and run tenantplan apply again: only what is unfinished runs",
     "stale": "it changed after the plan was made and was left untouched: make a new plan, review it, apply it",
-    "skipped": "not tried, because something it needs failed: the next tenantplan apply runs it",
 }
+_LATER = "the next tenantplan apply runs what was skipped"
+_DEPENDS = "what they depend on failed"
 
 
 def plan(
@@ -56,15 +58,9 @@ def plan(
 
 
 def report(report: Report, *, color: bool = False) -> str:
-    """What became of a plan: all that was not done with its reason and the next step, then the counts."""
-    lines: list[str] = []
-    for status in ("failed", "stale", "skipped"):
-        outcomes = [outcome for outcome in report.outcomes if outcome.status == status]
-        if outcomes:
-            lines += [_paint(f"{len(outcomes):,} {status}: {_NEXT[status]}", "!", color)]
-            lines += [_outcome(outcome, color) for outcome in outcomes] + [""]
-    if report.stopped:
-        lines.append(_paint(f"Stopped: {terminal(report.stopped)}.", "!", color))
+    """What became of a plan: how much was skipped and why, then all that failed with its reason and the next step, and the
+    counts."""
+    lines = _skipped(report, color)
     lines += _taken_back(report, color)
     lines += [
         _paint(f"Still open: {terminal(f.address)}: {terminal(mask_url(f.message))}.", "!", color)
@@ -76,11 +72,26 @@ def report(report: Report, *, color: bool = False) -> str:
     if report.remaining:
         more = counted(report.remaining, "operation")
         lines.append(f"A fresh plan still lists {more}: run tenantplan plan to see why.")
+    for status in ("stale", "failed"):
+        outcomes = [outcome for outcome in report.outcomes if outcome.status == status]
+        if outcomes:
+            lines += [_paint(f"{len(outcomes):,} {status}: {_NEXT[status]}", "!", color)]
+            lines += [_outcome(outcome, color) for outcome in outcomes] + [""]
     others = "".join(f", {report.count(s):,} {s}" for s in ("stale", "skipped") if report.count(s))
     done, failed = report.count("done", "recovered"), report.count("failed")
     total = f"Applied: {done:,} done, {failed:,} failed{others} in {report.seconds:.1f} s"
     lines.append(_paint(total, "!" if failed or others else "+", color))
     return "\n".join(lines) + "\n"
+
+
+def _skipped(report: Report, color: bool) -> list[str]:
+    """How many operations were skipped for each reason; why the run was stopped, where no other line says so."""
+    skipped = [outcome for outcome in report.outcomes if outcome.status == "skipped"]
+    counts = Counter(_DEPENDS if outcome.cause else outcome.error for outcome in skipped)
+    lines = [f"{count:,} skipped, {terminal(why)}; {_LATER}." for why, count in counts.items()]
+    if report.stopped and not any(report.stopped in why for why in counts):
+        lines.append(f"Stopped: {terminal(report.stopped)}.")
+    return [_paint(line, "!", color) for line in lines]
 
 
 def _taken_back(report: Report, color: bool) -> list[str]:

@@ -14,7 +14,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.encode import digest, fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
-from tenantplan.model.step import flat, one_transaction
+from tenantplan.model.step import all_origins, flat, one_transaction
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres.connect import Connection
 from tenantplan.run.work import Work
@@ -45,6 +45,7 @@ def _reverse(operation: Operation) -> Operation:
         undo=None,
         wave=0,
         start=operation.undo[0].start if operation.undo else None,
+        origins=all_origins(operation.undo) if one_transaction(operation.undo) else (),
     )
 
 

@@ -34,7 +34,7 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Step
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.run.vacated import Vacated, places_left
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.secrets.keys import fleet_vault
@@ -99,6 +99,7 @@ class Work:
             GROUPS,
             round(pace.lock_timeout_seconds * 1000),
             pace.statement_timeout_seconds * 1000,
+            self.settings.root,
         )
 
     def run(self, live: Survey, epoch: int) -> Run:
@@ -226,7 +227,7 @@ class Templates:
         self._on_aside = on_aside
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._ready: dict[str, Template | psycopg.Error | TenantplanError] = {}
+        self._ready: dict[str, Template | TenantplanError] = {}
 
     def __call__(self, alias: str) -> Template:
         """The ready template on a server; what kept it from being built is raised each time."""
@@ -234,10 +235,19 @@ class Templates:
             if alias not in self._ready:
                 try:
                     self._ready[alias] = ensure_template(self._connector, alias, self._recipe, self._on_aside)
-                except (psycopg.Error, TenantplanError) as error:
+                except psycopg.Error as error:
+                    found = TenantplanError(f"{_NO_TEMPLATE}: {describe(error)}", where=f"server {alias}")
+                    found.__cause__ = error
+                    self._ready[alias] = found
+                except TenantplanError as error:
+                    error.message = f"{_NO_TEMPLATE}: {error.message}"
                     self._ready[alias] = error
+                if not isinstance(self._ready[alias], Template):
                     self._on_failure(alias)
-            found = self._ready[alias]
-        if not isinstance(found, Template):
-            raise found
-        return found
+            made = self._ready[alias]
+        if not isinstance(made, Template):
+            raise made
+        return made
+
+
+_NO_TEMPLATE = "the template of new databases cannot be built"

@@ -13,7 +13,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan, parse
 from tenantplan.model.resource import Package, Ref, Role, Row, Secret
 from tenantplan.model.rowtype import RowType
-from tenantplan.model.step import Check, Hazard, Step
+from tenantplan.model.step import Check, Hazard, Origin, Step
 
 
 def an_operation(identifier: str = "ab12", **changes: object) -> Operation:
@@ -158,6 +158,7 @@ def test_so_is_every_field_of_an_operation(name: str) -> None:
         "transactional": False, "retire": True, "before": None, "after": None, "depends_on": ("x",), "statements": ("x",),
         "revisions": ("x",), "action": "create", "steps": (a_step,), "undo": (a_step,), "checks": (Check("r", "SELECT"),),
         "schema": ("a", "b", True), "locks": (("t", "SHARE"),), "hazards": (Hazard("r", "danger", 0, None, None, "m"),),
+        "origins": (Origin("r", True, 1),),
     }.get(name, "x")  # fmt: skip
     assert a_plan(operations=(an_operation(**{name: other}),)).digest != a_plan(operations=(an_operation(),)).digest
 

@@ -1,0 +1,65 @@
+"""Several statements in one message, and which of them it was that failed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
+
+from tenantplan.postgres.connect import Connection
+
+_AFTER = "\n;\n"  # on a line of its own: a statement may end with a comment
+
+
+class _Counting(psycopg.Cursor[Any]):
+    """A cursor that knows how many commands of a message have run when one fails."""
+
+    ran = 0
+
+    def _check_results(self, results: list[PGresult]) -> None:
+        self.ran = sum(1 for _ in itertools.takewhile(lambda r: r.status != ExecStatus.FATAL_ERROR, results))
+        super()._check_results(results)
+
+
+def send(connection: Connection, texts: Sequence[str]) -> None:
+    """Runs statements in one message. Raises psycopg.Error, whose `failed_at` is the place of the one that failed among them, None
+    when nobody knows."""
+    with _Counting(connection) as cursor:
+        try:
+            cursor.execute("".join(text + _AFTER for text in texts).encode())
+        except psycopg.Error as error:
+            error.failed_at = _place(texts, error, cursor.ran)  # type: ignore[attr-defined]
+            raise
+
+
+def failed_at(error: BaseException) -> int | None:
+    """The place of the statement that failed, as `send` noted it."""
+    place = getattr(error, "failed_at", None)
+    return place if isinstance(place, int) else None
+
+
+def _place(texts: Sequence[str], error: psycopg.Error, ran: int) -> int | None:
+    """By the position that the server gives (a message that it cannot read fails before anything of it has run), else by how many
+    commands have run; one text may be several."""
+    if error.sqlstate is None:
+        return None
+    ends = list(itertools.accumulate(len(text) + len(_AFTER) for text in texts))
+    if position := error.diag.statement_position:
+        return next((place for place, end in enumerate(ends) if int(position) <= end), None)
+    if len(texts) == 1:
+        return 0
+    commands = itertools.accumulate(_commands(text) for text in texts)
+    return next((place for place, end in enumerate(commands) if ran < end), None)
+
+
+def _commands(text: str) -> int:
+    import postgast  # PostgreSQL's parser, which takes a while to import
+
+    try:
+        return len(postgast.split(text))
+    except postgast.PgQueryError:
+        return 1
