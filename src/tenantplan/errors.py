@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 
 class TenantplanError(Exception):
@@ -66,13 +67,22 @@ def _yaml(host: str) -> str:
     return host if re.fullmatch(r"[A-Za-z0-9./_][A-Za-z0-9./_-]*", host) else f'"{host}"'
 
 
-class ManifestError(TenantplanError):
-    """The YAML is wrong; `problems` holds one located text per mistake, all of all files."""
+class Mistake(Protocol):
+    """A mistake in a file: as a text for people, and as a document (code, message, file, line, column, field, hint)."""
 
-    def __init__(self, problems: list[str]) -> None:
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__("\n\n".join(problems) + f"\n\n{count}; nothing was compared or changed.")
-        self.problems = problems
+    def document(self) -> dict[str, Any]:
+        """The mistake as JSON."""
+        ...
+
+
+class ManifestError(TenantplanError):
+    """The YAML is wrong; `found` are the mistakes of all files, and `problems` holds each as a text."""
+
+    def __init__(self, found: Sequence[Mistake]) -> None:
+        self.found = list(found)
+        self.problems = [str(problem) for problem in found]
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        super().__init__("\n\n".join(self.problems) + f"\n\n{count}; nothing was compared or changed.")
 
 
 class ConnectError(TenantplanError):

@@ -281,21 +281,26 @@ def load(path: Path) -> Settings:
 
     documents = load_documents(path.parent, [path.name], {"Fleet": FleetSpec})
     if len(documents) != 1:
-        raise ManifestError([f"{path.name}: {len(documents)} Fleet documents; a fleet file holds exactly one"])
+        second = documents[1]
+        raise ManifestError(
+            [
+                second.problem(
+                    f"{len(documents)} Fleet documents; a fleet file holds exactly one", hint="keep one of them"
+                )
+            ]
+        )
     spec = documents[0].spec
     assert isinstance(spec, FleetSpec)
     primary = spec.servers.get("primary")
     if primary is not None and primary.url is not None:
-        place = documents[0].source
-        raise ManifestError(
-            [f"{place}: servers.primary has a url; primary is the main server: set spec.main.url instead"]
-        )
+        said = "servers.primary has a url; primary is the main server: set spec.main.url instead"
+        raise ManifestError([documents[0].problem(said, "spec", "servers", "primary", "url")])
     if "auto" in spec.servers:
-        place = documents[0].at("spec", "servers", "auto")
-        raise ManifestError([f"{place}: a server cannot be called auto: `server: auto` means any of them"])
+        said = "a server cannot be called auto: `server: auto` means any of them"
+        raise ManifestError([documents[0].problem(said, "spec", "servers", "auto")])
     if MAIN_TARGET in spec.credentials.targets:
-        place = documents[0].at("spec", "credentials", "targets", MAIN_TARGET)
-        raise ManifestError([f"{place}: a target cannot be called main: that is the main database"])
+        said = "a target cannot be called main: that is the main database"
+        raise ManifestError([documents[0].problem(said, "spec", "credentials", "targets", MAIN_TARGET)])
     prefix = spec.naming.database_prefix or os.environ.get("ORG_DB_PREFIX") or DEFAULT_PREFIX
     return Settings(documents[0].name, path.parent, spec, _checked_prefix(prefix), pool_defaults())
 

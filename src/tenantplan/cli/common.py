@@ -20,9 +20,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def settings() -> Settings:
     """The fleet this command works on."""
+    from tenantplan.errors import ManifestError
     from tenantplan.settings import find, load
 
-    return load(find(Path.cwd(), click.get_current_context().find_root().obj))
+    path = find(Path.cwd(), click.get_current_context().find_root().obj)
+    try:
+        return load(path)
+    except ManifestError as error:
+        from tenantplan.fleet.expected import mistakes_of_documents
+
+        raise ManifestError([*error.found, *mistakes_of_documents(path)]) from None
 
 
 def color(stream: Any = None) -> bool:
@@ -64,4 +71,12 @@ embedded_option = click.option(
     "--embedded", is_flag=True, help="Where CI is set: a fleet on the embedded server is meant to be."
 )
 
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="github prints annotations, which a pull request shows at the lines they are about.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -97,12 +97,12 @@ def main() -> None:
         code = cli.main(prog_name="tenantplan", standalone_mode=False)
         _flush()
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        _fail("interrupted; run the same command again to finish what was begun", 1)
+    except click.exceptions.Abort as error:
+        _fail("interrupted; run the same command again to finish what was begun", 1, error)
     except click.ClickException as error:
         _misused(error)
     except TenantplanError as error:
-        _fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code, error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -118,7 +118,10 @@ def _flush() -> None:
 
 def _misused(error: click.ClickException) -> None:
     """What click says of the arguments, which CI may have from a pull request."""
+    from tenantplan.cli import failures
     from tenantplan.rendering.safe import terminal
+
+    failures.show(error, error.message, 1, sys.argv[1:])
 
     shown = io.StringIO()
     error.show(shown)
@@ -137,12 +140,14 @@ def _unexpected(error: Exception) -> None:
         said = f"{describe(error)}\n  see the server's log, and run the same command again"  # type: ignore[arg-type]
     elif isinstance(error, OSError):
         said = f"{error.strerror}: {error.filename}" if error.filename else str(error)
-    _fail(f"{said}\n  TENANTPLAN_TRACEBACK=1 shows where it came from", 1)
+    _fail(f"{said}\n  TENANTPLAN_TRACEBACK=1 shows where it came from", 1, error)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int, error: Exception) -> None:
+    from tenantplan.cli import failures
     from tenantplan.rendering.safe import terminal
 
+    failures.show(error, message, code, sys.argv[1:])
     lines = [terminal(line) for line in message.split("\n")]
     click.echo("tenantplan: " + "\n".join(lines), err=True)
     sys.exit(code)

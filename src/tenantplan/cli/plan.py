@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     "--encrypt", is_flag=True, help="With --out: encrypt the file, under plans.encryptionKey of the fleet file."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "markdown", "html"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown", "html", "github"]),
+    default="text",
+    show_default=True,
 )
 @json_option
 @click.option(
@@ -67,7 +71,7 @@ def command(
     from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
-    from tenantplan.rendering import html, markdown, text
+    from tenantplan.rendering import github, html, markdown, text
     from tenantplan.rendering.command import Call
     from tenantplan.rendering.safe import terminal
 
@@ -83,6 +87,8 @@ def command(
     saved = write_plan(fleet, made, out, encrypt=encrypt) if out is not None else ""
     if as_json or form == "json":
         print_plan(fleet, made)
+    elif form == "github":
+        click.echo(github.plan(made), nl=False)
     elif form == "markdown":
         click.echo(markdown.plan(made, grace_days=grace), nl=False)
     elif form == "html":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenantplan.cli.common import color, json_option, print_json, settings
+from tenantplan.cli.common import color, format_option, json_option, print_json, settings
 from tenantplan.errors import NotFound
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ _NEXT = "tenantplan plan shows what would be made, tenantplan apply makes it"
     metavar="N",
     help="Exit 3 when a database is more than N revisions behind, or cannot be asked: a gate for a release.",
 )
+@format_option
 @json_option
-def command(organization: str | None, max_skew: int | None, as_json: bool) -> int:
+def command(organization: str | None, max_skew: int | None, form: str, as_json: bool) -> int:
     """Show every organization and tenant, its database, revision and whether it can be reached; or ORGANIZATION alone.
 
     A tenant alone: tenant/NAME.
@@ -35,7 +36,10 @@ def command(organization: str | None, max_skew: int | None, as_json: bool) -> in
     from tenantplan.inspection import homes
     from tenantplan.inspection import scene as inspection
 
+    as_json = as_json or form == "json"
     scene = inspection.look(settings())
+    if organization is None and form == "github" and not as_json:
+        return _gate(_annotated(scene), max_skew)
     if organization is None:
         return _gate(_all(scene, as_json), max_skew)
     if not scene.applied:
@@ -63,6 +67,20 @@ def _gate(found: list[Home], max_skew: int | None) -> int:
         why = f"cannot be reached: {item.reason}" if not item.reachable else behind
         click.echo(terminal(f"{item.kind}/{item.name}: {why}; --max-skew allows {max_skew}"), err=True)
     return 3 if late else 0
+
+
+def _annotated(scene: Scene) -> list[Home]:
+    """A warning for whatever cannot be reached, and a notice of how many there are."""
+    from tenantplan.inspection import homes
+    from tenantplan.rendering.github import annotation
+
+    found = homes.homes(scene)
+    lost = [(f"{item.kind}/{item.name}", item.reason) for item in found if item.reachable is False]
+    lost += [(finding.address, finding.message) for finding in scene.live.unreachable]
+    for address, why in dict(lost).items():
+        click.echo(annotation("warning", f"cannot be reached: {why}", title=address))
+    click.echo(annotation("notice", f"{len(found)} organizations and tenants", title=f"fleet {scene.settings.fleet}"))
+    return found
 
 
 def _all(scene: Scene, as_json: bool) -> list[Home]:

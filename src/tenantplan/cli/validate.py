@@ -6,13 +6,14 @@ from collections import Counter
 
 import click
 
-from tenantplan.cli.common import json_option, print_json, settings
+from tenantplan.cli.common import format_option, json_option, print_json, settings
 
 
 @click.command("validate")
 @click.option("--no-python", is_flag=True, help="Run no Python of the fleet: Alembic revisions are read, not compiled.")
+@format_option
 @json_option
-def command(no_python: bool, as_json: bool) -> None:
+def command(no_python: bool, form: str, as_json: bool) -> None:
     """Check the fleet file, every document and the migrations. Needs no database and no secret.
 
     Compiling Alembic revisions runs them, and env.py: the Python of whoever wrote the checkout. With --no-python their ids and
@@ -34,12 +35,17 @@ def command(no_python: bool, as_json: bool) -> None:
         if trees.shares:
             trees.upgrade("shared", None)
     kinds = Counter(document.kind for document in documents)
-    if as_json:
+    if as_json or form == "json":
         heads = {"main": trees.main.head, "tenant": trees.tenant.head}
         found = {"fleet": fleet.fleet, "documents": dict(kinds), "resources": len(desired.state), "heads": heads}
         print_json(found if compiled else found | {"compiled": False})
         return
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    if form == "github":
+        from tenantplan.rendering.github import annotation
+
+        click.echo(annotation("notice", f"Fleet {fleet.fleet} is valid: {counted}."))
+        return
     click.echo(f"Fleet {fleet.fleet} is valid: {counted}.")
     click.echo(terminal(f"Migrations: main at {trees.main.head}, tenant at {trees.tenant.head}."))
     if not compiled:

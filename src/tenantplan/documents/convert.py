@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from tenantplan.documents.characters import visible
-from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Scalar, is_null
+from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Scalar, fields_of_nodes, is_null
 from tenantplan.documents.reference import VARIABLE
 from tenantplan.documents.shape import ANYTHING, Shape, fields_of
 from tenantplan.documents.source import Problem, Problems, SourceText
@@ -24,10 +25,14 @@ _UNUSABLE = re.compile(r"-?[1-9][0-9]{18,}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|N
 
 
 class Converter:
-    """Converts the nodes of one document; `ok` tells whether everything was accepted so far."""
+    """Converts the nodes of one document, whose `root` gives the paths of its fields; `ok` tells whether everything was accepted
+    so far. `belongs` says where a field of this name belongs, "" when nobody knows it."""
 
-    def __init__(self, source: SourceText, problems: Problems) -> None:
+    def __init__(
+        self, source: SourceText, problems: Problems, root: Node, belongs: Callable[[str], str] = lambda name: ""
+    ) -> None:
         self.source, self.problems, self.ok = source, problems, True
+        self._root, self._belongs = root, belongs
         self._reported: set[int] = set()  # ids of nodes that have their problem: the model need not repeat it
 
     def model(self, model: type[BaseModel], node: Node) -> BaseModel | None:
@@ -57,15 +62,21 @@ class Converter:
             return [self.value(entry, item) for entry in node.items]
         return self._mark(node)
 
-    def report(self, node: Node, message: str, hint: str = "") -> None:
+    def report(self, node: Node, message: str, hint: str = "", code: str = "invalid") -> None:
         """Add a problem at a node; the model will not be asked about it again."""
         self._mark(node)
-        self._add(node, message, hint)
+        self._add(node, message, hint, code)
 
-    def _add(self, node: Node, message: str, hint: str = "") -> None:
+    def _add(self, node: Node, message: str, hint: str = "", code: str = "invalid", missing: str = "") -> None:
         self.ok = False
         mark: Mark = node.start_mark
-        self.problems.add(Problem(self.source.place(mark.line, mark.column), message, hint, self.source))
+        field = (*self._fields_of_nodes.get(id(node), ()), *([missing] if missing else []))
+        where = self.source.place(mark.line, mark.column)
+        self.problems.add(Problem(where, message, hint, self.source, field, code))
+
+    @cached_property
+    def _fields_of_nodes(self) -> dict[int, tuple[str | int, ...]]:
+        return fields_of_nodes(self._root)
 
     def _mark(self, node: Node) -> None:
         self.ok = False
@@ -86,8 +97,8 @@ class Converter:
             if shape is not None:
                 values[name] = self.value(entry, shape)
             else:
-                hint = did_you_mean(name, fields) or f"fields here: {listing(fields)}"
-                self.report(key, f"unknown field `{visible(name[:80])}`", hint)
+                hint = self._belongs(name) or did_you_mean(name, fields) or f"fields here: {listing(fields)}"
+                self.report(key, f"unknown field `{visible(name[:80])}`", hint, "unknown-field")
                 self._hide(entry)
             if _names_secret(model) and not (isinstance(entry, Scalar) and _harmless(name, entry.value)):
                 self._hide(entry)
@@ -116,7 +127,8 @@ class Converter:
         if _names_secret(shape.model):
             self._hide(node)
             hint = "write `{ env: NAME_OF_A_VARIABLE }` or `{ file: path }` instead"
-            return self.report(node, "a secret never stands in the file itself, only a reference to it", hint)
+            said = "a secret never stands in the file itself, only a reference to it"
+            return self.report(node, said, hint, "secret-in-file")
         hint = ""
         if shape.choices and isinstance(node, Scalar):
             hint = did_you_mean(node.value, shape.choices)
@@ -146,10 +158,9 @@ class Converter:
             return
         last = error["loc"][-1] if error["loc"] else ""
         if error["type"] == "missing":
-            where, message = key, f"field `{last}` is required here"
+            self._add(key, f"field `{last}` is required here", code="missing-field", missing=str(last))
         else:
-            where, message = (key if last == "[key]" else node), _message(error)
-        self._add(where, message)
+            self._add(key if last == "[key]" else node, _message(error))
 
 
 def _message(error: Any) -> str:

@@ -36,4 +36,4 @@ class Document:
 
     def problem(self, message: str, *path: str | int, hint: str = "") -> Problem:
         """A mistake in this document, shown at a path."""
-        return Problem(self.at(*path), message, hint, self.text)
+        return Problem(self.at(*path), message, hint, self.text, path)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tenantplan.documents.characters import REFUSED_RAW, describe
-from tenantplan.documents.source import Problem, Problems, SourceText
+from tenantplan.documents.source import FILE, Problem, Problems, SourceText
 
 MAX_BYTES = 10 * 1024 * 1024
 DEEPEST = 100  # folders
@@ -106,7 +106,7 @@ def _decode(data: bytes, shown: str, problems: Problems) -> SourceText | None:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start)
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1)
-        problems.add(Problem(SourceText(shown).place(line, column), "is not UTF-8", _SAVE_AS))
+        problems.add(Problem(SourceText(shown).place(line, column), "is not UTF-8", _SAVE_AS, code=FILE))
         return None
     refused = REFUSED_RAW.search(source.text)
     if refused is None:
@@ -114,9 +114,11 @@ def _decode(data: bytes, shown: str, problems: Problems) -> SourceText | None:
     line = source.text.count("\n", 0, refused.start())
     column = refused.start() - (source.text.rfind("\n", 0, refused.start()) + 1)
     hint = _SAVE_AS if refused[0] == "\0" else "remove the character: it cannot be seen, or it reorders the text"
-    problems.add(Problem(source.place(line, column), f"{describe(refused[0])} is not allowed in a file", hint, source))
+    problems.add(
+        Problem(source.place(line, column), f"{describe(refused[0])} is not allowed in a file", hint, source, code=FILE)
+    )
     return None
 
 
 def _fail(problems: Problems, shown: str, message: str, hint: str = "") -> None:
-    problems.add(Problem(SourceText(shown).place(0, 0), message, hint))
+    problems.add(Problem(SourceText(shown).place(0, 0), message, hint, code=FILE))

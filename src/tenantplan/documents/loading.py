@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from tenantplan.documents.belongs import belongs
 from tenantplan.documents.characters import visible
 from tenantplan.documents.convert import Converter
 from tenantplan.documents.document import Document
 from tenantplan.documents.envelope import API_VERSION, Envelope, Metadata
 from tenantplan.documents.files import read_files
-from tenantplan.documents.nodes import MapNode, Mark, Node, Refused, Scalar, is_null, parse
+from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Refused, Scalar, is_null, parse
 from tenantplan.documents.places import places_of
 from tenantplan.documents.source import Problem, Problems, Source, SourceText
 from tenantplan.documents.suggest import did_you_mean, listing
-from tenantplan.errors import ManifestError
+from tenantplan.errors import ManifestError, Mistake
 
 __all__ = ["API_VERSION", "Extend", "Metadata", "NameRule", "load"]
 
@@ -26,6 +28,21 @@ _ESCAPED = re.compile(r"\\[xuU\r\n]")  # in double quotes, the one other way to 
 
 NameRule = Callable[[str], str | None]
 Extend = Callable[[list[Document]], tuple[Mapping[str, type[BaseModel]], Mapping[str, NameRule]]]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The documents that are there and could not be accepted, by kind and name; `anything`: others may be there as well."""
+
+    named: set[tuple[str, str]] = field(default_factory=set)
+    anything: bool = False
+
+    def may_hold(self, kind: str, name: str) -> bool:
+        """Whether a document of that name may be among them."""
+        return self.anything or (kind, name) in self.named or (kind, "") in self.named
+
+
+Check = Callable[[list[Document], Lost], Iterable[Problem]]
 
 
 @dataclass(frozen=True)
@@ -45,33 +62,37 @@ def load(
     *,
     definitions: str | None = None,
     extend: Extend | None = None,
+    check: Check = lambda documents, lost: (),
 ) -> list[Document]:
     """The documents of all YAML files at or under `paths` (relative to `root`), in order of path and line.
 
     `kinds` maps a kind to the model of its spec, `name_rules` a kind to what is wrong with a name (None: nothing).
     Documents of the kind `definitions`, wherever they stand, are handed to `extend` first; it returns the kinds and
     name rules that they define, and may raise ManifestError. It is not called when there are none, or one is wrong.
-    Raises ManifestError with every problem of every file, and when there is no document at all: an empty manifest is
+    Raises ManifestError with every problem of every file, and those that `check` finds in the documents that are right; and
+    when there is no document at all: an empty manifest is
     more likely a wrong path than a wish to have nothing.
     """
-    problems, refused = Problems(), list[str]()
+    problems, refused, lost = Problems(), list[Mistake](), Lost()
     known = _Kinds(kinds, name_rules or {})
     sources: Iterable[SourceText] = read_files(Path(root), paths, problems)
     if definitions and extend:
         sources = list(sources)
         known, refused = _extended(known, sources, definitions, extend)
-    documents = [document for source in sources for document in _documents(source, problems, known)]
+    documents = [document for source in sources for document in _documents(source, problems, known, lost=lost)]
     if not documents and not problems:
         shown = ", ".join(str(path) for path in paths) or "the fleet file's manifests"
         problems.add(Problem(Source(shown, 1, 1), "nothing declared: no YAML document found here", "check the path"))
     if problems or refused:
-        raise ManifestError(refused + problems.texts())
+        for problem in check(documents, replace(lost, anything=lost.anything or problems.unreadable or bool(refused))):
+            problems.add(problem)
+        raise ManifestError([*refused, *problems.sorted()])
     return documents
 
 
 def _extended(
     known: _Kinds, sources: Iterable[SourceText], definitions: str, extend: Extend
-) -> tuple[_Kinds, list[str]]:
+) -> tuple[_Kinds, list[Mistake]]:
     """The kinds with those that documents define, and what `extend` refused.
 
     What is wrong with a document itself is found again, and reported, when all documents are read.
@@ -86,22 +107,54 @@ def _extended(
     try:
         specs, rules = extend(found)
     except ManifestError as error:
-        return replace(known, unsure=True), error.problems
+        return replace(known, unsure=True), error.found
     new = {kind: rule for kind, rule in rules.items() if kind not in known.specs}  # what exists stays as it is
     return _Kinds({**specs, **known.specs}, {**known.rules, **new}), []
 
 
-def _documents(source: SourceText, problems: Problems, known: _Kinds, only: str | None = None) -> Iterator[Document]:
-    """The documents of one file that could be accepted, or just those of one kind."""
+def _documents(
+    source: SourceText, problems: Problems, known: _Kinds, only: str | None = None, lost: Lost | None = None
+) -> Iterator[Document]:
+    """The documents of one file that could be accepted, or just those of one kind; the others are noted as `lost`."""
+    before = len(problems)
     for node in parse(source, problems):
         if only is None or _is(node, only):
             document = _document(node, source, problems, known)
             if document:
                 yield document
+            elif lost is not None and isinstance(node, MapNode):
+                lost.named.add((_word(node.get("kind")), _name(node)))
+        if len(problems) > before:
+            problems.place(source.path, _refused_fields(node))
+
+
+def _word(node: Node | None) -> str:
+    return node.value if isinstance(node, Scalar) else ""
+
+
+def _name(node: MapNode) -> str:
+    metadata = node.get("metadata")
+    return _word(metadata.get("name")) if isinstance(metadata, MapNode) else ""
+
+
+def _refused_fields(root: Node) -> dict[tuple[int, int], tuple[str | int, ...]]:
+    """The path of each value that was refused when it was read, by its line and column."""
+    found: dict[tuple[int, int], tuple[str | int, ...]] = {}
+    waiting: list[tuple[tuple[str | int, ...], Node]] = [((), root)]
+    while waiting:
+        path, node = waiting.pop()
+        if isinstance(node, Refused):
+            found[node.start_mark.line + 1, node.start_mark.column + 1] = path
+        elif isinstance(node, MapNode):
+            waiting += [((*path, name), entry) for name, (_, entry) in node.entries.items()]
+        elif isinstance(node, ListNode):
+            waiting += [((*path, number), item) for number, item in enumerate(node.items)]
+    return found
 
 
 def _document(node: Node, source: SourceText, problems: Problems, known: _Kinds) -> Document | None:
-    converter = Converter(source, problems)
+    spec_model = known.specs.get(_word(node.get("kind"))) if isinstance(node, MapNode) else None
+    converter = Converter(source, problems, node, partial(belongs, kind=spec_model, kinds=known.specs))
     if isinstance(node, Refused) or is_null(node):
         return None  # already reported, or nothing between two `---`
     if not isinstance(node, MapNode):
@@ -159,9 +212,9 @@ def _judge_names(node: MapNode, rule: NameRule, converter: Converter) -> None:
     metadata = node.get("metadata")
     if not isinstance(metadata, MapNode):
         return
-    for field in ("name", "renamedFrom"):
-        found = metadata.get(field)
+    for key in ("name", "renamedFrom"):
+        found = metadata.get(key)
         if isinstance(found, Scalar) and not is_null(found):
             wrong = rule(found.value)
             if wrong:
-                converter.report(found, f"`{field}`: {wrong}")
+                converter.report(found, f"`{key}`: {wrong}")

@@ -24,7 +24,7 @@ from yaml.events import (
 )
 
 from tenantplan.documents.characters import describe, first_refused
-from tenantplan.documents.source import Problem, Problems, SourceText
+from tenantplan.documents.source import SYNTAX, Problem, Problems, SourceText
 
 MAX_DEPTH = 64
 MAX_NODES = 50_000  # of one document
@@ -71,6 +71,25 @@ Entries = dict[str, tuple[Scalar, Node]]
 def is_null(node: Node) -> bool:
     """Whether a node says that there is no value."""
     return type(node) is Scalar and not node.style and node.value in NULLS
+
+
+def fields_of_nodes(root: Node) -> dict[int, tuple[str | int, ...]]:
+    """The path of every node in a tree, keys among them, by the node's id."""
+    found: dict[int, tuple[str | int, ...]] = {id(root): ()}
+    waiting: list[Node] = [root]
+    while waiting:
+        node = waiting.pop()
+        path = found[id(node)]
+        below: list[tuple[str | int, Node]] = []
+        if isinstance(node, MapNode):
+            below = [(name, entry) for name, (_, entry) in node.entries.items()]
+            found.update({id(key): (*path, name) for name, (key, _) in node.entries.items()})
+        elif isinstance(node, ListNode):
+            below = list(enumerate(node.items))
+        for name, child in below:
+            found[id(child)] = (*path, name)
+            waiting.append(child)
+    return found
 
 
 class _Stop(Exception):
@@ -197,12 +216,12 @@ class _Builder:
 
     def _stop(self, event: Event, message: str) -> NoReturn:
         """Report a problem that makes the rest of the file not worth reading."""
-        self._refuse(event, message)
+        self._refuse(event, message, code=SYNTAX)
         raise _Stop
 
-    def _refuse(self, event: Event, message: str, hint: str = "") -> Refused:
+    def _refuse(self, event: Event, message: str, hint: str = "", code: str = "refused") -> Refused:
         mark = event.start_mark
-        self.problems.add(Problem(self.source.place(mark.line, mark.column), message, hint, self.source))
+        self.problems.add(Problem(self.source.place(mark.line, mark.column), message, hint, self.source, code=code))
         return Refused(mark)
 
 
@@ -219,4 +238,6 @@ def _syntax(source: SourceText, error: yaml.MarkedYAMLError) -> Problem:
     rest = lines[line][column:]
     hint = "YAML is indented with spaces, not tabs" if rest.startswith("\t") else ""
     context = f" ({error.context})" if error.context else ""
-    return Problem(source.place(line, column), f"this is not valid YAML: {error.problem}{context}", hint, source)
+    return Problem(
+        source.place(line, column), f"this is not valid YAML: {error.problem}{context}", hint, source, code=SYNTAX
+    )

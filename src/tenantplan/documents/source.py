@@ -7,11 +7,14 @@ so is what follows a key that sounds like a credential, for the lines that could
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from tenantplan.documents.characters import visible
 
+FILE, SYNTAX = "file", "syntax"  # codes of mistakes that end a file
 _WIDTH = 120
 _MAX_LINE = 1000  # a longer line is not shown: what it hides could not be cut away in bounded time
 _CUT = "…"
@@ -73,18 +76,44 @@ class SourceText:
 
 @dataclass(frozen=True)
 class Problem:
-    """A mistake: where, what is wrong, and what would be right. `str` is what the user reads."""
+    """A mistake: where, what is wrong, and what would be right. `str` is what the user reads.
+
+    `field` is the path in the document, empty where there is none; `code` is the machine's name for the kind of mistake.
+    """
 
     source: Source
     message: str
     hint: str = ""
     text: SourceText | None = None
+    field: tuple[str | int, ...] = ()
+    code: str = "invalid"
 
     def __str__(self) -> str:
         excerpt = self.text.excerpt(self.source) if self.text else ""
+        field = f"  field: {visible(self.path)}" if self.field else ""
         hint = f"  {self.hint}" if self.hint else ""
-        message = _USERINFO.sub(rf"\g<1>{_CUT}@", self.message)
-        return "\n".join(part for part in (f"{self.source}: {message}", excerpt, hint) if part)
+        return "\n".join(part for part in (f"{self.source}: {self._said}", excerpt, field, hint) if part)
+
+    @property
+    def path(self) -> str:
+        """The field as one reads it: `spec.members[0].role`."""
+        shown = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.field)
+        return shown.removeprefix(".")[:_MAX_LINE]
+
+    @property
+    def _said(self) -> str:
+        return _USERINFO.sub(rf"\g<1>{_CUT}@", self.message)
+
+    def document(self) -> dict[str, Any]:
+        """The mistake as JSON."""
+        place = {"file": self.source.path, "line": self.source.line, "column": self.source.column}
+        return {
+            "code": self.code,
+            "message": self._said,
+            **place,
+            "field": self.path or None,
+            "hint": self.hint or None,
+        }
 
 
 class Problems:
@@ -96,6 +125,9 @@ class Problems:
 
     def __bool__(self) -> bool:
         return bool(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, problem: Problem) -> None:
         """Keep a problem."""
@@ -110,6 +142,18 @@ class Problems:
         """Whether no more problems of this file are kept, so that reading on is of no use."""
         return self._counts.get(path, 0) > _MAX_PROBLEMS
 
-    def texts(self) -> list[str]:
-        """Every problem as text, by file, line and column."""
-        return [str(problem) for problem in sorted(self._found, key=lambda problem: problem.source)]
+    def place(self, path: str, fields: Mapping[tuple[int, int], tuple[str | int, ...]]) -> None:
+        """Give the problems of a file that have no field the one at their line and column (from 1)."""
+        for number, problem in enumerate(self._found):
+            at = (problem.source.line, problem.source.column)
+            if problem.source.path == path and not problem.field and at in fields:
+                self._found[number] = replace(problem, field=fields[at])
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether documents may have been missed: a file could not be read to its end."""
+        return any(problem.code in (FILE, SYNTAX) for problem in self._found)
+
+    def sorted(self) -> list[Problem]:
+        """Every problem, by file, line and column."""
+        return sorted(self._found, key=lambda problem: problem.source)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenantplan.documents import Document
-from tenantplan.errors import ManifestError
+from tenantplan.documents import Document, Problem
+from tenantplan.errors import ManifestError, Mistake
 from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
@@ -16,7 +17,7 @@ from tenantplan.model.encode import digest
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import Database, Role, Schema, State
 from tenantplan.secrets.keys import fleet_vault
-from tenantplan.settings import Settings
+from tenantplan.settings import FleetSpec, Settings
 
 if TYPE_CHECKING:
     from tenantplan.manifest.facts import FleetFacts
@@ -30,10 +31,42 @@ SHARING = (
 def load_documents(settings: Settings) -> list[Document]:
     """Every document of the manifest; ManifestError with all mistakes."""
     from tenantplan.documents import load
+    from tenantplan.documents.loading import Lost
+    from tenantplan.manifest.crosscheck import crosscheck, index_of
     from tenantplan.manifest.definitions import DEFINITIONS, specs_of
     from tenantplan.manifest.kinds import NAME_RULES, SPECS
 
-    return load(settings.root, settings.spec.manifests, SPECS, NAME_RULES, definitions=DEFINITIONS, extend=specs_of)
+    def check(documents: list[Document], lost: Lost) -> Iterator[Problem]:
+        known = [document for document in documents if document.kind != DEFINITIONS]
+        return crosscheck(known, index_of(known), facts(settings), lost)
+
+    manifests = settings.spec.manifests
+    return load(settings.root, manifests, SPECS, NAME_RULES, definitions=DEFINITIONS, extend=specs_of, check=check)
+
+
+def mistakes_of_documents(fleet_file: Path) -> list[Mistake]:
+    """What is wrong with the documents of a fleet whose own file is wrong, as far as that says where they are."""
+    from tenantplan.documents import load
+    from tenantplan.documents.files import read_files
+    from tenantplan.documents.nodes import ListNode, MapNode, Scalar, parse
+    from tenantplan.documents.source import Problems
+    from tenantplan.manifest.definitions import DEFINITIONS, specs_of
+    from tenantplan.manifest.kinds import NAME_RULES, SPECS
+
+    paths = list(FleetSpec().manifests)
+    for source in read_files(fleet_file.parent, [fleet_file.name], Problems()):
+        for root in parse(source, Problems()):
+            spec = root.get("spec") if isinstance(root, MapNode) else None
+            named = spec.get("manifests") if isinstance(spec, MapNode) else None
+            if isinstance(named, ListNode):
+                paths = [item.value for item in named.items if isinstance(item, Scalar)]
+    if not any((fleet_file.parent / path).exists() for path in paths):
+        return []
+    try:
+        load(fleet_file.parent, paths, SPECS, NAME_RULES, definitions=DEFINITIONS, extend=specs_of)
+    except ManifestError as error:
+        return error.found
+    return []
 
 
 def declared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tenantplan.documents import Document, Problem
+from tenantplan.documents.loading import Lost
 from tenantplan.documents.suggest import did_you_mean, listing
 from tenantplan.manifest.choice import named
 from tenantplan.manifest.cycles import cycles
@@ -13,6 +14,7 @@ from tenantplan.manifest.kinds.marks import Marked, Names, Path, Refers, marked
 from tenantplan.manifest.kinds.parts import AUTO
 
 Index = Mapping[tuple[str, str], Document]
+NOTHING_LOST = Lost()
 _EMAIL_KINDS = ("User", "AdminUser")
 
 
@@ -24,8 +26,10 @@ def index_of(documents: Sequence[Document]) -> Index:
     return index
 
 
-def crosscheck(documents: Sequence[Document], index: Index, facts: FleetFacts) -> Iterator[Problem]:
-    """Every duplicate, undeclared reference and impossible rename."""
+def crosscheck(
+    documents: Sequence[Document], index: Index, facts: FleetFacts, lost: Lost = NOTHING_LOST
+) -> Iterator[Problem]:
+    """Every duplicate, undeclared reference and impossible rename; what may be among the `lost` documents counts as declared."""
     names: dict[str, list[str]] = {}
     for kind, name in index:
         names.setdefault(kind, []).append(name)
@@ -41,7 +45,7 @@ def crosscheck(documents: Sequence[Document], index: Index, facts: FleetFacts) -
                 if isinstance(item.mark, Refers) and item.value == document.name and item.mark.kind == document.kind:
                     yield document.problem(f"{document.kind} `{document.name}` refers to itself", *item.path)
                     continue
-                yield from _reference(document, item, index, names)
+                yield from _reference(document, item, index, names, lost)
                 # What is nested is a row of its own, made after both.
                 if isinstance(item.mark, Refers) and not item.mark.late and not item.listed:
                     uses.setdefault((document.kind, document.name), []).append((document, item))
@@ -85,11 +89,15 @@ def _renames(documents: Sequence[Document], index: Index) -> Iterator[Problem]:
             yield document.problem(f"`{old}` is renamed twice; first at {first.at(*path)}", *path)
 
 
-def _reference(document: Document, item: Marked, index: Index, names: Mapping[str, list[str]]) -> Iterator[Problem]:
+def _reference(
+    document: Document, item: Marked, index: Index, names: Mapping[str, list[str]], lost: Lost
+) -> Iterator[Problem]:
     if not isinstance(item.mark, Refers):
         return
     target, name = item.mark.kind, item.value
     found = index.get((target, name))
+    if found is None and lost.may_hold(target, name):
+        return
     if found is None:
         known = names.get(target, [])
         hint = did_you_mean(name, known) or (

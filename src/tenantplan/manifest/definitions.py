@@ -27,7 +27,7 @@ def kinds_of(documents: Sequence[Document]) -> Kinds:
     for problem in (*_clashes(definitions), *_references(definitions, tables)):
         problems.add(problem)
     if problems:
-        raise ManifestError(problems.texts())
+        raise ManifestError(problems.sorted())
     found = {d.name: CustomKind(rowtype(d.name, spec, tables), spec) for d, spec in definitions}
     return {**KINDS, **{name: made(kind, model(name, kind.spec), kind.rowtype) for name, kind in found.items()}}
 

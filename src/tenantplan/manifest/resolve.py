@@ -50,13 +50,13 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     for problem in (*unplaced(placed, facts), *misplaced_pins(placed, facts), *collisions(placed, facts)):
         problems.add(problem)
     if problems:
-        raise ManifestError(problems.texts())
+        raise ManifestError(problems.sorted())
     draft = _rows(unique, organizations, found, kinds, facts)
     tables = {**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}}
     for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts)):
         problems.add(problem)
     if problems:
-        raise ManifestError(problems.texts())
+        raise ManifestError(problems.sorted())
     _objects(draft, found, facts)
     return Desired(
         state=dict(sorted(draft.state.items())),

@@ -120,6 +120,7 @@ def test_a_problem_shows_file_line_column_source_line_caret_and_the_nearest_name
         "a.yaml:5:3: unknown field `featureFlag`\n"
         "    5 |   featureFlag: …\n"
         "      |   ^\n"
+        "  field: spec.featureFlag\n"
         "  did you mean `featureFlags`?"
     ]  # fmt: skip
 
@@ -213,7 +214,10 @@ def test_a_place_that_is_no_place_is_the_nearest_one_above(tmp_path: Path) -> No
         assert not document.has(*path)
     assert str(document.at("spec", "items", 0, "nothing", "at", 1)) == str(document.at("spec", "items", 0))
     shown = str(document.problem("wrong", "spec", "items", 0, "size", hint="better"))
-    assert shown == "a.yaml:6:15: wrong\n    6 |     - { size: 1 }\n      |               ^\n  better"
+    assert (
+        shown
+        == "a.yaml:6:15: wrong\n    6 |     - { size: 1 }\n      |               ^\n  field: spec.items[0].size\n  better"
+    )
 
 
 def test_a_document_may_ask_to_adopt_what_exists(tmp_path: Path) -> None:
