@@ -91,7 +91,7 @@ def apply(
     standing = guard.standing(chosen, words)
     if standing:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
-    if chosen.empty:
+    if chosen.empty and not (believed and chosen.attempts):
         return Report("", chosen.digest, (), 0.0)
     return session(settings, chosen, parallelism, on_outcome, None if believed else _checked(settings, words))
 
@@ -101,7 +101,7 @@ def _checked(settings: Settings, words: guard.Words) -> Check:
     from tenantplan.decision.again import AtHand, check_again  # a signed plan starts without it
 
     def check(work: Work, before: Collection[str], stale: Mapping[str, str]) -> Mapping[str, str]:
-        hand = AtHand(settings, work.trees, work.servers, work.connector)
+        hand = AtHand(settings, work.trees, work.servers, work.connector, work.attempts)
         return check_again(hand, work.plan, words, before, stale)
 
     return check

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 from acceptance.harness import Fleet
+from acceptance.own_database import own_database
 from acceptance.tenant_tree import tenant_tree
 from acceptance.test_repair import an_index
 
@@ -84,3 +85,33 @@ def test_a_preflight_that_stops_everything_leaves_its_attempts(fleet: Fleet) -> 
     fleet.apply(code=3)
     assert connects.new() == {("a", "done"): 1}
     fleet.run("audit", "verify")
+
+
+def test_a_failure_seen_while_planning_is_audited_by_the_next_apply(fleet: Fleet) -> None:
+    """A plan writes nothing; the apply of it does, also when there is nothing else to do."""
+    entries = (
+        "SELECT organization, result, detail FROM tenantplan.audit_log WHERE action = 'connect' AND result = 'failed'"
+        " ORDER BY sequence"
+    )
+    with own_database(fleet, "CUST"):
+        fleet.organization("cust", "database: { url: { env: CUST } }")
+        fleet.apply()
+        fleet.env["CUST"] = "postgresql://u:canary@127.0.0.1:1/nothing?sslmode=disable"
+        plan = fleet.plan()
+        assert [a["address"] for a in plan["attempts"]] == ["organization/cust"]
+        assert fleet.rows(entries) == []
+        fleet.organization("other")
+        fleet.apply(code=5)
+        ((held, _, detail),) = fleet.rows(entries)
+        assert held == "organization/cust" and "127.0.0.1:1" in detail and "while the plan was made, 2" in detail
+        fleet.apply(code=5)
+        assert len(fleet.rows(entries)) == 2
+
+        fleet.organization("third")
+        fleet.run("plan", "--out", "plan.json")
+        path = fleet.root / "plan.json"
+        fleet.run("apply", str(path), code=5)
+        *_, (held, _, detail) = fleet.rows(entries)
+        assert held == "organization/cust" and detail.endswith("(while the plan was compared)")
+        assert len(fleet.rows(entries)) == 3 and "canary" not in repr(fleet.rows(entries))
+        fleet.run("audit", "verify")

@@ -9,7 +9,7 @@ is about an organization whose own database cannot be looked into now cannot be 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tenantplan.decision.comparison import Comparison
 from tenantplan.decision.decide import decide
@@ -45,12 +45,13 @@ _MOVING = {"wave", "depends_on"}  # what others of the plan are done already dec
 
 @dataclass(frozen=True)
 class AtHand:
-    """The fleet as apply finds it."""
+    """The fleet as apply finds it; `attempts` gets the connections that fail while a plan is made again."""
 
     settings: Settings
     trees: Trees
     servers: Servers
     connector: Connector
+    attempts: list[Finding] = field(default_factory=list)
 
 
 def check_again(
@@ -69,6 +70,7 @@ def check_again(
         made, live = _planned(hand, plan, deep=False)
         if _lacks_roles(plan, made):  # passwords that somebody else has set are seen by a look at the roles only
             made, live = _planned(hand, plan, deep=True)
+    hand.attempts.extend(made.attempts)
     changed = {operation.address for operation in plan.operations if operation.id in stale}
     deferred = [deferral for deferral in made.deferred if deferral.address not in changed]
     if deferred:

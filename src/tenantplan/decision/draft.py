@@ -25,6 +25,7 @@ def draft(settings: Settings, trees: Trees, live: Survey, operations: tuple[Oper
         unreachable=live.unreachable,
         unfinished=live.main.unfinished,
         notes=at_work(live),
+        attempts=live.attempts,
     )
 
 

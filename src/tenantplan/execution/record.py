@@ -174,10 +174,11 @@ def attempted(run: Run, connection: Connection, attempts: Sequence[tuple[Operati
 def connection_fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
     """What the audit log says of an attempt to connect to the database an operation is for (C11)."""
     held = addresses.owner(operation.address, operation.after or operation.before)
-    return Fact(operation.address, "connect", result, organization=_organization(held), detail=detail)
+    return Fact(operation.address, "connect", result, organization=organization(held), detail=detail)
 
 
-def _organization(scope: str) -> str | None:
+def organization(scope: str) -> str | None:
+    """The organization or tenant that an entry of this scope is about, if it is about one."""
     return scope if scope.startswith(("organization/", "tenant/")) else None
 
 
@@ -194,7 +195,7 @@ def fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
         address=operation.address,
         action=_audited_action(operation),
         result=result,
-        organization=_organization(operation.scope),
+        organization=organization(operation.scope),
         before=text(to_json(operation.before)),
         after=text(to_json(operation.after)),
         detail=detail,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 
 from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
-from tenantplan.fleet.fitness import ODD, Check, brought_checks, odd
+from tenantplan.fleet.fitness import ODD, ODD_ADVICE, ODD_SAID, Check, brought_checks
 from tenantplan.fleet.servers import brought_server
 from tenantplan.migration.version import VersionTables
 from tenantplan.model.resource import Schema, State
@@ -23,11 +23,13 @@ _AT_ONCE = 16  # databases
 @dataclass
 class Brought:
     """What they hold: schemas by address. `problems` says by organization why one cannot be used, `unfit` what else its
-    connection test found: what failed although it could be reached, and what is weaker than it could be."""
+    connection test found: what failed although it could be reached, and what is weaker than it could be. `attempts` are
+    connections that failed, or were of no use, and why."""
 
     state: State = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     unfit: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    attempts: dict[str, str] = field(default_factory=dict)
 
 
 def alias_of(holder: str) -> str:
@@ -86,8 +88,8 @@ def _look(settings: Settings, connector: Connector, holder: str, reference: str,
         return _Look(problem=f"{error.where}: {error.message}" if error.where else error.message)
     except psycopg.Error as error:
         return _Look(problem=f"{reference}: {error.diag.message_primary or 'connection lost'}")
-    except ODD as error:
-        return _Look(problem=f"{reference}: {odd(error)}")
+    except ODD:
+        return _Look(problem=f"{reference}: {ODD_SAID}: {ODD_ADVICE}")
 
 
 def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[tuple[str, str], str]) -> None:
@@ -96,8 +98,10 @@ def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[
         found.unfit[holder] = tuple(checks)
     if failed := _failed(checks):
         found.problems[holder] = "; ".join(told(check) if check.name == HOST else said(check) for check in failed)
+        if all(check.name != HOST for check in failed):  # nothing was sent to that
+            found.attempts[holder] = found.problems[holder]
     elif look.problem:
-        found.problems[holder] = look.problem
+        found.problems[holder] = found.attempts[holder] = look.problem
     elif look.schema:
         found.state[f"schema/{holder}"] = look.schema
 
@@ -138,7 +142,7 @@ def try_connection(settings: Settings, connector: Connector, holder: str, refere
     except psycopg.Error as error:
         raise ConnectError(describe(error), where=reference, hint="see the server's log") from error
     except ODD as error:
-        raise ConnectError(odd(error), where=reference, hint="look at what its catalogs answer") from error
+        raise ConnectError(ODD_SAID, where=reference, hint=ODD_ADVICE) from error
     if failed:
         raise ConnectError(
             "; ".join(check.detail for check in failed),

@@ -17,6 +17,14 @@ from tenantplan.postgres.tls import ENFORCED, VERIFIED, is_local
 from tenantplan.postgres.url import Server
 
 ODD = (TypeError, ValueError, AttributeError, AssertionError)  # what comes of answers that no PostgreSQL gives
+# Who brought a server is its superuser, and may put functions over the catalog's own.
+ODD_SAID = (
+    "the server answers questions about itself with values that no PostgreSQL gives: its system catalog or functions were replaced,"
+    " or it is another product"
+)
+ODD_ADVICE = (
+    "as its superuser, look for functions of schema pg_catalog that are not PostgreSQL's own; or give another server"
+)
 OLDEST = 150000  # server_version_num of PostgreSQL 15
 Facts = Mapping[str, Any]
 
@@ -77,11 +85,6 @@ def brought_checks(connection: Connection, server: Server, subject: str) -> Iter
     if not facts["owner"]:
         advice = "only needed to mark the database with a comment; everything else works"
         yield Check(subject, "owner", "warn", f"{facts['role']} does not own the database", advice)
-
-
-def odd(error: Exception) -> str:
-    """What to say of one of ODD: who brought the server is its superuser, and may put functions over the catalog's own."""
-    return f"the server answers what PostgreSQL does not ({type(error).__name__}: {error})"
 
 
 def right(subject: str, name: str, has: bool, what: str, advice: str) -> Check:

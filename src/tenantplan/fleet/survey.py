@@ -38,7 +38,7 @@ _AT_ONCE = 8  # servers
 class Survey:
     """What is there. `state` is live State over all servers; `held_out` maps addresses of organizations and tenants that
     cannot be planned, because their server or database is out of reach, to the reason. `unfit`: what the tests of databases
-    that organizations brought found, by organization."""
+    that organizations brought found, by organization. `attempts`: connections to servers and to such databases that failed."""
 
     state: State
     main: MainFacts
@@ -46,6 +46,7 @@ class Survey:
     held_out: Mapping[str, str] = field(default_factory=dict)
     unreachable: tuple[Finding, ...] = ()
     unfit: Mapping[str, tuple[Check, ...]] = field(default_factory=dict)
+    attempts: tuple[Finding, ...] = ()
 
     @property
     def skew(self) -> timedelta:
@@ -101,6 +102,7 @@ def survey(
     known_as = fleet_id(main.hash_key, settings.fleet)
     facts: dict[str, ServerFacts] = {}
     trouble = {alias: error.message for alias, error in servers.unusable.items()}
+    attempts: list[Finding] = []
     for alias, catalogs in reading.items():
         try:
             facts[alias] = server_facts(
@@ -110,6 +112,7 @@ def survey(
             if alias == MAIN:
                 raise
             trouble[alias] = f"{error.where}: {error.message}"
+            attempts.append(Finding(f"server/{alias}", "connect", trouble[alias]))
     _refuse_second_names(facts)
     _refuse_second_fleets(settings, facts[MAIN])
     main = replace(main, state=_still_stored(settings, connector, main.state, question.packages))
@@ -124,7 +127,8 @@ def survey(
     brought = read_brought(settings, connector, _brought(question, main.state), taken, versions)
     state |= brought.state
     held_out, unreachable = _held_out(state, facts, trouble, brought.problems)
-    return Survey(state, main, facts, held_out, unreachable, brought.unfit)
+    attempts += [Finding(holder, "connect", why) for holder, why in sorted(brought.attempts.items())]
+    return Survey(state, main, facts, held_out, unreachable, brought.unfit, tuple(attempts))
 
 
 def _catalogs(connector: Connector, alias: str, names: Collection[str]) -> Catalogs:
@@ -187,6 +191,7 @@ def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str,
         state=state,
         held_out={now(address): why for address, why in live.held_out.items()},
         unreachable=tuple(replace(finding, address=now(finding.address)) for finding in live.unreachable),
+        attempts=tuple(replace(finding, address=now(finding.address)) for finding in live.attempts),
         unfit={now(address): checks for address, checks in live.unfit.items()},
     ), sources
 

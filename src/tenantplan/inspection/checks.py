@@ -62,8 +62,8 @@ def brought_checks(server: Server, subject: str) -> Iterator[Check]:
         yield _failed(subject, error)
     except psycopg.Error as error:
         yield Check(subject, "connect", "fail", describe(error), "see the server's log")
-    except fitness.ODD as error:
-        yield Check(subject, "connect", "fail", fitness.odd(error), "look at what its catalogs answer")
+    except fitness.ODD:
+        yield Check(subject, "connect", "fail", fitness.ODD_SAID, fitness.ODD_ADVICE)
 
 
 def _managed(

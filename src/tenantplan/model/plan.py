@@ -61,7 +61,8 @@ class Plan:
     the tables of kinds that the fleet itself declares, and `beside` the keys of rows of the application that are left alone
     and that operations refer to, so that apply needs nothing but the plan. `deferred` is what may not run yet and is not among the
     operations, and `labels`, by scope, are those by which change windows are for the operations' organizations. `per_tenant`:
-    who has changed when it is applied is left untouched, and the others are applied.
+    who has changed when it is applied is left untouched, and the others are applied. `attempts` are
+    connections that failed while the plan was made: the apply that follows audits them.
     """
 
     fleet: str
@@ -82,6 +83,7 @@ class Plan:
     deferred: tuple[Deferral, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     per_tenant: bool = False
+    attempts: tuple[Finding, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -172,6 +174,7 @@ class Plan:
             "orphans": [finding.document() for finding in self.orphans],
             "unreachable": [finding.document() for finding in self.unreachable],
             "notes": [finding.document() for finding in self.notes],
+            "attempts": [finding.document() for finding in self.attempts],
             "unfinished": self.unfinished,
             "selection": dict(self.selection),
             "kinds": [rowtype.document() for rowtype in self.kinds],
@@ -236,8 +239,8 @@ _AGAIN = "make it again: tenantplan plan --out plan.json"
 
 def _from_document(document: dict[str, Any]) -> Plan:
     findings = {
-        name: tuple(Finding(**item) for item in document[name])
-        for name in ("blockers", "orphans", "unreachable", "notes")
+        name: tuple(Finding(**item) for item in document.get(name, ()))
+        for name in ("blockers", "orphans", "unreachable", "notes", "attempts")
     }
     return Plan(
         fleet=document["fleet"],

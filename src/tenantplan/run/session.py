@@ -14,6 +14,7 @@ import psycopg
 
 from tenantplan.errors import TenantplanError
 from tenantplan.execution import closing, record
+from tenantplan.execution.attempts import seen_before
 from tenantplan.execution.context import tag
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.failure import held_back
@@ -55,6 +56,10 @@ def session(
         work = replace(_work(settings, plan, stack.enter_context(Programs())), check=check)
         stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
         taken = take(work, stack)
+        if check:  # what an unsigned file says is not written down, but what was seen when it was compared
+            seen_before(taken.run, taken.control, work.attempts, "while the plan was compared")
+        else:
+            seen_before(taken.run, taken.control, plan.attempts, f"while the plan was made, {plan.created_at}")
         done = freshness.already_done(taken.control, plan)
         operations = [o for o in plan.operations if o.id not in {*done, *taken.held, *taken.stale}]
         limits = _limits(work, taken, parallelism)
@@ -67,7 +72,7 @@ def session(
         remaining = len(not_as_planned(work, [*kept, *taken_back]))
         failed = bool(rolled.stopped) or any(o.status != "done" for o in (*rolled.outcomes, *taken_back))
         status = "partial" if failed or remaining else "done"
-        record.close_run(taken.run, taken.control, status, applied=not failed, kinds=plan.kinds)
+        record.close_run(taken.run, taken.control, status, applied=not failed and not plan.empty, kinds=plan.kinds)
         reach("run-closed")
     seconds = time.monotonic() - started
     still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)

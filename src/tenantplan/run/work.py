@@ -48,7 +48,7 @@ CREATIONS = 3
 @dataclass(frozen=True)
 class Work:
     """One apply before it holds the lock: nothing here has written anything. `check` refuses the plan while the lock is held,
-    unless it has passed that before."""
+    unless it has passed that before, and adds to `attempts` what could not be connected to meanwhile."""
 
     settings: Settings
     plan: Plan
@@ -60,6 +60,7 @@ class Work:
     programs: Programs
     check: Check | None = None
     notes: list[Finding] = field(default_factory=list)
+    attempts: list[Finding] = field(default_factory=list)
 
     @property
     def main_database(self) -> str:

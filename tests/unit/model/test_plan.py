@@ -145,7 +145,11 @@ def test_everything_else_is(name: str) -> None:
     }
     findings = (Finding("a", "r", "m"),)
     changed = a_plan(
-        **{name: other.get(name, findings if name in ("blockers", "orphans", "unreachable", "notes") else "x")}
+        **{
+            name: other.get(
+                name, findings if name in ("blockers", "orphans", "unreachable", "notes", "attempts") else "x"
+            )
+        }
     )
     assert changed.digest != a_plan().digest
     assert changed.seal != a_plan().seal
