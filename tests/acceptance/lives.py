@@ -334,7 +334,7 @@ class Life:
                 self.broken("applied in part, and nobody holds anything", result)
             self.repair_indexes()
             return
-        section = result.out.partition("failed: fix the cause")[2].partition("skipped: not tried")[0]
+        section = result.out.partition("failed: fix the cause")[2]
         failed = re.findall(r"^\s+! (?:\w+ )?([a-z]+/\S+)", section, re.MULTILINE)
         if others := [address for address in failed if not self.whose(address) & held]:
             self.broken(f"{others} failed, but only {set(held)} hold anything", result)

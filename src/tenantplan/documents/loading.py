@@ -126,6 +126,7 @@ def _documents(
                 lost.named.add((_word(node.get("kind")), _name(node)))
         if len(problems) > before:
             problems.place(source.path, _refused_fields(node))
+            before = len(problems)
 
 
 def _word(node: Node | None) -> str:

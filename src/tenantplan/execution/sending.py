@@ -25,19 +25,30 @@ class _Counting(psycopg.Cursor[Any]):
         super()._check_results(results)
 
 
-def send(connection: Connection, texts: Sequence[str]) -> None:
-    """Runs statements in one message. Raises psycopg.Error, whose `failed_at` is the place of the one that failed among them, None
-    when nobody knows."""
+def send(connection: Connection, texts: Sequence[str], most: int, first: int = 0) -> None:
+    """Runs statements, as many in one message as have `most` characters. Raises psycopg.Error that knows which of them failed, see
+    `failed_at`, counted from `first`."""
+    begun, size = 0, 0
+    for end, text in enumerate(texts):
+        if begun < end and size + len(text) > most:
+            _at_once(connection, texts[begun:end], first + begun)
+            begun, size = end, 0
+        size += len(text) + len(_AFTER)
+    _at_once(connection, texts[begun:], first + begun)
+
+
+def _at_once(connection: Connection, texts: Sequence[str], first: int) -> None:
     with _Counting(connection) as cursor:
         try:
             cursor.execute("".join(text + _AFTER for text in texts).encode())
         except psycopg.Error as error:
-            error.failed_at = _place(texts, error, cursor.ran)  # type: ignore[attr-defined]
+            place = _place(texts, error, cursor.ran)
+            error.failed_at = None if place is None else first + place  # type: ignore[attr-defined]
             raise
 
 
 def failed_at(error: BaseException) -> int | None:
-    """The place of the statement that failed, as `send` noted it."""
+    """The place of the statement that failed, as `send` noted it; None when nobody knows."""
     place = getattr(error, "failed_at", None)
     return place if isinstance(place, int) else None
 

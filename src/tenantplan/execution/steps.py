@@ -19,7 +19,7 @@ from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.execution.failpoint import reach
 from tenantplan.execution.fault import faults
 from tenantplan.execution.programs import Job, Programs
-from tenantplan.execution.sending import failed_at, send
+from tenantplan.execution.sending import send
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
 from tenantplan.postgres import guard
@@ -306,17 +306,7 @@ def run_statements(connection: Connection, statements: Sequence[str], last: Sequ
     one message as pg_stat_activity shows."""
     ours = [statement.as_string(connection) for statement in last]
     texts = ["SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours]
-    begun = 0
-    for end in range(1, len(texts) + 1):
-        if end < len(texts) and sum(map(len, texts[begun : end + 1])) <= SHOWN:
-            continue
-        try:
-            send(connection, texts[begun:end])
-        except psycopg.Error as error:
-            place = failed_at(error)
-            error.failed_at = None if place is None else begun + place - 1  # type: ignore[attr-defined]
-            raise
-        begun = end
+    send(connection, texts, SHOWN, first=-1)  # whose place counts from the first of `statements`
 
 
 def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:

@@ -75,7 +75,7 @@ def migrator(settings: Settings, trees: Trees, programs: Programs) -> Migrator:
     """What runs the steps of migrations, at the fleet's pace."""
     pace = settings.spec.rollout
     timeouts = (round(pace.lock_timeout_seconds * 1000), pace.statement_timeout_seconds * 1000)
-    return Migrator(trees.versions, programs, trees.files, trees.digests, GROUPS, *timeouts)
+    return Migrator(trees.versions, programs, trees.files, trees.digests, GROUPS, *timeouts, settings.root)
 
 
 def _drop(connector: Connector, name: str) -> None:

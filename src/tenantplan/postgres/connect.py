@@ -21,6 +21,7 @@ from tenantplan.errors import ConnectError, SettingsError
 from tenantplan.postgres.login_keys import learned_keys
 from tenantplan.postgres.session import ALIVE, MARGIN, Session, Unanswered, answers
 from tenantplan.postgres.url import Server
+from tenantplan.postgres.values import without_values
 
 Connection = psycopg.Connection[Any]
 PATIENCE = 60.0  # seconds that a full server is waited for
@@ -328,18 +329,5 @@ def describe(error: psycopg.Error) -> str:
         )
     said = (diag.message_primary or "").strip()
     if state.startswith("22"):
-        said = "" if diag.source_function == "exec_stmt_raise" else _without_values(said)
+        said = "" if diag.source_function == "exec_stmt_raise" else without_values(said)
     return f"{state} {said or name}" + (f" ({about})" if about else "")
-
-
-# Values stand in these messages in quotes of the server's language, or are numbers; those in brackets are of a type.
-_QUOTED = re.compile(
-    r"""["'`\u00ab\u00bb\u2018-\u201f\u2039\u203a\u300c-\u300f].*["'`\u00ab\u00bb\u2018-\u201f\u2039\u203a\u300c-\u300f]""",
-    re.S,
-)
-_NUMBER = re.compile(r"(?<![\w(])-?\d[\d.,:+-]*")
-
-
-def _without_values(said: str) -> str:
-    """What the server says of data that it cannot take, without the data."""
-    return _NUMBER.sub("…", _QUOTED.sub("…", said))
