@@ -253,7 +253,12 @@ def test_a_fleet_from_before_the_roles_of_shared_mode(fleet: Fleet) -> None:
     new_revision, text = main / "versions" / "c3a7f0d5_shared_roles.py", (tenant / "tenancy.py").read_text()
     revision = new_revision.read_text()
     new_revision.unlink()
-    for later in ("f4b9d2c6_closed_organizations.py", "a91d3f67_generated_keys.py", "b4e07a1c_tenants_alone.py"):
+    for later in (
+        "f4b9d2c6_closed_organizations.py",
+        "a91d3e57_activity_log.py",
+        "a91d3f67_generated_keys.py",
+        "b4e07a1c_tenants_alone.py",
+    ):
         (main / "versions" / later).unlink()
     (tenant / "tenancy.py").write_text(without_function(text))
     fleet.settings("manifests: [tenants]")

@@ -1,4 +1,4 @@
-"""What `doctor` says of secrets' lengths, of the store of packages and of pools (E11)."""
+"""What `doctor` says of secrets' lengths, and of pools."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ SHORT, LONG = "Kq3-hardly-enough-9", "Kq3-" + "0123456789abcdefghijklmnopqrstuvw
 
 @pytest.fixture(scope="module")
 def there(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """An applied fleet with secrets, pools and a folder of packages."""
+    """An applied fleet with secrets and pools."""
     fleet = Fleet(tmp_path_factory.mktemp("supplies"), server)
-    fleet.settings("packages: { location: 'file:store' }")
     fleet.env |= {"CREDENTIALS_ENCRYPTION_KEY": new_key(), "SESSION": LONG, "JWT": LONG[::-1]}
     secrets = "secrets: { session: { value: { env: SESSION } }, jwt: { value: { env: JWT } } }"
     fleet.organization("msf", f"database: {{ mode: dedicated }}\n{secrets}")
@@ -36,7 +35,6 @@ def checks(fleet: Fleet, code: int | None = 0, **env: str) -> dict[tuple[str, st
 def test_all_is_well(there: Fleet) -> None:
     found = checks(there)
     assert found["manifest", "secret lengths"][:2] == ("pass", f"the shortest of 2 has {len(LONG)} characters")
-    assert found["fleet", "package store"][0] == "pass" and "file:store" in found["fleet", "package store"][1]
     assert found["fleet", "pooling"][:2] == ("pass", "2 pools fit their connectionLimit")
 
 
@@ -44,21 +42,6 @@ def test_a_short_secret_is_named_by_its_reference_and_length(there: Fleet) -> No
     status, detail, advice = checks(there, JWT=SHORT)["manifest", "secret lengths"]
     assert (status, detail) == ("warn", f"too short: env:JWT has {len(SHORT)}") and "32" in advice
     assert SHORT not in there.run("doctor", "--skip-rehearsal", env={"JWT": SHORT}).out
-
-
-def test_a_store_that_does_not_take_files_fails(there: Fleet) -> None:
-    there.write("store-is-a-file", "no folder")
-    there.settings("packages: { location: 'file:store-is-a-file/below' }")
-    status, detail, advice = checks(there, code=1)["fleet", "package store"]
-    assert status == "fail" and "store-is-a-file" in detail and "packages.location" in advice
-    there.settings("packages: { location: 'file:store' }")
-
-
-def test_a_store_that_is_not_there_fails(there: Fleet) -> None:
-    there.settings("packages: { location: 'http://127.0.0.1:1/updates' }")
-    found = checks(there, code=None)
-    assert found["fleet", "package store"][0] == "fail", found
-    there.settings("packages: { location: 'file:store' }")
 
 
 def test_a_pool_over_the_connection_limit_is_named(there: Fleet) -> None:

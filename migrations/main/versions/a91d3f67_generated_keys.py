@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "a91d3f67"
-down_revision = "f4b9d2c6"
+down_revision = "a91d3e57"
 branch_labels = None
 depends_on = None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenantplan.documents import Document, Problem
+from tenantplan.documents.source import Source
 from tenantplan.errors import ManifestError, Mistake
 from tenantplan.fleet.trees import Trees
 from tenantplan.model import address as addresses
@@ -130,13 +131,21 @@ def check_pins(desired: Desired, trees: Trees) -> None:
     """ManifestError for each revision in a document that the tenant tree does not have."""
     graph = trees.tenant
     unknown = [
-        f"{desired.origins.get(address, address)}: database.revision {schema.revision} is not in {graph.directory}"
-        f"  known: {', '.join(graph.by_id) or 'none'}"
+        Problem(
+            _place(desired.origins.get(address, address)),
+            f"database.revision {schema.revision} is not in {graph.directory}",
+            f"known: {', '.join(graph.by_id) or 'none'}",
+        )
         for address, schema in desired.state.items()
         if isinstance(schema, Schema) and not graph.knows(schema.revision)
     ]
     if unknown:
         raise ManifestError(unknown)
+
+
+def _place(origin: str) -> Source:
+    path, _, line = origin.rpartition(":")
+    return Source(path, int(line), 1) if line.isdigit() else Source(origin, 1, 1)
 
 
 def _sharing(settings: Settings) -> Iterator[Role]:
