@@ -27,3 +27,14 @@ def test_what_comes_between_decides_how_many_waves_there_are(spec: dict[str, obj
     found = assign_waves(operations, {}, {}, RolloutSpec.model_validate(spec).wave_size)
     held = Counter({o.scope: o.wave for o in found if o.scope.startswith("organization/")}.values())
     assert [held[wave] for wave in sorted(held)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("labels", "wave"),
+    [({"zone": "first"}, 1), ({"zone": "first", "tier": "pro"}, 1), ({"zone": "last"}, 2), ({}, 2)],
+)
+def test_the_canary_has_its_labels_and_maybe_others(labels: dict[str, str], wave: int) -> None:
+    operations = planned(wanted(a_main(), an_organization("a"), an_organization("b")), a_main())
+    given = {"organization/a": labels, "organization/b": {"zone": "first"}}
+    found = assign_waves(operations, given, {"zone": "first"}, None)
+    assert {o.wave for o in found if o.scope == "organization/a"} == {wave}
