@@ -50,8 +50,8 @@ def test_there_and_back_again(pinnable: tuple[Fleet, TenantTree]) -> None:
     assert (step["before"]["revision"], step["after"]["revision"]) == ("aa01", before)
     assert {o["address"] for o in plan["operations"]} == {schema, "organization/msf"}
     assert ("organization/msf", "pinned") in {(n["address"], n["rule"]) for n in plan["notes"]}
-    assert f"take back aa01 -> {before}: 1 revision" in fleet.run("plan").out
-    fleet.apply()
+    assert f"take back aa01 -> {before}: 1 revision" in fleet.run("plan", code=3).out
+    fleet.apply("--allow-destructive", "1")
     assert (revision(fleet, "msf"), revision(fleet, "acme")) == (before, "aa01")
     assert fleet.rows(COLUMN, database=fleet.database("msf")) == [(0,)]
     fleet.converged()
@@ -136,6 +136,6 @@ def test_a_rollout_that_failed_brings_them_forward_again(fleet: Fleet) -> None:
     fleet.execute("INSERT INTO donors (email) VALUES ('x@x.example')", database=fleet.database("acme"))
     fleet.settings("rollout: { onFailure: rollback, parallelism: 1 }", migrations="migrations/tenant")
     fleet.run("migrations", "revert", "acme", "msf", "--to", before)
-    fleet.apply(code=5)
+    fleet.apply("--allow-destructive", "1", code=5)
     assert (revision(fleet, "acme"), revision(fleet, "msf")) == ("aa01", "aa01")
     assert fleet.rows(COLUMN, database=fleet.database("acme")) == [(1,)]

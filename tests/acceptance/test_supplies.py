@@ -39,9 +39,9 @@ def test_all_is_well(there: Fleet) -> None:
 
 
 def test_a_short_secret_is_named_by_its_reference_and_length(there: Fleet) -> None:
-    status, detail, advice = checks(there, JWT=SHORT)["manifest", "secret lengths"]
+    status, detail, advice = checks(there, code=1, JWT=SHORT)["manifest", "secret lengths"]
     assert (status, detail) == ("warn", f"too short: env:JWT has {len(SHORT)}") and "32" in advice
-    assert SHORT not in there.run("doctor", "--skip-rehearsal", env={"JWT": SHORT}).out
+    assert SHORT not in there.run("doctor", "--skip-rehearsal", env={"JWT": SHORT}, code=1).out
 
 
 def test_a_pool_over_the_connection_limit_is_named(there: Fleet) -> None:
