@@ -145,5 +145,5 @@ def test_what_is_right_in_annotations(fleet: Fleet) -> None:
     fleet.apply()
     assert fleet.run("status", "--format", "github").out.startswith("::notice title=fleet")
     fleet.organization("a", "state: deleted")
-    blocked = fleet.run("plan", "--format", "github").out
+    blocked = fleet.run("plan", "--format", "github", code=3).out
     assert blocked.startswith("::error title=")

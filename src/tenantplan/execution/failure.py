@@ -27,7 +27,10 @@ def failure(
     unreachable = isinstance(error, ConnectError)
     record.failed(run, main, guilty, status, message, connected=not unreachable)
     record.skipped(run, main, [o for o in remaining if o is not guilty])
-    alone = unreachable or (isinstance(error, psycopg.errors.LockNotAvailable) and _in_own_database(guilty))
+    held = any(
+        isinstance(e, psycopg.errors.LockNotAvailable) for e in (error, error.__cause__)
+    )  # a migration's says where
+    alone = unreachable or (held and _in_own_database(guilty))
     lost = {o.id: Outcome.lost(o, guilty.address) for o in remaining if o is not guilty}
     return [lost.get(o.id) or Outcome(o, status, message, alone) for o in remaining]
 

@@ -72,10 +72,11 @@ class Operation:
         return (Step(TRANSACTION, self.statements, self.after.revision, start=self.start, origins=self.origins),)
 
     def document(self) -> dict[str, Any]:
-        """The operation as the plan file holds it; `class` is `risk` under its public name. `losing` is there where it says
-        something, so that other files are what earlier versions wrote."""
-        losing = {} if self.losing is None else {"losing": list(self.losing)}
-        return losing | {
+        """The operation as the plan file holds it; `class` is `risk` under its public name. `losing` and `origins` are there
+        where they say something, so that other files are what earlier versions wrote."""
+        members: dict[str, Any] = {} if self.losing is None else {"losing": list(self.losing)}
+        members |= {"origins": [[o.revision, o.own, o.count] for o in self.origins]} if self.origins else {}
+        return members | {
             "id": self.id,
             "address": self.address,
             "action": self.action,
@@ -101,7 +102,6 @@ class Operation:
             "schema": None if self.schema is None else list(self.schema),
             "start": self.start,
             "restore": self.restore,
-            "origins": [[o.revision, o.own, o.count] for o in self.origins],
         }
 
     @staticmethod

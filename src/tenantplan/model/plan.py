@@ -161,7 +161,8 @@ class Plan:
 
     def _content(self) -> dict[str, Any]:
         # Where it says nothing it is left out, so that other files are what earlier versions wrote.
-        chosen = {"per_tenant": True} if self.per_tenant else {}
+        chosen: dict[str, Any] = {"per_tenant": True} if self.per_tenant else {}
+        chosen |= {"attempts": [finding.document() for finding in self.attempts]} if self.attempts else {}
         return chosen | {
             "format_version": FORMAT_VERSION,
             "tool_version": self.tool_version,
@@ -174,7 +175,6 @@ class Plan:
             "orphans": [finding.document() for finding in self.orphans],
             "unreachable": [finding.document() for finding in self.unreachable],
             "notes": [finding.document() for finding in self.notes],
-            "attempts": [finding.document() for finding in self.attempts],
             "unfinished": self.unfinished,
             "selection": dict(self.selection),
             "kinds": [rowtype.document() for rowtype in self.kinds],
@@ -239,8 +239,8 @@ _AGAIN = "make it again: tenantplan plan --out plan.json"
 
 def _from_document(document: dict[str, Any]) -> Plan:
     findings = {
-        name: tuple(Finding(**item) for item in document.get(name, ()))
-        for name in ("blockers", "orphans", "unreachable", "notes", "attempts")
+        name: tuple(Finding(**item) for item in document[name])
+        for name in ("blockers", "orphans", "unreachable", "notes")
     }
     return Plan(
         fleet=document["fleet"],
@@ -257,5 +257,6 @@ def _from_document(document: dict[str, Any]) -> Plan:
         deferred=tuple(Deferral(**item) for item in document["deferred"]),
         labels=document["labels"],
         per_tenant=document.get("per_tenant", False),
+        attempts=tuple(Finding(**item) for item in document.get("attempts", ())),
         **findings,
     )

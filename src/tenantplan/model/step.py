@@ -50,8 +50,9 @@ class Step:
     origins: tuple[Origin, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """The step as JSON."""
-        return {
+        """The step as JSON; `origins` are there where they are known."""
+        origins = {"origins": [[o.revision, o.own, o.count] for o in self.origins]} if self.origins else {}
+        return origins | {
             "kind": self.kind,
             "statements": list(self.statements),
             "revision": self.revision,
@@ -60,7 +61,6 @@ class Step:
             "index": self.index,
             "program": self.program,
             "start": self.start,
-            "origins": [[o.revision, o.own, o.count] for o in self.origins],
         }
 
     @staticmethod
