@@ -139,7 +139,7 @@ EDITS = {
     "permissions": (("[FILE_LIST, FILE_READ,", "[FILE_WRITE,"), "update project/shop/apikey/website"),
     "key off": (("2027-12-31", "2027-12-31\n    active: false"), "update project/shop/apikey/website"),
     "expiry": (("2027-12-31", "2028-01-01T12:00:00+01:00"), "update project/shop/apikey/website"),
-    "no expiry": (("    expiresAt: 2027-12-31\n", ""), "update project/shop/apikey/website"),
+    "no expiry": (("2027-12-31", "null"), "update project/shop/apikey/website"),
     "key of another": (("user: anna@x.example", "user: ben@x.example"), "update project/shop/apikey/website"),
     "transform": (("width: 320, height: 240, ", ""), "update project/shop/transform/thumbnail"),
     "new transform": (("transforms:", "transforms:\n  - { name: mini }"), "create project/shop/transform/mini"),

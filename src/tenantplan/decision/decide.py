@@ -21,6 +21,7 @@ from tenantplan.decision.store import unanswered
 from tenantplan.decision.unfit import unfit_connections
 from tenantplan.execution import statements
 from tenantplan.fleet.clock import check_clock
+from tenantplan.fleet.journal import last_applied
 from tenantplan.fleet.packages import with_packages
 from tenantplan.fleet.rights import makes_on, missing_rights
 from tenantplan.fleet.secrets import Findings, with_secrets
@@ -48,6 +49,7 @@ from tenantplan.planning.organization_brakes import OrganizationBrakes, organiza
 from tenantplan.planning.select import select, without
 from tenantplan.planning.still_open import still_open
 from tenantplan.planning.taken_along import taken_along
+from tenantplan.planning.undeclared import given_back, in_question, settled
 from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
@@ -70,7 +72,10 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     by_stamp = known
     known = _looked_at(comparison, connector, desired, known) if comparison.deep else known
     desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
-    difference = diff(desired, known, sources, now=now, grace=grace)
+    last = last_applied(settings, connector, live, in_question(desired, known), _pending(sources))
+    fields = settled(desired, known, last)
+    desired = fields.desired
+    difference = diff(desired, known, sources, now=now, grace=grace, left=fields.left)
     untested, weak = unfit_connections(wanted, live, settings)
     migrations, stuck = migrations_for(
         desired.state,
@@ -102,6 +107,8 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *unfit.notes,
             *weak,
             *_to_know(desired, known, live, now),
+            *fields.notes,
+            *given_back(operations, known, last, tables),
             *changed(comparison, connector, known),
             *passing,
             *allowed_losses(operations, migrations),
@@ -123,6 +130,11 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     told += [] if behind else _misfits(made, live)
     blockers = {*told, *_in_the_way(comparison, connector, made, desired, known)}
     return replace(made, blockers=tuple(sorted(blockers, key=lambda b: (b.address, b.rule, b.message))))
+
+
+def _pending(sources: Mapping[str, str]) -> dict[str, str]:
+    """Renames that the plan would do, old address -> new."""
+    return {old: new for new, old in sources.items()}
 
 
 def _of_brought(stuck: Mapping[str, Finding], desired: State) -> tuple[dict[str, str], dict[str, Finding]]:

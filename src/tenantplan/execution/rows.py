@@ -81,7 +81,7 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
         for column in (rowtype.touched, *(rowtype.stamps.get(name) for name in changed))
         if column
     ]
-    sets += _brought_back(rowtype, after)
+    sets += _brought_back(rowtype, after) if operation.restore or operation.adopt else []
     if operation.adopt:
         sets.append(sql.SQL("{} = {}").format(sql.Identifier(rowtype.owner), sql.Literal(run.fleet)))
     statement = _statement("UPDATE {table} SET {what} WHERE {which}", rowtype, run, operation, sets)
@@ -92,11 +92,15 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
 def _check(run: Run, connection: Connection, operation: Operation, rowtype: RowType, seen: Mapping[str, Any]) -> None:
     """Locks the row and compares it with what the plan saw, by the same reading; secrets were compared before the first write."""
     names = [name for name in seen if rowtype.columns[name] not in SECRET_TYPES]
-    what = [selected(rowtype, name) for name in names] or [sql.SQL("1")]
+    what = [selected(rowtype, name) for name in names]
+    stays = rowtype.retired and not (operation.restore or operation.adopt)
+    what.append(sql.SQL("deleted_at IS NULL" if stays else "true"))
     statement = _statement("SELECT {what} FROM {table} WHERE {which} FOR NO KEY UPDATE", rowtype, run, operation, what)
     row = connection.execute(statement, [_id(run, operation)]).fetchone()
     if row is None:
         raise Stale("the row changed after the plan was made")
+    if not row[-1]:
+        raise Stale("it was deleted after the plan was made")
     for name, value in zip(names, row, strict=False):
         want = seen[name]
         if normal(rowtype, name, value) != (run.ids.get(want.address, want.address) if isinstance(want, Ref) else want):

@@ -17,6 +17,7 @@ DELIVERED = (
 # text, bool, int, json (jsonb), timestamp (timestamptz, ISO 8601 in UTC), ref (another row's id), list (array of text
 # or of an enum, sorted), and secrets by reference: bcrypt (text hash, with a column `password_fingerprint`), sha256
 # (hex digest, for keys that are random themselves), encrypted (bytea, see secrets/box.py), key (text as it stands)
+ALWAYS, WRITTEN, ONCE = "always", "when written", "the application's"
 COLUMN_TYPES = ("text", "bool", "int", "json", "timestamp", "ref", "list", *SECRET_TYPES)
 
 
@@ -32,8 +33,11 @@ class RowType:
     column that leads to whose the row is. `uses`: ref columns to what a row only uses; along the others it is
     deleted together with what it refers to. `late`: ref columns that may be filled in after the row was made, since
     what they name may need the row first. `once`: columns that are written when the row is made, and the
-    application's from then on. `observed`: columns that are read to be shown, never compared or written. `fixed`: columns
-    that never change once they were written. `stamps`: column -> timestamp column that is set when it changes.
+    application's from then on. `written`: columns that are compared only where the document says them; the row is made with
+    their defaults. All others are declared always: what a document leaves out is asked for as its default. `access`: columns
+    of `written` that access hangs on, which no default ever gives back (planning/access.py). `observed`: columns that are
+    read to be shown, never compared or written. `fixed`: columns that never change once they were written. `stamps`: column ->
+    timestamp column that is set when it changes.
     `retired`: column -> its value in a row that was deleted, and, unless it is declared, in one that is brought back; such
     a row has `deleted_at` and is purged later. Empty: a deletion removes the row at once.
 
@@ -53,6 +57,8 @@ class RowType:
     uses: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    access: tuple[str, ...] = ()
     observed: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     stamps: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +79,12 @@ class RowType:
         """The columns by which a row of the application is the declared one."""
         return self.key or ((self.parent, self.name) if self.parent else (self.name,))
 
+    def declared(self, column: str) -> str:
+        """When a document asks for a value of the column: ALWAYS, WRITTEN, or ONCE, when the row is made."""
+        if column in self.written or self.columns[column] == "key":  # without a line, a key is the database's
+            return WRITTEN
+        return ONCE if column in self.once else ALWAYS
+
     def address(self, name: str, parent: str | None = None) -> str:
         """The address of the row called `name` (a ref's address may be given) under `parent`."""
         last = name.split("/", 1)[1] if self.columns[self.name] == "ref" and "/" in name else name
@@ -88,6 +100,8 @@ class RowType:
         values = dict(document)
         for name in ("key", "uses", "late", "once", "observed", "fixed"):
             values[name] = tuple(values[name])
+        for name in ("written", "access"):  # a description that an earlier version recorded has neither
+            values[name] = tuple(values.get(name, ()))
         values["retired"] = {column: tuple(pair) for column, pair in values["retired"].items()}
         return RowType(**values)
 

@@ -30,19 +30,29 @@ class Difference:
     aside: tuple[Finding, ...] = ()
 
 
-def diff(desired: Desired, live: State, sources: Mapping[str, str], *, now: datetime, grace: timedelta) -> Difference:
+def diff(
+    desired: Desired,
+    live: State,
+    sources: Mapping[str, str],
+    *,
+    now: datetime,
+    grace: timedelta,
+    left: Mapping[str, Finding] | None = None,
+) -> Difference:
     """The difference of two states. `diff(d, s, {})` is empty when `s` holds what `d` declares.
 
     `live` is under the names that the renames give it, `sources` are the old addresses of what moved (see under_new_names).
-    `now` and `grace` decide whether what was deleted long enough ago is purged.
+    `now` and `grace` decide whether what was deleted long enough ago is purged. `left` are documents to leave alone, with all
+    that is nested in them, since the application deleted what they declare.
     """
     aside = _aside(desired, live)
-    refused = refusals(desired, live, sources, grace)
+    alone = left or {}
+    refused = {a: finding for a, finding in refusals(desired, live, sources, grace).items() if a not in alone}
     changes: list[Change] = []
     conflicts: list[Finding] = [*refused.values()]
     for address, want in desired.state.items():
         have = live.get(address)
-        if addresses.owner(address, want) in refused:
+        if addresses.owner(address, want) in refused or addresses.owner(address, want) in alone:
             continue
         if address in aside or (not isinstance(want, Row) and addresses.owner(address, want) in aside):
             continue
@@ -55,11 +65,11 @@ def diff(desired: Desired, live: State, sources: Mapping[str, str], *, now: date
             restore = isinstance(have, (Row, Role, Database)) and have.retired_at is not None
             moved_from = sources.get(address)
             changes.append(Change(address, before, want, renamed_from=moved_from, adopt=adopt, restore=restore))
-    changes.extend(left_behind(desired, live, sources, {*aside, *refused}))
+    changes.extend(left_behind(desired, live, sources, {*aside, *refused, *alone}))
     gone = [c for c in _deletions(desired, live, now, grace) if _held(c, desired) not in refused]
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
     changes.extend(_lingering(desired, live, {change.address for change in changes}))
-    return Difference(tuple(changes), _orphans(desired, live), tuple(conflicts), tuple(aside.values()))
+    return Difference(tuple(changes), _orphans(desired, live), tuple(conflicts), (*aside.values(), *alone.values()))
 
 
 def _held(change: Change, desired: Desired) -> str:

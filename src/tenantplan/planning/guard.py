@@ -56,7 +56,9 @@ def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> 
         if not isinstance(row, Row) or not row.managed or _goes(address, live, deleted):
             continue
         rowtype = tables[row.table]
-        for column, referred in becoming.get(address, row).references.items():
+        after = becoming.get(address)  # which says only what is declared
+        becomes = row if after is None else replace(row, values={**row.values, **after.values})
+        for column, referred in becomes.references.items():
             if referred in deleted:
                 if column in rowtype.uses:
                     message = f"is still used by {address}: let that name another, or delete it too"

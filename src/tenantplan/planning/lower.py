@@ -13,6 +13,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Migration, all_origins, one_transaction
+from tenantplan.planning.access import raised
 from tenantplan.planning.shut_out import purges, shut_out
 from tenantplan.planning.summary import summary
 
@@ -91,7 +92,7 @@ def _operation(change: Change, context: Context) -> Operation:
         id=digest([*identity, change.retire, list(migration.statements)])[:16],
         address=change.address,
         action=action,
-        risk="destructive" if ran.destructive else _risk(change, action),
+        risk="destructive" if ran.destructive else _risk(change, action, context.tables),
         scope=_scope(change.address, resource, context),
         transactional=not (
             isinstance(resource, (Schema, Package))
@@ -169,7 +170,7 @@ def moves(before: Row, after: Row) -> bool:
     return any(before.values.get(column) != after.values[column] for column in fixed)
 
 
-def _risk(change: Change, action: str) -> str:
+def _risk(change: Change, action: str, tables: Tables) -> str:
     if action == "delete":
         return "destructive"
     if action == "migrate" and change.before is None:  # tables in a database that has none yet
@@ -183,8 +184,9 @@ def _risk(change: Change, action: str) -> str:
         and (before.login, before.password) != (after.login, after.password)
     ):
         return "risky"
-    if isinstance(before, Row) and isinstance(after, Row) and before.values.get("state") != after.values.get("state"):
-        return "risky"
+    if isinstance(before, Row) and isinstance(after, Row):
+        closes = before.values.get("state") != after.values.get("state")
+        return "risky" if closes or raised(before, after, tables[after.table]) else "safe"
     return "safe"
 
 

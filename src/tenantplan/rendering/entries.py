@@ -198,7 +198,7 @@ _NOUNS = {"apikey": "API key", "license": "licence"}
 
 def _row(row: Row) -> str:
     """What tells one row of its kind from another."""
-    values = row.values
+    values = {**row.initial, **row.values}
     parts: list[str] = []
     if row.table == "organizations":
         mode = str(values.get("database_mode") or "shared")

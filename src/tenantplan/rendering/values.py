@@ -80,7 +80,7 @@ def effective(row: Row, limit: int = SHORT) -> Iterator[Field]:
     """The values a new row gets, defaults of its tier included; what is unset is left out."""
     rowtype = BUILTIN.get(row.table)
     hidden = {rowtype.name, rowtype.parent} if rowtype else set()
-    for column, value in row.values.items():
+    for column, value in {**row.values, **row.initial}.items():
         if column not in hidden and value not in (None, {}, []):
             field = _field(row.table, column, label(row.table, column), None, value, limit)
             yield Field("+", field.label, None, field.after)

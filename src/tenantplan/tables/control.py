@@ -47,6 +47,8 @@ ORGANIZATION = RowType(
     enums={"state": "organization_state", "database_mode": "database_mode"},
     uses=("tier_id", "owner_id"),
     late=("owner_id",),
+    written=("state", "owner_id", "contact_email", "company_name", "phone", "address", "branding", "feature_flags"),
+    observed=("updated_at",),
     retired={"state": ("deleted", None)},
 )
 ORGANIZATION_SECRET = RowType(
@@ -72,6 +74,9 @@ USER = RowType(
     columns={"email": "text", "display_name": "text", "role": "text", "active": "bool", "organization_id": "ref"},
     refs={"organization_id": "organizations"},
     enums={"role": "user_role"},
+    written=("active", "organization_id"),
+    access=("active",),
+    observed=("updated_at",),
 )
 ADMIN_USER = RowType(
     kind="adminuser",
@@ -79,6 +84,9 @@ ADMIN_USER = RowType(
     name="email",
     columns={"email": "text", "name": "text", "role": "text", "active": "bool", "password_hash": "bcrypt"},
     enums={"role": "admin_role"},
+    written=("active", "password_hash"),
+    access=("active",),
+    observed=("updated_at",),
 )
 MODULE = RowType(
     kind="module",
@@ -87,6 +95,9 @@ MODULE = RowType(
     parent="organization_id",
     columns={"organization_id": "ref", "name": "text", "enabled": "bool", "settings": "json"},
     refs={"organization_id": "organizations"},
+    written=("enabled", "settings"),
+    access=("enabled",),
+    observed=("updated_at",),
 )
 MEMBER = RowType(
     kind="member",
@@ -119,7 +130,10 @@ TENANT = RowType(
     refs={"organization_id": "organizations"},
     enums={"database_mode": "database_mode"},
     home="organization_id",
-    retired={"active": ("false", None)},
+    written=("active", "contact_email", "company_name", "address", "phone"),
+    access=("active",),
+    observed=("updated_at",),
+    retired={"active": ("false", "true")},
 )
 LICENSE = RowType(
     kind="license",
@@ -138,6 +152,9 @@ LICENSE = RowType(
     },
     refs={"tenant_id": "tenants"},
     enums={"status": "license_status"},
+    written=("expires_at", "status", "max_usage_count", "notes"),
+    access=("expires_at", "status", "max_usage_count"),
+    observed=("updated_at",),
 )
 # Not reconciled: what tenantplan generated itself (execution/logins.py). Here for what is true of every encrypted column.
 DATABASE_LOGIN = RowType(

@@ -17,6 +17,9 @@ TEMPLATE = RowType(
         "active": "bool",
         "settings": "json",
     },
+    written=("description", "repository", "version", "active", "settings"),
+    access=("active",),
+    observed=("updated_at",),
 )
 TEAM = RowType(
     kind="team",
@@ -32,6 +35,7 @@ TEAM = RowType(
     refs={"organization_id": "organizations"},
     key=("organization_id", "slug"),
     home="organization_id",
+    written=("description",),
 )
 TEAM_MEMBER = RowType(
     kind="member",
@@ -41,6 +45,7 @@ TEAM_MEMBER = RowType(
     columns={"team_id": "ref", "user_id": "ref", "role": "text"},
     refs={"team_id": "teams", "user_id": "users"},
     enums={"role": "team_role"},
+    written=("role",),
 )
 PROJECT = RowType(
     kind="project",
@@ -66,6 +71,7 @@ PROJECT = RowType(
     home="organization_id",
     uses=("team_id", "template_id", "bucket_id"),
     once=("status",),
+    written=("team_id", "template_id", "bucket_id", "domain", "settings"),
     observed=("status",),
     retired={"status": ("DELETED", "STOPPED")},
 )
@@ -86,6 +92,9 @@ API_KEY = RowType(
     refs={"project_id": "projects", "user_id": "users"},
     enums={"permissions": "api_permission"},
     uses=("user_id",),
+    written=("user_id", "permissions", "active", "expires_at"),
+    access=("active", "expires_at"),
+    observed=("updated_at",),
 )
 TRANSFORM = RowType(
     kind="transform",
@@ -103,6 +112,7 @@ TRANSFORM = RowType(
         "settings": "json",
     },
     refs={"project_id": "projects"},
+    written=("width", "height", "fit", "format", "quality", "settings"),
 )
 PROJECT_TENANT = RowType(
     kind="tenant",
@@ -111,6 +121,9 @@ PROJECT_TENANT = RowType(
     parent="project_id",
     columns={"project_id": "ref", "name": "text", "display_name": "text", "active": "bool", "settings": "json"},
     refs={"project_id": "projects"},
+    written=("display_name", "active", "settings"),
+    access=("active",),
+    observed=("updated_at",),
 )
 INVITATION = RowType(
     kind="invitation",
@@ -132,5 +145,7 @@ INVITATION = RowType(
     home="organization_id",
     uses=("invited_by_id",),
     once=("status",),
-    observed=("status",),
+    written=("team_id", "invited_by_id", "expires_at"),
+    access=("expires_at",),
+    observed=("status", "updated_at"),
 )

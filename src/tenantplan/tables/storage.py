@@ -21,6 +21,7 @@ BUCKET = RowType(
     refs={"owner_id": "teams"},
     key=("owner_id", "name", "provider"),
     home="owner_id",
+    written=("region", "endpoint", "access_key", "secret_key"),
 )
 BUCKET_ACCESS = RowType(
     kind="share",
@@ -48,5 +49,8 @@ RELEASE = RowType(
     },
     key=("version",),
     fixed=("version",),
-    retired={"active": ("false", None)},
+    written=("changelog", "active", "metadata"),
+    access=("active",),
+    observed=("updated_at",),
+    retired={"active": ("false", "true")},
 )

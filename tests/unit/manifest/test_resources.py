@@ -44,7 +44,8 @@ def test_a_project_with_what_is_in_it(tmp_path: Path) -> None:
     }
     assert references == {"organization_id": Ref("organization/acme"), "team_id": Ref("team/web"),
                           "template_id": Ref("template/theme"), "bucket_id": Ref("bucket/media")}  # fmt: skip
-    assert "status" not in project.values and project.initial == {"status": "RUNNING"}  # the application's afterwards
+    assert "status" not in project.values  # the application's afterwards, as the settings that nobody wrote
+    assert project.initial == {"status": "RUNNING", "settings": {}}
     key = row(found, "project/site/apikey/ci")
     assert (
         key.values["permissions"] == ["FILE_READ", "FILE_WRITE"] and key.values["expires_at"] == "2027-01-31T00:00:00Z"

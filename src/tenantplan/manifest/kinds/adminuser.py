@@ -40,4 +40,5 @@ def translate(draft: Draft, document: Document, spec: AdminUserSpec, placements:
         "active": spec.active,
         "password_hash": Secret(spec.password.text) if spec.password else None,
     }
-    draft.row(address, control.ADMIN_USER, values, document)
+    fields = {"password_hash": ("password",)}
+    draft.row(address, control.ADMIN_USER, values, document, spec=spec, fields=fields)

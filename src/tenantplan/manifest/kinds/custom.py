@@ -155,6 +155,7 @@ def rowtype(name: str, spec: ResourceKindSpec, tables: Mapping[str, str]) -> Row
         columns={spec.key: "text", **columns},
         refs={c: tables.get(item.kind, "") for c, item in spec.columns.items() if item.kind},
         home=spec.ownership.home,
+        written=tuple(columns),
         uses=tuple(c for c, item in spec.columns.items() if item.kind and c != spec.ownership.home),
         id=spec.id,
         owner=spec.ownership.column,

@@ -47,4 +47,6 @@ def translate(draft: Draft, document: Document, spec: InvitationSpec, placements
         "status": spec.status,
         "expires_at": spec.expires_at,
     }
-    draft.item(projects.INVITATION.address(document.name), projects.INVITATION, spec, values, document)
+    address = projects.INVITATION.address(document.name)
+    fields = {"team_id": ("team",), "invited_by_id": ("invited_by",)}
+    draft.item(address, projects.INVITATION, spec, values, document, fields=fields)

@@ -13,6 +13,7 @@ from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.logins import LoginPassword, Rotation
 from tenantplan.manifest.kinds.marks import Names, Refers
 from tenantplan.manifest.kinds.parts import (
+    CONTACT,
     Branding,
     Contact,
     DatabaseName,
@@ -160,7 +161,9 @@ def translate(draft: Draft, document: Document, spec: OrganizationSpec, placemen
     if spec.state == "deleted":
         draft.delete(address, document)
         return
-    draft.row(address, control.ORGANIZATION, _values(draft, document, spec, placements[address]), document)
+    values = _values(draft, document, spec, placements[address])
+    fields = {"owner_id": ("owner",), **CONTACT}
+    draft.row(address, control.ORGANIZATION, values, document, spec=spec, fields=fields)
     _modules(draft, document, spec, address)
     _members(draft, document, spec, address)
     _secrets(draft, document, spec, address)

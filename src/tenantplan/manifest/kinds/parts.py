@@ -123,6 +123,14 @@ class Contact(Spec):
     address: Line | None = Field(default=None, description="Postal address, on one line.")
 
 
+CONTACT = {
+    "contact_email": ("contact", "email"),
+    "company_name": ("contact", "company"),
+    "phone": ("contact", "phone"),
+    "address": ("contact", "address"),
+}
+
+
 class Branding(Spec):
     """White-label settings."""
 

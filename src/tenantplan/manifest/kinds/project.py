@@ -100,12 +100,14 @@ class ProjectSpec(Spec):
 def translate(draft: Draft, document: Document, spec: ProjectSpec, placements: Mapping[str, Placement]) -> None:
     """The project's row and what is nested in it; a deleted one is only named, what is in it goes with it."""
     address = projects.PROJECT.address(document.name)
-    draft.item(address, projects.PROJECT, spec, _values(document, spec), document)
+    fields = {"team_id": ("team",), "template_id": ("template",), "bucket_id": ("bucket",)}
+    draft.item(address, projects.PROJECT, spec, _values(document, spec), document, fields=fields)
     if spec.state == "deleted":
         return
     for index, key in enumerate(spec.api_keys):
         nested = projects.API_KEY.address(key.name, address)
-        draft.item(nested, projects.API_KEY, key, _key(key, address), document, "spec", "apiKeys", index)
+        path, fields = ("spec", "apiKeys", index), {"user_id": ("user",)}
+        draft.item(nested, projects.API_KEY, key, _key(key, address), document, *path, fields=fields)
     for index, transform in enumerate(spec.transforms):
         nested = projects.TRANSFORM.address(transform.name, address)
         values = {"project_id": Ref(address), **transform.model_dump(exclude={"state"})}

@@ -12,6 +12,7 @@ from tenantplan.documents.target import TargetName
 from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.marks import Names, Refers
 from tenantplan.manifest.kinds.parts import (
+    CONTACT,
     Contact,
     DatabaseName,
     Line,
@@ -109,7 +110,8 @@ def translate(draft: Draft, document: Document, spec: TenantSpec, placements: Ma
     if spec.state == "deleted":
         draft.delete(address, document)
         return
-    draft.row(address, control.TENANT, _values(document, spec, placements[address]), document)
+    values = _values(document, spec, placements[address])
+    draft.row(address, control.TENANT, values, document, spec=spec, fields=CONTACT)
     for index, item in enumerate(spec.licenses):
         _license(draft, document, item, address, ("spec", "licenses", index))
 
@@ -144,7 +146,8 @@ def _license(draft: Draft, document: Document, item: License, parent: str, path:
         "notes": item.notes,
         **_key("key", item.key, item.deliver),
     }
-    draft.item(control.LICENSE.address(item.name, parent), control.LICENSE, item, values, document, *path)
+    address, fields = control.LICENSE.address(item.name, parent), {"max_usage_count": ("max_usage",)}
+    draft.item(address, control.LICENSE, item, values, document, *path, fields=fields)
 
 
 def _key(column: str, key: GivenKey | None, deliver: str) -> dict[str, object]:

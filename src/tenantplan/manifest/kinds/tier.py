@@ -45,4 +45,4 @@ def translate(draft: Draft, document: Document, spec: TierSpec, placements: Mapp
         "display_name": spec.display_name,
         "defaults": spec.defaults.model_dump(by_alias=True, exclude_unset=True, exclude_none=True),
     }
-    draft.row(control.TIER.address(document.name), control.TIER, values, document)
+    draft.row(control.TIER.address(document.name), control.TIER, values, document, spec=spec)

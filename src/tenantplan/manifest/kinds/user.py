@@ -41,4 +41,5 @@ def translate(draft: Draft, document: Document, spec: UserSpec, placements: Mapp
         "active": spec.active,
         "organization_id": Ref(control.ORGANIZATION.address(spec.organization)) if spec.organization else None,
     }
-    draft.row(address, control.USER, values, document)
+    fields = {"organization_id": ("organization",)}
+    draft.row(address, control.USER, values, document, spec=spec, fields=fields)

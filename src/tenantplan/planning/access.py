@@ -1,0 +1,31 @@
+"""What access hangs on: whether a change of a row gives somebody back what the row refuses now. PURE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenantplan.model.resource import Row
+from tenantplan.model.rowtype import RowType
+
+_OPEN = ("ACTIVE", "active")  # of a status: the values under which it opens something
+
+
+def raised(before: Row, after: Row, rowtype: RowType) -> tuple[str, ...]:
+    """The columns by which `after` gives access that `before` does not."""
+    switches = (*rowtype.access, *(("state",) if "state" in rowtype.written else ()))
+    return tuple(
+        column
+        for column in switches
+        if column in after.values and gives(before.values.get(column), after.values[column])
+    )
+
+
+def gives(had: Any, gets: Any) -> bool:
+    """Whether a value opens more than another: an end that is later, or none; a limit that is higher, or none; a switch."""
+    if had is None or had == gets:
+        return False
+    if isinstance(had, bool) or isinstance(gets, bool):
+        return bool(gets)
+    if gets is None or isinstance(had, int) or had[:1].isdigit():  # no end, no limit
+        return gets is None or gets > had
+    return gets in _OPEN

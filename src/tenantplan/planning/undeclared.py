@@ -1,0 +1,161 @@
+"""Fields that documents do not say: the application's, unless a document said them when it was last applied. PURE.
+
+A line that goes takes back what it set, as long as nobody has changed it since. It never gives access back, and neither does
+a default: that takes the value itself. What the application deleted stays deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tenantplan.model.desired import Desired
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Row, State
+from tenantplan.model.rowtype import RowType, Tables
+from tenantplan.planning.access import gives, raised
+
+
+@dataclass(frozen=True)
+class Last:
+    """What the last operation on a row left, None: it deleted it; and when it ended (ISO 8601)."""
+
+    row: Row | None
+    at: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The desired state with what lines that are gone take back; `notes` on what stays as it is all the same, and `left`: the
+    documents whose rows the application deleted, with all that is nested in them left alone."""
+
+    desired: Desired
+    notes: tuple[Finding, ...] = ()
+    left: Mapping[str, Finding] = field(default_factory=dict)
+
+
+def in_question(desired: Desired, live: State) -> list[str]:
+    """Addresses of the rows of which only the journal tells who made them what they are."""
+    return [a for a, want, have in _pairs(desired, live) if _asks(want, have, desired.tables[want.table])]
+
+
+def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
+    """The desired state, knowing what was last applied to the rows that are in question."""
+    state, notes, left = dict(desired.state), [], {}
+    for address, want, have in _pairs(desired, live):
+        rowtype, known = desired.tables[want.table], last.get(address)
+        if _deleted_by_others(want, have, known) and desired.restores.get(address) != have.id:
+            left[address] = Finding(address, "deleted-by-the-application", _left(have))
+        if have.retired_at is None and desired.restores.get(address) == have.id is not None:
+            notes.append(Finding(address, "restore", _RESTORED))
+        gone = {c: want.initial.get(c) for c in _unsaid(want, have, rowtype) if _said_before(c, have, known)}
+        kept = [c for c, value in gone.items() if c in rowtype.access and gives(have.values.get(c), value)]
+        if kept:
+            notes.append(Finding(address, "stays-disabled", _kept(have, gone, kept)))
+        if back := {c: value for c, value in gone.items() if c not in kept}:
+            initial = {c: value for c, value in want.initial.items() if c not in back}
+            state[address] = replace(want, values={**want.values, **back}, initial=initial)
+    return Settled(replace(desired, state=state), tuple(notes), left)
+
+
+def given_back(
+    operations: Iterable[Operation], live: State, last: Mapping[str, Last], tables: Tables
+) -> Iterator[Finding]:
+    """A note for each operation that gives access back which the application has taken away."""
+    for operation in operations:
+        before, after, have = operation.before, operation.after, live.get(operation.address)
+        if not isinstance(before, Row) or not isinstance(after, Row) or not isinstance(have, Row):
+            continue
+        known = last.get(operation.address)
+        if operation.restore and _deleted_by_others(after, have, known):
+            message = f"re-enables what the application deleted at {have.retired_at}"
+            yield Finding(operation.address, "re-enables", message)
+        columns = [c for c in raised(before, after, tables[after.table]) if not _applied(c, before, known)]
+        if columns and not operation.restore:
+            values = ", ".join(f"{_name(c)} {_shown(before.values[c])} -> {_shown(after.values[c])}" for c in columns)
+            message = f"re-enables what the application disabled {_when(have, known)}: {values}"
+            yield Finding(operation.address, "re-enables", message)
+
+
+def _pairs(desired: Desired, live: State) -> Iterator[tuple[str, Row, Row]]:
+    for address, want in desired.state.items():
+        have = live.get(address)
+        if isinstance(want, Row) and isinstance(have, Row) and have.managed and want.table in desired.tables:
+            yield address, want, have
+
+
+def _asks(want: Row, have: Row, rowtype: RowType) -> bool:
+    return have.retired_at is not None or bool(_unsaid(want, have, rowtype)) or bool(raised(have, want, rowtype))
+
+
+def _unsaid(want: Row, have: Row, rowtype: RowType) -> list[str]:
+    """Columns that the document does not say and whose live value is not the default."""
+    return [
+        c
+        for c in rowtype.written
+        if c not in want.values and c in have.values and have.values[c] != want.initial.get(c)
+    ]
+
+
+def _said_before(column: str, have: Row, known: Last | None) -> bool:
+    """Whether the live value is the one that a document said when it was last applied."""
+    if known is None or known.row is None:
+        return column == "state"  # what closes logins is never left half open
+    return _applied(column, have, known)
+
+
+def _applied(column: str, have: Row, known: Last | None) -> bool:
+    row = known.row if known is not None else None
+    return row is not None and column in row.values and row.values[column] == have.values.get(column)
+
+
+def _deleted_by_others(want: Row, have: Row, known: Last | None) -> bool:
+    """Whether the application deleted a row that tenantplan had not. Organizations and tenants, whose databases go along, are
+    deleted by tenantplan alone: their documents are refused."""
+    theirs = have.retired_at is not None and known is not None and known.row is not None
+    return theirs and "database_mode" not in want.values
+
+
+def _left(have: Row) -> str:
+    return (
+        f"the application deleted it at {have.retired_at}: left alone. metadata.restore: {have.id} would bring it back,"
+        " state: deleted keeps it deleted"
+    )
+
+
+_RESTORED = (
+    "metadata.restore: the line has done its work and can go; while it stands, a deletion by the application is undone"
+)
+
+
+def _kept(have: Row, defaults: Mapping[str, Any], columns: Iterable[str]) -> str:
+    listed = list(columns)
+    stays = ", ".join(f"{_name(c)} {_shown(have.values[c])}" for c in listed)
+    asks = ", ".join(f"{_name(c)} {_shown(defaults[c])}" for c in listed)
+    return (
+        f"is not declared any more and stays as it was applied: {stays}."
+        f" Only the value itself in the document gives access back: {asks}"
+    )
+
+
+def _when(have: Row, known: Last | None) -> str:
+    """When the application changed a row, as far as it says so itself; else after which apply."""
+    touched = have.observed.get("updated_at")
+    if known is None or (touched and touched > known.at):
+        return f"at {touched}" if touched else "before it was adopted"
+    return f"after {known.at}"
+
+
+_NAMES = {"max_usage_count": "maxUsage", "expires_at": "expiresAt"}
+
+
+def _name(column: str) -> str:
+    return _NAMES.get(column, column)
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)
