@@ -44,7 +44,11 @@ def overwrite(fleet: Fleet, name: str, password: str | None = "set by hand 4711"
 
 
 def drifted(fleet: Fleet, code: int = 2) -> list[tuple[str, str]]:
-    found = fleet.run("drift", "--json", code=code).json
+    """What differs. `code` is the exit code as far as everything could be compared: what could not be makes it 2."""
+    result = fleet.run("drift", "--json", code=None)
+    found = result.json
+    assert result.code == (code if found["complete"] else 2)
+    assert found["complete"] == (not found["notCompared"])
     return [(item["address"].rsplit("/", 1)[1], item["name"]) for item in found["items"]]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(repair: bool, out: Path | None, as_json: bool) -> int:
     """Compare live databases with what was last applied: rows, roles, rights, limits, and the schema of every database.
 
-    Changes waiting in the YAML are no drift. Writes nothing. Exit 2 when something was changed by hand.
+    Changes waiting in the YAML are no drift. Writes nothing. Exit 2 when something was changed by hand, or could not be compared.
     """
     from tenantplan.errors import UsageError
     from tenantplan.inspection.drift import drift
@@ -41,7 +41,7 @@ def command(repair: bool, out: Path | None, as_json: bool) -> int:
         print_json(_document(found))
     else:
         _show(fleet, found)
-    return 2 if found.items else 0
+    return 2 if found.items or not found.complete else 0
 
 
 def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
@@ -62,12 +62,13 @@ def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
         click.echo(text.plan(made, color=color(), verbose=True, call=call), nl=False, color=color())
         if saved:
             click.echo(terminal(f"{saved}: {out}"), err=True)
-    return 2 if made.operations or made.deferred or made.notes else 0
+    return 2 if made.operations or made.deferred or made.notes or made.unreachable or made.blockers else 0
 
 
 def _document(found: Drift) -> dict[str, object]:
     return {
         "drift": bool(found.items),
+        "complete": found.complete,
         "items": [asdict(item) for item in found.items],
         "ignored": [
             {**asdict(item), "reason": rule.reason, "until": rule.until.isoformat()} for item, rule in found.ignored
@@ -88,7 +89,9 @@ def _show(fleet: Settings, found: Drift) -> None:
     from tenantplan.rendering.safe import terminal
 
     click.echo(f"tenantplan drift   fleet {fleet.fleet}   main {terminal(found.main)}\n")
-    click.echo(text.drift(found.items, color=color()), nl=False)
+    click.echo(
+        text.drift(found.items, color=color(), missing=len(found.unreachable) + len(found.not_compared)), nl=False
+    )
     for finding in found.unreachable:
         click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}; not compared")
     for item, rule in found.ignored:

@@ -59,7 +59,7 @@ def read_applied(connection: Connection) -> Applied:
     # In journal order, and of one operation the rename first: what it left behind is already under its new name.
     for _, step, address, what in sorted([*entries, *renames], key=lambda event: event[:2]):
         if step == 0:
-            state, _ = under_new_names(state, {address: what})
+            state, _ = under_new_names(state, _with_schema(address, what))
             state = {_named(known, resource): resource for known, resource in state.items()}
             continue
         retire, after = what
@@ -73,6 +73,14 @@ def read_applied(connection: Connection) -> Applied:
             state.pop(address, None)
             gone[address] = retire
     return Applied(state, gone)
+
+
+def _with_schema(old: str, new: str) -> dict[str, str]:
+    """A rename, and that of the schema in it: what was migrated before has an entry of its own, under the old name."""
+    inside = {f"schema/{old}": f"schema/{new}"}  # of the database that an organization brought
+    if old.startswith("database/"):
+        inside = {old.replace("database/", "schema/", 1): new.replace("database/", "schema/", 1)}
+    return {old: new, **inside}
 
 
 def _named(address: str, resource: Resource) -> str:
@@ -129,6 +137,8 @@ def _changed(address: str, want: Resource, have: Resource | None) -> Iterator[Dr
     reduced = comparable(have, want)
     if isinstance(want, Row) and isinstance(reduced, Row):
         yield from _row(address, want, reduced)
+        if isinstance(have, Row) and have.retired_at is not None:
+            yield DriftItem(address, "deleted_at", "", have.retired_at)
         if not have.managed:  # type: ignore[union-attr]
             yield DriftItem(address, "managed_by", "this fleet", "somebody else")
         return

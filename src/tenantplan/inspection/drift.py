@@ -23,6 +23,7 @@ from tenantplan.postgres.queries import query
 from tenantplan.rendering.view import DriftItem
 from tenantplan.settings import Settings
 
+_UNKNOWN = "compared"
 _POWERS = ("superuser", "createdb", "createrole", "replication", "bypassrls")
 
 
@@ -44,6 +45,11 @@ class Drift:
     main: str = ""
     at_work: tuple[str, str] | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything was compared, but for what the fleet file leaves out."""
+        return not (self.unreachable or self.not_compared)
+
 
 def drift(settings: Settings) -> Drift:
     """Compares catalogs, rows and the inside of every database. NotFound while nothing was applied."""
@@ -63,8 +69,9 @@ def drift(settings: Settings) -> Drift:
     items += [DriftItem(address, "login", "closed", f"open, though {why}") for address, why in found]
     items += [DriftItem(address, "password", "as applied", why) for address, why in passwords.changed.items()]
     unreachable = {f.address: f for f in (*scene.live.unreachable, *lost)}
+    unknown = [DriftItem(address, "password", _UNKNOWN, why) for address, why in sorted(passwords.unknown.items())]
     items.sort(key=lambda item: (item.address, item.name))
-    ignored, expired = _ignored(items, settings.ignores, scene.live.now.date())
+    ignored, expired = _ignored([*items, *unknown], settings.ignores, scene.live.now.date())
     left_out = {id(item) for item, _ in ignored}
     return Drift(
         tuple(item for item in items if id(item) not in left_out),
@@ -72,7 +79,7 @@ def drift(settings: Settings) -> Drift:
         expired,
         tuple(unreachable[address] for address in sorted(unreachable)),
         scene.live.main.unfinished,
-        tuple(Finding(address, "password", why) for address, why in sorted(passwords.unknown.items())),
+        tuple(Finding(item.address, "password", item.actual) for item in unknown if id(item) not in left_out),
         scene.place,
         scene.live.main.at_work,
     )

@@ -115,8 +115,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, color: bo
     return "\n".join([head, *lines[1:]]) + "\n"
 
 
-def drift(items: Sequence[DriftItem], *, color: bool = False) -> str:
-    """What differs from what was last applied, grouped by address."""
+def drift(items: Sequence[DriftItem], *, color: bool = False, missing: int = 0) -> str:
+    """What differs from what was last applied, grouped by address; `missing` is how many things could not be compared."""
+    if not items and missing:
+        what = f"Nothing differs in what could be compared; {counted(missing, 'object')} could not be."
+        return _paint(what, "!", color) + "\n"
     if not items:
         return "No drift. Everything is as it was last applied.\n"
     lines: list[str] = []
@@ -128,7 +131,8 @@ def drift(items: Sequence[DriftItem], *, color: bool = False) -> str:
         for item in group:
             expected, actual = (_shown(value) or "absent" for value in (item.expected, item.actual))
             lines.append(f"{_INDENT}{terminal(clipped(item.name, _CELL))}  expected {expected}, found {actual}")
-    lines += ["", f"Drift: {counted(len(items), 'difference')} in {counted(len(held), 'object')}."]
+    more = f" {counted(missing, 'object')} could not be compared." if missing else ""
+    lines += ["", f"Drift: {counted(len(items), 'difference')} in {counted(len(held), 'object')}.{more}"]
     return "\n".join(lines) + "\n"
 
 
