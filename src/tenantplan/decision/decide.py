@@ -39,6 +39,7 @@ from tenantplan.planning import guard
 from tenantplan.planning.allowed import allowed_losses
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import diff, under_new_names
+from tenantplan.planning.likely_renames import undeclared_renames
 from tenantplan.planning.live_labels import live_labels, live_labels_with_own
 from tenantplan.planning.logins import findings as due_logins
 from tenantplan.planning.logins import with_logins
@@ -109,6 +110,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *_to_know(desired, known, live, now),
             *fields.notes,
             *given_back(operations, known, last, tables),
+            *undeclared_renames(operations, desired, known),
             *changed(comparison, connector, known),
             *passing,
             *allowed_losses(operations, migrations),
