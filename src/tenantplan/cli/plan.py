@@ -106,7 +106,8 @@ def exit_code(made: Plan, *, detailed: bool) -> int:
     """3 for a plan that apply refuses; else 0, or, `detailed`, 2 where it holds anything or could not see everything."""
     if made.blockers:
         return 3
-    return 2 if detailed and (made.unreachable or made.deferred or not made.empty) else 0
+    otherwise = made.unreachable or made.deferred or any(note.rule == "changed" for note in made.notes)
+    return 2 if detailed and (otherwise or not made.empty) else 0
 
 
 def print_plan(fleet: Settings, made: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenantplan.model.plan import Plan
+from tenantplan.rendering.nothing import nothing
 from tenantplan.rendering.view import build, counts, risk
 
 
@@ -12,5 +13,5 @@ def plan(plan: Plan, *, grace_days: int | None = None) -> str:
 
     view = build(plan, verbose=True, grace_days=grace_days)
     return template("plan.html.j2", autoescape=True).render(
-        view=view, counts=counts(view), risk=risk(view), created_at=plan.created_at
+        view=view, nothing=nothing(view)[0], counts=counts(view), risk=risk(view), created_at=plan.created_at
     )

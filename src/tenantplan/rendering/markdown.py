@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tenantplan.model.plan import Finding, Plan
+from tenantplan.rendering.nothing import nothing
 from tenantplan.rendering.parts import Entry, clipped, counted
 from tenantplan.rendering.view import View, build, counts, risk
 
@@ -79,7 +80,13 @@ def _render(view: View, pieces: Sequence[_Piece], number: int) -> str:
     comment.cut_sql = sum(section == "sql" for section, _ in pieces[number:])
     comment.cut = len(pieces) - number - comment.cut_sql
     return template(_TEMPLATE, autoescape=False).render(
-        marker=marker(view.fleet), view=view, comment=comment, counts=counts(view), risk=risk(view), names=_named
+        marker=marker(view.fleet),
+        view=view,
+        comment=comment,
+        nothing=nothing(view)[0],
+        counts=counts(view),
+        risk=risk(view),
+        names=_named,
     )
 
 

@@ -13,6 +13,7 @@ import click
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.rendering.command import Call, following
+from tenantplan.rendering.nothing import nothing
 from tenantplan.rendering.parts import Entry, Field, clipped, counted
 from tenantplan.rendering.safe import mask_url, terminal
 from tenantplan.rendering.view import DriftItem, View, build, counts, risk
@@ -46,7 +47,7 @@ def plan(
 
     `call` is how it was asked for, from which follows what applies it; None: it is being applied.
     """
-    view = build(plan, verbose=verbose, grace_days=grace_days)
+    view = build(plan, verbose=verbose, grace_days=grace_days, deep=call is not None and call.deep)
     width = _width(view)
     lines = [_header(view, color), ""]
     lines += [line for entry in view.entries + view.deferred for line in _entry(entry, width, color, verbose)]
@@ -206,15 +207,8 @@ def _finding(symbol: str, finding: Finding, width: int, color: bool) -> str:
 
 
 def _nothing(view: View, color: bool) -> str:
-    if view.waiting:
-        return f"Nothing to apply now: {counted(view.waiting, 'operation')} deferred."
-    if view.unreachable:
-        return _paint("No changes in what could be read; the rest was not planned.", "!", color)
-    if view.blockers:
-        return "No changes besides what is blocked."
-    if view.selection:
-        return _paint("Nothing of the selection changes.", "+", color)
-    return _paint("No changes. The live fleet is what the YAML asks for.", "+", color)
+    sentence, clear = nothing(view)
+    return _paint(sentence, "+" if clear else "!", color)
 
 
 def _footer(view: View, then: str, color: bool, verbose: bool) -> list[str]:

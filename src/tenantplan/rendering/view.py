@@ -38,6 +38,7 @@ class View:
     """All that a rendered plan says. `main` and `base` are short descriptions, "" when the plan does not know.
 
     `waiting` is how many operations the entries of `deferred` stand for, `words` the flags without which a brake holds the plan.
+    `deep`: every database was looked into.
     """
 
     fleet: str
@@ -56,6 +57,7 @@ class View:
     unfinished: str | None
     words: tuple[str, ...] = ()
     per_tenant: bool = False
+    deep: bool = False
 
     @property
     def destructive(self) -> int:
@@ -73,8 +75,9 @@ class View:
         return not self.entries and self.unfinished is None
 
 
-def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -> View:
-    """The view of a plan; `verbose` leaves nothing out, `grace_days` is how long a deletion can be undone."""
+def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None, deep: bool = False) -> View:
+    """The view of a plan; `verbose` leaves nothing out, `grace_days` is how long a deletion can be undone, `deep`: every database
+    was looked into."""
     return View(
         fleet=clipped(plan.fleet, _ADDRESS),
         main=clipped(_main(plan.target), _ADDRESS),
@@ -92,6 +95,7 @@ def build(plan: Plan, *, verbose: bool = False, grace_days: int | None = None) -
         unfinished=clipped(plan.unfinished, _ADDRESS) if plan.unfinished else None,
         words=_words(plan),
         per_tenant=plan.per_tenant,
+        deep=deep,
     )
 
 

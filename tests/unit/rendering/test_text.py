@@ -83,7 +83,11 @@ def test_verbose_shows_every_statement_database_and_the_whole_digest() -> None:
 
 
 def test_an_empty_plan_says_so_and_still_names_what_it_could_not_read() -> None:
-    assert text.plan(a_plan()).endswith("\n\nNo changes. The live fleet is what the YAML asks for.\n")
+    assert text.plan(a_plan()).endswith(
+        "\n\nNo changes. The live fleet is what the YAML asks for, its databases by their stamps"
+        " (plan --refresh deep looks into each).\n"
+    )
+    assert text.plan(a_plan(), deep=True).endswith("\n\nNo changes. The live fleet is what the YAML asks for.\n")
     partly = text.plan(a_plan(unreachable=(UNREACHABLE,)))
     assert "! organization/unicef" in partly
     assert "No changes in what could be read; the rest was not planned." in partly

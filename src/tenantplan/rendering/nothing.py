@@ -1,0 +1,42 @@
+"""What an empty plan says of the fleet: "No changes" only where nothing is known to be otherwise. PURE."""
+
+from __future__ import annotations
+
+from tenantplan.rendering.parts import counted
+from tenantplan.rendering.view import View
+
+# Rules of notes about what was declared and is not like that, and is left alone all the same.
+_LEFT_ALONE = ("unmanaged", "deleted-by-the-application", "stays-disabled")
+_CHANGED = "changed"  # of notes about databases that are not what their stamps say
+
+
+def nothing(view: View) -> tuple[str, bool]:
+    """The sentence, and whether it is all clear."""
+    if view.waiting:
+        return f"Nothing to apply now: {counted(view.waiting, 'operation')} deferred.", False
+    if view.unreachable:
+        return "No changes in what could be read; the rest was not planned.", False
+    if view.blockers:
+        return "No changes besides what is blocked.", False
+    if found := _otherwise(view):
+        return f"Nothing to apply, but the live fleet is not what the YAML asks for: {found} above.", False
+    if view.selection:
+        return "Nothing of the selection changes.", True
+    stamps = "" if view.deep else ", its databases by their stamps (plan --refresh deep looks into each)"
+    return f"No changes. The live fleet is what the YAML asks for{stamps}.", True
+
+
+def _otherwise(view: View) -> str:
+    """What is known to be otherwise, and that apply leaves alone."""
+    changed = len([note for note in view.notes if note.rule == _CHANGED])
+    left = len([note for note in view.notes if note.rule in _LEFT_ALONE])
+    found = [
+        f"{number} {one if number == 1 else many}"
+        for number, one, many in (
+            (changed, "database that is not what its stamp says", "databases that are not what their stamps say"),
+            (left, "declared object left alone", "declared objects left alone"),
+            (len(view.orphans), "orphan", "orphans"),
+        )
+        if number
+    ]
+    return ", ".join(found)
