@@ -146,6 +146,5 @@ INVITATION = RowType(
     uses=("invited_by_id",),
     once=("status",),
     written=("team_id", "invited_by_id", "expires_at"),
-    access=("expires_at",),
-    observed=("status", "updated_at"),
+    observed=("status",),
 )
