@@ -9,6 +9,7 @@ from unit.rendering.builders import a_deferral, a_plan
 
 from tenantplan.model.plan import Finding
 from tenantplan.rendering import html, markdown, text
+from tenantplan.rendering.command import Call
 
 CLEAR = "The live fleet is what the YAML asks for"
 
@@ -33,7 +34,7 @@ def finding(rule: str) -> tuple[Finding, ...]:
 )
 def test_what_is_otherwise_is_no_all_clear(plan: dict[str, Any], why: str) -> None:
     made = a_plan(**plan)
-    for shown in (text.plan(made), text.plan(made, deep=True), markdown.plan(made), html.plan(made)):
+    for shown in (text.plan(made), text.plan(made, call=Call(deep=True)), markdown.plan(made), html.plan(made)):
         assert why in shown
         assert CLEAR not in shown and "No changes." not in shown and "<strong>No changes.<" not in shown
 

@@ -21,6 +21,7 @@ from unit.rendering.builders import (
 from tenantplan.model.plan import Finding
 from tenantplan.model.report import Outcome, Report
 from tenantplan.rendering import text
+from tenantplan.rendering.command import Call
 from tenantplan.rendering.view import DriftItem
 
 GOLDEN = """\
@@ -87,7 +88,9 @@ def test_an_empty_plan_says_so_and_still_names_what_it_could_not_read() -> None:
         "\n\nNo changes. The live fleet is what the YAML asks for, its databases by their stamps"
         " (plan --refresh deep looks into each).\n"
     )
-    assert text.plan(a_plan(), deep=True).endswith("\n\nNo changes. The live fleet is what the YAML asks for.\n")
+    assert text.plan(a_plan(), call=Call(deep=True)).endswith(
+        "\n\nNo changes. The live fleet is what the YAML asks for.\n"
+    )
     partly = text.plan(a_plan(unreachable=(UNREACHABLE,)))
     assert "! organization/unicef" in partly
     assert "No changes in what could be read; the rest was not planned." in partly
