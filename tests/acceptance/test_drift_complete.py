@@ -26,7 +26,7 @@ def test_a_password_that_nothing_knows_is_no_all_clear_unless_the_fleet_file_lea
     assert "No drift" in fleet.run("drift").out
     del fleet.env["MSF"]
     text = fleet.run("drift", code=2).out
-    assert text.startswith("Nothing differs in what could be compared; 1 object could not be.")
+    assert "Nothing differs in what could be compared; 1 object could not be." in text and "No drift" not in text
     fleet.settings("drift: { ignore: [ { address: role/*_app, object: password, reason: vault, until: 2031-01-01 } ] }")
     assert "No drift" in fleet.run("drift").out
     assert fleet.run("drift", "--json").json["complete"] is True
