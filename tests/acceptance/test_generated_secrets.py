@@ -85,6 +85,17 @@ def test_it_is_delivered_where_it_is_to_go(keyed: Fleet) -> None:
     keyed.converged()
 
 
+def test_killed_after_it_was_handed_over(keyed: Fleet) -> None:
+    """The next run makes another one, and what was handed over last is what is stored."""
+    declare(keyed, more=", deliver: files")
+    died = keyed.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "secret-delivered"})
+    assert died.code < 0
+    lost = handed(keyed)
+    keyed.apply()
+    assert lost != handed(keyed) == {"acme.secret.session.env": f"SESSION={stored(keyed)[0]}\n"}
+    keyed.converged()
+
+
 def test_from_a_reference_and_back(keyed: Fleet) -> None:
     keyed.env["SESSION"] = "k7Jd93-xQ0z_Lm2vRt8ek7Jd93-xQ0z_"
     declare(keyed, "{ env: SESSION }")

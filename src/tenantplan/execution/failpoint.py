@@ -37,6 +37,7 @@ POINTS = (
     "login-pending",
     "login-set",
     "login-delivered",
+    "secret-delivered",
     "package-stored",
     "package-deleted",
     "run-closed",
