@@ -66,7 +66,7 @@ test: $(READY)
 		($(APT) update && $(APT) install --no-install-recommends postgresql-15) </dev/null >/dev/null \
 			|| echo "postgresql-15 cannot be had here: its tests are skipped"; \
 	fi
-	$(BIN)/python -m pytest -m "not slow" -rs
+	$(BIN)/python -m pytest -m "not slow" -rs --durations=10
 	$(BIN)/python -m pytest -m "not slow and not once" -rs --pg 16 tests/integration tests/acceptance
 	$(BIN)/python -m pytest -m "not slow and not once" -rs --pg 15 tests/integration tests/acceptance
 
