@@ -178,7 +178,7 @@ def test_tables_are_dropped_in_an_order_that_works(fleet: Fleet, tree: TenantTre
     fleet.write("shop/models.py", MODELS)
     generated(fleet, tree, "away")
     same(fleet, tree)
-    fleet.apply()
+    fleet.apply("--allow-destructive", "1")
     database = fleet.database("msf")
     assert {name for name, *_ in columns(fleet, database)} == {"owners", "pets"}
     fleet.execute(fleet.run("migrations", "sql", "--from", "head", "--to", "base").out, database=database)
@@ -267,7 +267,7 @@ def test_where_it_is_no_use(fleet: Fleet, tree: TenantTree) -> None:
     fleet.settings(migrations="mig, main: mig, models: 'shop.models:Base'")
     said = fleet.run("migrations", "new", "pets", "--autogenerate", "--tree", "main", code=1).err
     assert "for the tenant tree only" in said
-    fleet.env["TENANTPLAN_MAIN_URL"] = "postgresql://nobody:no-password-1@127.0.0.1:1/none"
+    fleet.env["TENANTPLAN_MAIN_URL"] = "postgresql://nobody:Zq7-kT9wLx2m@127.0.0.1:1/none"
     fleet.settings(migrations="mig, models: 'shop.models:Base'")
     assert "nothing listens there" in refused(fleet, tree)
     assert written(tree) == []

@@ -40,7 +40,7 @@ def limits(fleet: Fleet) -> dict[str, object]:
 
 
 def by_hand(fleet: Fleet, *names: str) -> None:
-    fleet.execute(f"UPDATE organizations SET company_name = 'by hand' WHERE slug IN {(*names, '')}")
+    fleet.execute(f"UPDATE organizations SET display_name = 'by hand' WHERE slug IN {(*names, '')}")
 
 
 def test_when_nothing_is_stale_all_is_applied(three: Fleet) -> None:
@@ -156,11 +156,11 @@ def test_an_interrupted_apply_whose_work_was_changed_leaves_that_one_alone(three
     planned(three)
     by_hand(three, "a")
     three.run("apply", "plan.json", code=5)
-    three.execute("UPDATE organizations SET company_name = NULL WHERE slug = 'a'")
+    three.execute("UPDATE organizations SET display_name = 'A' WHERE slug = 'a'")
     by_hand(three, "b")  # which was done
     three.run("apply", "plan.json", code=0)
     assert limits(three)["a"] == "7"
-    assert three.rows("SELECT company_name FROM organizations WHERE slug = 'b'") == [("by hand",)]
+    assert three.rows("SELECT display_name FROM organizations WHERE slug = 'b'") == [("by hand",)]
 
 
 def test_it_is_for_a_file(three: Fleet) -> None:

@@ -195,8 +195,10 @@ def test_statements_from_another_start_are_refused_by_what_runs_them(
     tree.add("a0000002", "op.add_column('donors', sa.Column('other', sa.Text()))")
     upgrade = Trees.upgrade
 
-    def from_before(self: Trees, kind: str, start: str | None, mark: str | None = None) -> tuple[Step, ...]:
-        return upgrade(self, kind, "9c1b04aa" if kind == "tenant" and start == "a0000001" else start, mark)
+    def from_before(
+        self: Trees, kind: str, start: str | None, mark: str | None = None, end: str | None = None
+    ) -> tuple[Step, ...]:
+        return upgrade(self, kind, "9c1b04aa" if kind == "tenant" and start == "a0000001" else start, mark, end)
 
     monkeypatch.setattr(Trees, "upgrade", from_before)
     said = fleet.apply("--allow-destructive", "1", code=5).out

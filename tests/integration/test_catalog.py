@@ -30,7 +30,7 @@ ENUMS = {
     "license_status": ["ACTIVE", "EXPIRED", "REVOKED", "PENDING"],
 }
 TYPES = {"text": "text", "bool": "boolean", "json": "jsonb", "ref": "uuid", "bcrypt": "text", "sha256": "text",
-         "encrypted": "bytea", "timestamp": "timestamp with time zone"}  # fmt: skip
+         "encrypted": "bytea", "key": "text", "timestamp": "timestamp with time zone"}  # fmt: skip
 # requirements.md, by hand: what a table must have whatever tables says. Those of the resource model: test_resource_tables.py
 COLUMNS = {
     "tenants": "id name contact_email license_key active company_name address phone created_at updated_at",  # D1

@@ -77,7 +77,7 @@ COLUMNS = {
     " file_reference text!, file_id text, checksum text!, active boolean!, metadata jsonb!, deleted_at timestamptz",
     # A8
     "organization_secrets": "organization_id uuid!, name text!, value bytea, rotate_every_days integer!,"
-    " rotated_at timestamptz!",
+    " rotated_at timestamptz!, value_delivered_to text",
 }
 # What applications write: no managed_by, since tenantplan never touches their rows.
 RUNTIME = {

@@ -25,6 +25,8 @@ from tenantplan.postgres.connect import MIGRATING, Connection, Connector, descri
 from tenantplan.postgres.drop import drop_database
 from tenantplan.settings import Settings
 
+_NOT = "the tree does not run on an empty database"
+
 
 @contextmanager
 def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
@@ -42,8 +44,10 @@ def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
                 try:
                     migrator(settings, trees, programs).run(place, steps, Version())
                 except psycopg.Error as error:
-                    message = f"the tree does not run on an empty database: {describe(error)}"
-                    raise MigrationError(message, where=str(trees.tenant.directory)) from error
+                    raise MigrationError(f"{_NOT}: {describe(error)}", where=str(trees.tenant.directory)) from error
+                except MigrationError as error:
+                    error.message = f"{_NOT}: {error.message}"
+                    raise
             with connector.connect(MAIN, name, options=MIGRATING) as connection:
                 yield connection
         finally:

@@ -57,7 +57,9 @@ def session(
         stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
         taken = take(work, stack)
         if check:  # what an unsigned file says is not written down, but what was seen when it was compared
-            seen_before(taken.run, taken.control, work.attempts, "while the plan was compared")
+            held = {o.scope for o in plan.operations if o.id in taken.held}  # these are recorded as what they hold back
+            attempts = [attempt for attempt in work.attempts if attempt.address not in held]
+            seen_before(taken.run, taken.control, attempts, "while the plan was compared")
         else:
             seen_before(taken.run, taken.control, plan.attempts, f"while the plan was made, {plan.created_at}")
         done = freshness.already_done(taken.control, plan)
