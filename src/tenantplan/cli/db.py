@@ -101,7 +101,7 @@ def _show(place: Placed, driver: str | None, as_json: bool) -> None:
     for name, value in document.items():
         shown = ("yes" if value else "no") if isinstance(value, bool) else value
         if shown:
-            click.echo(f"  {name:<22}{terminal(mask_url(str(shown)))}")
+            click.echo(f"  {name:<22}{terminal(mask_url(str(shown).replace(chr(10) + '  ', '; ')))}")
 
 
 @command.command("test")

@@ -48,7 +48,7 @@ def command(vacuum: bool, analyze: bool, full: bool, target: tuple[str, ...]) ->
         failures += isinstance(found, TenantplanError) or bool(found.failed)
         _tell(place, found, statement, width)
     if failures:
-        click.echo(f"{failures} of {len(places)} databases were not done, or not wholly.", err=True)
+        click.echo(f"Databases not done, or not wholly: {failures} of {len(places)}.", err=True)
     return 5 if failures else 0
 
 

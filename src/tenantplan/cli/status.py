@@ -56,13 +56,14 @@ def command(organization: str | None, max_skew: int | None, form: str, as_json: 
 
 def _gate(found: list[Home], max_skew: int | None) -> int:
     """3 when something is further behind than allowed; each is named on stderr."""
+    from tenantplan.rendering.parts import counted
     from tenantplan.rendering.safe import terminal
 
     if max_skew is None:
         return 0
     late = [item for item in found if item.reachable is not None and (item.behind is None or item.behind > max_skew)]
     for item in late:
-        behind = "its revision is not known" if item.behind is None else f"{item.behind} revisions behind"
+        behind = "its revision is not known" if item.behind is None else f"{counted(item.behind, 'revision')} behind"
         behind += f", where database.revision keeps it ({item.pinned})" if item.pinned else ""
         why = f"cannot be reached: {item.reason}" if not item.reachable else behind
         click.echo(terminal(f"{item.kind}/{item.name}: {why}; --max-skew allows {max_skew}"), err=True)

@@ -27,8 +27,8 @@ class Deleted:
         """What somebody is told who wants to use it."""
         kept = f": its database is kept as {self.tombstone}, closed" if self.tombstone else ""
         return NotFound(
-            f"{address} is {self.reason}{kept}",
-            hint="tenantplan plan prints the `metadata.restore` line that brings it back",
+            f"{address} was {self.reason}{kept}",
+            hint="with state: active in its document, tenantplan plan prints the `metadata.restore` line that brings it back",
         )
 
 

@@ -80,5 +80,5 @@ def _strange(name: str) -> str | None:
     for character in name:
         if not "!" <= character <= "~":
             shown = f"`{character}` " if character.isprintable() and character != " " else ""
-            return f"the character {shown}({describe(character)}) cannot be in a name: only ASCII can"
+            return f"the character {shown}({describe(character)}) cannot be in a name: only printable ASCII can, and no space"
     return None

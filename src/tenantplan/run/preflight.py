@@ -44,9 +44,10 @@ def check_data(work: Work, control: Connection, done: Collection[str], live: Sur
     asked_alone = [(o, lost) for o, (_, lost) in zip(operations, found, strict=True) if _tree(o) == "tenant"]
     record.attempted(work.run(live, 0), control, asked_alone)
     if problems:
+        places = "1 place" if len(problems) == 1 else f"{len(problems)} places"
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise Blocked(
-            "\n".join([f"preflight failed in {len(problems)} places:", *problems[:_SHOWN], *more]),
+            "\n".join([f"preflight failed in {places}:", *problems[:_SHOWN], *more]),
             hint="mend the data there, and apply again; nothing was changed",
         )
 
