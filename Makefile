@@ -48,8 +48,8 @@ demo: $(READY)
 	run status; \
 	run plan --embedded --detailed-exitcode; \
 	run audit verify; \
-	printf '\n%s\n' \
-		"It works. The server keeps running on .tenantplan/. What to try next (PATH=$(BIN):\$$PATH):" \
+	printf '%s\n' "" \
+		"It works. The server keeps running on .tenantplan/. What to try next (PATH=$(CURDIR)/$(BIN):\$$PATH):" \
 		"  edit a file in tenants/, then    tenantplan plan      and    tenantplan apply" \
 		"  who changed what                 tenantplan audit list" \
 		"  change something by hand         tenantplan dev psql  and    tenantplan drift" \
