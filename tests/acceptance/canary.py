@@ -44,15 +44,16 @@ def lines(*texts: str) -> tuple[Line, ...]:
 # Command -> the lines that are run of it, in this order; {n} is another number each time. Every option stands in one of them.
 COMMANDS: dict[str, tuple[Line, ...]] = {
     "init": lines("init made-{n} --name made"),
-    "validate": lines("validate", "validate --json", "validate --no-python"),
+    "validate": lines("validate", "validate --json", "validate --no-python", "validate --format github"),
     "plan": lines(
         "plan --out plan.json --verbose --refresh deep", "plan --out sealed.json --encrypt",
         "plan --format json", "plan --json", "plan --format markdown",
         "plan --format html", "plan --detailed-exitcode --target organization/msf --exclude adminuser/ada@x.example",
-        "plan -v --selector tier=none",
+        "plan -v --selector tier=none", "plan --format github", "plan --per-tenant --out each.json", "plan --embedded",
     ),
     "drift": lines("drift", "drift --json", "drift --repair --out repair.json"),
-    "status": lines("status", "status --json", "status msf", "status acme --json", "status far", "status --max-skew 0"),
+    "status": lines("status", "status --json", "status msf", "status acme --json", "status far", "status --max-skew 0",
+                    "status --format github"),
     "audit list": lines(
         "audit list --limit 1000", "audit list --limit 1000 --json",
         "audit list --organization msf --address organization/msf --action create --user a --run 0 --since 2020-01-01"
@@ -70,12 +71,14 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
         *lines("db show msf", "db show acme --json", "db show far --driver psycopg", "db show care", "db show gen"),
         Line("db show msf --reveal --reason to-see", ("org",)),
         Line("db show acme --reveal --reason to-see --json", ("brought",)),
+        Line("db show gen --reveal --read-only --reason to-see", ("generated",)),
         Line("db show gen --reveal --reason to-see", ("generated",)),
     ),
     "db test": lines("db test", "db test --json", "db test acme", "db test msf", "db test --url-env ACME_URL"),
     "credentials key": lines("credentials key", "credentials key --signing"),
     "credentials rotate": lines("credentials rotate gen", "credentials rotate --due --json"),
     "credentials status": lines("credentials status", "credentials status --json"),
+    "credentials open": lines("credentials open --json"),
     "credentials rekey": lines("credentials rekey", "credentials rekey --json"),
     "migrations status": lines("migrations status", "migrations status --json"),
     "migrations sql": lines("migrations sql --tree main", "migrations sql --from 3f2a7c10 --to head --json"),
@@ -83,19 +86,20 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
         "migrations lint --tree tenant --all --strict --json", "migrations lint --from 3f2a7c10",
         "migrations lint --no-python",
     ),
+    "migrations revert": lines("migrations revert nobody --to 3f2a7c10"),
     "migrations new": lines("migrations new --tree tenant another-{n}", "migrations new --autogenerate another-{n}"),
     "schema export": lines("schema export --out schemas", "schema export --check"),
     "dev up": lines("dev up"),
     "dev down": lines("dev down"),
     "dev psql": lines("dev psql"),
     "report": lines("report", "report active-tenants --json --limit 5 --days 3", "report database-sizes --csv"),
-    "doctor": lines("doctor --json --skip-rehearsal", "doctor --isolation --sample 2", "doctor"),
-    "maintain": lines("maintain --analyze", "maintain --vacuum --target msf"),
+    "doctor": lines("doctor --json --skip-rehearsal", "doctor --isolation --sample 2", "doctor --grants", "doctor"),
+    "maintain": lines("maintain --analyze", "maintain --vacuum --target msf", "maintain --full --target msf"),
     "seed": lines("seed --demo --tenants 1 --seed 2", "seed --demo --remove"),
     "selftest": lines("selftest --json", "selftest --url env:EU1_URL"),
     "unlock": lines("unlock", "unlock --force"),
     "apply": lines(
-        "apply plan.json --json --allow-deletes 0", "apply repair.json",
+        "apply plan.json --json --allow-deletes 0", "apply plan.json --allow-destructive 0 --embedded", "apply repair.json",
         "apply --auto-approve --parallelism 2 --target organization/msf --exclude organization/far --selector tier=none",
         "apply --auto-approve",
     ),
@@ -247,7 +251,7 @@ def declare(fleet: Fleet) -> None:
                        "secrets: { jwt: { value: { env: JWT } } }")  # fmt: skip
     fleet.organization("far", "database: { mode: dedicated, server: eu-1, password: { env: FAR_PASSWORD } }")
     fleet.organization("acme", "database: { url: { env: ACME_URL } }")
-    fleet.organization("gen", "database: { mode: dedicated, password: { generate: true } }")
+    fleet.organization("gen", "database: { mode: dedicated, readOnly: true, password: { generate: true } }")
     fleet.organization("care")
     fleet.document("Tenant", "paris", "{ organization: msf, displayName: Paris }")
     fleet.document("AdminUser", "ada@x.example", "{ displayName: Ada, role: SUPPORT, password: { env: ADA_PASSWORD } }")

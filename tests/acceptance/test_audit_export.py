@@ -60,7 +60,10 @@ def test_an_export_is_whole_stable_and_verified_by_other_code(log: Fleet) -> Non
     assert text == exported(log) and text.isascii() and not re.search(r"##\[|[\x00-\x09\x0b-\x1f\x7f]", text)
     found = lines(text)
     listed = log.run("audit", "list", "--limit", "1000", "--json").json[::-1]
-    whole = [e | {name: e[name] and json.loads(e[name]) for name in ("before", "after")} | {"log": "tenantplan"} for e in found]
+    whole = [
+        e | {name: e[name] and json.loads(e[name]) for name in ("before", "after")} | {"log": "tenantplan"}
+        for e in found
+    ]
     assert whole == listed
     assert any("𝄞" in e["actor"] for e in found) and any("1e+300" in str(e["after"]) for e in found)
     said = checked(text)

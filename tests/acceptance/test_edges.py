@@ -143,7 +143,12 @@ OTHERS: tuple[Any, ...] = (None, True, 7, "x", [], {}, [1], {"a": 1}, 1.5)
 def resealed(document: dict[str, Any]) -> bytes:
     """A plan file as its writer would have made it of this content."""
     content = {name: value for name, value in document.items() if name not in ("seal", "digest", "created_at")}
-    made = {**content, "created_at": document["created_at"], "digest": sha256(canonical(content)).hexdigest()}
+    target = content.get("target")
+    known = {**target} if isinstance(target, dict) else target
+    for name in ("host", "port") if isinstance(known, dict) else ():
+        known.pop(name, None)  # how the server was reached is outside the plan's identity
+    identity = sha256(canonical({**content, "target": known} if "target" in content else content)).hexdigest()
+    made = {**content, "created_at": document["created_at"], "digest": identity}
     return canonical({**made, "seal": sha256(canonical(made)).hexdigest()}) + b"\n"
 
 

@@ -60,6 +60,7 @@ def sample(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
     shutil.copytree(ROOT / "tenants", fleet.root / "tenants")
     text = (ROOT / "tenantplan.yaml").read_text()
     for old, new in (
+        ("embedded: true", "url: { env: TENANTPLAN_MAIN_URL }"),
         ("metadata: { name: demo }", f"metadata: {{ name: {fleet.name} }}"),
         ("database: tenantplan_main", f"database: {fleet.main_database}"),
         ("databasePrefix: tenantplan_org_", f"databasePrefix: o{fleet.id}_"),

@@ -364,7 +364,7 @@ def test_a_file_that_is_a_secret_of_the_fleet_is_refused(fleet: Fleet) -> None: 
     fleet.document("AdminUser", "ada@x.example", secret)
     declare(fleet, file="keys/ada")
     result = fleet.run("plan", "--json", code=None)
-    said = result.err if result.code else str(result.json["blockers"])
+    said = str(result.json.get("errors") or result.json["blockers"])
     assert "keys/ada" in said and "secret" in said
     assert fleet.apply(code=None).code in (1, 3)
     assert fleet.databases() == []

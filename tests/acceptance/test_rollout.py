@@ -205,7 +205,7 @@ def test_a_failed_concurrent_index_is_never_passed_by(fleet: Fleet) -> None:
     assert "INVALID" in fleet.apply(code=5).out  # the data are mended, the index is not
     assert revisions(fleet, "twice") == before
     fleet.execute("DROP INDEX donors_phone", database=fleet.database("twice"))
-    fleet.apply()
+    fleet.apply("--allow-destructive", "1")
     assert revisions(fleet, "twice") == ["aa01"]
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'donors_phone'::regclass"
     assert fleet.rows(valid, database=fleet.database("twice")) == [(True,)]

@@ -71,7 +71,7 @@ def test_by_reference_without_a_fleet(alone: Fleet) -> None:
     alone.run("selftest", "--url", "file:where")
     assert "reference" in alone.run("selftest", "--url", alone.server.url(), code=1).err
     assert "NOT_SET" in alone.run("selftest", "--url", "env:NOT_SET", code=1).err
-    alone.env["OTHER"] = "postgresql://tp:some-secret-1@127.0.0.1:1/postgres"
+    alone.env["OTHER"] = "postgresql://tp:Zq7-kT9wLx2m@127.0.0.1:1/postgres"
     closed = alone.run("selftest", "--url", "env:OTHER", "--json", code=1)
     assert statuses(closed) == dict.fromkeys(STEPS, "skip") | {"connect": "fail"}
     assert "127.0.0.1:1" in closed.json["steps"][0]["detail"]

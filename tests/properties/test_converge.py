@@ -30,6 +30,7 @@ MODULES = ["donors", "forms", "campaigns"]
 ROLES = ["SUPER_ADMIN", "AGENCY_ADMIN", "AGENCY_DEVELOPER", "CLIENT_EDITOR"]
 TIERS = ["basic", "pro"]
 PASSWORD = "correct-horse-9-battery"
+SECRET = "k7Jd93-xQ0z_Lm2vRt8eWc5yHb1nPq4s"
 KEY = new_key()
 HOMES = ("Tenant", "Team", "Project")  # kinds whose documents belong to an organization, and go with it
 
@@ -275,7 +276,12 @@ def converge(server: TestServer, seed: int, edits: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="converge-"))
     fleet = Fleet(folder / "fleet", server)
     fleet.settings(SPEC)
-    fleet.env |= {"ADMIN_PASSWORD": PASSWORD, "SECRET_A": "a", "SECRET_B": "b", "CREDENTIALS_ENCRYPTION_KEY": KEY}
+    fleet.env |= {
+        "ADMIN_PASSWORD": PASSWORD,
+        "SECRET_A": SECRET,
+        "SECRET_B": SECRET[::-1],
+        "CREDENTIALS_ENCRYPTION_KEY": KEY,
+    }
     manifest = a_fleet(seed)
     try:
         for step in range(edits + 1):

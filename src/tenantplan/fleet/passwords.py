@@ -20,6 +20,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, Issued
 from tenantplan.model.resource import GENERATED, Database, Role, Secret, State
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.embedded import SUPERUSER
 from tenantplan.postgres.login import logs_in
 from tenantplan.postgres.queries import query
 from tenantplan.secrets import scram
@@ -101,13 +102,16 @@ def _sort(address: str, answer: bool | str, changed: dict[str, str], unknown: di
 
 
 def _with_passwords(connector: Connector, live: Survey) -> dict[str, Role]:
-    """Roles that can log in and were given a password; one that is on its way is not looked at."""
-    pending = {addresses.role(i.server, i.role) for i in live.main.issued if i.state == PENDING}
+    """Roles that can log in and were given a password; one that is on its way, or about to go, is not looked at."""
+    issued = live.main.issued
+    current = {addresses.role(i.server, i.role) for i in issued if i.state == CURRENT}
+    going = {addresses.role(i.server, i.role) for i in issued if i.state not in (CURRENT, PENDING)} - current
+    going |= {addresses.role(i.server, i.role) for i in issued if i.state == PENDING}
     return {
         address: role
         for address, role in live.state.items()
         if isinstance(role, Role) and role.managed and role.login and role.password is not None
-        if role.server in connector.servers and address not in pending and role.retired_at is None
+        if role.server in connector.servers and address not in going and role.retired_at is None
     }
 
 
@@ -157,11 +161,20 @@ def _verifiers(connector: Connector, known: Iterable[_Known]) -> dict[str, dict[
         names.setdefault(item.role.server, []).append(item.role.name)
     found: dict[str, dict[str, str | None]] = {}
     for alias, listed in names.items():
-        with connector.connect(alias, read_only=True) as connection:
+        with _looking(connector, alias).connect(alias, read_only=True) as connection:
             may = connection.execute("SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')").fetchone()
             if may is not None and may[0]:
                 found[alias] = dict(connection.execute(query("verifiers"), {"names": listed}).fetchall())
     return found
+
+
+def _looking(connector: Connector, alias: str) -> Connector:
+    """What connects to look at verifiers: to the embedded server as its superuser, whom it lets in as everybody on this machine,
+    without a password, so that logging in says nothing about one."""
+    server = connector.servers[alias]
+    if not server.embedded:
+        return connector
+    return Connector({alias: replace(server, params={**server.params, "user": SUPERUSER})}, 1)
 
 
 def _compared(item: _Known, verifier: str | None, key: str) -> bool | str:

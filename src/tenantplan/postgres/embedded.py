@@ -22,6 +22,7 @@ from tenantplan.errors import SettingsError
 from tenantplan.postgres.account import OTHERWISE, Account, let_run, let_traverse, server_account
 
 MAJOR = 18
+SUPERUSER = "postgres"
 ROLE = "tenantplan"  # the role that runs tenantplan: CREATEDB and CREATEROLE, no superuser
 PORT = "5432"  # part of the socket's name only; no TCP port is opened
 PATIENCE = 60  # seconds that a start or stop may take
@@ -223,7 +224,7 @@ def _create(data: Path, account: Account | None) -> None:
     new.mkdir(mode=0o700)
     if account:
         os.chown(new, account.uid, account.gid)
-    command: list[str | Path] = [binary("initdb"), "-D", new, "-U", "postgres", "--no-sync", "-E", "UTF8"]
+    command: list[str | Path] = [binary("initdb"), "-D", new, "-U", SUPERUSER, "--no-sync", "-E", "UTF8"]
     command += ["--auth-local=trust", "--auth-host=reject"]
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     for name, value in _SETTINGS.items():
