@@ -16,6 +16,8 @@ from servers import PASSWORDS
 
 from tenantplan.secrets.box import new_key
 
+pytestmark = pytest.mark.once
+
 CANARY = "canary-4711-xyz"
 HEAD = "9c1b04aa"
 

@@ -9,7 +9,7 @@ from acceptance.harness import Fleet
 from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
 
 FLEETS = 4
-ROUNDS = 5
+ROUNDS = 2
 DEDICATED = "database: { mode: dedicated }"
 
 

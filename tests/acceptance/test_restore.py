@@ -6,6 +6,8 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.test_lifecycle import DEDICATED, DELETED, roles, tombstones
 
+pytestmark = pytest.mark.once
+
 DATA = "SELECT email FROM donors"
 
 

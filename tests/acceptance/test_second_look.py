@@ -14,6 +14,8 @@ from acceptance.test_plan_file import forged, saved
 
 from tenantplan.model.operation import Operation
 
+pytestmark = pytest.mark.once
+
 PASSWORD = "a-long-enough-secret"
 DEDICATED = "database: { mode: dedicated, password: { env: APP_PASSWORD } }\n"
 
@@ -26,7 +28,6 @@ def with_a_login(fleet: Fleet, body: str = DEDICATED, name: str = "evil") -> str
     return f"{fleet.database(name)}_app"
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("victim", ["cust", "other"])
 def test_what_was_held_back_is_compared_when_it_can_be(fleet: Fleet, victim: str) -> None:
     """A second apply of a forged file believes no more than the first."""

@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from acceptance.harness import Fleet
 
+pytestmark = pytest.mark.once
+
 SPECIAL = r"""p@s:/?%#'"\ and !more$"""
 PASSWORDS = {
     "special": SPECIAL,

@@ -17,6 +17,8 @@ from servers import TestServer
 
 from tenantplan.postgres.session import MARGIN
 
+pytestmark = pytest.mark.once
+
 CANARY = "canary-4711-xyz"
 TIMEOUTS = "timeouts: { connect: 2s, statement: 3s, lock: 1s }"
 # The longest that one of them may keep a command, with room for a busy machine: two looks (apply asks before and after).
@@ -46,7 +48,6 @@ def commands_go_on(fleet: Fleet, named: str, *, live: bool = True) -> None:
     assert fleet.rows("SELECT phone FROM organizations WHERE slug = 'wwf'") == [(phone,)]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("asks", ["nothing", "ready"])
 def test_listeners_that_say_nothing_cost_one_timeout_together(fleet: Fleet, asks: str) -> None:
     fleet.settings(TIMEOUTS)

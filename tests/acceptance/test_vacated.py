@@ -14,6 +14,8 @@ from acceptance.test_closing import INSERT, dedicated, insert
 from acceptance.test_faults_concurrency import killed_at_last, stopped, until
 from acceptance.writers import Writers
 
+pytestmark = pytest.mark.once
+
 OPEN = "protect: false\n"
 MODE = "SELECT database_mode::text FROM organizations WHERE slug = 'acme'"
 
