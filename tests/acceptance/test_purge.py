@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from acceptance.tenant_tree import tenant_tree
 from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
 
 from tenantplan.postgres import membership
@@ -271,3 +272,17 @@ def test_a_purge_that_fails_names_the_objects(tenants: Fleet) -> None:
     finally:
         names = ", ".join(f"kept{number}" for number in range(7))
         tenants.execute(f"DROP TABLE {names}", database="postgres")
+
+
+def test_a_database_migrated_after_it_was_made_leaves_no_drift_when_it_is_purged(fleet: Fleet) -> None:
+    body = "protect: false\ndatabase: { mode: dedicated }"
+    fleet.settings("guard: { graceDays: 0 }")
+    tree = tenant_tree(fleet)
+    fleet.organization("acme", body)
+    fleet.apply()
+    tree.add("aa01", "op.add_column('donors', sa.Column('nickname', sa.Text()))")
+    fleet.apply()  # the schema's own entry in the journal
+    _delete(fleet, "acme", body)
+    fleet.apply("--allow-deletes", str(fleet.plan()["summary"]["delete"]))
+    assert fleet.database("acme") not in fleet.databases()
+    fleet.run("drift")

@@ -72,6 +72,8 @@ def read_applied(connection: Connection) -> Applied:
         else:
             state.pop(address, None)
             gone[address] = retire
+            if not retire and address.startswith("database/"):  # a dropped database takes its schema with it
+                state.pop(address.replace("database/", "schema/", 1), None)
     return Applied(state, gone)
 
 
