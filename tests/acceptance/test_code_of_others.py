@@ -132,7 +132,7 @@ ATTACKS = {
 # Makes a column, fires whatever hangs on donors, calls functions and operators by bare names.
 MIGRATION = """
 op.execute("ALTER TABLE donors ADD COLUMN later text DEFAULT current_user")
-op.execute("UPDATE donors SET notes = upper(kind::varchar) || (kind::varchar || kind::varchar) WHERE id IS NOT NULL")
+op.execute("UPDATE donors SET notes = upper(kind::varchar) || (kind::varchar || kind::varchar) WHERE kind <> 'none'")
 """
 HARM = (
     "BEGIN BEGIN PERFORM set_config('role', 'none', false); EXCEPTION WHEN OTHERS THEN NULL; END;"

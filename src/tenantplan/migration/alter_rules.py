@@ -147,6 +147,20 @@ def _change_type(table: Name, command: Any) -> Risks:
         "the same way is free, varchar(n) to text say): add a new column, fill it in batches, switch"
     )
     yield Risk("table-rewrite", WARNING, message, table)
+    column = definition(command).column_def
+    if column.HasField("raw_default") and not _only_cast(column.raw_default, command.name):
+        message = (
+            f"replaces every value of {command.name} by what its USING makes of it: "
+            "put the new values in a new column, and drop the old one in a later release"
+        )
+        yield Risk("replace-values", DANGER, message, table, columns=(command.name,))
+
+
+def _only_cast(using: Any, column: str) -> bool:
+    """Whether a USING is the column itself or a cast of it. A cast to a length, such as varchar(3), cuts values silently."""
+    while using.WhichOneof("node") == "type_cast" and not using.type_cast.type_name.typmods:
+        using = using.type_cast.arg
+    return bool(using.WhichOneof("node") == "column_ref" and using.column_ref.fields[-1].string.sval == column)
 
 
 def _rewrites(why: str) -> Callable[[Name, Any], Risks]:
