@@ -166,3 +166,24 @@ def test_an_interrupted_apply_whose_work_was_changed_leaves_that_one_alone(three
 def test_it_is_for_a_file(three: Fleet) -> None:
     assert "--out" in three.run("plan", "--per-tenant", code=1).err
     assert three.run("plan", "--per-tenant", "--json").json["per_tenant"] is True
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["the whole canary", "half of it"])
+def test_without_its_canary_a_change_goes_no_further(fleet: Fleet, both: bool) -> None:
+    fleet.settings("guard: { maxChangedPercent: 100 }\nrollout: { canary: { tier: internal } }")
+    tree = tenant_tree(fleet)
+    fleet.document("Tier", "internal", "displayName: Internal")
+    for name in ("one", "two"):
+        fleet.organization(name, f"{DEDICATED} }}\ntier: internal")
+    fleet.organization("later", f"{DEDICATED} }}")
+    fleet.apply()
+    tree.add("aa01", "op.add_column('donors', sa.Column('nickname', sa.Text()))")
+    for name in ("one", "two"):
+        fleet.organization(name, f"{DEDICATED} }}\ntier: internal\ncontact: {{ phone: '1' }}")
+    planned(fleet)
+    by_hand(fleet, "one", *["two"] if both else [])
+    applied = fleet.run("apply", "plan.json", code=5)
+    asked = "SELECT count(*) FROM information_schema.columns WHERE (table_name, column_name) = ('donors', 'nickname')"
+    counts = [fleet.rows(asked, database=fleet.database(name))[0][0] for name in ("one", "two", "later")]
+    assert counts == ([0, 0, 0] if both else [0, 1, 1])
+    assert ("waits for the first wave" in applied.out) is both

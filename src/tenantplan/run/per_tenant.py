@@ -19,6 +19,8 @@ from tenantplan.run.work import Work
 
 _NAMED = 5
 _CHANGED = "changed after the plan was made"
+_FIRST = 1  # the wave of the canary; what all share is before it
+_NO_CANARY = f"waits for the first wave, all of which {_CHANGED}"
 
 
 def left_untouched(work: Work, done: set[str], live: Survey, begun: Collection[str]) -> dict[str, str]:
@@ -32,6 +34,8 @@ def left_untouched(work: Work, done: set[str], live: Survey, begun: Collection[s
     changed = _changed(work, done, live, begun)
     shared = [o.address for o in changed if not _is_tenants(o.scope)]
     held = _held(plan, done, changed)
+    if work.settings.spec.rollout.canary:
+        held |= _without_canary(plan, done, held)
     if shared or (held and all(o.id in done or o.id in held for o in plan.operations)):
         names = sorted(set(shared or [o.address for o in changed]))
         raise PlanRefused(f"{_CHANGED}: {some(names, _NAMED)}", hint=freshness.STALE)
@@ -76,6 +80,14 @@ def _held(plan: Plan, done: Collection[str], changed: Sequence[Operation]) -> di
         elif waits is not None:
             held[operation.id] = f"needs something of an organization that {_CHANGED}"
     return held
+
+
+def _without_canary(plan: Plan, done: Collection[str], held: Collection[str]) -> dict[str, str]:
+    """The later waves, where nothing of the first one is left to be tried on."""
+    first = {o.id for o in plan.operations if o.wave == _FIRST}
+    if not first or not first <= set(held):
+        return {}
+    return {o.id: _NO_CANARY for o in plan.operations if o.wave > _FIRST and o.id not in done and o.id not in held}
 
 
 def _is_tenants(scope: str) -> bool:
