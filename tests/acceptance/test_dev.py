@@ -36,6 +36,7 @@ def test_up_psql_down(local: Fleet) -> None:
     ):
         done = local.process("dev", "psql", *named, *ask)
         assert (done.code, done.out.strip()) == (0, database), done.err
+    assert local.run("db", "show", "msf", "--json").json["source"] == "embedded"
     assert "did you mean `msf`?" in local.run("dev", "psql", "mfs", code=1).err
     assert "Stopped" in local.run("dev", "down").out
     assert local.run("status", "msf", "--json").json["reachable"] is True  # started again by itself

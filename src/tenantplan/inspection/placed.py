@@ -140,5 +140,8 @@ def _placed(settings: Settings, servers: Servers, place: Placement, address: str
     known = servers.usable.get(alias) or servers.unusable.get(alias)
     if known is None:
         known = TenantplanError(f"server {alias} is not in the fleet file", hint="add it to spec.servers")
-    source = settings.url_reference(alias) if alias in settings.servers else ""
+    source = ""
+    if alias in settings.servers:
+        on_embedded = settings.embedded and settings.servers[alias].url is None
+        source = "embedded" if on_embedded else settings.url_reference(alias)
     return Placed(address, place.mode, alias, database, known, source, origin, applied)
