@@ -94,6 +94,11 @@ def test_the_gate_names_what_is_further_behind_than_allowed(fleet: Fleet) -> Non
     assert fleet.run("status", "--max-skew", "3").err == ""
     late = fleet.run("status", "--max-skew", "2", code=3).err
     assert late == "organization/late: 3 revisions behind; --max-skew allows 2\n"
+    annotated = fleet.run("status", "--max-skew", "2", "--format", "github", code=3).out.splitlines()
+    assert [line for line in annotated if line.startswith("::error")] == [
+        "::error title=organization/late::3 revisions behind; --max-skew allows 2"
+    ]
+    assert "::error" not in fleet.run("status", "--max-skew", "3", "--format", "github").out
     fleet.run("status", "late", "--max-skew", "2", code=3)
     fleet.run("status", "msf", "--max-skew", "0")
     with fleet.server.superuser_connect() as connection:

@@ -39,7 +39,7 @@ def command(organization: str | None, max_skew: int | None, form: str, as_json: 
     as_json = as_json or form == "json"
     scene = inspection.look(settings())
     if organization is None and form == "github" and not as_json:
-        return _gate(_annotated(scene), max_skew)
+        return _gate(_annotated(scene), max_skew, annotate=True)
     if organization is None:
         return _gate(_all(scene, as_json), max_skew)
     if not scene.applied:
@@ -54,8 +54,9 @@ def command(organization: str | None, max_skew: int | None, form: str, as_json: 
     return _gate([found], max_skew)
 
 
-def _gate(found: list[Home], max_skew: int | None) -> int:
-    """3 when something is further behind than allowed; each is named on stderr."""
+def _gate(found: list[Home], max_skew: int | None, *, annotate: bool = False) -> int:
+    """3 when something is further behind than allowed; each is named on stderr, and in an annotation where asked for."""
+    from tenantplan.rendering.github import annotation
     from tenantplan.rendering.parts import counted
     from tenantplan.rendering.safe import terminal
 
@@ -66,7 +67,10 @@ def _gate(found: list[Home], max_skew: int | None) -> int:
         behind = "its revision is not known" if item.behind is None else f"{counted(item.behind, 'revision')} behind"
         behind += f", where database.revision keeps it ({item.pinned})" if item.pinned else ""
         why = f"cannot be reached: {item.reason}" if not item.reachable else behind
-        click.echo(terminal(f"{item.kind}/{item.name}: {why}; --max-skew allows {max_skew}"), err=True)
+        name, message = f"{item.kind}/{item.name}", f"{why}; --max-skew allows {max_skew}"
+        if annotate:
+            click.echo(annotation("error", message, title=name))
+        click.echo(terminal(f"{name}: {message}"), err=True)
     return 3 if late else 0
 
 
