@@ -300,6 +300,9 @@ def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
             message = "a login that is not asked for: closed and left alone; DROP ROLE removes it"
         elif retired:
             message = f"deleted {retired[:10]}, kept until its grace period ends"
+        elif isinstance(resource, Database | Role):  # no document stands for it
+            drop = "DROP DATABASE" if isinstance(resource, Database) else "DROP ROLE"
+            message = f"live but not declared: left alone; {drop} removes it, once nothing in it is needed"
         else:
             message = "live but not declared: left alone (state: deleted would remove it)"
         found.append(Finding(address, "orphan", message))

@@ -68,6 +68,17 @@ def test_a_database_that_is_gone_speaks_for_its_roles() -> None:
     assert addresses(found.orphans) == ["database/primary/o_msf"]
 
 
+def test_what_no_document_stands_for_is_not_removed_by_one() -> None:
+    """P4"""
+    (database,) = difference(wanted(an_organization()), live(a_dedicated())).orphans
+    assert database.message.endswith("left alone; DROP DATABASE removes it, once nothing in it is needed")
+    state = {a: r for a, r in live(a_dedicated()).items() if not a.startswith(("database/", "schema/"))}
+    roles = difference(wanted(), {a: r for a, r in state.items() if a.startswith("role/")}).orphans
+    assert roles and all("; DROP ROLE removes it, once nothing" in role.message for role in roles)
+    (organization,) = difference(wanted(), live(an_organization())).orphans
+    assert organization.message.endswith("left alone (state: deleted would remove it)")
+
+
 def test_a_declared_deletion_retires_the_organization_with_its_objects() -> None:
     """P16"""
     state = live(a_dedicated())
