@@ -28,7 +28,7 @@ def notes(fleet: Fleet) -> dict[tuple[str, str], str]:
     [
         (MSF, {"region": "eu"}, "contact and members and labels"),
         ("contact: { email: ops@msf.example }", {}, "contact"),
-        ("", {"region": "eu"}, "labels"),
+        ("displayName: Msf", {"region": "eu"}, "display name and labels"),
         ("displayName: Msf", {}, "display name"),
     ],
 )
@@ -50,6 +50,8 @@ def test_a_rename_without_its_line(applied: Fleet, body: str, labels: dict[str, 
 def test_what_has_nothing_in_common_is_new(applied: Fleet) -> None:
     applied.remove("Organization", "msf")
     applied.organization("other", "contact: { email: else@x.example }")
+    assert notes(applied) == {}
+    applied.organization("other", labels={"region": "eu"})  # which many have
     assert notes(applied) == {}
 
 

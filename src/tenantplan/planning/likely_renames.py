@@ -62,7 +62,8 @@ def _in_common(row: Row, had: Row, members: Collection[str], others: Collection[
         "members": bool(members) and members == others,
         "labels": "labels" in same,
     }
-    return [name for name, alike in found.items() if alike]
+    common = [name for name, alike in found.items() if alike]
+    return [] if common == ["labels"] else common  # such as a region, which many have
 
 
 def _members(state: State) -> dict[str, set[str]]:
