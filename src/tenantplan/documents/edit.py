@@ -19,7 +19,7 @@ def with_value(text: str, kind: str, name: str, path: Sequence[str], value: str)
     """
     document = _document(text, kind, name)
     start, end, written = _written(document, path, _scalar(value))
-    changed = text[:start] + written + text[end:]
+    changed = text[:start] + written.replace("\n", _line_end(text, start)) + text[end:]
     if _plain(_document(changed, kind, name)) != _set(_plain(document), path, value):
         raise ValueError(f"{'.'.join(path)} of {kind} {name} is written in a way that a machine does not change")
     return changed
@@ -56,6 +56,12 @@ def _added(node: MappingNode, entry: str) -> tuple[int, int, str]:
         return end, end, f", {entry}"
     first = node.value[0][0].start_mark
     return first.index, first.index, f"{entry}\n{' ' * first.column}"
+
+
+def _line_end(text: str, place: int) -> str:
+    """The line end in use at a place: that of its line, or of the first one where that line has none."""
+    line, end, _ = text[place:].partition("\n")
+    return "\r\n" if (line if end else text.partition("\n")[0]).endswith("\r") else "\n"
 
 
 def _entry(node: MappingNode, key: str) -> Node | None:

@@ -35,7 +35,7 @@ CASES = {
         "spec: {\n  database: {\n    mode: dedicated # how\n  }\n}\n",
         "spec: {\n  database: {\n    mode: dedicated, revision: 3f2a # how\n  }\n}\n",
     ),
-    "other line ends": ("spec:\r\n  tier: x\r\n", "spec:\r\n  database: { revision: 3f2a }\n  tier: x\r\n"),
+    "other line ends": ("spec:\r\n  tier: x\r\n", "spec:\r\n  database: { revision: 3f2a }\r\n  tier: x\r\n"),
 }
 
 
@@ -45,6 +45,14 @@ def test_it_is_the_only_change(case: str) -> None:
     assert with_value(HEAD + before + OTHER, "Organization", "msf", PATH, "3f2a") == HEAD + after + OTHER
     second = "---\n" + HEAD
     assert with_value(OTHER + second + before, "Organization", "msf", PATH, "3f2a") == OTHER + second + after
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_with_crlf_keeps_it(case: str) -> None:
+    before, after = (
+        (HEAD + text.replace("\r\n", "\n")).replace("\n", "\r\n").removesuffix("\r\n") for text in CASES[case]
+    )
+    assert with_value(before, "Organization", "msf", PATH, "3f2a") == after
 
 
 @pytest.mark.parametrize("value", ["58", "58e1", "0x1f", "1_0", "null"])
