@@ -55,7 +55,7 @@ def test_what_destroys_is_braked(fleet: Fleet, tree: TenantTree, sql: str) -> No
     assert [o["class"] for o in migrations(fleet)] == ["destructive"] * 3
     word, said = blockers(fleet)
     assert "--allow-destructive 1" in word
-    assert "12 of 12 organizations would change, 12 of them by migrations that destroy data" in said
+    assert "12 of 12 organizations and tenants would change, 12 of them by migrations that destroy data" in said
     assert "max-changes" in [b["rule"] for b in fleet.plan()["blockers"]]
     fleet.apply(code=3)
     assert fleet.rows("SELECT last_name FROM donors", database=fleet.database("d1")) == [("Ada",)]
@@ -69,7 +69,7 @@ def test_what_destroys_is_braked(fleet: Fleet, tree: TenantTree, sql: str) -> No
 def test_the_number_counts_every_migrated_organization(fleet: Fleet, tree: TenantTree) -> None:
     tree.add("a0000001", run("ALTER TABLE donors ADD COLUMN nickname text"))
     fleet.settings("guard: { maxChanged: 1 }", migrations=TREE)
-    assert "2 organizations would change or be migrated, 1 allowed (guard.maxChanged)" in blockers(fleet)[0]
+    assert "2 organizations and tenants would change or be migrated, 1 allowed (guard.maxChanged)" in blockers(fleet)[0]
     fleet.apply(code=3)
     fleet.apply("--target", f"schema/primary/{fleet.database('d1')}")
     fleet.apply()

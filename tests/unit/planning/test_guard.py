@@ -236,7 +236,9 @@ class TestWhatBrakesCount:
         rules = [f.rule for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing)]
         assert rules == [LOSSES, guard.CHANGES]
         (message,) = [f.message for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing) if f.rule != LOSSES]
-        assert message.startswith("6 of 10 organizations would change, 6 of them by migrations that destroy data")
+        assert message.startswith(
+            "6 of 10 organizations and tenants would change, 6 of them by migrations that destroy data"
+        )
         assert [f.rule for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing[:5])] == [LOSSES]
         assert [f.rule for f in guard.brakes([replace(shared, risk="risky")], 0, 10, Brakes(0, 0), sharing)] == []
         own = replace(shared, after=Schema("primary", "main_db", "main", "r3"))
@@ -246,14 +248,14 @@ class TestWhatBrakesCount:
         adding = [replace(o, risk="risky") for o in dropping("a", "b")]
         assert guard.brakes(adding, 0, 10, Brakes(0, 0, 2)) == []
         (found,) = guard.brakes(adding, 0, 10, Brakes(0, 100, 1))
-        assert "2 organizations would change or be migrated, 1 allowed (guard.maxChanged)" in found.message
+        assert "2 organizations and tenants would change or be migrated, 1 allowed (guard.maxChanged)" in found.message
         assert guard.brakes([replace(o, before=None) for o in adding], 0, 10, Brakes(0, 0, 0)) == []
 
     def test_the_number_is_named_before_the_share(self) -> None:
         before = live(*(an_organization(f"o{n}") for n in range(9)))
         after = wanted(*(an_organization(f"o{n}", display_name="X") for n in range(9)))
         (found,) = guard.brakes(planned(after, before), 0, 10, Brakes(0, 50, 8))
-        assert found.message.startswith("9 organizations would change, 8 allowed (guard.maxChanged)")
+        assert found.message.startswith("9 organizations and tenants would change, 8 allowed (guard.maxChanged)")
 
     def test_how_many_are_to_be_deleted_is_said(self) -> None:
         said = [guard.brakes([], number, 0, Brakes(0, 100))[0].message for number in (1, 2)]
