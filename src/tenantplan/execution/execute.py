@@ -228,6 +228,8 @@ def _conclude(run: Run, main: Connection, segment: list[Operation]) -> None:
     """Outcome and audit entries of what has happened elsewhere."""
     with main.transaction():
         record.check_epoch(main, run.epoch)
+        if not logins.apart(segment[0]):  # the rows of those follow when passwords are issued
+            logins.follow_names(main, segment)
         record.done(run, main, logins.settle(run, main, segment))
     reach("committed")
 

@@ -70,8 +70,12 @@ def apart(operation: Operation) -> bool:
     return after.server != MAIN or after.password.target != MAIN_TARGET
 
 
-def issue(run: Run, main: Connection, operations: Iterable[Operation]) -> None:
-    """Makes the passwords of operations and keeps them as pending, in the current transaction; one that is pending is used."""
+def issue(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
+    """Makes the passwords of operations and keeps them as pending, in the current transaction; one that is pending is used.
+
+    What is known of roles that are renamed is found, and kept, under their new names.
+    """
+    follow_names(main, operations)
     wanted = [(o.address, o.after) for o in operations if generates(o) and isinstance(o.after, Role)]
     if not wanted:
         return
@@ -90,6 +94,18 @@ def issue(run: Run, main: Connection, operations: Iterable[Operation]) -> None:
         run.issued[address] = Issue(str(uuid.uuid4()), new_password(), others)
         fresh.append((role, run.issued[address]))
     _store(run, main, fresh)
+
+
+def follow_names(main: Connection, operations: Iterable[Operation]) -> None:
+    """What is known of the passwords of renamed roles follows their names: before anything new is written under one of these."""
+    for operation in operations:
+        before, after = operation.before, operation.after
+        if isinstance(before, Role) and isinstance(after, Role) and before.name != after.name and after.holder:
+            main.execute(
+                "UPDATE public.database_logins SET role_name = %s, holder = %s, database_name = %s"
+                " WHERE server = %s AND role_name = %s",
+                [after.name, issued_to(after), after.serves, before.server, before.name],
+            )
 
 
 def _there(run: Run, main: Connection, roles: Sequence[Role]) -> list[_Row]:
@@ -222,15 +238,9 @@ def _step_back(main: Connection, role: Role, issued: Issue) -> None:
 
 
 def _follow(main: Connection, operation: Operation) -> None:
-    """What is known of a role's passwords follows its name, its end and a password by reference."""
+    """What is known of a role's passwords follows its end and a password by reference."""
     before, after = operation.before, operation.after
     assert isinstance(before, Role)
-    if isinstance(after, Role) and before.name != after.name:
-        main.execute(
-            "UPDATE public.database_logins SET role_name = %s, holder = %s, database_name = %s"
-            " WHERE server = %s AND role_name = %s",
-            [after.name, issued_to(after), after.serves, before.server, before.name],
-        )
     if after is None and not operation.retire:
         _remove(main, "server = %s AND role_name = %s", [before.server, before.name])
     if not isinstance(after, Role):

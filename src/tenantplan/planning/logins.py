@@ -109,7 +109,8 @@ def _role(want: Role, have: Role | None, turn: Turn, now: datetime, rotate: bool
     if current is not None and want.name == current.role:
         keyed = have.password.keyed if have is not None and have.password is not None else None
         lasting = have.ends_before if have is not None and turn.ends(current.set_at) > now else None
-        outdated = have is not None and have.name != want.name and turn.login.target != MAIN_TARGET
+        moved = have is not None and have.name != want.name and turn.login.target != MAIN_TARGET
+        outdated = moved and pending is None  # the pending one is delivered under the new name
         known = Secret(fresh.reference, None if keyed == UNKNOWN or outdated else keyed)
         return replace(want, password=known, ends_before=lasting)
     if previous is not None and previous.superseded_at and turn.ends(previous.superseded_at) > now:
