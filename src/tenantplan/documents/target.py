@@ -21,6 +21,11 @@ def whose(holder: str) -> str:
     return name if kind == "organization" else f"{kind}.{name}"
 
 
+def delivered_as(address: str, column: str) -> str:
+    """What a target calls the generated secret in a column of a row: a key of a tenant itself is nested in it."""
+    return whose(f"{address}/license-key" if column == "license_key" else address)
+
+
 class TargetSpec(Spec):
     """A place that generated passwords of login roles are delivered to: a file for each organization, or a program."""
 

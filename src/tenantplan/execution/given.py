@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from tenantplan.documents.target import whose
+from tenantplan.documents.target import delivered_as, whose
 from tenantplan.errors import TenantplanError
 from tenantplan.execution import credentials, record
 from tenantplan.execution.context import Run
@@ -65,9 +65,8 @@ def _deliver(run: Run, main: Connection, operation: Operation, column: str, targ
     row_id = run.ids[operation.address]
     made = run.made.get((after.table, row_id, column))
     value = made if made is not None else _stored(run, main, after.table, row_id, column)
-    address = operation.address if column != "license_key" else f"{operation.address}/license-key"
     held = addresses.document(operation.address)
-    place = whose(address)
+    place = delivered_as(operation.address, column)
     deliver(
         target, run.targets[target], Given(whose(held), place, place.rpartition(".")[2], value), run.root, run.hidden
     )

@@ -20,6 +20,7 @@ from tenantplan.manifest.own_secrets import own_secrets
 from tenantplan.manifest.pins import misplaced_pins
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
+from tenantplan.manifest.same_places import same_places
 from tenantplan.manifest.same_rows import same_rows
 from tenantplan.manifest.taken_along import with_taken_along
 from tenantplan.manifest.unfit import misplaced, unplaced
@@ -53,7 +54,8 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         raise ManifestError(problems.sorted())
     draft = _rows(unique, organizations, found, kinds, facts)
     tables = {**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}}
-    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts)):
+    logins = declared_logins(placed, facts)
+    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts), *same_places(draft, logins)):
         problems.add(problem)
     if problems:
         raise ManifestError(problems.sorted())
@@ -71,7 +73,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         adopted=frozenset(kinds[d.kind].address(d.name) for d in unique if d.adopt),
         tables=tables,
         notes=misplaced(found.values(), facts),
-        logins=declared_logins(found.values(), facts),
+        logins=logins,
     )
 
 
