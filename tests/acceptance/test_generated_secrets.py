@@ -96,6 +96,41 @@ def test_killed_after_it_was_handed_over(keyed: Fleet) -> None:
     keyed.converged()
 
 
+def test_a_rotation_killed_after_it_was_handed_over(keyed: Fleet) -> None:
+    """What is stored is handed over again; a rotation that is asked for again makes another value."""
+    declare(keyed, more=", deliver: files")
+    keyed.apply()
+    value, place = stored(keyed)[0], "acme.secret.session.env"
+    rotate = ("credentials", "rotate", SESSION)
+    assert keyed.process(*rotate, env={"TENANTPLAN_FAILPOINT": "secret-delivered"}).code < 0
+    assert handed(keyed)[place] != f"SESSION={value}\n" and stored(keyed)[0] == value
+    assert keyed.operations() == [f"update {SESSION}"] and SESSION in keyed.run("drift", code=2).out
+    keyed.apply()
+    assert handed(keyed)[place] == f"SESSION={value}\n" and stored(keyed)[:2] == (value, "files")
+    keyed.converged()
+    assert keyed.process(*rotate, env={"TENANTPLAN_FAILPOINT": "secret-delivered"}).code < 0
+    keyed.run(*rotate)
+    assert handed(keyed)[place] == f"SESSION={stored(keyed)[0]}\n" != f"SESSION={value}\n"
+    keyed.converged()
+
+
+def test_a_rotation_that_fails_at_the_second_target(keyed: Fleet) -> None:
+    keyed.settings(TARGETS.replace("json: {", "other: { command: [/bin/sh, -c, 'test ! -e broken'] }, json: {"))
+    one = "{ value: { generate: true }, deliver: files }"
+    keyed.organization("acme", f"secrets: {{ asession: {one}, ztoken: {one.replace('files', 'other')} }}")
+    keyed.apply()
+    before = handed(keyed)
+    (keyed.root / "broken").write_text("")
+    addresses = ["organization/acme/secret/asession", "organization/acme/secret/ztoken"]
+    keyed.run("credentials", "rotate", *addresses, code=5)
+    assert handed(keyed) != before
+    assert keyed.operations() == [f"update {address}" for address in addresses]
+    (keyed.root / "broken").unlink()
+    keyed.apply()
+    assert handed(keyed) == before
+    keyed.converged()
+
+
 def test_from_a_reference_and_back(keyed: Fleet) -> None:
     keyed.env["SESSION"] = "k7Jd93-xQ0z_Lm2vRt8ek7Jd93-xQ0z_"
     declare(keyed, "{ env: SESSION }")
@@ -164,6 +199,13 @@ def test_the_keys_of_licences(keyed: Fleet) -> None:
     keyed.converged()
     keyed.run("credentials", "rotate", "tenant/node/license/main")
     assert keys(keyed)[0] == tenant and keys(keyed)[1] != license_
+    before = handed(keyed)
+    rotate = ("credentials", "rotate", "tenant/node/license/main")
+    assert keyed.process(*rotate, env={"TENANTPLAN_FAILPOINT": "secret-delivered"}).code < 0
+    assert handed(keyed) != before
+    keyed.apply()
+    assert handed(keyed) == before
+    keyed.converged()
     keyed.document("Tenant", "node", body.format("", ""))
     keyed.apply()
     assert keys(keyed)[0] == tenant

@@ -10,6 +10,7 @@ from tenantplan.errors import UsageError
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row, Secret, State
+from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY
 from tenantplan.planning.notes import due_since
 
 
@@ -29,7 +30,8 @@ def secret_changes(desired: Desired, live: State, names: frozenset[str], due: bo
                 f"{address} has not been applied as it is declared: there is nothing to rotate yet",
                 hint="tenantplan apply makes its first value",
             )
-        yield Change(address, have, replace(have, values={**have.values, **fresh}))
+        delivered = {f"{column}{DELIVERED}": secret.target for column, secret in fresh.items()}
+        yield Change(address, have, replace(have, values={**have.values, **fresh, **delivered}))
 
 
 def generated(row: object) -> dict[str, Secret]:
@@ -40,7 +42,11 @@ def generated(row: object) -> dict[str, Secret]:
 
 
 def _is_generated(have: Row, fresh: dict[str, Secret]) -> bool:
-    return all(have.values.get(column + "_delivered_to") == secret.target for column, secret in fresh.items())
+    """Whether all of it has been delivered where it is to go, or was on its way there when a run was interrupted."""
+    return all(
+        have.values.get(column + DELIVERED) in (secret.target, f"{ON_ITS_WAY}{secret.target}")
+        for column, secret in fresh.items()
+    )
 
 
 def _due(want: Row, have: Row, now: datetime) -> bool:

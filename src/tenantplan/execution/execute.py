@@ -144,6 +144,7 @@ def _commit(run: Run, main: Connection, segment: list[Operation], tried: list[Op
 
     For those that were `tried`, a connection to an organization's database was made, which is audited too.
     """
+    given.announce(run, main, segment)
     try:
         _commit_together(run, main, segment, tried)
     except psycopg.errors.UniqueViolation as error:
@@ -167,6 +168,7 @@ def _commit_together(
             if deferred:
                 main.execute("SET CONSTRAINTS ALL DEFERRED")
             logins.issue(run, main, segment)
+            given.take_back(run, main, segment)
             run.check_shared(main, segment)
             _effects(run, main, segment)
             given.hand_over(run, main, segment)

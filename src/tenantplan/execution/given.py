@@ -1,7 +1,8 @@
 """Generated secrets of rows: made up when they are stored, and handed over before the transaction that stores them commits.
 
-Nothing is handed over that is not stored but by a run that dies in between; the next one makes another, and hands that over.
-A target gets the value again when it is another one: what an application signs with outlives where it is told.
+Nothing is handed over that is not stored but by a run that dies in between, or fails at another target. The next one makes
+another and hands that over; where a value was there before, that one is handed over again: the row says so from before the first
+is replaced. A target gets the value again when it is another one: what an application signs with outlives where it is told.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, Secret
-from tenantplan.model.rowtype import DELIVERED
+from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place
 from tenantplan.secrets.delivery import Given, deliver
@@ -40,6 +41,44 @@ def hand_over(run: Run, main: Connection, operations: Sequence[Operation]) -> No
     if delivered:
         reach("secret-delivered")
         record.audit(run, main, delivered)
+
+
+def announce(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
+    """Commits of each delivered value that is about to be replaced that its target may have another one than is stored."""
+    replaced = [(o, column, f"{ON_ITS_WAY}{secret.target}") for o, column, secret in _replaced(operations)]
+    if replaced:
+        with main.transaction():
+            record.check_epoch(main, run.epoch)
+            _say(run, main, replaced)
+
+
+def take_back(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
+    """Undoes that in the transaction that stores the new values: what was announced stands unless that one commits."""
+    before = [(o, c, o.before.values[c + DELIVERED]) for o, c, _ in _replaced(operations) if isinstance(o.before, Row)]
+    _say(run, main, before)
+
+
+def _replaced(operations: Sequence[Operation]) -> Iterator[tuple[Operation, str, Secret]]:
+    """Values that are made anew although the one that is there could stay."""
+    for operation in operations:
+        before = operation.before
+        for column, secret in _leaving(operation) if isinstance(before, Row) else ():
+            assert isinstance(before, Row)
+            if before.values.get(column + DELIVERED) is not None and before.values.get(column) != secret:
+                yield operation, column, secret
+
+
+def _say(run: Run, main: Connection, said: Sequence[tuple[Operation, str, str]]) -> None:
+    for operation, column, value in said:
+        assert isinstance(operation.after, Row)
+        rowtype = run.tables[operation.after.table]
+        statement = sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s AND {} = %s").format(
+            sql.Identifier(*rowtype.relation),
+            sql.Identifier(column + DELIVERED),
+            sql.Identifier(rowtype.id),
+            sql.Identifier(rowtype.owner),
+        )
+        main.execute(statement, [value, run.ids.get(operation.address), run.fleet])
 
 
 def settled(run: Run, operations: Sequence[Operation]) -> list[Operation]:

@@ -14,6 +14,7 @@ SECRET_TYPES = ("bcrypt", "sha256", "encrypted", "key")
 DELIVERED = (
     "_delivered_to"  # after the name of a secret column: the target that a generated one went to; NULL: by reference
 )
+ON_ITS_WAY = "on its way to "  # before that target, while it may have another value, or have it under another name
 # text, bool, int, json (jsonb), timestamp (timestamptz, ISO 8601 in UTC), ref (another row's id), list (array of text
 # or of an enum, sorted), and secrets by reference: bcrypt (text hash, with a column `password_fingerprint`), sha256
 # (hex digest, for keys that are random themselves), encrypted (bytea, see secrets/box.py), key (text as it stands)
