@@ -17,6 +17,7 @@ from tenantplan.decision.left_alone import left_alone
 from tenantplan.decision.losses import losses
 from tenantplan.decision.pinned import pinned, pinned_from_the_start
 from tenantplan.decision.sharing import sharing
+from tenantplan.decision.stays_behind import stays_behind
 from tenantplan.decision.store import unanswered
 from tenantplan.decision.unfit import unfit_connections
 from tenantplan.execution import statements
@@ -116,6 +117,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *allowed_losses(operations, migrations),
             *_rights(drafted, live),
             *taken_along(operations),
+            *stays_behind(operations, live.main.issued, sources, settings.spec.credentials.targets),
             *pinned(desired, comparison.trees),
             *unanswered(settings, connector, operations),
         ),

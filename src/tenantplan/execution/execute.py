@@ -169,6 +169,7 @@ def _commit_together(
                 main.execute("SET CONSTRAINTS ALL DEFERRED")
             logins.issue(run, main, segment)
             given.take_back(run, main, segment)
+            given.move(run, main, segment)
             run.check_shared(main, segment)
             _effects(run, main, segment)
             given.hand_over(run, main, segment)

@@ -21,11 +21,12 @@ from tenantplan.model import address as addresses
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, Secret
-from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY
+from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY, RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place
 from tenantplan.secrets.delivery import Given, deliver
 from tenantplan.secrets.judge import judge
+from tenantplan.tables import BUILTIN
 
 
 def hand_over(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
@@ -56,6 +57,35 @@ def take_back(run: Run, main: Connection, operations: Sequence[Operation]) -> No
     """Undoes that in the transaction that stores the new values: what was announced stands unless that one commits."""
     before = [(o, c, o.before.values[c + DELIVERED]) for o, c, _ in _replaced(operations) if isinstance(o.before, Row)]
     _say(run, main, before)
+
+
+def move(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
+    """Says of what is nested in renamed rows, in the transaction of the rename, that its targets are to get it under the new name:
+    whenever the run dies then, the next plan delivers it."""
+    for operation in operations:
+        after = operation.after
+        if operation.renamed_from is not None and isinstance(after, Row) and after.table in BUILTIN:
+            for rowtype in BUILTIN.values():
+                nested = rowtype.parent if rowtype.parent and rowtype.refs[rowtype.parent] == after.table else None
+                which = rowtype.id if rowtype.table == after.table else nested
+                for column in rowtype.columns if which is not None else ():
+                    if column.endswith(DELIVERED):
+                        _move(run, main, rowtype, column, (str(which), run.ids.get(operation.address)))
+
+
+def _move(run: Run, main: Connection, rowtype: RowType, column: str, which: tuple[str, str | None]) -> None:
+    statement = sql.SQL(
+        "UPDATE {table} SET {column} = {way} || {column} WHERE {which} = %s AND {owner} = %s"
+        " AND {column} <> {main} AND NOT starts_with({column}, {way})"
+    ).format(
+        table=sql.Identifier(*rowtype.relation),
+        column=sql.Identifier(column),
+        way=sql.Literal(ON_ITS_WAY),
+        which=sql.Identifier(which[0]),
+        owner=sql.Identifier(rowtype.owner),
+        main=sql.Literal(MAIN_TARGET),
+    )
+    main.execute(statement, [which[1], run.fleet])
 
 
 def _replaced(operations: Sequence[Operation]) -> Iterator[tuple[Operation, str, Secret]]:

@@ -13,6 +13,7 @@ from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.comparable import comparable, ends, lingers
+from tenantplan.planning.delivered_again import undelivered
 from tenantplan.planning.left_behind import is_former_login, left_behind
 from tenantplan.planning.refusals import refusals
 from tenantplan.planning.taken_along import goes_along
@@ -149,7 +150,7 @@ def under_new_names(live: State, renames: Mapping[str, str]) -> tuple[State, dic
     sources: dict[str, str] = {}
     for address, resource in live.items():
         new = addresses.renamed(address, wanted)
-        moved[new] = _follow(resource, wanted)
+        moved[new] = undelivered(_follow(resource, wanted)) if new != address else _follow(resource, wanted)
         if address in wanted:
             sources[new] = address
     return moved, sources

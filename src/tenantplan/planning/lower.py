@@ -14,6 +14,7 @@ from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Ro
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Migration, all_origins, one_transaction
 from tenantplan.planning.access import raised
+from tenantplan.planning.delivered_again import renamed_first
 from tenantplan.planning.shut_out import purges, shut_out
 from tenantplan.planning.summary import summary
 
@@ -244,6 +245,7 @@ def _needs(
         # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
         # that sends the application to them; a database that is renamed serves under its new name before it is migrated.
         made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
+        made += renamed_first(operation, by_address)
         return made + [o for o in held.get(operation.address, []) if _comes_before_row(o)]
     if isinstance(resource, Database):
         names = {resource.owner, *(resource.connect or ())} - {None}
