@@ -114,7 +114,7 @@ def _brought_back(rowtype: RowType, after: Row) -> list[sql.Composed]:
     back = {name: pair[1] for name, pair in rowtype.retired.items() if name not in after.values}
     restored = [
         sql.SQL("{name} = CASE WHEN deleted_at IS NULL THEN {name} ELSE {value} END").format(
-            name=sql.Identifier(name), value=sql.Literal(after.initial.get(name) or value)
+            name=sql.Identifier(name), value=sql.Literal(value if (first := after.initial.get(name)) is None else first)
         )
         for name, value in back.items()
     ]

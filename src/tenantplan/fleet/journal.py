@@ -36,7 +36,9 @@ def _read(connection: Connection, asked: Collection[str], pending: Mapping[str, 
     ]
     named = dict(zip(("asked", "names", "since", "until"), map(list, zip(*times, strict=True)), strict=True))
     rows = connection.execute(query("last_applied_to"), named).fetchall()
-    return {address: Last(_row(after, renames), at or "") for address, after, at in rows}  # the newest comes last
+    return {  # the newest comes last
+        address: Last(_row(after, renames), at or "", _row(before, renames)) for address, after, before, at in rows
+    }
 
 
 def _times(name: str, renames: Iterable[tuple[int, str, str]]) -> Iterator[tuple[str, int, int | None]]:

@@ -186,6 +186,8 @@ def _risk(change: Change, action: str, tables: Tables) -> str:
     ):
         return "risky"
     if isinstance(before, Row) and isinstance(after, Row):
+        if change.restore:  # what was refused is served again
+            return "risky"
         closes = before.values.get("state") != after.values.get("state")
         return "risky" if closes or raised(before, after, tables[after.table]) else "safe"
     return "safe"

@@ -1,7 +1,8 @@
 """Fields that documents do not say: the application's, unless a document said them when it was last applied. PURE.
 
 A line that goes takes back what it set, as long as nobody has changed it since. It never gives access back, and neither does
-a default: that takes the value itself. What the application deleted stays deleted.
+a default: that takes the value itself. What the application deleted stays deleted, and what was closed when it was deleted comes
+back closed.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from tenantplan.planning.access import gives, raised
 
 @dataclass(frozen=True)
 class Last:
-    """What the last operation on a row left, None: it deleted it; and when it ended (ISO 8601)."""
+    """What the last operation on a row left, None: it deleted it; when it ended (ISO 8601); and what it found."""
 
     row: Row | None
     at: str
+    before: Row | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,13 @@ def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
             left[address] = Finding(address, "deleted-by-the-application", _left(have))
         if have.retired_at is None and desired.restores.get(address) == have.id is not None:
             notes.append(Finding(address, "restore", _RESTORED))
-        gone = {c: want.initial.get(c) for c in _unsaid(want, have, rowtype) if _said_before(c, have, known)}
+        if shut := _shut(want, have, known, rowtype):
+            want = replace(want, initial={**want.initial, **shut})
+            state[address] = want
+            if address not in left:
+                notes.append(Finding(address, "stays-disabled", _still_shut(shut)))
+        unsaid = [c for c in _unsaid(want, have, rowtype) if have.retired_at is None or c not in rowtype.retired]
+        gone = {c: want.initial.get(c) for c in unsaid if _said_before(c, have, known)}
         kept = [c for c, value in gone.items() if c in rowtype.access and gives(have.values.get(c), value)]
         if kept:
             notes.append(Finding(address, "stays-disabled", _kept(have, gone, kept)))
@@ -72,11 +80,15 @@ def given_back(
         if operation.restore and _deleted_by_others(after, have, known):
             message = f"re-enables what the application deleted at {have.retired_at}"
             yield Finding(operation.address, "re-enables", message)
-        columns = [c for c in raised(before, after, tables[after.table]) if not _applied(c, before, known)]
-        if columns and not operation.restore:
+        rowtype = tables[after.table]
+        if operation.restore:
+            before = replace(before, values={**before.values, **_at_deletion(have, known, rowtype)})
+        columns = [c for c in raised(before, after, rowtype) if operation.restore or not _applied(c, before, known)]
+        if columns:
             values = ", ".join(f"{_name(c)} {_shown(before.values[c])} -> {_shown(after.values[c])}" for c in columns)
-            message = f"re-enables what the application disabled {_when(have, known)}: {values}"
-            yield Finding(operation.address, "re-enables", message)
+            when = "before it was deleted" if operation.restore else _when(have, known)
+            who = "was disabled" if operation.restore else "the application disabled"
+            yield Finding(operation.address, "re-enables", f"re-enables what {who} {when}: {values}")
 
 
 def _pairs(desired: Desired, live: State) -> Iterator[tuple[str, Row, Row]]:
@@ -116,6 +128,33 @@ def _deleted_by_others(want: Row, have: Row, known: Last | None) -> bool:
     deleted by tenantplan alone: their documents are refused."""
     theirs = have.retired_at is not None and known is not None and known.row is not None
     return theirs and "database_mode" not in want.values
+
+
+def _at_deletion(have: Row, known: Last | None, rowtype: RowType) -> dict[str, Any]:
+    """Columns of a deleted row that its deletion may have written, as they were before: by the journal where tenantplan deleted
+    it, else by the row itself. What only the deletion can have written says nothing."""
+    if have.retired_at is None:
+        return {}
+    columns = [c for c in rowtype.retired if c in rowtype.written]
+    if known is not None and known.row is None and known.before is not None:
+        return {c: known.before.values[c] for c in columns if c in known.before.values}
+    theirs = known is not None and known.row is not None
+    written = {c: rowtype.retired[c][0] for c in columns}
+    return {c: v for c in columns if (v := have.values.get(c)) is not None and (theirs or _shown(v) != written[c])}
+
+
+def _shut(want: Row, have: Row, known: Last | None, rowtype: RowType) -> dict[str, Any]:
+    """Values of columns that were closed when the row was deleted, and that its document does not say."""
+    return {
+        c: value
+        for c, value in _at_deletion(have, known, rowtype).items()
+        if c not in want.values and _shown(value) != "deleted" and gives(value, want.initial.get(c))
+    }
+
+
+def _still_shut(values: Mapping[str, Any]) -> str:
+    stays = ", ".join(f"{_name(c)} {_shown(v)}" for c, v in values.items())
+    return f"comes back as it was when it was deleted: {stays}. Only the value itself in the document gives access back"
 
 
 def _left(have: Row) -> str:

@@ -196,10 +196,10 @@ SELECT DISTINCT ON (address) address, seq, action, retire, after::text
 
 -- name: last_applied_to
 -- The same of a few addresses, each for the time in which a row had it: after the operation `since`, before the one `until`.
-SELECT w.asked, o.after::text, to_char(o.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+SELECT w.asked, o.after::text, o.before::text, to_char(o.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
   FROM unnest(%(asked)s::text[], %(names)s::text[], %(since)s::bigint[], %(until)s::bigint[]) w(asked, name, since, until)
  CROSS JOIN LATERAL (
-    SELECT seq, after, finished_at FROM tenantplan.operations
+    SELECT seq, after, before, finished_at FROM tenantplan.operations
      WHERE status IN ('done', 'recovered') AND address = w.name AND seq >= w.since AND (w.until IS NULL OR seq < w.until)
      ORDER BY seq DESC LIMIT 1) o
  ORDER BY o.seq;
