@@ -61,11 +61,12 @@ def notes(fleet: Fleet) -> set[str]:
 
 
 def declare_all(fleet: Fleet, **metadata: object) -> None:
-    """Declares what is there already."""
+    """Declares what is there already; to be adopted, the project that the application deleted has to be restored."""
     fleet.document("User", "eve@x.example", USER, **metadata)
     fleet.document("Team", "core", TEAM, **metadata)
     fleet.document("Bucket", "files", "owner: core\nprovider: s3\naccessKey: { env: ACCESS_KEY }", **metadata)
-    fleet.document("Project", "shop", "organization: acme\ndisplayName: Shop\nteam: core", **metadata)
+    back = {"restore": fleet.rows("SELECT id::text FROM projects")[0][0]} if metadata.get("adopt") else {}
+    fleet.document("Project", "shop", "organization: acme\ndisplayName: Shop\nteam: core", **metadata, **back)
     fleet.document("Webhook", "hook", WEBHOOK, **metadata)
     fleet.env["ACCESS_KEY"] = "access-7f3a9c2e"
 
@@ -153,7 +154,8 @@ def test_adoption_takes_a_row_over_with_its_id(lived_in: Fleet) -> None:
     ids = {table: lived_in.rows(f"SELECT id::text FROM {table} WHERE managed_by IS NULL") for table in TABLES}
     declare_all(lived_in, adopt=True)
     plan = lived_in.plan()
-    assert plan["notes"] == [] and plan["blockers"] == []
+    assert plan["blockers"] == []
+    assert [(n["address"], n["rule"]) for n in plan["notes"]] == [("project/shop", "re-enables")]
     operations = {o["address"]: o for o in plan["operations"]}
     assert operations.keys() == OURS
     assert all(o["action"] == "update" and o["adopt"] and o["class"] == "risky" for o in operations.values())
@@ -176,7 +178,7 @@ def test_an_adopted_secret_is_encrypted(lived_in: Fleet) -> None:  # E3
     assert vault(KEY).open(Place("buckets", row_id, "access_key"), stored) == "access-7f3a9c2e"
 
 
-def test_an_adopted_project_that_was_deleted_is_there_again(lived_in: Fleet) -> None:  # A3
+def test_an_adopted_project_that_is_restored_is_there_again(lived_in: Fleet) -> None:  # A3
     adopt_all(lived_in)
     row = "SELECT display_name, status::text, deleted_at, t.slug FROM projects JOIN teams t ON t.id = team_id"
     assert lived_in.rows(row.replace("display_name", "projects.display_name")) == [("Shop", "STOPPED", None, "core")]

@@ -81,7 +81,7 @@ def _update(run: Run, connection: Connection, operation: Operation, before: Row,
         for column in (rowtype.touched, *(rowtype.stamps.get(name) for name in changed))
         if column
     ]
-    sets += _brought_back(rowtype, after) if operation.restore or operation.adopt else []
+    sets += _brought_back(rowtype, after, adopt=operation.adopt) if operation.restore else []
     if operation.adopt:
         sets.append(sql.SQL("{} = {}").format(sql.Identifier(rowtype.owner), sql.Literal(run.fleet)))
     statement = _statement("UPDATE {table} SET {what} WHERE {which}", rowtype, run, operation, sets)
@@ -93,7 +93,7 @@ def _check(run: Run, connection: Connection, operation: Operation, rowtype: RowT
     """Locks the row and compares it with what the plan saw, by the same reading; secrets were compared before the first write."""
     names = [name for name in seen if rowtype.columns[name] not in SECRET_TYPES]
     what = [selected(rowtype, name) for name in names]
-    stays = rowtype.retired and not (operation.restore or operation.adopt)
+    stays = rowtype.retired and not operation.restore
     what.append(sql.SQL("deleted_at IS NULL" if stays else "true"))
     statement = _statement("SELECT {what} FROM {table} WHERE {which} FOR NO KEY UPDATE", rowtype, run, operation, what)
     row = connection.execute(statement, [_id(run, operation)]).fetchone()
@@ -107,11 +107,13 @@ def _check(run: Run, connection: Connection, operation: Operation, rowtype: RowT
             raise Stale(f"{name} changed after the plan was made")
 
 
-def _brought_back(rowtype: RowType, after: Row) -> list[sql.Composed]:
-    """Undoes the first step of a deletion, in a row where that was taken."""
+def _brought_back(rowtype: RowType, after: Row, *, adopt: bool) -> list[sql.Composed]:
+    """Undoes the first step of a deletion, in a row where that was taken. Of one that is adopted, nobody knows whether access was
+    closed before: it stays closed."""
     if not rowtype.retired:
         return []
     back = {name: pair[1] for name, pair in rowtype.retired.items() if name not in after.values}
+    back = {name: value for name, value in back.items() if not (adopt and name in rowtype.access)}
     restored = [
         sql.SQL("{name} = CASE WHEN deleted_at IS NULL THEN {name} ELSE {value} END").format(
             name=sql.Identifier(name), value=sql.Literal(value if (first := after.initial.get(name)) is None else first)

@@ -184,13 +184,18 @@ def _row(raw: _Raw, names: Mapping[_Key, str], wanted: Wanted, key: str | None, 
     return Row(
         rowtype.table,
         values,
-        observed={name: raw.values.get(name) for name in rowtype.observed},
+        observed={name: raw.values.get(name) for name in rowtype.observed} | _deleted(raw),
         home=home.address if isinstance(home, Ref) else None,
         id=raw.id,
         managed=managed,
         manager=raw.owner,
         retired_at=raw.deleted_at if managed else None,
     )
+
+
+def _deleted(raw: _Raw) -> dict[str, str]:
+    """When the application deleted a row of its own."""
+    return {} if raw.owner is not None or raw.deleted_at is None else {"deleted_at": raw.deleted_at}
 
 
 def _secret(

@@ -64,6 +64,9 @@ def diff(
             before = None if have is None else comparable(have, want)
             adopt = have is not None and not _manages(have)
             restore = isinstance(have, (Row, Role, Database)) and have.retired_at is not None
+            restore = restore or (
+                isinstance(have, Row) and "deleted_at" in have.observed and adopt
+            )  # else it is left alone
             moved_from = sources.get(address)
             changes.append(Change(address, before, want, renamed_from=moved_from, adopt=adopt, restore=restore))
     changes.extend(left_behind(desired, live, sources, {*aside, *refused, *alone}))

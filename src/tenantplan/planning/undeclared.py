@@ -45,7 +45,7 @@ def in_question(desired: Desired, live: State) -> list[str]:
 
 def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
     """The desired state, knowing what was last applied to the rows that are in question."""
-    state, notes, left = dict(desired.state), [], {}
+    state, notes, left = dict(desired.state), [], dict(_not_adopted(desired, live))
     for address, want, have in _pairs(desired, live):
         rowtype, known = desired.tables[want.table], last.get(address)
         if _deleted_by_others(want, have, known) and desired.restores.get(address) != have.id:
@@ -77,8 +77,9 @@ def given_back(
         if not isinstance(before, Row) or not isinstance(after, Row) or not isinstance(have, Row):
             continue
         known = last.get(operation.address)
-        if operation.restore and _deleted_by_others(after, have, known):
-            message = f"re-enables what the application deleted at {have.retired_at}"
+        theirs = have.observed["deleted_at"] if operation.adopt and operation.restore else None
+        if theirs or (operation.restore and _deleted_by_others(after, have, known)):
+            message = f"re-enables what the application deleted at {theirs or have.retired_at}"
             yield Finding(operation.address, "re-enables", message)
         rowtype = tables[after.table]
         if operation.restore:
@@ -96,6 +97,16 @@ def _pairs(desired: Desired, live: State) -> Iterator[tuple[str, Row, Row]]:
         have = live.get(address)
         if isinstance(want, Row) and isinstance(have, Row) and have.managed and want.table in desired.tables:
             yield address, want, have
+
+
+def _not_adopted(desired: Desired, live: State) -> Iterator[tuple[str, Finding]]:
+    """Documents that would adopt a row which the application has deleted: adopting alone undoes no deletion."""
+    for address in desired.adopted:
+        have = live.get(address)
+        if not isinstance(have, Row) or have.managed or address not in desired.state:
+            continue
+        if (deleted := have.observed.get("deleted_at")) and desired.restores.get(address) != have.id:
+            yield address, Finding(address, "deleted-by-the-application", _stays_deleted(have, deleted))
 
 
 def _asks(want: Row, have: Row, rowtype: RowType) -> bool:
@@ -161,6 +172,13 @@ def _left(have: Row) -> str:
     return (
         f"the application deleted it at {have.retired_at}: left alone. metadata.restore: {have.id} would bring it back,"
         " state: deleted keeps it deleted"
+    )
+
+
+def _stays_deleted(have: Row, deleted: str) -> str:
+    return (
+        f"the application deleted it at {deleted}: left alone, and not adopted."
+        f" metadata.restore: {have.id} beside adopt would adopt it and bring it back"
     )
 
 
