@@ -128,6 +128,31 @@ def test_the_explicit_value_gives_access_back_and_the_plan_says_so(studio: Fleet
     assert notes(studio, "re-enables") == {}
 
 
+def test_roles_and_permissions_that_the_application_took_away_are_given_back_with_a_note(studio: Fleet) -> None:
+    studio.organization("studio", "modules: { donors: {} }\nmembers: [ { user: anna@x.example, role: AGENCY_ADMIN } ]")
+    studio.apply()
+    studio.execute("UPDATE users SET role = 'CLIENT_EDITOR', updated_at = '2027-03-04 05:06:07Z'")
+    studio.execute("UPDATE organization_members SET role = 'CLIENT_EDITOR'")
+    studio.execute("UPDATE api_keys SET permissions = '{}' WHERE name = 'website'")
+    plan = studio.plan()
+    addresses = ["user/anna@x.example", "organization/studio/member/anna@x.example", "project/shop/apikey/website"]
+    assert {o["address"]: o["class"] for o in plan["operations"]} == dict.fromkeys(addresses, "risky")
+    found = notes(studio, "re-enables")
+    assert found[addresses[0]] == (
+        "re-enables what the application disabled at 2027-03-04T05:06:07Z: role CLIENT_EDITOR -> AGENCY_ADMIN"
+    )
+    assert found[addresses[1]].endswith(": role CLIENT_EDITOR -> AGENCY_ADMIN")
+    assert found[addresses[2]].endswith(": permissions none -> FILE_READ")
+    studio.apply()
+    studio.converged()
+
+
+def test_what_the_application_raised_is_lowered_without_a_note(studio: Fleet) -> None:
+    studio.execute("UPDATE users SET role = 'SUPER_ADMIN'")
+    assert [o["class"] for o in studio.plan()["operations"]] == ["safe"]
+    assert notes(studio, "re-enables") == {}
+
+
 def test_a_value_that_the_yaml_itself_had_is_no_re_enabling_of_the_applications(studio: Fleet) -> None:
     studio.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN, active: false }")
     studio.apply()

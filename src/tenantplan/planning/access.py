@@ -8,11 +8,20 @@ from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import RowType
 
 _OPEN = ("ACTIVE", "active")  # of a status: the values under which it opens something
+_GRADED = ("role", "permissions", "access")  # columns that say how much somebody may do, whoever writes them
+# Roles and rights, the lowest first; those of different columns never meet.
+_GRADES = (
+    ("CLIENT_EDITOR", "AGENCY_DEVELOPER", "AGENCY_ADMIN", "SUPER_ADMIN"),
+    ("SUPPORT", "SUPERADMIN"),
+    ("MEMBER", "ADMIN", "OWNER"),
+    ("READ_ONLY", "READ_WRITE", "ADMIN"),
+)
 
 
 def raised(before: Row, after: Row, rowtype: RowType) -> tuple[str, ...]:
     """The columns by which `after` gives access that `before` does not."""
-    switches = (*rowtype.access, *(("state",) if "state" in rowtype.written else ()))
+    graded = (column for column in _GRADED if column in rowtype.columns)
+    switches = (*rowtype.access, *(("state",) if "state" in rowtype.written else ()), *graded)
     return tuple(
         column
         for column in switches
@@ -21,9 +30,15 @@ def raised(before: Row, after: Row, rowtype: RowType) -> tuple[str, ...]:
 
 
 def gives(had: Any, gets: Any) -> bool:
-    """Whether a value opens more than another: an end that is later, or none; a limit that is higher, or none; a switch."""
+    """Whether a value opens more than another: an end that is later, or none; a limit that is higher, or none; a switch; a higher
+    role; a permission that is not among those before."""
     if had is None or had == gets:
         return False
+    if isinstance(had, list):
+        return bool({*(gets or ())} - {*had})
+    for grades in _GRADES:
+        if had in grades and gets in grades:
+            return grades.index(gets) > grades.index(had)
     if isinstance(had, bool) or isinstance(gets, bool):
         return bool(gets)
     if gets is None or isinstance(had, int) or had[:1].isdigit():  # no end, no limit

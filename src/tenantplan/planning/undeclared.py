@@ -215,4 +215,6 @@ def _name(column: str) -> str:
 def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
     return str(value)

@@ -27,12 +27,22 @@ NOW = "2026-05-01T00:00:00Z"
         (0, None),
         ("REVOKED", "ACTIVE"),
         ("suspended", "active"),
+        ("CLIENT_EDITOR", "SUPER_ADMIN"),
+        ("SUPPORT", "SUPERADMIN"),
+        ("MEMBER", "ADMIN"),
+        ("READ_WRITE", "ADMIN"),
+        (["FILE_READ"], ["FILE_DELETE", "FILE_READ"]),
+        ([], ["FILE_READ"]),
     ],
 )
 def test_what_gives_access(had: Any, gets: Any) -> None:
     assert gives(had, gets)
     assert not gives(gets, had)
     assert not gives(had, had)
+
+
+def test_one_permission_for_another_gives_access_both_ways() -> None:
+    assert gives(["FILE_READ"], ["FILE_DELETE"]) and gives(["FILE_DELETE"], ["FILE_READ"])
 
 
 def test_one_closed_status_for_another_gives_nothing() -> None:
