@@ -221,6 +221,36 @@ def test_a_project_that_the_application_deleted_stays_deleted(studio: Fleet) -> 
     studio.converged()
 
 
+def test_rows_that_the_application_removed_are_made_again_with_a_note(studio: Fleet) -> None:
+    studio.execute("DELETE FROM organization_modules")
+    studio.execute("DELETE FROM licenses WHERE name = 'trial'")
+    plan = studio.plan()
+    addresses = ["organization/studio/module/donors", "tenant/paris/license/trial"]
+    assert {o["address"]: (o["action"], o["class"]) for o in plan["operations"]} == dict.fromkeys(
+        addresses, ("create", "risky")
+    )
+    found = notes(studio, "makes-again")
+    assert found.keys() == {*addresses}
+    assert all(m.startswith("makes again what the application removed after 20") for m in found.values())
+    studio.apply()
+    studio.converged()
+    assert notes(studio, "makes-again") == {}
+
+
+def test_what_tenantplan_deleted_itself_or_renamed_is_made_as_new(studio: Fleet) -> None:
+    studio.document("Tenant", "paris", PARIS.replace("maxUsage: 5", "state: deleted"))
+    studio.apply("--allow-deletes", "1")
+    studio.document("Tenant", "paris", PARIS)
+    studio.remove("Template", "portfolio")
+    studio.document("Template", "folio", "displayName: Portfolio", renamedFrom="portfolio")
+    studio.apply()
+    studio.document("Template", "folio", "displayName: Portfolio")
+    studio.document("Template", "portfolio", "displayName: Another")
+    made = {o["address"]: (o["action"], o["class"]) for o in studio.plan()["operations"]}
+    assert made == {"template/portfolio": ("create", "safe")}
+    assert notes(studio, "makes-again") == {}
+
+
 def test_a_deletion_between_plan_and_apply_is_not_undone(studio: Fleet) -> None:
     studio.document("Project", "shop", SHOP.replace("displayName: Shop", "displayName: The shop"))
     studio.run("plan", "--out", "plan.json")

@@ -51,7 +51,7 @@ from tenantplan.planning.organization_brakes import OrganizationBrakes, organiza
 from tenantplan.planning.select import select, without
 from tenantplan.planning.still_open import still_open
 from tenantplan.planning.taken_along import taken_along
-from tenantplan.planning.undeclared import given_back, in_question, settled
+from tenantplan.planning.undeclared import given_back, in_question, made_again, made_again_notes, settled
 from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
@@ -89,7 +89,8 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     changes = [c for c in difference.changes if c.address not in stuck]
     theirs, stuck = _of_brought(stuck, desired.state)
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
-    ordered, circles = order(_as_seen_by_apply(lower(changes, context), known, by_stamp))
+    lowered = made_again(lower(changes, context), last)
+    ordered, circles = order(_as_seen_by_apply(lowered, known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
     operations, stay, lost = _moves(comparison, connector, without(operations, theirs), known)
     lost += [Finding(holder, "unreachable", why) for holder, why in theirs.items()]
@@ -111,6 +112,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *_to_know(desired, known, live, now),
             *fields.notes,
             *given_back(operations, known, last, tables),
+            *made_again_notes(operations, last),
             *undeclared_renames(operations, desired, known),
             *changed(comparison, connector, known),
             *passing,

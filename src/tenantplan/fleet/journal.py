@@ -49,6 +49,9 @@ def _times(name: str, renames: Iterable[tuple[int, str, str]]) -> Iterator[tuple
         if former != name:
             yield name, seq, until
             name, until = former, seq
+        elif addresses.renamed(name, {old: new}) != name:  # what had the name before has left it
+            yield name, seq, until
+            return
     yield name, 0, until
 
 

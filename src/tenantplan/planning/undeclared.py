@@ -40,7 +40,8 @@ class Settled:
 
 def in_question(desired: Desired, live: State) -> list[str]:
     """Addresses of the rows of which only the journal tells who made them what they are."""
-    return [a for a, want, have in _pairs(desired, live) if _asks(want, have, desired.tables[want.table])]
+    asked = [a for a, want, have in _pairs(desired, live) if _asks(want, have, desired.tables[want.table])]
+    return [*asked, *(a for a, want in desired.state.items() if isinstance(want, Row) and a not in live)]
 
 
 def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
@@ -90,6 +91,25 @@ def given_back(
             when = "before it was deleted" if operation.restore else _when(have, known)
             who = "was disabled" if operation.restore else "the application disabled"
             yield Finding(operation.address, "re-enables", f"re-enables what {who} {when}: {values}")
+
+
+def made_again(operations: Iterable[Operation], last: Mapping[str, Last]) -> list[Operation]:
+    """The operations; those that make a row again which was applied and which tenantplan has not deleted are risky."""
+    return [replace(o, risk="risky") if _removed(o, last) else o for o in operations]
+
+
+def made_again_notes(operations: Iterable[Operation], last: Mapping[str, Last]) -> Iterator[Finding]:
+    """A note for each of these."""
+    for operation in operations:
+        if _removed(operation, last):
+            message = f"makes again what the application removed after {last[operation.address].at}"
+            yield Finding(operation.address, "makes-again", message)
+
+
+def _removed(operation: Operation, last: Mapping[str, Last]) -> bool:
+    known = last.get(operation.address)
+    made = operation.action == "create" and isinstance(operation.after, Row)
+    return made and known is not None and known.row is not None
 
 
 def _pairs(desired: Desired, live: State) -> Iterator[tuple[str, Row, Row]]:
