@@ -184,6 +184,36 @@ def test_a_line_that_goes_gives_no_access_back(studio: Fleet) -> None:
     assert studio.rows("SELECT active FROM users") == [(False,)]
 
 
+def suspended(fleet: Fleet, since: str) -> None:
+    """A suspension of the YAML, and then one of the application, which looks the same."""
+    fleet.settings("guard: { maxChangedPercent: 100 }")
+    fleet.organization("studio", "modules: { donors: {} }\nprotect: false\nstate: suspended")
+    fleet.apply()
+    fleet.execute("UPDATE organizations SET state = 'active'")
+    fleet.execute(f"UPDATE organizations SET state = 'suspended', updated_at = {since}")
+    fleet.organization("studio", "modules: { donors: {} }\nprotect: false")
+
+
+def test_a_suspension_that_the_application_repeated_stays(studio: Fleet) -> None:
+    suspended(studio, "'2027-03-04 05:06:07Z'")
+    assert studio.operations() == []
+    assert notes(studio, "stays-disabled") == {
+        "organization/studio": "state is not declared any more and stays suspended: the application changed the row at"
+        " 2027-03-04T05:06:07Z, after it was applied. Only state: active in the document opens it"
+    }
+    studio.organization("studio", "modules: { donors: {} }\nprotect: false\nstate: active")
+    assert notes(studio, "re-enables") == {
+        "organization/studio": "re-enables what the application disabled at 2027-03-04T05:06:07Z:"
+        " state suspended -> active"
+    }
+
+
+def test_a_suspension_of_the_yaml_alone_ends_with_its_line(studio: Fleet) -> None:
+    suspended(studio, "updated_at")
+    assert studio.operations() == ["update organization/studio"]
+    assert notes(studio, "stays-disabled") == {}
+
+
 def test_the_line_of_a_renamed_organizations_module_sets_back_too(studio: Fleet) -> None:
     studio.organization("studio", "modules: { donors: { settings: { currency: EUR } } }\nprotect: false")
     studio.apply()

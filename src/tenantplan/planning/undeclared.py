@@ -63,6 +63,8 @@ def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
         kept = [c for c, value in gone.items() if c in rowtype.access and gives(have.values.get(c), value)]
         if kept:
             notes.append(Finding(address, "stays-disabled", _kept(have, gone, kept)))
+        if "state" in unsaid and "state" not in gone and _same("state", have, known):
+            notes.append(Finding(address, "stays-disabled", _maybe_theirs(have)))
         if back := {c: value for c, value in gone.items() if c not in kept}:
             initial = {c: value for c, value in want.initial.items() if c not in back}
             state[address] = replace(want, values={**want.values, **back}, initial=initial)
@@ -85,7 +87,7 @@ def given_back(
         rowtype = tables[after.table]
         if operation.restore:
             before = replace(before, values={**before.values, **_at_deletion(have, known, rowtype)})
-        columns = [c for c in raised(before, after, rowtype) if operation.restore or not _applied(c, before, known)]
+        columns = [c for c in raised(before, after, rowtype) if operation.restore or not _applied(c, have, known)]
         if columns:
             values = ", ".join(f"{_name(c)} {_shown(before.values[c])} -> {_shown(after.values[c])}" for c in columns)
             when = "before it was deleted" if operation.restore else _when(have, known)
@@ -150,8 +152,19 @@ def _said_before(column: str, have: Row, known: Last | None) -> bool:
 
 
 def _applied(column: str, have: Row, known: Last | None) -> bool:
+    """Whether the live value is the last operation's. A suspension is the application's where the row was changed later: it may
+    have opened the organization and closed it again, and by itself the value does not show that."""
+    return _same(column, have, known) and not (column == "state" and _touched_since(have, known))
+
+
+def _same(column: str, have: Row, known: Last | None) -> bool:
     row = known.row if known is not None else None
     return row is not None and column in row.values and row.values[column] == have.values.get(column)
+
+
+def _touched_since(have: Row, known: Last | None) -> bool:
+    touched = have.observed.get("updated_at")
+    return bool(touched and known is not None and touched > known.at)
 
 
 def _deleted_by_others(want: Row, have: Row, known: Last | None) -> bool:
@@ -214,6 +227,13 @@ def _kept(have: Row, defaults: Mapping[str, Any], columns: Iterable[str]) -> str
     return (
         f"is not declared any more and stays as it was applied: {stays}."
         f" Only the value itself in the document gives access back: {asks}"
+    )
+
+
+def _maybe_theirs(have: Row) -> str:
+    return (
+        f"state is not declared any more and stays {have.values['state']}: the application changed the row at"
+        f" {have.observed['updated_at']}, after it was applied. Only state: active in the document opens it"
     )
 
 
