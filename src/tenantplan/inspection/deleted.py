@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tenantplan.errors import NotFound
+from tenantplan.model.moment import after, shown_day
 from tenantplan.model.resource import Database, Row, State
 
 
 @dataclass(frozen=True)
 class Deleted:
-    """`day` is when it was deleted, `purged` the first day that an apply purges it (ISO 8601, UTC). `tombstone` is the name that
-    its database is kept under, "" where it had none of its own."""
+    """`day` is when it was deleted, `purged` the first day that an apply purges it (ISO 8601, UTC; "": none does). `tombstone` is
+    the name that its database is kept under, "" where it had none of its own."""
 
     day: str
     purged: str
@@ -21,7 +22,8 @@ class Deleted:
     @property
     def reason(self) -> str:
         """What there is to say of it, in one line."""
-        return f"deleted {self.day}, can be restored until an apply purges it, from {self.purged} on"
+        until = f"until an apply purges it, from {self.purged} on" if self.purged else "and is never purged"
+        return f"deleted {self.day}, can be restored {until}"
 
     def error(self, address: str) -> NotFound:
         """What somebody is told who wants to use it."""
@@ -36,6 +38,6 @@ def deleted(address: str, row: Row, state: State, grace_days: int) -> Deleted | 
     """What is left of a live row that was deleted; None for one that was not."""
     if row.retired_at is None:
         return None
-    end = datetime.fromisoformat(row.retired_at) + timedelta(days=grace_days)
+    end = after(row.retired_at, timedelta(days=grace_days))
     kept = (r.name for r in state.values() if isinstance(r, Database) and r.holder == address and r.retired_at)
-    return Deleted(row.retired_at[:10], f"{end:%Y-%m-%d}", next(kept, ""))
+    return Deleted(shown_day(row.retired_at), f"{end:%Y-%m-%d}" if end else "", next(kept, ""))

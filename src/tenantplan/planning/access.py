@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenantplan.model.moment import ordered
 from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import RowType
 
@@ -41,6 +42,8 @@ def gives(had: Any, gets: Any) -> bool:
             return grades.index(gets) > grades.index(had)
     if isinstance(had, bool) or isinstance(gets, bool):
         return bool(gets)
-    if gets is None or isinstance(had, int) or had[:1].isdigit():  # no end, no limit
-        return gets is None or gets > had
+    if isinstance(had, int):
+        return gets is None or gets > had  # no limit
+    if had[:1].isdigit() or had.endswith("infinity"):
+        return had != "infinity" and (gets is None or ordered(gets) > ordered(had))  # no end
     return gets in _OPEN

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
+from tenantplan.model.moment import after, shown_day
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
@@ -281,7 +282,10 @@ def _keeps(row: Row, tables: Tables) -> bool:
 
 def _due(resource: Resource, now: datetime, grace: timedelta) -> bool:
     stamp = _retired_at(resource)
-    return stamp is not None and datetime.fromisoformat(stamp) + grace <= now
+    end = (
+        after(stamp, grace) if stamp is not None else None
+    )  # what was deleted on no day of the calendar is never purged
+    return end is not None and end <= now
 
 
 def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
@@ -303,7 +307,7 @@ def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
         if is_former_login(resource, desired):
             message = "a login that is not asked for: closed and left alone; DROP ROLE removes it"
         elif retired:
-            message = f"deleted {retired[:10]}, kept until its grace period ends"
+            message = f"deleted {shown_day(retired)}, kept until its grace period ends"
         elif isinstance(resource, Database | Role):  # no document stands for it
             drop = "DROP DATABASE" if isinstance(resource, Database) else "DROP ROLE"
             message = f"live but not declared: left alone; {drop} removes it, once nothing in it is needed"

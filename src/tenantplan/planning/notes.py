@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from tenantplan.model.moment import after
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Row, Secret, State
 
@@ -30,7 +31,7 @@ def notes(desired: State, live: State, now: datetime) -> tuple[Finding, ...]:
 def due_since(want: Row, have: Row) -> datetime | None:
     """When a secret has had its value for as long as it is declared to keep one; None for what has no period."""
     changed = have.observed.get("rotated_at")
-    return datetime.fromisoformat(changed) + timedelta(days=want.values["rotate_every_days"]) if changed else None
+    return after(changed, timedelta(days=want.values["rotate_every_days"])) if changed else None
 
 
 def _due(due: datetime, days: int, do: str) -> str:

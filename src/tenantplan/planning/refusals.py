@@ -7,10 +7,11 @@ Its name alone does not give that back: `metadata.restore` names the row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
+from tenantplan.model.moment import after, shown_day
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Role, Row, State
 
@@ -69,8 +70,9 @@ def _is_customers(row: Row) -> bool:
 def _kept(row: Row, grace: timedelta) -> str:
     """When a row was deleted, and how long it is kept."""
     assert row.retired_at is not None
-    until = datetime.fromisoformat(row.retired_at) + grace
-    return f"deleted on {row.retired_at[:10]} and is kept until {until:%Y-%m-%d}"
+    until = after(row.retired_at, grace)
+    kept = f"until {until:%Y-%m-%d}" if until else "for good: that is no day from which a grace period counts"
+    return f"deleted on {shown_day(row.retired_at)} and is kept {kept}"
 
 
 def _left_objects(desired: Desired, live: State) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenantplan.model.change import Change
+from tenantplan.model.moment import shown_day
 from tenantplan.model.resource import Database, Package, Role, Row, Schema
 from tenantplan.model.step import Migration
 from tenantplan.planning.comparable import lingers
@@ -36,7 +37,7 @@ def summary(change: Change, action: str, migration: Migration) -> str:
     if action == "delete":
         return f"{'purge' if not isinstance(resource, Row) else 'delete'} {what} {_name(change)}"
     if change.restore and not isinstance(change.before, Schema) and change.before is not None:
-        return f"restore {what} {_name(change)}, deleted on {str(change.before.retired_at)[:10]}"
+        return f"restore {what} {_name(change)}, deleted on {shown_day(str(change.before.retired_at))}"
     if change.before == change.after and change.before is not None:
         return f"bring back {what} {_name(change)}"
     if change.renamed_from:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tenantplan.model.desired import Desired
+from tenantplan.model.moment import ordered
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Row, State
@@ -164,7 +165,7 @@ def _same(column: str, have: Row, known: Last | None) -> bool:
 
 def _touched_since(have: Row, known: Last | None) -> bool:
     touched = have.observed.get("updated_at")
-    return bool(touched and known is not None and touched > known.at)
+    return bool(touched and known is not None and known.at and ordered(touched) > ordered(known.at))
 
 
 def _deleted_by_others(want: Row, have: Row, known: Last | None) -> bool:
@@ -240,7 +241,7 @@ def _maybe_theirs(have: Row) -> str:
 def _when(have: Row, known: Last | None) -> str:
     """When the application changed a row, as far as it says so itself; else after which apply."""
     touched = have.observed.get("updated_at")
-    if known is None or (touched and touched > known.at):
+    if known is None or _touched_since(have, known):
         return f"at {touched}" if touched else "before it was adopted"
     return f"after {known.at}"
 

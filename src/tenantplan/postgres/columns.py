@@ -32,6 +32,9 @@ def normal(rowtype: RowType, name: str, value: Any) -> Any:
 
 
 def timestamp(name: str) -> sql.Composable:
-    """A timestamp as ISO 8601 in UTC, to the second."""
+    """A timestamp as ISO 8601 in UTC, to the second; where that cannot say it (model/moment.py), as PostgreSQL's own text."""
     pattern = sql.Literal('YYYY-MM-DD"T"HH24:MI:SS"Z"')
-    return sql.SQL("to_char({} AT TIME ZONE 'UTC', {})").format(sql.Identifier(name), pattern)
+    return sql.SQL(
+        "CASE WHEN {name} >= '0001-01-01 00:00:00Z' AND {name} < '10000-01-01 00:00:00Z'"
+        " THEN to_char({name} AT TIME ZONE 'UTC', {pattern}) ELSE ({name} AT TIME ZONE 'UTC')::text END"
+    ).format(name=sql.Identifier(name), pattern=pattern)

@@ -23,6 +23,11 @@ NOW = "2026-05-01T00:00:00Z"
         (False, True),
         ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
         ("2026-01-01T00:00:00Z", None),
+        ("2026-01-01T00:00:00Z", "infinity"),
+        ("-infinity", "2026-01-01T00:00:00Z"),
+        ("-infinity", None),
+        ("0044-03-15 00:00:00 BC", "2026-01-01T00:00:00Z"),
+        ("9999-01-01T00:00:00Z", "20260-03-15 00:00:00"),
         (5, 6),
         (0, None),
         ("REVOKED", "ACTIVE"),
@@ -43,6 +48,10 @@ def test_what_gives_access(had: Any, gets: Any) -> None:
 
 def test_one_permission_for_another_gives_access_both_ways() -> None:
     assert gives(["FILE_READ"], ["FILE_DELETE"]) and gives(["FILE_DELETE"], ["FILE_READ"])
+
+
+def test_no_end_and_infinity_are_the_same() -> None:
+    assert not gives("infinity", None) and not gives(None, "infinity")
 
 
 def test_one_closed_status_for_another_gives_nothing() -> None:

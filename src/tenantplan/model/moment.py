@@ -1,0 +1,31 @@
+"""Times as they are read: ISO 8601 in UTC, or what PostgreSQL calls those that it does not say so. PURE.
+
+PostgreSQL knows -infinity and infinity, years before the first and after the 9999th; they are read as its text.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+
+def ordered(text: str) -> tuple[int, int, str]:
+    """A key that puts times in their order, whatever form they are read in."""
+    if text == "-infinity" or text.endswith("BC"):
+        return -1, 0, ""
+    if text == "infinity":
+        return 1, 0, ""
+    year, _, rest = text.partition("-")
+    return 0, int(year) if year.isdigit() else 0, rest
+
+
+def after(text: str, period: timedelta) -> datetime | None:
+    """The time that comes so much later; None: there is no such."""
+    try:
+        return datetime.fromisoformat(text) + period
+    except (ValueError, OverflowError):
+        return None
+
+
+def shown_day(text: str) -> str:
+    """The day of a time, for a person."""
+    return text[:10] if after(text, timedelta()) else text
