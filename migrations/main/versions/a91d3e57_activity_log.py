@@ -22,7 +22,7 @@ _ACTIVITY_LOG = """
         subject text, -- what it was done to, such as project/site or file/logo.png
         metadata jsonb NOT NULL DEFAULT '{}',
         ip_address text,
-        at timestamptz NOT NULL DEFAULT now()
+        at timestamptz NOT NULL DEFAULT now() CHECK (isfinite(at))
     )
 """
 # Of what was stored before: a large object by its number, a GridFS file by the id that follows from its key.

@@ -105,13 +105,14 @@ def list_entries(limit: int, as_json: bool, **chosen: Any) -> int:
 
 def _line(found: Link | Event) -> tuple[Any, ...]:
     from tenantplan.model.audit import Link
+    from tenantplan.model.moment import shown_second
 
     if isinstance(found, Link):
         e = found.entry
         actor = e.actor.partition(" <")[0]
         return (e.sequence, e.at[:19] + "Z", actor, e.action, e.address, e.result, (e.run_id or "")[:8])
     about = found.subject or found.project or found.team or found.organization or ""
-    return ("", found.at[:19] + "Z", found.actor or "application", found.action, about, "", "")
+    return ("", shown_second(found.at), found.actor or "application", found.action, about, "", "")
 
 
 def _dates_hold(connection: Connection, conditions: Conditions) -> int:

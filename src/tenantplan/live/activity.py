@@ -11,6 +11,7 @@ from uuid import UUID
 
 from tenantplan.live.audit import Conditions
 from tenantplan.model.audit import Entry, Link
+from tenantplan.model.moment import ordered
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -57,8 +58,8 @@ def newest_first(links: Iterable[Link], events: Iterable[Event], limit: int) -> 
     return list(islice(heapq.merge(*both, key=_moment, reverse=True), limit))
 
 
-def _moment(found: Link | Event) -> str:
-    return found.entry.at if isinstance(found, Link) else found.at
+def _moment(found: Link | Event) -> tuple[int, int, str]:
+    return ordered(found.entry.at if isinstance(found, Link) else found.at)
 
 
 def _is_there(connection: Connection) -> bool:

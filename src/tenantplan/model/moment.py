@@ -26,6 +26,11 @@ def after(text: str, period: timedelta) -> datetime | None:
         return None
 
 
+def shown_second(text: str) -> str:
+    """The time to the second, for a person."""
+    return f"{text[:19]}Z" if after(text, timedelta()) else text
+
+
 def shown_day(text: str) -> str:
     """The day of a time, for a person."""
     return text[:10] if after(text, timedelta()) else text

@@ -298,8 +298,8 @@ SELECT sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:
 
 -- name: activity_found
 -- The newest events of applications that fit every condition given; names are looked up first, so that their indexes serve.
-SELECT a.id::text, to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
-         || CASE WHEN a.at < '0001-01-01 00:00:00+00' THEN ' BC' ELSE '' END,
+SELECT a.id::text, CASE WHEN isfinite(a.at) THEN to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
+         || CASE WHEN a.at < '0001-01-01 00:00:00+00' THEN ' BC' ELSE '' END ELSE a.at::text END,
        coalesce(u.email, m.email, a.user_id::text), a.action, a.subject,
        coalesce('organization/' || o.slug, a.organization_id::text),
        coalesce('team/' || coalesce(t.declared_as, t.slug), a.team_id::text),
