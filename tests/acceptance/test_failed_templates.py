@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
+import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
+from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
 
 ONLY_IN_A_TEMPLATE = (
     "DO $$ BEGIN IF left(current_database(), 11) = 'tp_template' THEN RAISE EXCEPTION 'cannot be built'; END IF; END $$"
 )
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, fresh_server: FreshServer) -> Fleet:
+    """On a server of its own: doctor names what other fleets have left on one, too."""
+    return Fleet(tmp_path / "fleet", fresh_server())
 
 
 def left(fleet: Fleet) -> list[str]:
