@@ -208,7 +208,8 @@ def brakes(
     why = f", {len(losing)} of them by migrations that destroy data" if losing else ""
     if limits.max_changed is not None and len(counted) > limits.max_changed:
         also = f" or be migrated, {limits.max_changed}" if counted != changed else f"{why}, {limits.max_changed}"
-        found.append(_mass(f"{len(counted)} organizations and tenants would change{also} allowed (guard.maxChanged)"))
+        who = "1 organization or tenant" if len(counted) == 1 else f"{len(counted)} organizations and tenants"
+        found.append(_mass(f"{who} would change{also} allowed (guard.maxChanged)"))
     elif live_organizations >= _SMALL_FLEET and share > limits.max_changed_percent:
         percent = f"{len(changed)} of {live_organizations} organizations and tenants would change{why}"
         found.append(_mass(f"{percent}, {limits.max_changed_percent} % allowed (guard.maxChangedPercent)"))
