@@ -10,8 +10,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 NAMES := python3 python3.11 python3.12 python3.13 python3.14
-ON_16 := closing creators first_applies former_logins in_the_making in_the_way isolation isolation_beside login_passwords lock \
-	provisioning purge selftest shared_roles
+ON_16 := closing creators former_logins in_the_way isolation_beside login_passwords lock provisioning purge shared_roles
 PG15  := /usr/lib/postgresql/15/bin/postgres
 APT   := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Options::=--force-confold
 
