@@ -168,8 +168,10 @@ def _without_halfway(
     connector: Connector, operations: tuple[Operation, ...]
 ) -> tuple[tuple[Operation, ...], list[Finding]]:
     """The operations without those of organizations in whose own database a person has to mend an index first, and a finding for
-    each of these; in the main database it holds up everybody, which is a blocker."""
-    found = list(halfway(connector, [o for o in operations if getattr(o.after, "tree", None) == "tenant"]))
+    each of these. In the main database it holds up everybody, which is a blocker; so is an index that the server goes on building
+    for a run that died, since the next apply would end that."""
+    asked = [o for o in operations if getattr(o.after, "tree", None) == "tenant"]
+    found = [finding for finding, building in halfway(connector, asked) if not building]
     named = {finding.address for finding in found}
     return without(operations, {o.scope for o in operations if o.address in named}), found
 
@@ -188,7 +190,7 @@ def _in_the_way(
     live, operations = comparison.live, made.operations
     yield from edited(comparison.trees, live.main.recorded)
     yield from _guarded(comparison, made, desired, known)
-    yield from halfway(connector, operations)
+    yield from (finding for finding, _ in halfway(connector, operations))
 
 
 def _looked_at(comparison: Comparison, connector: Connector, desired: Desired, known: State) -> State:

@@ -415,6 +415,10 @@ SELECT gid, owner::text FROM pg_prepared_xacts WHERE database = current_database
 -- Whether an index is valid; no row: there is none of that name. A concurrent build that failed leaves one that is not.
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)::oid;
 
+-- name: builds_index
+-- Sessions that build an index of the connected database now.
+SELECT pid FROM pg_stat_progress_create_index WHERE datname = current_database();
+
 -- name: enter
 -- The beginning of a transaction in a tenant's database: settings, whether there may be code of others, and then the role that
 -- owns what migrations make, where it owns the version table or there is none. What the roles oid 1 to 16383 own (they come with
