@@ -202,17 +202,14 @@ def picture(world: World) -> dict[str, Counter[str]]:
     """Everything there is of a fleet, without what differs from fleet to fleet and from run to run."""
     fleet = world.fleet
     audited = fleet.rows(
-        "SELECT address, action, replace(result, 'recovered', 'done'),"
-        # A run that was killed after it shut a database leaves one that nobody may connect to.
-        " CASE action WHEN 'retire' THEN regexp_replace(before::text, '\"connect\":\\[[^]]*\\]', '') ELSE before::text END,"
-        " after::text"
+        "SELECT address, action, replace(result, 'recovered', 'done'), before::text, after::text"
         " FROM tenantplan.audit_log WHERE action <> 'connect'"
     )
     parts = {
         "here": _catalogs(fleet),
         "abroad": _catalogs(world.abroad),
         "rows": _rows(fleet),
-        "audit": [(*entry[:3], *map(_without_initial, entry[3:])) for entry in audited],
+        "audit": [(*entry[:3], *(_bare(entry[1], text) for text in entry[3:])) for entry in audited],
         "revisions": fleet.rows("SELECT tree, revision FROM tenantplan.revisions"),
         "credentials": fleet.rows("SELECT relation, column_name FROM tenantplan.credentials"),
         "packages": fleet.rows("SELECT version, key, sha256, retired_at IS NULL FROM tenantplan.packages"),
@@ -225,12 +222,13 @@ def picture(world: World) -> dict[str, Counter[str]]:
     return {name: Counter(_neutral(fleet, repr(line)) for line in part) for name, part in parts.items()}
 
 
-def _without_initial(text: str | None) -> str | None:
-    """A resource of the audit log without what a row is made with: a plan has none of it for a row that is there already."""
+def _bare(action: str, text: str | None) -> str | None:
+    """A resource of the audit log without what a row is made with, of which a plan has nothing for one that is there already. A run
+    that was killed after it shut a database leaves one that nobody may connect to."""
     if text is None:
         return None
-    document = json.loads(text)
-    document.pop("initial", None)
+    left_out = ("initial", "connect") if action == "retire" else ("initial",)
+    document = {name: value for name, value in json.loads(text).items() if name not in left_out}
     return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
