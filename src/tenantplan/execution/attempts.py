@@ -22,8 +22,10 @@ def seen_before(run: Run, connection: Connection, attempts: Sequence[Finding], w
     }
     with connection.transaction():
         record.check_epoch(connection, run.epoch)
-        known = connection.execute(
-            "SELECT address, detail FROM tenantplan.audit_log WHERE plan_digest = %s AND action = 'connect'",
-            [run.digest],
-        ).fetchall()
-        record.audit(run, connection, [fact for key, fact in facts.items() if key not in set(known)])
+        known = set(
+            connection.execute(
+                "SELECT address, detail FROM tenantplan.audit_log WHERE plan_digest = %s AND action = 'connect'",
+                [run.digest],
+            ).fetchall()
+        )
+        record.audit(run, connection, [fact for key, fact in facts.items() if key not in known])

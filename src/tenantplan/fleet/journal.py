@@ -31,9 +31,8 @@ def _read(connection: Connection, asked: Collection[str], pending: Mapping[str, 
     done = connection.execute(query("renames_applied")).fetchall()
     renames = [*((old, new) for _, old, new in done), *pending.items()]
     before = {new: old for old, new in pending.items()}
-    times = [
-        (address, *time) for address in asked for time in _times(addresses.renamed(address, before), [*reversed(done)])
-    ]
+    newest = [*reversed(done)]
+    times = [(address, *time) for address in asked for time in _times(addresses.renamed(address, before), newest)]
     named = dict(zip(("asked", "names", "since", "until"), map(list, zip(*times, strict=True)), strict=True))
     rows = connection.execute(query("last_applied_to"), named).fetchall()
     return {  # the newest comes last

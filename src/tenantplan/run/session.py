@@ -63,7 +63,8 @@ def session(
         else:
             seen_before(taken.run, taken.control, plan.attempts, f"while the plan was made, {plan.created_at}")
         done = freshness.already_done(taken.control, plan)
-        operations = [o for o in plan.operations if o.id not in {*done, *taken.held, *taken.stale}]
+        settled = {*done, *taken.held, *taken.stale}
+        operations = [o for o in plan.operations if o.id not in settled]
         limits = _limits(work, taken, parallelism)
         before = (*_close_again(taken, [o for o in plan.operations if o.id in done]), *_hold_back(work, taken, done))
         rolled = _carry_out(work, taken, operations, limits, on_outcome)
@@ -90,7 +91,9 @@ def _close_again(taken: Taken, done: Sequence[Operation]) -> tuple[Outcome, ...]
 
 def _hold_back(work: Work, taken: Taken, done: set[str]) -> list[Outcome]:
     """What must not run, as failed, or as stale."""
-    operations = [o for o in work.plan.operations if o.id in taken.held and o.id not in {*done, *taken.stale}]
+    operations = [
+        o for o in work.plan.operations if o.id in taken.held and o.id not in done and o.id not in taken.stale
+    ]
     stale = [o for o in work.plan.operations if o.id in taken.stale]
     return [
         *held_back(taken.run, taken.control, operations, taken.held),

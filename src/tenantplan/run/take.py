@@ -87,7 +87,8 @@ def take(work: Work, stack: ExitStack) -> Taken:
         hashed = [(o, credentials.marked(run, o)) for o in work.plan.operations]
         record.rewrite(run, control, [new for old, new in hashed if new is not old])
     else:
-        record.open_run(run, control, [o for o in work.plan.operations if o.id not in {*done, *held, *stale}])
+        left_out = {*done, *held, *stale}
+        record.open_run(run, control, [o for o in work.plan.operations if o.id not in left_out])
     reach("run-opened")
     return Taken(run, control, recovered, clocks, held, stale)
 
