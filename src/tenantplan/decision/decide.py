@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -94,7 +94,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
     operations, stay, lost = _moves(comparison, connector, without(operations, theirs), known)
     lost += [Finding(holder, "unreachable", why) for holder, why in theirs.items()]
-    operations, broken = _without_halfway(connector, operations)
+    operations, stopped, broken = _without_halfway(connector, operations)
     lost += broken
     passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))
     drafted = draft(settings, comparison.trees, live, operations)
@@ -129,12 +129,12 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
         labels=asked,
     )
     conflicts = with_foreign_tables(difference.conflicts, live, settings.spec.main.database)
-    told = [*conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by, *stay]
+    told = [*conflicts, *unfit.blockers, *untested, *circles, *stuck.values(), *passed_by, *stay, *stopped]
     told += pinned_from_the_start(changes, desired, comparison.trees)
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
     told += [] if behind else _misfits(made, live)
-    blockers = {*told, *_in_the_way(comparison, connector, made, desired, known)}
+    blockers = {*told, *edited(comparison.trees, live.main.recorded), *_guarded(comparison, made, desired, known)}
     return replace(made, blockers=tuple(sorted(blockers, key=lambda b: (b.address, b.rule, b.message))))
 
 
@@ -166,14 +166,15 @@ def _moves(
 
 def _without_halfway(
     connector: Connector, operations: tuple[Operation, ...]
-) -> tuple[tuple[Operation, ...], list[Finding]]:
-    """The operations without those of organizations in whose own database a person has to mend an index first, and a finding for
-    each of these. In the main database it holds up everybody, which is a blocker; so is an index that the server goes on building
-    for a run that died, since the next apply would end that."""
-    asked = [o for o in operations if getattr(o.after, "tree", None) == "tenant"]
-    found = [finding for finding, building in halfway(connector, asked) if not building]
-    named = {finding.address for finding in found}
-    return without(operations, {o.scope for o in operations if o.address in named}), found
+) -> tuple[tuple[Operation, ...], list[Finding], list[Finding]]:
+    """The operations without those of organizations in whose own database a person has to mend an index first; blockers, and a
+    finding for each of these organizations. In the main database an index holds up everybody, which is a blocker; so is one that
+    the server goes on building for a run that died, since the next apply would end that."""
+    scopes = {o.address: o.scope for o in operations if o.in_own_database}
+    found = list(halfway(connector, operations))
+    lost = [finding for finding, building in found if finding.address in scopes and not building]
+    blockers = [finding for finding, building in found if finding.address not in scopes or building]
+    return without(operations, {scopes[finding.address] for finding in lost}), blockers, lost
 
 
 def _to_know(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:
@@ -181,16 +182,6 @@ def _to_know(desired: Desired, known: State, live: Survey, now: datetime) -> lis
     open_logins = [address for address, role in known.items() if isinstance(role, Role) and role.login]
     due = due_logins(desired, live.main.issued, now, open_logins)
     return [*desired.notes, *notes(desired.state, known, now), *due, *still_open(desired, known)]
-
-
-def _in_the_way(
-    comparison: Comparison, connector: Connector, made: Plan, desired: Desired, known: State
-) -> Iterator[Finding]:
-    """Blockers that follow from what the plan would do."""
-    live, operations = comparison.live, made.operations
-    yield from edited(comparison.trees, live.main.recorded)
-    yield from _guarded(comparison, made, desired, known)
-    yield from (finding for finding, _ in halfway(connector, operations))
 
 
 def _looked_at(comparison: Comparison, connector: Connector, desired: Desired, known: State) -> State:

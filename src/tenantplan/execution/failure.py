@@ -30,14 +30,9 @@ def failure(
     held = any(
         isinstance(e, psycopg.errors.LockNotAvailable) for e in (error, error.__cause__)
     )  # a migration's says where
-    alone = unreachable or (held and _in_own_database(guilty))
+    alone = unreachable or (held and guilty.in_own_database)
     lost = {o.id: Outcome.lost(o, guilty.address) for o in remaining if o is not guilty}
     return [lost.get(o.id) or Outcome(o, status, message, alone) for o in remaining]
-
-
-def _in_own_database(operation: Operation) -> bool:
-    """Whether it migrates a database that one organization or tenant has for itself."""
-    return isinstance(operation.after, Schema) and operation.after.tree == "tenant"
 
 
 def held_back(

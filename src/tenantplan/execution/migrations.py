@@ -21,7 +21,7 @@ from tenantplan.postgres.connect import Connection
 
 def only_migrates(operations: Sequence[Operation]) -> bool:
     """Whether all of it is migrations of databases other than the main one."""
-    return all(o.action == "migrate" and isinstance(o.after, Schema) and o.after.tree == "tenant" for o in operations)
+    return all(o.action == "migrate" and o.in_own_database for o in operations)
 
 
 def execute_migrations(

@@ -58,6 +58,11 @@ class Operation:
     origins: tuple[Origin, ...] = ()
 
     @property
+    def in_own_database(self) -> bool:
+        """Whether it is about the schema of a database that one organization or tenant has for itself."""
+        return isinstance(self.after, Schema) and self.after.tree == "tenant"
+
+    @property
     def found_in(self) -> str | None:
         """The name that the database of a migration has before the plan runs, which may rename it; None: its server's own."""
         if not isinstance(self.after, Schema) or not self.after.database:
