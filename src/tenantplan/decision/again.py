@@ -95,7 +95,7 @@ def check_again(
 def _out_of_reach(made: Plan) -> dict[str, str]:
     """Organizations and tenants that nothing is planned for now, since a database cannot be looked into, and why."""
     found = (*made.unreachable, *(blocker for blocker in made.blockers if blocker.rule == "connection"))
-    return {f.address: f.message for f in found if f.address.startswith(("organization/", "tenant/"))}
+    return {f.address: f.message for f in found if addresses.has_placement(f.address)}
 
 
 def _only_held(plan: Plan, made: Plan, held: Mapping[str, str], before: Collection[str]) -> Mapping[str, str]:

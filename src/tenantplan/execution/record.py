@@ -179,7 +179,7 @@ def connection_fact(operation: Operation, result: str, detail: str | None = None
 
 def organization(scope: str) -> str | None:
     """The organization or tenant that an entry of this scope is about, if it is about one."""
-    return scope if scope.startswith(("organization/", "tenant/")) else None
+    return scope if addresses.has_placement(scope) else None
 
 
 def skipped(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:

@@ -21,6 +21,7 @@ from tenantplan.inspection.rehearsal import NAME, collect, pending, rehearse
 from tenantplan.inspection.scene import Scene, activity
 from tenantplan.inspection.schema_check import schema_checks
 from tenantplan.inspection.store_check import store_checks
+from tenantplan.model.address import has_placement
 from tenantplan.model.desired import Desired
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.secrets.keys import fleet_vault
@@ -106,7 +107,7 @@ def _guarded(lines: Callable[[], Iterator[Check]]) -> Iterator[Check]:
 def _brought(live: Survey) -> Iterator[Check]:
     """Databases that organizations brought."""
     for finding in live.unreachable:
-        if finding.address.startswith(("organization/", "tenant/")):
+        if has_placement(finding.address):
             yield Check(finding.address, "database", "fail", finding.message, "tenantplan db test says more")
     for holder, checks in live.unfit.items():
         if holder not in live.held_out:

@@ -55,7 +55,7 @@ def scope(address: str, resource: Resource | None, *states: State) -> str:
     for _ in range(_DEPTH):
         row = resource if held == address and isinstance(resource, Row) else _found(held, states)
         if row is None or "database_mode" in row.values:
-            return held if row is not None or _places(held) else FLEET
+            return held if row is not None or has_placement(held) else FLEET
         if row.home is None:
             return FLEET
         held = document(row.home)
@@ -69,8 +69,8 @@ def _found(address: str, states: tuple[State, ...]) -> Row | None:
     return next((row for state in states if isinstance(row := state.get(address), Row)), None)
 
 
-def _places(address: str) -> bool:
-    """Whether an address whose row is not known names something with a placement of its own."""
+def has_placement(address: str) -> bool:
+    """Whether an address or scope is that of an organization or tenant, or nested in one: those say where data live."""
     return address.startswith(("organization/", "tenant/"))
 
 

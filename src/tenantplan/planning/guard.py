@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
+from tenantplan.model.address import has_placement
 from tenantplan.model.desired import Desired
 from tenantplan.model.listing import some
 from tenantplan.model.losing import LOSSES, losing_revisions
@@ -201,9 +202,11 @@ def brakes(
     migrating = [o for o in operations if o.action == "migrate" and o.before is not None]
     lossy = [o for o in migrating if o.risk == "destructive"]
     changing = [o for o in operations if o.action in ("update", "move", "delete", "grant") and not _expires(o)]
-    losing = {scope for o in lossy for scope in ([o.scope] if _is_held(o.scope) else sharing if _is_shared(o) else [])}
-    changed = {o.scope for o in changing if _is_held(o.scope)} | losing
-    counted = changed | {o.scope for o in migrating if _is_held(o.scope)}
+    losing = {
+        scope for o in lossy for scope in ([o.scope] if has_placement(o.scope) else sharing if _is_shared(o) else [])
+    }
+    changed = {o.scope for o in changing if has_placement(o.scope)} | losing
+    counted = changed | {o.scope for o in migrating if has_placement(o.scope)}
     share = 100 * len(changed) / live_organizations if live_organizations else 0
     why = f", {len(losing)} of them by migrations that destroy data" if losing else ""
     if limits.max_changed is not None and len(counted) > limits.max_changed:
@@ -252,13 +255,9 @@ def _mass(message: str) -> Finding:
     return Finding("fleet", CHANGES, f"{message}: split the change with --target or --selector, or raise the limit")
 
 
-def _is_held(scope: str) -> bool:
-    return scope.split("/", 1)[0] in ("organization", "tenant")
-
-
 def live_organizations(live: State) -> int:
     """How many organizations and tenants exist and are not retired."""
-    rows = (r for a, r in live.items() if isinstance(r, Row) and a.count("/") == 1 and _is_held(a))
+    rows = (r for a, r in live.items() if isinstance(r, Row) and a.count("/") == 1 and has_placement(a))
     return sum(1 for row in rows if row.managed and row.retired_at is None)
 
 

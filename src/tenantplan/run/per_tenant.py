@@ -9,6 +9,7 @@ from tenantplan.errors import PlanRefused
 from tenantplan.execution import record
 from tenantplan.execution.context import Run
 from tenantplan.fleet.survey import Survey
+from tenantplan.model.address import has_placement
 from tenantplan.model.listing import some
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
@@ -32,7 +33,7 @@ def left_untouched(work: Work, done: set[str], live: Survey, begun: Collection[s
     if not plan.per_tenant:
         return {}
     changed = _changed(work, done, live, begun)
-    shared = [o.address for o in changed if not _is_tenants(o.scope)]
+    shared = [o.address for o in changed if not has_placement(o.scope)]
     held = _held(plan, done, changed)
     if work.settings.spec.rollout.canary:
         held |= _without_canary(plan, done, held)
@@ -49,10 +50,10 @@ def stale_outcomes(
     found: list[Outcome] = []
     for scope, group in groupby(sorted(operations, key=lambda o: o.scope), key=lambda o: o.scope):
         listed = list(group)
-        if _is_tenants(scope):
+        if has_placement(scope):
             guilty = next((o for o in listed if reasons[o.id] == _CHANGED), listed[0])
             record.failed(run, main, guilty, "stale", reasons[guilty.id], connected=True)
-        found += [Outcome(o, "stale" if _is_tenants(scope) else "skipped", reasons[o.id]) for o in listed]
+        found += [Outcome(o, "stale" if has_placement(scope) else "skipped", reasons[o.id]) for o in listed]
     return found
 
 
@@ -60,13 +61,13 @@ def _changed(work: Work, done: set[str], live: Survey, begun: Collection[str]) -
     """Operations that do not find what the plan saw, or whose effect was changed since an interrupted apply of it."""
     fresh = [*freshness.stale(work.plan, done, live, begun), *freshness.other_secrets(work, done, live)]
     left = {o.scope for o in work.plan.operations if o.id not in done}
-    undone = [o for o in freshness.taken_back(work.plan, done, live) if o.scope in left or not _is_tenants(o.scope)]
+    undone = [o for o in freshness.taken_back(work.plan, done, live) if o.scope in left or not has_placement(o.scope)]
     return [*fresh, *undone]
 
 
 def _held(plan: Plan, done: Collection[str], changed: Sequence[Operation]) -> dict[str, str]:
     """Everything of the tenants that changed, and what depends on it; in the plan, dependencies come first."""
-    scopes = {operation.scope for operation in changed if _is_tenants(operation.scope)}
+    scopes = {operation.scope for operation in changed if has_placement(operation.scope)}
     own = {operation.id for operation in changed}
     held: dict[str, str] = {}
     for operation in plan.operations:
@@ -88,7 +89,3 @@ def _without_canary(plan: Plan, done: Collection[str], held: Collection[str]) ->
     if not first or not first <= set(held):
         return {}
     return {o.id: _NO_CANARY for o in plan.operations if o.wave > _FIRST and o.id not in done and o.id not in held}
-
-
-def _is_tenants(scope: str) -> bool:
-    return scope.startswith(("organization/", "tenant/"))

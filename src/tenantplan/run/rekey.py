@@ -131,7 +131,7 @@ def _holder(address: str, state: State) -> str | None:
     held: str | None = address
     for _ in range(8):  # more than any row is nested
         held = "/".join(held.split("/", 2)[:2]) if held else None
-        if held is None or held.startswith(("organization/", "tenant/")):
+        if held is None or addresses.has_placement(held):
             return held
         row = state.get(held)
         held = row.home if isinstance(row, Row) else None
