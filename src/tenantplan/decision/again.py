@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from tenantplan.decision.brakes import brakes
 from tenantplan.decision.comparison import Comparison
 from tenantplan.decision.decide import decide
 from tenantplan.decision.repair import repair_plan
@@ -30,7 +31,6 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role
 from tenantplan.planning import guard
 from tenantplan.planning.diff import under_new_names
-from tenantplan.planning.organization_brakes import OrganizationBrakes, organization_brakes
 from tenantplan.planning.select import Selection
 from tenantplan.postgres.connect import Connector
 from tenantplan.settings import Settings
@@ -84,7 +84,7 @@ def check_again(
     _refuse(fresh, made, {**held, **stale})
     found = [
         *(b for b in _guards(made) if b.address not in lost and b.address not in changed),
-        *(_brakes(hand.settings, plan, live) if live else []),
+        *(brakes(hand.settings.spec.guard, plan, under_new_names(live.state, plan.renames)[0]) if live else []),
     ]
     standing = guard.standing(replace(plan, blockers=tuple(found)), words)
     if standing:
@@ -213,16 +213,3 @@ def _guards(made: Plan) -> list[Finding]:
     would be left behind: the operation itself asks for those again, and fails alone."""
     counting = (guard.DELETES, LOSSES, guard.CHANGES)
     return [finding for finding in made.blockers if finding.rule not in (*counting, guard.OCCUPIED)]
-
-
-def _brakes(settings: Settings, plan: Plan, live: Survey) -> list[Finding]:
-    limits = settings.spec.guard
-    brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
-    within = OrganizationBrakes(limits.organization.max_changed_percent, limits.organization.max_changed)
-    state, _ = under_new_names(live.state, plan.renames)
-    return [
-        *guard.brakes(
-            plan.operations, plan.summary["delete"], guard.live_organizations(state), brakes, guard.sharing(state)
-        ),
-        *organization_brakes(plan.operations, state, within),
-    ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from tenantplan.decision.brakes import brakes
 from tenantplan.decision.changed import changed
 from tenantplan.decision.comparison import Comparison
 from tenantplan.decision.draft import draft
@@ -47,7 +48,6 @@ from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.notes import notes
 from tenantplan.planning.order import order
-from tenantplan.planning.organization_brakes import OrganizationBrakes, organization_brakes
 from tenantplan.planning.select import select, without
 from tenantplan.planning.still_open import still_open
 from tenantplan.planning.taken_along import taken_along
@@ -274,17 +274,11 @@ _FREE = "delete them under a kind of another name, or set their ownership column
 
 
 def _guarded(comparison: Comparison, plan: Plan, desired: Desired, known: State) -> list[Finding]:
-    limits = comparison.settings.spec.guard
-    brakes = guard.Brakes(limits.max_deletes, limits.max_changed_percent, limits.max_changed)
-    within = OrganizationBrakes(limits.organization.max_changed_percent, limits.organization.max_changed)
     return [
         *guard.protection(plan.operations),
         *guard.lifted_first(desired, known),
         *guard.dependents(plan.operations, known, desired.tables),
         *guard.held_keys(plan.operations, known, desired.tables),
         *guard.lost(plan.operations, known, desired.renames, comparison.selection.targets),
-        *guard.brakes(
-            plan.operations, plan.summary["delete"], guard.live_organizations(known), brakes, guard.sharing(known)
-        ),
-        *organization_brakes(plan.operations, known, within),
+        *brakes(comparison.settings.spec.guard, plan, known),
     ]
