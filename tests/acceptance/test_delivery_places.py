@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from acceptance.delivered import handed, with_targets
 from acceptance.harness import Fleet
-
-from tenantplan.secrets.box import new_key
 
 pytestmark = pytest.mark.once
 
@@ -18,10 +17,7 @@ NODE = "organization: acme\ndisplayName: N\ndatabase: { mode: dedicated }"
 @pytest.fixture
 def keyed(fleet: Fleet) -> Fleet:
     """A fleet with an encryption key and targets."""
-    fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = new_key()
-    fleet.settings(SETTINGS)
-    (fleet.root / "handed").mkdir(mode=0o700)
-    return fleet
+    return with_targets(fleet, SETTINGS)
 
 
 def test_two_logins_in_one_place(keyed: Fleet) -> None:
@@ -50,10 +46,6 @@ def test_two_secrets_in_one_place(keyed: Fleet) -> None:
 
 SECRET = "secrets: { session: { value: { generate: true }, deliver: files } }"
 BOTH = f"{PASSWORD}\n{SECRET}"
-
-
-def handed(fleet: Fleet) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (fleet.root / "handed").iterdir()}
 
 
 def left(fleet: Fleet) -> list[str]:

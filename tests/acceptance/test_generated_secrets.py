@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from acceptance.delivered import handed, with_targets
 from acceptance.harness import Fleet
 from acceptance.test_projects import everything, refused
 
@@ -21,10 +22,7 @@ TARGETS = "credentials: { targets: { files: { file: 'handed/{organization}.env' 
 @pytest.fixture
 def keyed(fleet: Fleet) -> Fleet:
     """A fleet with an encryption key and targets."""
-    fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = KEY
-    fleet.settings(TARGETS)
-    (fleet.root / "handed").mkdir(mode=0o700)
-    return fleet
+    return with_targets(fleet, TARGETS, KEY)
 
 
 def declare(fleet: Fleet, value: str = "{ generate: true, bytes: 48 }", more: str = "") -> None:
@@ -34,10 +32,6 @@ def declare(fleet: Fleet, value: str = "{ generate: true, bytes: 48 }", more: st
 def stored(fleet: Fleet) -> Any:
     (row,) = fleet.rows("SELECT id::text, value, value_delivered_to, rotated_at FROM organization_secrets")
     return vault(KEY).open(Place("organization_secrets", row[0], "value"), row[1]), *row[2:]
-
-
-def handed(fleet: Fleet) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (fleet.root / "handed").iterdir()}
 
 
 def test_it_is_made_once_and_rotated(keyed: Fleet) -> None:

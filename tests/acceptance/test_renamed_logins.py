@@ -6,9 +6,8 @@ import re
 
 import psycopg
 import pytest
+from acceptance.delivered import handed, with_targets
 from acceptance.harness import Fleet
-
-from tenantplan.secrets.box import new_key
 
 pytestmark = pytest.mark.once
 
@@ -25,14 +24,7 @@ INTERRUPTIONS = [(step, DELIVERED) for step in ("login-pending", "login-set", "l
 @pytest.fixture
 def keyed(fleet: Fleet) -> Fleet:
     """A fleet with an encryption key and a target."""
-    fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = new_key()
-    fleet.settings(SETTINGS)
-    (fleet.root / "handed").mkdir(mode=0o700)
-    return fleet
-
-
-def handed(fleet: Fleet) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (fleet.root / "handed").iterdir()}
+    return with_targets(fleet, SETTINGS)
 
 
 def rename(fleet: Fleet, body: str, before: str = "a", after: str = "c") -> None:
