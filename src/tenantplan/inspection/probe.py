@@ -55,13 +55,27 @@ def probe(ground: Ground, alias: str, database: str, role: str) -> Iterator[Conn
             drop(ground, alias, admin, [name])
 
 
+def refusal(connector: Connector, user: str, database: str) -> str | None:
+    """Why the server does not let a probe into a database, in its words; None where it does.
+
+    Raises ConnectError where the server did not decide: it is out of connections, or does not answer.
+    """
+    try:
+        with connector.connect(user, database):
+            return None
+    except ConnectError as error:
+        if error.retryable or error.silent:
+            raise
+        return error.message.rpartition(": ")[2]
+
+
 def _make(admin: Connection, ground: Ground, name: str, password: str, role: str, bound: bool) -> None:
     verifier = admin.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
     until = admin.execute("SELECT (now() + make_interval(mins => %s))::text", [MINUTES]).fetchall()[0][0]
     with admin.transaction():
         admin.execute(
             sql.SQL(
-                "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 2 VALID UNTIL {} PASSWORD {}"
+                "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE CONNECTION LIMIT 10 VALID UNTIL {} PASSWORD {}"
             ).format(sql.Identifier(name), sql.Literal(until), sql.Literal(verifier))
         )
         admin.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(name), sql.Literal(ground.mark)))

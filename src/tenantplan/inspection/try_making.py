@@ -12,13 +12,14 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from tenantplan.errors import CodeOfOthers, ConnectError, TenantplanError
+from tenantplan.errors import CodeOfOthers, TenantplanError
 from tenantplan.execution.context import tag
 from tenantplan.execution.recover import end_sessions
 from tenantplan.execution.soundness import compared, is_ready
 from tenantplan.execution.statements import copied, opened
 from tenantplan.execution.template import measured
 from tenantplan.inspection.interruptible import interruptible
+from tenantplan.inspection.probe import refusal
 from tenantplan.inspection.rehearsal import PREFIX
 from tenantplan.inspection.scene import Scene
 from tenantplan.inspection.tried import LEAK, NOTHING, REFUSED, UNTRIED, Stand, Tried
@@ -56,8 +57,9 @@ def _difference(scene: Scene, alias: str, name: str, its_stamp: Mapping[str, str
 
 def connect(stand: Stand, connector: Connector) -> Tried:
     """Every database that is nobody's yet, nobody's any more, or tenantplan's own: a session in one is a leak."""
+    user = stand.session.info.user
     names = [name for (name,) in stand.rows("closed_databases")]
-    inside = [name for name in names if _gets_into(stand, connector, name)]
+    inside = [name for name in names if refusal(connector, user, name) is None]
     what = "connect to templates, tombstones, the lock's database and new ones"
     if inside:
         return stand.line(what, LEAK, f"got into {', '.join(inside[:_SHOWN])}")
@@ -66,25 +68,17 @@ def connect(stand: Stand, connector: Connector) -> Tried:
 
 def in_the_making(stand: Stand, scene: Scene, connector: Connector, alias: str) -> Tried:
     """A database is made as those of organizations are, and connected to at each of its steps."""
-    what = "connect to a database while it is made"
+    user, what = stand.session.info.user, "connect to a database while it is made"
     try:
         ready = _ready(scene, alias, scene.live.servers[alias].version_num)
         with _made(scene, alias, ready[0][0] if ready else None) as (_, name, open_it):
-            at = ["before it is opened"] if _gets_into(stand, connector, name) else []
+            at = ["before it is opened"] if refusal(connector, user, name) is None else []
             open_it()
-            at += ["once it is opened"] if _gets_into(stand, connector, name) else []
+            at += ["once it is opened"] if refusal(connector, user, name) is None else []
     except (psycopg.Error, TenantplanError) as error:
         why = describe(error) if isinstance(error, psycopg.Error) else error.message
         return stand.line(what, UNTRIED, why)
     return stand.line(what, LEAK if at else REFUSED, f"got in {' and '.join(at)}" if at else "at each of its two steps")
-
-
-def _gets_into(stand: Stand, connector: Connector, name: str) -> bool:
-    try:
-        with connector.connect(stand.session.info.user, name):
-            return True
-    except ConnectError:
-        return False
 
 
 def _ready(scene: Scene, alias: str, version: int) -> list[tuple[str, dict[str, str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from tenantplan.errors import ConnectError
+from tenantplan.inspection.probe import refusal
 from tenantplan.inspection.tried import LEAK, NOTHING, OPEN, REFUSED, Stand, Tried
 from tenantplan.postgres.connect import Connector
 
@@ -83,8 +83,7 @@ def connect(stand: Stand, connector: Connector, closed: Sequence[str]) -> Iterat
 
 def _dialled(stand: Stand, connector: Connector, name: str, count: int) -> Tried:
     what = "connect to other databases"
-    try:
-        with connector.connect(stand.session.info.user, name):
-            return stand.line(what, LEAK, f"got into {name}")
-    except ConnectError as error:
-        return stand.line(what, REFUSED, f"{count} of them; {error.message.rpartition(': ')[2]}")
+    why = refusal(connector, stand.session.info.user, name)
+    if why is None:
+        return stand.line(what, LEAK, f"got into {name}")
+    return stand.line(what, REFUSED, f"{count} of them; {why}")
