@@ -15,7 +15,7 @@ from ground import TCP, WIDTHS, Ground, databases
 from measure import best, say, timed
 from psycopg import sql
 
-from tenantplan.migration import fingerprint
+from tenantplan.schema import fingerprint
 
 VERSION = "SELECT version_num FROM alembic_version;\n"
 

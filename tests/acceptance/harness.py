@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.execution import failpoint
+from tenantplan import failpoint
 
 ROOT = Path(__file__).parents[2]
 

@@ -30,7 +30,7 @@ from acceptance.test_output_safety import shapes
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.execution.failpoint import POINTS
+from tenantplan.failpoint import POINTS
 
 LOCK_KEY = 0x74656E616E747031  # the published key; another one follows from the name of the main database
 LIMIT = (

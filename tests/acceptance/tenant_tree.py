@@ -9,7 +9,7 @@ from pathlib import Path
 
 from acceptance.harness import ROOT, Fleet
 
-from tenantplan.migration import graph
+from tenantplan.migration.tree import graph
 
 
 @dataclass

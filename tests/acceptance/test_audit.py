@@ -9,7 +9,7 @@ import pytest
 from acceptance.harness import Fleet
 from psycopg import sql
 
-from tenantplan.live.audit import Conditions, find_entries
+from tenantplan.journal.read import Conditions, find_entries
 
 pytestmark = pytest.mark.once
 
@@ -132,7 +132,7 @@ def test_a_long_log_is_read_in_batches(applied: Fleet) -> None:
     """20,000 entries more, chained as apply does; the memory for it stays far below what they would take at once."""
     from dataclasses import astuple, replace
 
-    from tenantplan.live.audit import Conditions, find_entries
+    from tenantplan.journal.read import Conditions, find_entries
 
     with applied.connect() as connection:
         newest = find_entries(connection, Conditions(), limit=1)[0]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from acceptance.harness import Fleet
 
-from tenantplan.live.audit import Conditions, read_entries
+from tenantplan.journal.read import Conditions, read_entries
 from tenantplan.model.audit import GENESIS, Link
 
 pytestmark = pytest.mark.once

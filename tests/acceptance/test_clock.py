@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from acceptance.harness import Fleet
 
-from tenantplan.postgres import clock
+from tenantplan import clock
 from tenantplan.secrets.box import new_key
 
 pytestmark = pytest.mark.once

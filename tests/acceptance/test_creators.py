@@ -8,7 +8,7 @@ import pytest
 from acceptance.harness import Fleet
 from conftest import FreshServer
 
-from tenantplan.execution import creators
+from tenantplan.apply.effects import role_creators
 
 DEDICATED = "database: { mode: dedicated }\nprotect: false"
 MADE = (
@@ -42,7 +42,7 @@ def test_creators_are_shared_out_and_filled(grown: Fleet, monkeypatch: pytest.Mo
     """One takes roles until it is full, then another; tenantplan's role is a member of them alone."""
     [(first, made)] = grown.rows(MADE)
     assert made == 40 and grown.rows(DIRECT, f"o{grown.id}%") == [(0,)]
-    monkeypatch.setattr(creators, "FULL", 61)  # 40 memberships to administer, and 20 more to be an owner
+    monkeypatch.setattr(role_creators, "FULL", 61)  # 40 memberships to administer, and 20 more to be an owner
     declare(grown, 16, 20)
     grown.apply("--parallelism", "1")
     made_by = dict(grown.rows(MADE))

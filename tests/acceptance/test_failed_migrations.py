@@ -166,7 +166,7 @@ def test_the_main_tree_on_the_first_apply(server: TestServer, tmp_path: Path) ->
     source = Path(__file__).parents[2] / folder
     for path in source.rglob("*.py"):
         fleet.write(str(folder / path.relative_to(source)), path.read_text(encoding="utf-8"))
-    from tenantplan.migration import graph
+    from tenantplan.migration.tree import graph
 
     tree = TenantTree(fleet.root / folder, graph.load(fleet.root / folder, "main").head or "")
     tree.add("e0000001", "op.execute('SELECT 1')\nop.execute('ALTER TABLE nowhere ADD COLUMN a int')")

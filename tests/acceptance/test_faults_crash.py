@@ -25,7 +25,7 @@ from acceptance.harness import ROOT, Fleet
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.execution import failpoint
+from tenantplan import failpoint
 from tenantplan.secrets.box import new_key
 
 QUICK = (

@@ -9,7 +9,7 @@ import pytest
 from acceptance.harness import Fleet
 from psycopg import sql
 
-from tenantplan.inspection import try_making
+from tenantplan.commands.isolation import creation_attempts
 from tenantplan.postgres import lock
 from tenantplan.postgres.lock_database import lock_database
 
@@ -139,9 +139,9 @@ def test_a_making_that_leaves_the_door_open(neighbours: Fleet, monkeypatch: pyte
     def opened(name: str) -> sql.Composed:
         return sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name))
 
-    monkeypatch.setattr(try_making, "opened", opened)
+    monkeypatch.setattr(creation_attempts, "opened", opened)
     assert leaks(proof(neighbours, code=3))[IN_THE_MAKING] == "got in once it is opened"
-    monkeypatch.setattr(try_making, "copied", plain)
+    monkeypatch.setattr(creation_attempts, "copied", plain)
     found = leaks(proof(neighbours, code=3))
     assert found[IN_THE_MAKING] == "got in before it is opened and once it is opened"
 

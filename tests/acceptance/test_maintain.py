@@ -141,7 +141,7 @@ def test_tables_of_other_roles_and_databases_of_others_are_left_alone(running: F
 
 @pytest.mark.once
 def test_a_lock_is_waited_for_and_not_for_ever(running: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tenantplan.inspection import maintenance
+    from tenantplan.commands.upkeep import maintenance
 
     def holding(seconds: float) -> threading.Timer:
         holder = running.connect(running.database("msf"))

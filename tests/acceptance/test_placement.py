@@ -7,10 +7,10 @@ from acceptance.harness import Fleet
 from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
 from servers import TestServer
 
-from tenantplan import settings
+from tenantplan.desired.declare import load_documents
 from tenantplan.errors import ConnectError
-from tenantplan.fleet.expected import load_documents
-from tenantplan.fleet.placed import placed
+from tenantplan.live.current_servers import placed
+from tenantplan.settings import settings
 
 pytestmark = pytest.mark.once
 

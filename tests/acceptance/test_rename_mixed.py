@@ -7,7 +7,7 @@ from acceptance.harness import Fleet
 from acceptance.tenant_tree import TenantTree, tenant_tree
 from acceptance.test_prisma import Tree
 
-from tenantplan.fleet.trees import Trees
+from tenantplan.migration.trees import Trees
 from tenantplan.model.step import Step
 
 pytestmark = pytest.mark.once

@@ -144,7 +144,7 @@ def test_usage(fleet: Fleet) -> None:
 def test_ids_are_known_and_nobody_elses() -> None:
     from uuid import uuid4
 
-    from tenantplan.inspection.demo_rows import FIRST, LAST, demo_id
+    from tenantplan.commands.demo.rows import FIRST, LAST, demo_id
 
     made = [demo_id("x", number) for number in range(1000)]
     assert len(set(made)) == 1000

@@ -184,7 +184,7 @@ def test_the_workflows_plan_and_apply_no_embedded_fleet(fleet: Fleet, tmp_path: 
 
 
 def test_what_init_and_the_sample_begin_with_is_embedded(fleet: Fleet) -> None:
-    from tenantplan.settings import load
+    from tenantplan.settings.settings import load
 
     (fleet.root / "tenantplan.yaml").unlink()
     fleet.run("init", "--name", fleet.name)
@@ -193,8 +193,8 @@ def test_what_init_and_the_sample_begin_with_is_embedded(fleet: Fleet) -> None:
 
 
 def test_an_embedded_fleet_is_a_development_one(fleet: Fleet) -> None:
-    from tenantplan.inspection.demo import is_development
-    from tenantplan.settings import load
+    from tenantplan.commands.demo.seed import is_development
+    from tenantplan.settings.settings import load
 
     assert not is_development(load(fleet.root / "tenantplan.yaml"))
     fleet.embed()

@@ -9,7 +9,7 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
 
-from tenantplan.fleet.survey import Survey
+from tenantplan.model.live import Survey
 
 pytestmark = pytest.mark.once
 HOUR = timedelta(hours=1)

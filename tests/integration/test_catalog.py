@@ -13,10 +13,10 @@ import pytest
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.migration.compile import SHARED_VERSION_TABLE, compile_path
-from tenantplan.migration.graph import load
+from tenantplan.migration.compile.compile import SHARED_VERSION_TABLE, compile_path
+from tenantplan.migration.tree.graph import load
 from tenantplan.model.rowtype import RowType
-from tenantplan.postgres.drop import drop_database
+from tenantplan.postgres.databases import drop_database
 from tenantplan.tables import ROW_TYPES
 from tenantplan.tables.control import TENANT_TABLES
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import FreshServer
 from servers import TestServer
 
-from tenantplan.postgres.drop import drop_database
+from tenantplan.postgres.databases import drop_database
 
 SLOW = {
     "autovacuum_naptime": "1",

@@ -19,13 +19,13 @@ from psycopg.conninfo import conninfo_to_dict
 from servers import TestServer
 
 from tenantplan.errors import MigrationError
-from tenantplan.execution.programs import Programs
-from tenantplan.execution.steps import Migrator, Place, Version
-from tenantplan.migration.compile import downgrade, upgrade
-from tenantplan.migration.graph import Graph, load
-from tenantplan.migration.version import VersionTables
+from tenantplan.migration.compile.compile import downgrade, upgrade
+from tenantplan.migration.running.steps import Migrator, Place, Version
+from tenantplan.migration.running.version import VersionTables
+from tenantplan.migration.running.workers import Programs
+from tenantplan.migration.tree.graph import Graph, load
 from tenantplan.postgres.connect import Connector
-from tenantplan.postgres.drop import drop_database
+from tenantplan.postgres.databases import drop_database
 from tenantplan.postgres.url import Server
 
 HERE = Path(__file__).parent

@@ -14,9 +14,9 @@ import pytest
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.migration.alter_rules import STABLE, VOLATILE
-from tenantplan.migration.lint import lint
-from tenantplan.migration.locks import MODES, locks, strongest
+from tenantplan.migration.lint.alter_rules import STABLE, VOLATILE
+from tenantplan.migration.lint.lint import lint
+from tenantplan.migration.lint.locks import MODES, locks, strongest
 from tenantplan.migration.sqltext import outside
 
 Connection = psycopg.Connection[Any]

@@ -11,7 +11,7 @@ from servers import TestServer
 
 from tenantplan.errors import ConnectError
 from tenantplan.postgres.connect import OFTEN, Connector
-from tenantplan.postgres.login_keys import TAKES_KEYS, learned_keys
+from tenantplan.postgres.scram_keys import TAKES_KEYS, learned_keys
 from tenantplan.postgres.url import Server
 
 PASSWORD = "first p@ss/w%rd!"

@@ -17,10 +17,10 @@ from psycopg import sql
 from servers import TestServer
 from unit.migration.trees import a_tree
 
-from tenantplan.migration.compile import SHARED_VERSION_TABLE, compile_path, downgrade_path
-from tenantplan.migration.fingerprint import differences, fingerprint, objects
-from tenantplan.migration.graph import Graph, load
-from tenantplan.postgres.drop import drop_database
+from tenantplan.migration.compile.compile import SHARED_VERSION_TABLE, compile_path, downgrade_path
+from tenantplan.migration.tree.graph import Graph, load
+from tenantplan.postgres.databases import drop_database
+from tenantplan.schema.fingerprint import differences, fingerprint, objects
 
 TREES = Path(__file__).parents[2] / "migrations"
 MAIN, TENANT = load(TREES / "main", "main"), load(TREES / "tenant", "tenant")

@@ -19,9 +19,9 @@ from psycopg import sql
 from servers import TestServer
 
 from tenantplan.errors import MigrationError
-from tenantplan.migration import prisma
-from tenantplan.migration.prisma import Migration
-from tenantplan.postgres.drop import drop_database
+from tenantplan.migration.tree import prisma_files
+from tenantplan.migration.tree.prisma_files import Migration
+from tenantplan.postgres.databases import drop_database
 
 pytestmark = pytest.mark.once
 
@@ -73,21 +73,21 @@ def migrations(tmp_path: Path) -> list[Migration]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "migration.sql").write_bytes(script.encode())
     (tmp_path / "migration_lock.toml").write_text('provider = "postgresql"\n')
-    return prisma.load(tmp_path)
+    return prisma_files.load(tmp_path)
 
 
 def apply(connection: Connection, *wanted: Migration) -> None:
     """What a plan's transaction does."""
     with connection.transaction():
-        connection.execute(prisma.table().encode())
+        connection.execute(prisma_files.table().encode())
         for migration in wanted:
             connection.execute(migration.script.encode())
-            connection.execute(prisma.record(migration).encode())
+            connection.execute(prisma_files.record(migration).encode())
 
 
 def prisma_applied(connection: Connection, *names: str) -> None:
     """What `prisma migrate deploy` does: a row when it begins, which it completes when it is through."""
-    connection.execute(prisma.table().replace("IF NOT EXISTS ", "").encode())
+    connection.execute(prisma_files.table().replace("IF NOT EXISTS ", "").encode())
     for name in names:
         key = prisma_started(connection, name)
         connection.execute(SCRIPTS[name].encode())
@@ -122,12 +122,12 @@ def prisma_resolved(connection: Connection, migration: Migration) -> None:
 
 
 def position(connection: Connection, migrations: list[Migration]) -> str | None:
-    return prisma.position(connection.execute(prisma.READ).fetchall(), migrations)
+    return prisma_files.position(connection.execute(prisma_files.READ).fetchall(), migrations)
 
 
 def test_the_table_is_prismas(database: Connection) -> None:
-    database.execute(prisma.table().encode())
-    database.execute(prisma.table().encode())  # nothing to do
+    database.execute(prisma_files.table().encode())
+    database.execute(prisma_files.table().encode())  # nothing to do
     assert database.execute(READ_COLUMNS).fetchall() == COLUMNS
     constraint = (
         "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'"
@@ -186,7 +186,7 @@ def test_what_prisma_left_unfinished_is_refused_until_it_is_resolved(
 
 
 def test_a_baseline_is_a_position(database: Connection, migrations: list[Migration]) -> None:
-    database.execute(prisma.table().encode())
+    database.execute(prisma_files.table().encode())
     prisma_resolved(database, migrations[0])
     assert position(database, migrations) == INIT
 
@@ -195,7 +195,7 @@ def test_a_squashed_directory_goes_on(database: Connection, migrations: list[Mig
     prisma_applied(database, INIT, MORE)
     (tmp_path / "0_squashed").mkdir()
     (tmp_path / "0_squashed" / "migration.sql").write_bytes((SCRIPTS[INIT] + SCRIPTS[MORE]).encode())
-    squashed = [each for each in prisma.load(tmp_path) if each.name in ("0_squashed", LAST)]
+    squashed = [each for each in prisma_files.load(tmp_path) if each.name in ("0_squashed", LAST)]
     with pytest.raises(MigrationError, match=f"{INIT} was applied, but the directory does not have it"):
         position(database, squashed)
     prisma_resolved(database, squashed[0])

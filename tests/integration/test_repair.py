@@ -12,10 +12,10 @@ import pytest
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.migration.compile import compile_path
-from tenantplan.migration.fingerprint import differences, objects
-from tenantplan.migration.graph import load
-from tenantplan.migration.repair import Repair, repair
+from tenantplan.migration.compile.compile import compile_path
+from tenantplan.migration.tree.graph import load
+from tenantplan.schema.fingerprint import differences, objects
+from tenantplan.schema.repair import Repair, find_repair
 
 TENANT = load(Path(__file__).parents[2] / "migrations" / "tenant", "tenant")
 Connection = psycopg.Connection[Any]
@@ -151,7 +151,7 @@ def repaired(database: Connection, damage: str, kept: Sequence[str] = ()) -> Rep
     damaged = objects(database)
     found = differences(before, damaged)
     assert found and set(kept) <= {identity for identity, _, _ in found}
-    done = repair(found, before, dict.fromkeys(kept, "known"))
+    done = find_repair(found, before, dict.fromkeys(kept, "known"))
     run(database, done)
     assert sorted([*done.repaired, *(identity for identity, _ in done.left)]) == [identity for identity, _, _ in found]
     promised = {identity: text for identity, text in damaged.items() if identity not in done.repaired}
@@ -719,9 +719,9 @@ def test_every_object_can_be_asked_about(database: Connection) -> None:
     extra = [(identity, None, text) for identity, text in known.items()]
     for every in (missing, extra):
         for difference in every:
-            done = repair([difference], known)
+            done = find_repair([difference], known)
             assert [*done.repaired, *(identity for identity, _ in done.left)] == [difference[0]]
-        done = repair(every, known)
+        done = find_repair(every, known)
         assert len(done.repaired) + len(done.left) == len(every)
     assert not any(statement.startswith(("DROP TABLE", "DROP SCHEMA")) for statement in done.statements)
 
@@ -744,7 +744,7 @@ def test_rows_that_break_a_rule_stop_the_whole_repair(database: Connection) -> N
     )
     damaged = objects(database)
     with pytest.raises(psycopg.errors.NotNullViolation), database.transaction():
-        run(database, repair(differences(before, damaged), before))
+        run(database, find_repair(differences(before, damaged), before))
     assert objects(database) == damaged
 
 
@@ -761,7 +761,7 @@ def test_names_made_to_break_out_of_a_statement_do_not(database: Connection) -> 
         "ALTER TABLE public.donors RENAME CONSTRAINT donors_kind_check TO {}",
     ):
         database.execute(sql.SQL(text).format(sql.Identifier(hostile[:60])))
-    done = repair(differences(before, objects(database)), before)
+    done = find_repair(differences(before, objects(database)), before)
     run(database, done)
     assert done.left == ()
     assert objects(database) == before
@@ -773,7 +773,7 @@ def test_without_the_other_objects_nothing_is_dropped_that_may_carry_something(d
         "CREATE OR REPLACE VIEW with_trigger AS SELECT id, name, slug FROM campaigns; DROP INDEX rich_lower"
     )
     found = differences(before, objects(database))
-    done = repair(found)
+    done = find_repair(found)
     assert done.repaired == ("index public.rich_lower",)
     assert "what else is on it is not known" in dict(done.left)["view public.with_trigger"]
 
@@ -790,13 +790,13 @@ def test_an_invalid_index_is_built_again(server: TestServer, healthy: Connection
     healthy.execute("DROP INDEX sums_key")
     found = differences(before, objects(healthy))
     assert any(actual and actual.endswith(" INVALID") for _, _, actual in found)
-    run(healthy, repair(found, before))
+    run(healthy, find_repair(found, before))
     assert objects(healthy) == before
     with server.superuser_connect(healthy.info.dbname) as admin:
         admin.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('rich_lower'::regclass, 'rich_pkey'::regclass)"
         )
-    run(healthy, repair(differences(before, objects(healthy)), before))
+    run(healthy, find_repair(differences(before, objects(healthy)), before))
     assert objects(healthy) == before
 
 
@@ -807,10 +807,10 @@ def test_what_only_a_superuser_makes_is_left(server: TestServer, healthy: Connec
         admin.execute("CREATE EVENT TRIGGER made ON ddl_command_end EXECUTE FUNCTION e()")
         found = differences(before, objects(healthy))
         admin.execute("DROP FUNCTION e CASCADE")
-    done = repair(found, before)
+    done = find_repair(found, before)
     assert "RUNS ON EVERY CHANGE OF THE SCHEMA" in dict(done.left)["event trigger made"]
     assert done.statements == ()
-    gone = dict(repair([(identity, actual, expected) for identity, expected, actual in found], before).left)
+    gone = dict(find_repair([(identity, actual, expected) for identity, expected, actual in found], before).left)
     assert gone["event trigger made"] == "only a superuser makes event triggers: by hand"
 
 

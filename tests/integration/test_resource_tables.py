@@ -14,11 +14,11 @@ from acceptance.harness import Fleet
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.migration.compile import compile_path, downgrade_path
-from tenantplan.migration.fingerprint import differences, objects
-from tenantplan.migration.graph import Revision, load
-from tenantplan.postgres.drop import drop_database
+from tenantplan.migration.compile.compile import compile_path, downgrade_path
+from tenantplan.migration.tree.graph import Revision, load
+from tenantplan.postgres.databases import drop_database
 from tenantplan.postgres.queries import query
+from tenantplan.schema.fingerprint import differences, objects
 from tenantplan.tables import BUILTIN
 
 MAIN = load(Path(__file__).parents[2] / "migrations" / "main", "main")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tenantplan.model.plan import Plan
     from tenantplan.model.report import Outcome, Report
     from tenantplan.planning.guard import Words
-    from tenantplan.settings import Settings
+    from tenantplan.settings.settings import Settings
 
 
 @click.command("apply")
@@ -52,11 +52,11 @@ def command(
     selector: tuple[str, ...],
 ) -> int:
     """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
-    from tenantplan import pipeline
     from tenantplan.fleet.plan_file import read_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
+    from tenantplan.pipeline import apply, plan
     from tenantplan.planning.guard import Words
-    from tenantplan.secrets.plan_keys import takes_signed_only
+    from tenantplan.secrets.fleet_keys import takes_signed_only
 
     fleet = settings()
     refuse_embedded_in_ci(fleet, embedded)
@@ -68,10 +68,10 @@ def command(
         chosen, believed = read_plan(fleet, plan_file), takes_signed_only(fleet)
         _tell_place(fleet, chosen)
     else:
-        chosen, believed = pipeline.plan(fleet, selection(target, exclude, selector)), True
+        chosen, believed = plan.plan(fleet, selection(target, exclude, selector)), True
         _confirm(fleet, chosen, auto_approve, Words(allow_deletes, allow_destructive), as_json)
     with _progress(chosen, quiet=as_json) as on_outcome:
-        report = pipeline.apply(
+        report = apply.apply(
             fleet,
             chosen,
             allow_deletes=allow_deletes,

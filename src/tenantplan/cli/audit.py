@@ -19,8 +19,8 @@ from tenantplan.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from tenantplan.live.activity import Event
-    from tenantplan.live.audit import Conditions
+    from tenantplan.journal.activity import Event
+    from tenantplan.journal.read import Conditions
     from tenantplan.model.audit import Anchor, Link
     from tenantplan.postgres.connect import Connection
 
@@ -62,7 +62,7 @@ def _conditions(function: F) -> F:
 
 
 def _chosen(team: str | None, project: str | None, **chosen: Any) -> Conditions:
-    from tenantplan.live.audit import Conditions
+    from tenantplan.journal.read import Conditions
 
     if team and project:
         raise UsageError("--team and --project exclude each other", hint="an entry is about one of them")
@@ -81,9 +81,9 @@ def list_entries(limit: int, as_json: bool, **chosen: Any) -> int:
 
     Exit 1 with --since or --until when the log is broken: dates may have been moved.
     """
-    from tenantplan.inspection.databases import newest_tables
-    from tenantplan.live.activity import find_events, newest_first
-    from tenantplan.live.audit import Conditions, find_entries
+    from tenantplan.commands.status.databases import newest_tables
+    from tenantplan.journal.activity import find_events, newest_first
+    from tenantplan.journal.read import Conditions, find_entries
 
     conditions = _chosen(**chosen)
     with _main() as connection, newest_tables(connection):
@@ -117,7 +117,7 @@ def _line(found: Link | Event) -> tuple[Any, ...]:
 
 def _dates_hold(connection: Connection, conditions: Conditions) -> int:
     """0, or 1 with a word on stderr: entries are chosen by their dates, and the log was changed."""
-    from tenantplan.live.audit import verify as verified
+    from tenantplan.journal.read import verify as verified
 
     if conditions.since is None and conditions.until is None:
         return 0
@@ -138,7 +138,7 @@ def export(**chosen: Any) -> int:
     The same entries always give the same bytes. A whole export can be verified without tenantplan (docs/audit.md), and is an
     anchor that names the very entry where a log was rewritten.
     """
-    from tenantplan.live.audit import read_entries, snapshot
+    from tenantplan.journal.read import read_entries, snapshot
 
     conditions = _chosen(**chosen)
     with _main() as connection:
@@ -173,9 +173,9 @@ def show(sequence: str, as_json: bool) -> None:
 
 def _one(named: str) -> Link | Event:
     """The entry with a sequence, or the event with an id; NotFound when there is none."""
-    from tenantplan.inspection.databases import newest_tables
-    from tenantplan.live.activity import find_event
-    from tenantplan.live.audit import Conditions, find_entries
+    from tenantplan.commands.status.databases import newest_tables
+    from tenantplan.journal.activity import find_event
+    from tenantplan.journal.read import Conditions, find_entries
 
     number = int(named) if re.fullmatch("[0-9]{1,18}", named) else None
     identifier = None if number else _uuid(named)
@@ -204,7 +204,7 @@ def _uuid(named: str) -> UUID:
 @json_option
 def anchor_head(as_json: bool) -> None:
     """The head of the log in one line, to be kept where whoever runs the database cannot write: a signed tag, a CI artifact."""
-    from tenantplan.live.audit import read_anchor, snapshot
+    from tenantplan.journal.read import read_anchor, snapshot
 
     fleet = settings()
     with _main() as connection, snapshot(connection):
@@ -226,11 +226,11 @@ def anchor_head(as_json: bool) -> None:
 @json_option
 def verify(anchors: tuple[str, ...], as_json: bool) -> int:
     """Recompute the chain of hashes from the first entry to the last. Exit 1 when an entry was changed, moved or cut."""
-    from tenantplan.live import audit
+    from tenantplan.journal import read
 
     noted = [anchor for given in anchors for anchor in _anchors(given)]
     with _main() as connection:
-        found = audit.verify(connection, noted)
+        found = read.verify(connection, noted)
     broken = found.broken
     if as_json:
         where = None if broken is None else {"sequence": broken[0], "reason": broken[1]}
@@ -271,7 +271,7 @@ _ANCHOR = "it is what audit anchor printed, a hash that audit verify printed, or
 @contextmanager
 def _main() -> Iterator[Connection]:
     """A read-only session on the main database; NotFound while there is none."""
-    from tenantplan.inspection.scene import main_session
+    from tenantplan.commands.status.scene import main_session
 
     with main_session(settings()) as connection:
         yield connection

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from tenantplan.planning.select import Selection
-    from tenantplan.settings import Settings
+    from tenantplan.settings.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,13 +21,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 def settings() -> Settings:
     """The fleet this command works on."""
     from tenantplan.errors import ManifestError
-    from tenantplan.settings import find, load
+    from tenantplan.settings.settings import find, load
 
     path = find(Path.cwd(), click.get_current_context().find_root().obj)
     try:
         return load(path)
     except ManifestError as error:
-        from tenantplan.fleet.expected import mistakes_of_documents
+        from tenantplan.desired.declare import mistakes_of_documents
 
         raise ManifestError([*error.found, *mistakes_of_documents(path)]) from None
 

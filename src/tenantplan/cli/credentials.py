@@ -11,7 +11,7 @@ from tenantplan.cli.common import json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.inspection.logins import LoginStatus
+    from tenantplan.commands.credentials.login_status import LoginStatus
     from tenantplan.model.plan import Plan
     from tenantplan.model.report import Outcome, Report
 
@@ -41,8 +41,7 @@ def open_(as_json: bool) -> None:
     Each is base64 or hex of nonce and box, as libsodium's crypto_secretbox_easy makes them with the 32 bytes of the key. So that
     what a former system has stored can become what a reference refers to. Exit 1 at the first that does not open.
     """
-    from tenantplan.execution.credentials import the_vault
-    from tenantplan.secrets.keys import fleet_vault
+    from tenantplan.secrets.fleet_keys import fleet_vault, the_vault
     from tenantplan.secrets.secretbox import open_sealed
 
     vault = the_vault(fleet_vault(settings()))
@@ -64,8 +63,8 @@ def rekey(as_json: bool) -> int:
     To change the key: name the old one in credentials.formerKeys of tenantplan.yaml, set CREDENTIALS_ENCRYPTION_KEY to a
     new one, run this, and remove the old one when nothing is left under it. Exit 5 when a value does not open.
     """
+    from tenantplan.commands.credentials.rekey import rekey as renew
     from tenantplan.rendering.safe import terminal
-    from tenantplan.run.rekey import rekey as renew
 
     found = renew(settings())
     if as_json:
@@ -93,13 +92,14 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
     what was interrupted is finished first. Exit 5 when a login could not be rotated, 3 when one has to wait
     for a change window.
     """
-    from tenantplan import pipeline
+    from tenantplan.pipeline import apply
+    from tenantplan.pipeline.rotation import rotation
 
     if not organizations and not due:
         raise UsageError("whose passwords?", hint="name organizations, or say --due")
     fleet = settings()
-    plan = pipeline.rotation(fleet, organizations, due=due)
-    report = pipeline.apply(fleet, plan)
+    plan = rotation(fleet, organizations, due=due)
+    report = apply.apply(fleet, plan)
     if as_json:
         rotated = [_rotated(outcome) for outcome in report.outcomes]
         print_json(
@@ -114,8 +114,8 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
 
 def _rotated(outcome: Outcome) -> dict[str, Any]:
     """What became of one role: a new password, or the end of its former one; or of one generated secret: a new value."""
-    from tenantplan.decision.secret_rotation import generated
-    from tenantplan.execution.logins import generates
+    from tenantplan.model.operation import generates
+    from tenantplan.planning.secret_rotation import generated
 
     fresh = generated(outcome.operation.after)
     if fresh:
@@ -163,10 +163,10 @@ def status(as_json: bool) -> int:
 
     Exit 1 when one of the keys is not at hand.
     """
-    from tenantplan.inspection.logins import login_status
-    from tenantplan.inspection.scene import main_session
+    from tenantplan.commands.credentials.login_status import login_status
+    from tenantplan.commands.status.scene import main_session
     from tenantplan.live.credentials import read_keys
-    from tenantplan.secrets.keys import fleet_vault
+    from tenantplan.secrets.fleet_keys import fleet_vault
 
     fleet = settings()
     vault = fleet_vault(fleet)

@@ -12,9 +12,9 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import TenantplanError, UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.fleet.fitness import Check
-    from tenantplan.inspection.placed import Placed
-    from tenantplan.settings import Settings
+    from tenantplan.commands.status.location import Placed
+    from tenantplan.model.check import Check
+    from tenantplan.settings.settings import Settings
 
 DRIVERS = ("postgresql", "psycopg", "asyncpg", "prisma")
 
@@ -40,8 +40,8 @@ def show(
 
     --reveal prints that string and nothing else, once the audit log says who asked for it, and why.
     """
+    from tenantplan.commands.status.location import placed
     from tenantplan.fleet.servers import fleet_servers
-    from tenantplan.inspection.placed import placed
 
     if reason is not None and not reveal:
         raise UsageError("--reason goes with --reveal", hint="without it nothing secret is shown")
@@ -51,7 +51,7 @@ def show(
     why = _reason(fleet, reason) if reveal else ""
     place = placed(fleet, fleet_servers(fleet), organization)
     if reveal:
-        from tenantplan.inspection import reveal as revealing
+        from tenantplan.commands.credentials import reveal as revealing
 
         url = revealing.reveal(fleet, place, driver, why, read_only=read_only)
         if as_json:
@@ -63,8 +63,8 @@ def show(
 
 
 def _reason(fleet: Settings, given: str | None) -> str:
+    from tenantplan.commands.credentials.reveal import checked_reason
     from tenantplan.fleet.servers import main_server
-    from tenantplan.inspection.reveal import checked_reason
     from tenantplan.rendering.safe import terminal
 
     if given is None and sys.stdin.isatty():
@@ -74,7 +74,7 @@ def _reason(fleet: Settings, given: str | None) -> str:
 
 
 def _show(place: Placed, driver: str | None, as_json: bool) -> None:
-    from tenantplan.inspection.reveal import masked_url
+    from tenantplan.commands.credentials.reveal import masked_url
     from tenantplan.rendering.safe import mask_url, terminal
 
     document = {
@@ -112,8 +112,8 @@ def _show(place: Placed, driver: str | None, as_json: bool) -> None:
 @json_option
 def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
     """Test the connection of ORGANIZATION as it is declared, or the main database and every server. Exit 1 when one fails."""
+    from tenantplan.commands.doctor import connections
     from tenantplan.fleet.servers import fleet_servers
-    from tenantplan.inspection import checks
 
     if organization and url_env:
         raise UsageError("give either an organization or --url-env")
@@ -123,16 +123,16 @@ def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
             raise UsageError(
                 f"the variable {url_env} is not set", hint="--url-env takes the name of a variable, not a URL"
             )
-        found = list(checks.url_checks(url_env, url))
+        found = list(connections.url_checks(url_env, url))
     else:
         fleet = settings()
         servers = fleet_servers(fleet)
         if organization:
-            from tenantplan.inspection.placed import placed
+            from tenantplan.commands.status.location import placed
 
-            found = list(checks.organization_checks(fleet, servers, placed(fleet, servers, organization)))
+            found = list(connections.organization_checks(fleet, servers, placed(fleet, servers, organization)))
         else:
-            found = list(checks.fleet_checks(fleet, servers))
+            found = list(connections.fleet_checks(fleet, servers))
     return _report(found, as_json)
 
 

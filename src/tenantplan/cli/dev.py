@@ -12,7 +12,7 @@ from tenantplan.cli.common import settings
 from tenantplan.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.settings import Settings
+    from tenantplan.settings.settings import Settings
 
 
 @click.group("dev")
@@ -74,8 +74,8 @@ def _data(fleet: Settings) -> Path:
 
 def _database(fleet: Settings, named: str | None) -> str:
     """The database meant by an organization's or a database's name; NotFound with the nearest."""
+    from tenantplan.commands.status.scene import main_session
     from tenantplan.documents.suggest import did_you_mean
-    from tenantplan.inspection.scene import main_session
 
     with main_session(fleet) as connection:
         if named is None:

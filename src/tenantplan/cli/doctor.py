@@ -10,8 +10,8 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.fleet.fitness import Check
-    from tenantplan.inspection.tried import Tried
+    from tenantplan.commands.isolation.attempt import Tried
+    from tenantplan.model.check import Check
 
 _MARKS = {"pass": ("ok", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
 _SAMPLE = 3
@@ -56,7 +56,7 @@ def command(skip_rehearsal: bool, isolated: bool, sample: int | None, grants: bo
 
 
 def _grants(*, alone: bool) -> int:
-    from tenantplan.inspection.grants import grants
+    from tenantplan.commands.doctor.grants import grants
 
     if not alone:
         raise UsageError("--grants goes alone", hint="it prints SQL: tenantplan doctor --grants")
@@ -66,7 +66,7 @@ def _grants(*, alone: bool) -> int:
 
 
 def _checklist(rehearsal: bool, as_json: bool) -> int:
-    from tenantplan.inspection.doctor import ORDER, doctor
+    from tenantplan.commands.doctor.doctor import ORDER, doctor
 
     found: list[Check] = []
     for check in doctor(settings(), rehearsal=rehearsal):
@@ -100,8 +100,8 @@ def _tell_check(check: Check) -> None:
 
 
 def _isolation(sample: int, as_json: bool) -> int:
-    from tenantplan.inspection.isolation import isolation
-    from tenantplan.inspection.tried import LEAK
+    from tenantplan.commands.isolation.attempt import LEAK
+    from tenantplan.commands.isolation.isolation import isolation
 
     lines = isolation(settings(), sample, (lambda line: None) if as_json else _tell_attempt)
     leaks = [line for line in lines if line.outcome == LEAK]

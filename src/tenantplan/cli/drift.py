@@ -11,8 +11,8 @@ import click
 from tenantplan.cli.common import color, json_option, print_json, settings
 
 if TYPE_CHECKING:
-    from tenantplan.inspection.drift import Drift
-    from tenantplan.settings import Settings
+    from tenantplan.commands.drift.drift import Drift
+    from tenantplan.settings.settings import Settings
 
 
 @click.command("drift")
@@ -28,8 +28,8 @@ def command(repair: bool, out: Path | None, as_json: bool) -> int:
 
     Changes waiting in the YAML are no drift. Writes nothing. Exit 2 when something was changed by hand, or could not be compared.
     """
+    from tenantplan.commands.drift.drift import drift
     from tenantplan.errors import UsageError
-    from tenantplan.inspection.drift import drift
 
     fleet = settings()
     if repair:
@@ -46,14 +46,14 @@ def command(repair: bool, out: Path | None, as_json: bool) -> int:
 
 def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
     """The plan of the repair; exit 2 when there is something to do or to look at."""
-    from tenantplan import pipeline
     from tenantplan.cli.plan import print_plan
     from tenantplan.fleet.plan_file import write_plan
+    from tenantplan.pipeline.repair import repair
     from tenantplan.rendering import text
     from tenantplan.rendering.command import Call
     from tenantplan.rendering.safe import terminal
 
-    made = pipeline.repair(fleet)
+    made = repair(fleet)
     saved = write_plan(fleet, made, out) if out is not None else ""
     if as_json:
         print_plan(fleet, made)

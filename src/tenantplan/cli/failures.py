@@ -80,7 +80,7 @@ def _annotation(found: dict[str, Any], arguments: Sequence[str]) -> str:
 
 def _in_repository(file: str, arguments: Sequence[str]) -> str:
     """A file of the fleet as the repository knows it, which may have the fleet in a folder."""
-    from tenantplan.settings import find
+    from tenantplan.settings.settings import find
 
     flag = next((word for before, word in _pairs(arguments) if before == "--fleet"), None)
     try:

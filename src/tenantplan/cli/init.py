@@ -95,7 +95,7 @@ def _refuse_occupied(folder: Path) -> None:
 def _contents(fleet: str) -> Iterator[tuple[str, str]]:
     """Path -> text of every file of the repository."""
     from tenantplan.cli.schema import contents
-    from tenantplan.settings import FLEET_FILE, packaged_migrations
+    from tenantplan.settings.settings import FLEET_FILE, packaged_migrations
 
     templates = files("tenantplan.cli") / "templates"
     yield FLEET_FILE, templates.joinpath(FLEET_FILE).read_text(encoding="utf-8").replace("@NAME@", fleet)

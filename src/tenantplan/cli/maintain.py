@@ -10,9 +10,9 @@ from tenantplan.cli.common import settings
 from tenantplan.errors import NotFound, TenantplanError
 
 if TYPE_CHECKING:
-    from tenantplan.inspection.databases import Place
-    from tenantplan.inspection.maintenance import Maintained
-    from tenantplan.inspection.scene import Scene
+    from tenantplan.commands.status.databases import Place
+    from tenantplan.commands.status.scene import Scene
+    from tenantplan.commands.upkeep.maintenance import Maintained
 
 
 @click.command("maintain")
@@ -33,8 +33,9 @@ def command(vacuum: bool, analyze: bool, full: bool, target: tuple[str, ...]) ->
     lock on each table in turn that keeps even readers out. It may run beside an apply. Exit 5 when a database or a table
     could not be done; the others are.
     """
-    from tenantplan.inspection import databases, maintenance
-    from tenantplan.inspection import scene as inspection
+    from tenantplan.commands.status import databases
+    from tenantplan.commands.status import scene as inspection
+    from tenantplan.commands.upkeep import maintenance
 
     scene = inspection.look(settings())
     if not scene.applied:
@@ -54,7 +55,7 @@ def command(vacuum: bool, analyze: bool, full: bool, target: tuple[str, ...]) ->
 
 def _beside(scene: Scene) -> None:
     """Says that an apply is at work: it may have to be waited for."""
-    from tenantplan.inspection.scene import activity
+    from tenantplan.commands.status.scene import activity
     from tenantplan.rendering.safe import terminal
 
     holder = activity(scene).holder

@@ -11,12 +11,12 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.fleet.trees import Trees
-    from tenantplan.inspection.revisions import TreeStatus
-    from tenantplan.migration.graph import Graph
-    from tenantplan.migration.new import Body
-    from tenantplan.migration.review import Review
-    from tenantplan.settings import Settings
+    from tenantplan.commands.status.revisions import TreeStatus
+    from tenantplan.migration.authoring.new import Body
+    from tenantplan.migration.lint.review import Review
+    from tenantplan.migration.tree.graph import Graph
+    from tenantplan.migration.trees import Trees
+    from tenantplan.settings.settings import Settings
 
 TREES = ("main", "tenant", "shared")
 
@@ -30,8 +30,8 @@ def command() -> None:
 @json_option
 def status(as_json: bool) -> None:
     """How many databases are at each revision, and which are behind. Reads stamps, not every database."""
-    from tenantplan.inspection import revisions
-    from tenantplan.inspection import scene as inspection
+    from tenantplan.commands.status import revisions
+    from tenantplan.commands.status import scene as inspection
 
     scene = inspection.look(settings())
     found = revisions.revisions(scene)
@@ -74,8 +74,8 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
 
     With --autogenerate, Python of the fleet is run, and the scratch database is on the main server, and gone afterwards.
     """
-    from tenantplan.fleet.trees import load_trees
-    from tenantplan.migration.new import new_revision
+    from tenantplan.migration.authoring.new import new_revision
+    from tenantplan.migration.trees import load_trees
     from tenantplan.rendering.safe import terminal
 
     fleet = settings()
@@ -104,8 +104,8 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
 
 def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | None:
     """What the models say and a database at the head does not have; None when there is no difference."""
-    from tenantplan.migration.graph import PRISMA
-    from tenantplan.migration.new import checked
+    from tenantplan.migration.authoring.new import checked
+    from tenantplan.migration.tree.graph import PRISMA
 
     checked(message)  # before anything is made
     if tree != "tenant":
@@ -118,8 +118,8 @@ def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | 
         raise UsageError(
             "which models?", hint="name them in the fleet file: migrations: { models: package.module:Base }"
         )
-    from tenantplan.inspection.scratch import scratch
-    from tenantplan.migration.autogenerate import difference, made_by, models
+    from tenantplan.migration.authoring.autogenerate import difference, made_by, models
+    from tenantplan.migration.authoring.scratch import scratch
 
     with models(reference, fleet.root) as metadata, scratch(fleet, trees) as connection:
         return difference(connection, metadata, made_by(trees.upgrade("main", None)))
@@ -145,7 +145,7 @@ def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | 
 @json_option
 def sql(tree: str, start: str, end: str, as_json: bool) -> None:
     """Print the SQL between two revisions, revision by revision, with their transactions. Needs no database."""
-    from tenantplan.fleet.trees import load_trees
+    from tenantplan.migration.trees import load_trees
 
     graph = load_trees(settings()).of(tree)
     first, last = _revision(graph, start), _revision(graph, end)
@@ -198,7 +198,7 @@ def _revision(graph: Graph, named: str) -> str | None:
 
 def _steps(graph: Graph, tree: str, start: str | None, end: str | None) -> list[dict[str, Any]]:
     """One item for each revision on the way, oldest first, or newest first on the way back."""
-    from tenantplan.migration.compile import downgrade, upgrade
+    from tenantplan.migration.compile.compile import downgrade, upgrade
 
     back = end is None or (start is not None and graph.comes_before(end, start))
     at = start
@@ -227,8 +227,8 @@ def revert(organizations: tuple[str, ...], end: str) -> None:
 
     Nothing else happens: plan shows the way back, apply goes it, and without that line again the database is migrated forward.
     """
-    from tenantplan.fleet.pin import pins
-    from tenantplan.fleet.trees import load_trees
+    from tenantplan.commands.pin import pins
+    from tenantplan.migration.trees import load_trees
     from tenantplan.rendering.safe import terminal
 
     fleet = settings()
@@ -267,9 +267,9 @@ def lint(tree: str, start: str | None, every: bool, strict: bool, no_python: boo
     A comment in the revision allows it: # tenantplan: allow RULE reason, or -- in SQL. Write it before the revision is
     applied, as the file must not change afterwards.
     """
-    from tenantplan.cli.lint import document, standing, tell
-    from tenantplan.fleet.trees import load_trees
-    from tenantplan.migration.graph import PRISMA
+    from tenantplan.cli.migrations_lint import document, standing, tell
+    from tenantplan.migration.tree.graph import PRISMA
+    from tenantplan.migration.trees import load_trees
 
     if every and start is not None:
         raise UsageError("--all and --from are two ways to say which revisions")
@@ -289,7 +289,7 @@ def lint(tree: str, start: str | None, every: bool, strict: bool, no_python: boo
 
 
 def _reviews(graph: Graph, start: str | None, every: bool) -> tuple[Review, ...]:
-    from tenantplan.migration.review import review, review_each
+    from tenantplan.migration.lint.review import review, review_each
 
     if every:
         return review_each(graph)

@@ -13,7 +13,7 @@ from tenantplan.cli.common import color, embedded_option, json_option, selection
 
 if TYPE_CHECKING:
     from tenantplan.model.plan import Plan
-    from tenantplan.settings import Settings
+    from tenantplan.settings.settings import Settings
 
 
 @click.command("plan")
@@ -67,10 +67,10 @@ def command(
 
     Exit 3 when the plan is blocked: apply would refuse it.
     """
-    from tenantplan import pipeline
     from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
+    from tenantplan.pipeline import plan
     from tenantplan.rendering import github, html, markdown, text
     from tenantplan.rendering.command import Call
     from tenantplan.rendering.safe import terminal
@@ -81,7 +81,7 @@ def command(
         raise UsageError("--per-tenant is for a plan file", hint="say --per-tenant --out plan.json")
     fleet = settings()
     refuse_embedded_in_ci(fleet, embedded)
-    made = pipeline.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
+    made = plan.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
     made = replace(made, per_tenant=per_tenant)
     grace = fleet.spec.guard.grace_days
     saved = write_plan(fleet, made, out, encrypt=encrypt) if out is not None else ""
@@ -114,7 +114,7 @@ def print_plan(fleet: Settings, made: Plan) -> None:
     """The plan file on stdout: signed where it is to be signed and the key is at hand."""
     from tenantplan.errors import SettingsError
     from tenantplan.rendering.safe import terminal
-    from tenantplan.secrets.plan_keys import plan_signer
+    from tenantplan.secrets.fleet_keys import plan_signer
 
     try:
         sign = plan_signer(fleet)

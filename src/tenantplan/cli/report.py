@@ -10,7 +10,7 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.inspection.reports import Answer, Cell
+    from tenantplan.commands.upkeep.reports import Answer, Cell
 
 _CELL = 80
 _EXPIRING = "licenses-expiring"
@@ -34,7 +34,7 @@ def command(name: str | None, as_json: bool, as_csv: bool, limit: int | None, da
     if name is None:
         _list(as_json)
         return 0
-    from tenantplan.inspection import reports
+    from tenantplan.commands.upkeep import reports
 
     report = reports.known(name)
     if days is not None and name != _EXPIRING:
@@ -52,7 +52,7 @@ def command(name: str | None, as_json: bool, as_csv: bool, limit: int | None, da
 
 
 def _list(as_json: bool) -> None:
-    from tenantplan.inspection.reports import REPORTS
+    from tenantplan.commands.upkeep.reports import REPORTS
     from tenantplan.rendering.text import table
 
     if as_json:

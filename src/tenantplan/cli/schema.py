@@ -56,14 +56,14 @@ def contents() -> dict[str, str]:
     """File name -> content of every schema: of the kinds, those that this fleet declares, and the fleet file."""
     from tenantplan.manifest.jsonschema import files
     from tenantplan.manifest.kinds import SPECS
-    from tenantplan.settings import FleetSpec
+    from tenantplan.settings.settings import FleetSpec
 
     return files({**SPECS, **_declared(), "Fleet": FleetSpec})
 
 
 def _declared() -> Mapping[str, type[BaseModel]]:
     """Models of the kinds that the fleet here declares, if there is a fleet."""
-    from tenantplan.fleet.expected import load_documents
+    from tenantplan.desired.declare import load_documents
     from tenantplan.manifest.definitions import specs_of
 
     try:

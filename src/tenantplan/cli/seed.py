@@ -30,7 +30,7 @@ def command(demo: bool, tenants: int | None, number: int, remove: bool) -> None:
         )
     if remove and tenants is not None:
         raise UsageError("--remove takes all demo rows away: it has no --tenants")
-    from tenantplan.inspection import demo as seeding
+    from tenantplan.commands.demo import seed as seeding
     from tenantplan.rendering.safe import terminal
 
     fleet = settings()

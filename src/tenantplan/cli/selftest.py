@@ -11,8 +11,8 @@ from tenantplan.cli.common import json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.inspection.selftest import Step
-    from tenantplan.migration.graph import Graph
+    from tenantplan.commands.selftest.selftest import Step
+    from tenantplan.migration.tree.graph import Graph
     from tenantplan.postgres.url import Server
 
 _MARKS = {"pass": "ok", "skip": "skip", "fail": "FAIL"}
@@ -31,7 +31,7 @@ def command(reference: str | None, as_json: bool) -> int:
 
     It leaves nothing behind. Exit 1 when a step fails, with what to do.
     """
-    from tenantplan.inspection.selftest import selftest
+    from tenantplan.commands.selftest.selftest import selftest
 
     server, tree = _fleet() if reference is None else _named(reference)
     steps: list[Step] = []
@@ -49,7 +49,7 @@ def command(reference: str | None, as_json: bool) -> int:
 
 def _fleet() -> tuple[Server, Graph]:
     from tenantplan.fleet.servers import main_server
-    from tenantplan.migration import graph
+    from tenantplan.migration.tree import graph
 
     fleet = settings()
     return main_server(fleet), graph.load(fleet.migrations("main"), "main")
@@ -58,10 +58,10 @@ def _fleet() -> tuple[Server, Graph]:
 def _named(reference: str) -> tuple[Server, Graph]:
     """The server of a reference; a file is looked for from the working folder. The tree is the one of the package."""
     from tenantplan.fleet.servers import checked
-    from tenantplan.migration import graph
+    from tenantplan.migration.tree import graph
     from tenantplan.postgres.url import Server
     from tenantplan.secrets.references import resolve
-    from tenantplan.settings import packaged_migrations
+    from tenantplan.settings.settings import packaged_migrations
 
     kind, _, name = reference.partition(":")
     if kind not in ("env", "file") or not name or "://" in reference:

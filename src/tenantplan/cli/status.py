@@ -12,8 +12,8 @@ from tenantplan.cli.common import color, format_option, json_option, print_json,
 from tenantplan.errors import NotFound
 
 if TYPE_CHECKING:
-    from tenantplan.inspection.homes import Home
-    from tenantplan.inspection.scene import Activity, Scene
+    from tenantplan.commands.status.homes import Home
+    from tenantplan.commands.status.scene import Activity, Scene
 
 _NEXT = "tenantplan plan shows what would be made, tenantplan apply makes it"
 
@@ -33,8 +33,8 @@ def command(organization: str | None, max_skew: int | None, form: str, as_json: 
 
     A tenant alone: tenant/NAME.
     """
-    from tenantplan.inspection import homes
-    from tenantplan.inspection import scene as inspection
+    from tenantplan.commands.status import homes
+    from tenantplan.commands.status import scene as inspection
 
     as_json = as_json or form == "json"
     scene = inspection.look(settings())
@@ -76,7 +76,7 @@ def _gate(found: list[Home], max_skew: int | None, *, annotate: bool = False) ->
 
 def _annotated(scene: Scene) -> list[Home]:
     """A warning for whatever cannot be reached, and a notice of how many there are."""
-    from tenantplan.inspection import homes
+    from tenantplan.commands.status import homes
     from tenantplan.rendering.github import annotation
 
     found = homes.homes(scene)
@@ -89,8 +89,8 @@ def _annotated(scene: Scene) -> list[Home]:
 
 
 def _all(scene: Scene, as_json: bool) -> list[Home]:
-    from tenantplan.inspection import homes
-    from tenantplan.inspection import scene as inspection
+    from tenantplan.commands.status import homes
+    from tenantplan.commands.status import scene as inspection
 
     found = homes.homes(scene)
     now = inspection.activity(scene)

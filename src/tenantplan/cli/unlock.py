@@ -17,8 +17,8 @@ def command(force: bool) -> None:
 
     Nothing is lost: the next apply finishes or clears what it had begun. A process that died needs no unlock.
     """
+    from tenantplan.commands.upkeep import unlock as unlocking
     from tenantplan.fleet.servers import main_server
-    from tenantplan.inspection import unlock as unlocking
     from tenantplan.rendering.safe import terminal
 
     fleet = settings()

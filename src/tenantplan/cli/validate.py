@@ -19,16 +19,16 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     Compiling Alembic revisions runs them, and env.py: the Python of whoever wrote the checkout. With --no-python their ids and
     their order are checked, by reading the files.
     """
-    from tenantplan.fleet import expected
-    from tenantplan.fleet.trees import load_trees
-    from tenantplan.migration.graph import PRISMA
+    from tenantplan.desired import declare
+    from tenantplan.migration.tree.graph import PRISMA
+    from tenantplan.migration.trees import load_trees
     from tenantplan.rendering.safe import terminal
 
     fleet = settings()
-    documents = expected.load_documents(fleet)
-    desired = expected.declared(fleet, documents)
+    documents = declare.load_documents(fleet)
+    desired = declare.declared(fleet, documents)
     trees = load_trees(fleet)
-    expected.check_pins(desired, trees)
+    declare.check_pins(desired, trees)
     compiled = trees.tenant.engine == PRISMA or not no_python
     if compiled:
         trees.upgrade("tenant", None)

@@ -1,1 +1,1 @@
-"""The two sides of a comparison, whole: what the fleet file, manifest and migrations ask for, and what every server holds."""
+"""The opened fleet: its servers, its store of packages, its plan files, and where its definitions come from."""

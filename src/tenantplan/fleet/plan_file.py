@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tenantplan.errors import UsageError
 from tenantplan.model.plan import Plan, parse
-from tenantplan.secrets.plan_keys import decrypted, encrypted, plan_judge, plan_signer
-from tenantplan.settings import Settings
+from tenantplan.secrets.fleet_keys import decrypted, encrypted, plan_judge, plan_signer
+from tenantplan.settings.settings import Settings
 
 
 def write_plan(settings: Settings, plan: Plan, path: Path, *, encrypt: bool = False) -> str:

@@ -14,9 +14,9 @@ from tenantplan.model.host import is_allowed, named_hosts
 from tenantplan.postgres.sealed import default_hosts
 from tenantplan.postgres.tls import SYSTEM, with_defaults
 from tenantplan.postgres.url import Server, Timeouts, parse
+from tenantplan.secrets.passwords import default_password
 from tenantplan.secrets.references import resolve
-from tenantplan.secrets.strength import default_password
-from tenantplan.settings import DEFAULT_VARIABLE, ServerSpec, Settings
+from tenantplan.settings.settings import DEFAULT_VARIABLE, ServerSpec, Settings
 
 OR_EMBEDDED = "or choose the embedded server in tenantplan.yaml: main: { embedded: true }"
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from psycopg import sql
 
-from tenantplan.live.logins import read_logins
+from tenantplan.live.issued import read_logins
 from tenantplan.live.packages import read_packages
 from tenantplan.live.rows import Wanted, read_rows
-from tenantplan.live.sharing import Sharing, read_sharing
-from tenantplan.model.login import Issued
+from tenantplan.live.sharing import read_sharing
+from tenantplan.model.live import MainFacts
 from tenantplan.model.relation import Attribute, Relation
 from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
@@ -22,38 +22,6 @@ from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.tables import BUILTIN
 from tenantplan.tables.fit import misfits, with_ids
-
-
-@dataclass(frozen=True)
-class MainFacts:
-    """What the main database holds.
-
-    `state`: rows and packages by address; `ids`: address -> row id. `revisions` maps the trees "main" and "shared" to the
-    applied revision, `marks` to what a migration left there that stopped halfway. `recorded` maps
-    (tree, revision) to the digest of the file it was applied from. `hash_key` is the key
-    of keyed hashes.
-    `unfinished`: the newest run that was interrupted, `at_work` (id, what is known of it) the one that holds the fleet now: as
-    long as there is one, nobody can say that another was interrupted. `tables`: those whose rows were read;
-    `relations`: those of kinds that the fleet declares itself, as the database describes them, by schema.table. `left`: how
-    many rows are still managed in a table that a kind stood for before, by "kind table". `issued`: passwords that tenantplan
-    generated. `sharing`: who uses the shared tables. `foreign`: tenantplan was never applied here, and there are tables in public.
-    """
-
-    state: State = field(default_factory=dict)
-    ids: Mapping[str, str] = field(default_factory=dict)
-    revisions: Mapping[str, str | None] = field(default_factory=dict)
-    marks: Mapping[str, str | None] = field(default_factory=dict)
-    recorded: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    hash_key: str | None = None
-    unfinished: str | None = None
-    at_work: tuple[str, str] | None = None
-    columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    tables: Tables = field(default_factory=dict)
-    relations: Mapping[str, Relation] = field(default_factory=dict)
-    left: Mapping[str, int] = field(default_factory=dict)
-    issued: tuple[Issued, ...] = ()
-    sharing: Sharing = field(default_factory=Sharing)
-    foreign: bool = False
 
 
 def read_main(connection: Connection, wanted: Wanted) -> MainFacts:

@@ -8,14 +8,13 @@ from typing import Any
 
 from psycopg import sql
 
-from tenantplan.model.resource import Ref, Row, Secret, State
+from tenantplan.model.resource import CHANGED_OUTSIDE, Ref, Row, Secret, State
 from tenantplan.model.rowtype import SECRET_TYPES, RowType, Tables
 from tenantplan.postgres.columns import normal, selected, timestamp
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import key_of
 from tenantplan.secrets.keyed import keyed_hash
 
-CHANGED_OUTSIDE = "changed outside tenantplan"
 _Key = tuple[str, str]  # table and row id
 # (relation, row id, column) -> keyed hashes of the value and of what is stored
 Credentials = Mapping[tuple[str, str, str], tuple[str, str]]

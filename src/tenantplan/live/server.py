@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from tenantplan import clock
 from tenantplan.model import address, stamp
+from tenantplan.model.live import ServerFacts
 from tenantplan.model.resource import Database, Role, Schema, Secret, State
-from tenantplan.postgres import clock
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
-
-
-@dataclass(frozen=True)
-class ServerFacts:
-    """What one server holds: its identity, and the resources a plan compares.
-
-    `state` has databases, roles and schemas by address; `broken` maps the addresses of databases that nobody can use to
-    the reason; `names` are all database names seen, `version` and `version_num` are PostgreSQL's. `main_fleet` is the fleet
-    that the stamp of the main database names. `skew` is how far its clock is ahead of this machine's. `host` and `port`
-    are those of the session that read this, whatever they were taken from.
-    """
-
-    system_identifier: str
-    version: str
-    version_num: int
-    role: str
-    createdb: bool
-    createrole: bool
-    state: State = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-    names: frozenset[str] = frozenset()
-    main_fleet: str | None = None
-    skew: timedelta = timedelta()
-    host: str = ""
-    port: int = 0
 
 
 @dataclass(frozen=True)

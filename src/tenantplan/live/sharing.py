@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 
+from tenantplan.model.live import Gap, Sharing
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Something by which rows of another organization could be read or written: `rule` "setting" is a policy that reads the
-    setting itself, every other is a gap for whoever uses the tables."""
-
-    rule: str
-    thing: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Sharing:
-    """`access` maps roles to what they may do ("write", "read", "pool", "bound"); other words say that they have not the
-    rights for it. `bound` maps roles to the id of their organization."""
-
-    access: Mapping[str, str] = field(default_factory=dict)
-    bound: Mapping[str, str] = field(default_factory=dict)
-    gaps: tuple[Gap, ...] = ()
 
 
 def read_sharing(connection: Connection, tables: Collection[str], used: bool = True) -> Sharing:

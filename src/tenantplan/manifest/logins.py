@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from tenantplan.documents import Document, Problem
 from tenantplan.documents.suggest import did_you_mean, listing
-from tenantplan.manifest.facts import FleetFacts
-from tenantplan.manifest.kinds.logins import Rotation
+from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.kinds.organization import OrganizationDatabase, OrganizationSpec
 from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.kinds.tier import TierSpec
+from tenantplan.manifest.password_fields import Rotation
 from tenantplan.manifest.placement import Home, logins, roles
 from tenantplan.model.login import Login, reader_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tenantplan.documents import Problem
-from tenantplan.manifest.facts import FleetFacts
+from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.placement import Home
 
 PATH = ("spec", "database", "revision")

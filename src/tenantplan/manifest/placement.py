@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from tenantplan.documents import Document, Problem
-from tenantplan.manifest.choice import choose
-from tenantplan.manifest.crosscheck import is_deleted
-from tenantplan.manifest.facts import FleetFacts
+from tenantplan.manifest.checks.references import is_deleted
+from tenantplan.manifest.fields import TaggedServer, milliseconds, sought
+from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.kinds import address
-from tenantplan.manifest.kinds.logins import Rotation
 from tenantplan.manifest.kinds.organization import OrganizationSpec
-from tenantplan.manifest.kinds.parts import TaggedServer, milliseconds, sought
 from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.names import derive
+from tenantplan.manifest.password_fields import Rotation
+from tenantplan.manifest.server_choice import choose
 from tenantplan.model import address as addresses
-from tenantplan.model.desired import Placement
 from tenantplan.model.login import READER
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import OWNER, Database, Resource, Role, Schema, Secret
 
 _SPARE = 3

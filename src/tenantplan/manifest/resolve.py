@@ -7,23 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from tenantplan.documents import Document
 from tenantplan.documents.source import Problems
 from tenantplan.errors import ManifestError
-from tenantplan.manifest.crosscheck import Index, crosscheck, index_of
+from tenantplan.manifest.checks.duplicate_rows import same_rows
+from tenantplan.manifest.checks.fleet_secrets import own_secrets
+from tenantplan.manifest.checks.references import Index, crosscheck, index_of
+from tenantplan.manifest.checks.servers import misplaced, unplaced
 from tenantplan.manifest.definitions import kinds_of, not_allowed
-from tenantplan.manifest.effective import effective
-from tenantplan.manifest.facts import FleetFacts
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
-from tenantplan.manifest.kinds.draft import Draft
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.logins import declared_logins, login_problems
-from tenantplan.manifest.own_secrets import own_secrets
 from tenantplan.manifest.pins import misplaced_pins
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_places import same_places
-from tenantplan.manifest.same_rows import same_rows
 from tenantplan.manifest.taken_along import with_taken_along
-from tenantplan.manifest.unfit import misplaced, unplaced
+from tenantplan.manifest.tier_defaults import effective
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN

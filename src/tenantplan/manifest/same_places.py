@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tenantplan.documents import Document, Problem
-from tenantplan.documents.target import delivered_as, whose
-from tenantplan.manifest.kinds.draft import Draft
+from tenantplan.manifest.draft import Draft
 from tenantplan.model import address as addresses
+from tenantplan.model.address import whose
 from tenantplan.model.login import MAIN_TARGET, Login
 from tenantplan.model.resource import Row, Secret
+from tenantplan.settings.targets import delivered_as
 
 
 def same_places(draft: Draft, logins: Mapping[str, Login]) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tenantplan.migration.locks import Name, listed, within
+from tenantplan.migration.lint.locks import Name, listed, within
 from tenantplan.migration.sqltext import Tree, trees
 
 _BODY = "PLpgSQL_expr"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tenantplan.migration.locks import Name
+from tenantplan.migration.lint.locks import Name
 
 DANGER, WARNING, INFO = "danger", "warning", "info"
 

@@ -82,3 +82,11 @@ def renamed(address: str, renames: Mapping[str, str]) -> str:
     if head in renames and address.startswith(head + "/"):
         return renames[head] + address[len(head) :]
     return address
+
+
+def whose(holder: str) -> str:
+    """What a target calls the organization of an address, or the tenant that has a database of its own; what is nested in it,
+    such as the login that only reads, follows after a dot."""
+    kind, _, rest = holder.partition("/")
+    name = ".".join(part for part in rest.split("/") if part != "login")
+    return name if kind == "organization" else f"{kind}.{name}"

@@ -6,25 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tenantplan.model.login import Login
+from tenantplan.model.placement import Placement
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import State
 from tenantplan.model.rowtype import Tables
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where the data of one organization or tenant lives.
-
-    `mode` is "shared" or "dedicated", or "none" of a tenant that has neither an organization nor a database. `server` and
-    `database` are set in dedicated mode; `url` is the reference ("env:NAME") of a database that the organization brought itself,
-    which tenantplan does not manage.
-    """
-
-    holder: str
-    mode: str
-    server: str | None = None
-    database: str | None = None
-    url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tenantplan.model.encode import from_json, to_json
-from tenantplan.model.resource import Resource, Schema
+from tenantplan.model.resource import Resource, Role, Schema
 from tenantplan.model.step import TRANSACTION, Check, Hazard, Origin, Step, parse_origins
 
 
@@ -131,3 +131,11 @@ class Operation:
         if values["undo"] is not None:
             values["undo"] = tuple(Step.parse(item) for item in values["undo"])
         return Operation(**values)
+
+
+def generates(operation: Operation) -> bool:
+    """Whether the operation gives a role a generated password."""
+    after, before = operation.after, operation.before
+    if not isinstance(after, Role) or after.password is None or after.password.target is None:
+        return False
+    return not isinstance(before, Role) or before.password != after.password

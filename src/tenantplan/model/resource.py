@@ -157,3 +157,9 @@ class Package:
 Resource = Row | Role | Database | Schema | Package
 State = dict[str, Resource]
 TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schema": Schema, "package": Package}
+
+
+GROUPS = ("tenantplan_rw", "tenantplan_ro")
+
+
+CHANGED_OUTSIDE = "changed outside tenantplan"

@@ -1,6 +1,6 @@
 """Generated secrets of renamed rows: their targets have them under the old name, and are to get them under the new one.
 
-PURE. The rename leaves a mark in the row, in its own transaction (execution/given.py); a plan takes it for done.
+PURE. The rename leaves a mark in the row, in its own transaction (apply/effects/row_secrets.py); a plan takes it for done.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from tenantplan.errors import ConnectError, SettingsError
-from tenantplan.postgres.login_keys import learned_keys
+from tenantplan.postgres.scram_keys import learned_keys
 from tenantplan.postgres.session import ALIVE, MARGIN, Session, Unanswered, answers
 from tenantplan.postgres.url import Server
 from tenantplan.postgres.values import without_values

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from tenantplan.model.drift import DriftItem
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.rendering.command import Call, following
 from tenantplan.rendering.nothing import nothing
 from tenantplan.rendering.parts import Entry, Field, clipped, counted
 from tenantplan.rendering.safe import mask_url, terminal
-from tenantplan.rendering.view import DriftItem, View, build, counts, risk
+from tenantplan.rendering.view import View, build, counts, risk
 
 _COLORS = {"+": "green", "~": "yellow", "^": "cyan", "-": "red", ">": "magenta", "=": "blue"}
 _COLORS |= {"?": "yellow", "!": "red", "i": "blue", "z": "blue"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
+from tenantplan.model.drift import DriftItem
 from tenantplan.model.host import place
 from tenantplan.model.losing import LOSSES
 from tenantplan.model.operation import Operation
@@ -21,16 +22,6 @@ _ORDER = {symbol: rank for rank, symbol in enumerate(SYMBOLS)}
 _MESSAGE = 1000
 _ADDRESS = 400  # more than any that was declared; a row that somebody else wrote may have a longer one
 _BRAKES = {"max-deletes": "--allow-deletes", LOSSES: "--allow-destructive"}
-
-
-@dataclass(frozen=True, slots=True)
-class DriftItem:
-    """A difference that drift found: at `address`, the object or field `name`; "" means absent."""
-
-    address: str
-    name: str
-    expected: str
-    actual: str
 
 
 @dataclass(frozen=True)

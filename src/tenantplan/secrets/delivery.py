@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tenantplan.documents.target import PLACEHOLDER, TargetSpec
 from tenantplan.errors import SettingsError, TenantplanError
+from tenantplan.settings.targets import PLACEHOLDER, TargetSpec
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 

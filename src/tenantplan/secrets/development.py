@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tenantplan.secrets.box import new_key
-from tenantplan.settings import Settings
+from tenantplan.settings.settings import Settings
 
 FOLDER = ".tenantplan/secrets/"
 

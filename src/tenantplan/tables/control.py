@@ -156,7 +156,7 @@ LICENSE = RowType(
     access=("expires_at", "status", "max_usage_count"),
     observed=("updated_at",),
 )
-# Not reconciled: what tenantplan generated itself (execution/logins.py). Here for what is true of every encrypted column.
+# Not reconciled: what tenantplan generated itself. Here for what is true of every encrypted column.
 DATABASE_LOGIN = RowType(
     kind="login",
     table="database_logins",

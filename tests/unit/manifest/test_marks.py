@@ -10,10 +10,10 @@ from pydantic import Field
 from unit.manifest.documents import a_document, a_team, a_user, an_organization, firsts, problems
 
 from tenantplan.documents import Spec
+from tenantplan.manifest.fields import Line
 from tenantplan.manifest.kinds import KINDS
-from tenantplan.manifest.kinds.marks import Marked, Names, Refers, marked
 from tenantplan.manifest.kinds.organization import OrganizationSpec
-from tenantplan.manifest.kinds.parts import Line
+from tenantplan.manifest.marks import Marked, Names, Refers, marked
 
 
 class Inner(Spec):

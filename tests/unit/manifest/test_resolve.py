@@ -11,7 +11,8 @@ from tenantplan.documents import load
 from tenantplan.errors import ManifestError
 from tenantplan.manifest.kinds import NAME_RULES, SPECS
 from tenantplan.manifest.resolve import FleetFacts, resolve
-from tenantplan.model.desired import Desired, Placement
+from tenantplan.model.desired import Desired
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Database, Ref, Role, Row, Schema, Secret
 
 FACTS = FleetFacts("demo", "tenantplan_main", "tp_", frozenset({"primary", "eu-1"}))

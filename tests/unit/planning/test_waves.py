@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from unit.planning.builders import a_main, an_organization, planned, wanted
 
-from tenantplan.documents.rollout import RolloutSpec
 from tenantplan.planning.waves import assign_waves
+from tenantplan.settings.rollout import RolloutSpec
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Ref, Row, Schema, State
 from tenantplan.model.window import Freeze, Rules, Window, fits, period
 from tenantplan.planning.windows import labels_of_scopes, restricted
-from tenantplan.settings import load
+from tenantplan.settings.settings import load
 
 HOUR = timedelta(hours=1)
 NIGHTS = Window("0 22 * * 1-5", 6 * HOUR, "Europe/Paris")

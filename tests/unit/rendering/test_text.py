@@ -18,11 +18,11 @@ from unit.rendering.builders import (
     an_organization,
 )
 
+from tenantplan.model.drift import DriftItem
 from tenantplan.model.plan import Finding
 from tenantplan.model.report import Outcome, Report
 from tenantplan.rendering import text
 from tenantplan.rendering.command import Call
-from tenantplan.rendering.view import DriftItem
 
 GOLDEN = """\
 tenantplan plan   fleet demo   main tenantplan_main on primary, PostgreSQL 18.4   base 4f2c1e7

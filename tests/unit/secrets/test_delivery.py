@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tenantplan.documents.target import TargetSpec
 from tenantplan.errors import SettingsError
 from tenantplan.secrets import generate
 from tenantplan.secrets.delivery import Handover, deliver, write
-from tenantplan.secrets.strength import weakness
+from tenantplan.secrets.passwords import weakness
+from tenantplan.settings.targets import TargetSpec
 
 LOGIN = Handover("acme", "o_acme_app", "db.example", 5432, "o_acme", "s3cret", "postgresql://o_acme_app:s3cret@h/d")
 

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from tenantplan.documents import Document, Reference, Spec
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.parts import Line, Presence
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import Line, Presence
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Secret
 from tenantplan.tables import control
 

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, Field, create_model, model_valid
 from pydantic.alias_generators import to_camel
 
 from tenantplan.documents import Document, Reference, Spec
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.marks import Refers
-from tenantplan.manifest.kinds.parts import Line, Presence, Text, When
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import Line, Presence, Text, When
+from tenantplan.manifest.marks import Refers
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Ref, Row, Secret
 from tenantplan.model.rowtype import RowType
 

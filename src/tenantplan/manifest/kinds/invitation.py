@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tenantplan.documents import Document, Spec
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.marks import Refers
-from tenantplan.manifest.kinds.parts import Email, Line, Presence, UserRole, When
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import Email, Line, Presence, UserRole, When
+from tenantplan.manifest.marks import Refers
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Ref
 from tenantplan.tables import control, projects
 

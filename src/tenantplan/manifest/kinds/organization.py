@@ -8,11 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tenantplan.documents import Document, Reference, Spec
-from tenantplan.documents.target import TargetName
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.logins import LoginPassword, Rotation
-from tenantplan.manifest.kinds.marks import Names, Refers
-from tenantplan.manifest.kinds.parts import (
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import (
     CONTACT,
     Branding,
     Contact,
@@ -29,8 +26,11 @@ from tenantplan.manifest.kinds.parts import (
     milliseconds,
 )
 from tenantplan.manifest.kinds.secrets import GivenSecret
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.marks import Names, Refers
+from tenantplan.manifest.password_fields import LoginPassword, Rotation
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import GENERATED, Ref, Secret
+from tenantplan.settings.targets import TargetName
 from tenantplan.tables import control
 
 

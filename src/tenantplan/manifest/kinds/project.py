@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tenantplan.documents import Document, Reference, Spec
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.marks import Names, Refers
-from tenantplan.manifest.kinds.parts import Email, Line, Name, Presence, When
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import Email, Line, Name, Presence, When
+from tenantplan.manifest.marks import Names, Refers
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Ref, Secret
 from tenantplan.tables import control, projects, storage
 

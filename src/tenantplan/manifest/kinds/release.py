@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from tenantplan.documents import Document, Spec
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.parts import Line, Presence, Text
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import Line, Presence, Text
 from tenantplan.model import address as addresses
-from tenantplan.model.desired import Placement
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Package
 from tenantplan.tables import storage
 

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from tenantplan.documents import Document, Spec
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.parts import Line, Presence, Text
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import Line, Presence, Text
+from tenantplan.model.placement import Placement
 from tenantplan.tables import projects
 
 

@@ -8,10 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tenantplan.documents import Document, Spec
-from tenantplan.documents.target import TargetName
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.marks import Names, Refers
-from tenantplan.manifest.kinds.parts import (
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import (
     CONTACT,
     Contact,
     DatabaseName,
@@ -24,9 +22,11 @@ from tenantplan.manifest.kinds.parts import (
     When,
 )
 from tenantplan.manifest.kinds.secrets import GivenKey
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.marks import Names, Refers
+from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Ref
 from tenantplan.model.rowtype import DELIVERED
+from tenantplan.settings.targets import TargetName
 from tenantplan.tables import control
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from tenantplan.documents import Document, Spec
-from tenantplan.manifest.kinds.draft import Draft
-from tenantplan.manifest.kinds.parts import Branding, Contact, DatabaseSettings, FeatureFlags, Line, Modules, Presence
-from tenantplan.model.desired import Placement
+from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fields import Branding, Contact, DatabaseSettings, FeatureFlags, Line, Modules, Presence
+from tenantplan.model.placement import Placement
 from tenantplan.tables import control
 
 

@@ -1,0 +1,1 @@
+"""One apply, from lock to report."""

@@ -1,0 +1,38 @@
+"""Connection strings of databases that organizations bring: tested again right before they are saved (C2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantplan.apply.context import Run
+from tenantplan.errors import TenantplanError
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Row
+
+_COLUMNS = ("database_url", "database_connection")
+
+
+def saves_connection(operation: Operation) -> str | None:
+    """The reference of the connection string that an operation saves, new or changed; None when it saves none."""
+    before, after = operation.before, operation.after
+    if not isinstance(after, Row) or not after.values.get("database_url"):
+        return None
+    had = before.values if isinstance(before, Row) else {}
+    changed = any(after.values.get(column) != had.get(column) for column in _COLUMNS)
+    return str(after.values["database_url"]) if changed else None
+
+
+def try_connections(run: Run, operations: Sequence[Operation]) -> list[Operation]:
+    """Those of the operations that save a connection string, each of which works; else its error, with the `operation`."""
+    tried = []
+    for operation in operations:
+        reference = saves_connection(operation)
+        if reference is None:
+            continue
+        try:
+            run.try_connection(operation.address, reference)
+        except TenantplanError as error:
+            error.operation = operation  # type: ignore[attr-defined]
+            raise
+        tried.append(operation)
+    return tried

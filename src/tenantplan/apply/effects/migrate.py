@@ -1,0 +1,42 @@
+"""Migrations: the planned steps in the database they are for, each with its version and its stamp."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from tenantplan.apply.context import Run
+from tenantplan.apply.effects.server_objects import stamping
+from tenantplan.apply.effects.shared_tables import share
+from tenantplan.migration.running.steps import Place, Version
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Schema
+from tenantplan.model.step import Step
+
+
+def migrate(run: Run, operation: Operation) -> None:
+    """Brings one database to its revision, or leaves it where a step failed, marked.
+
+    Raises psycopg.Error, ConnectError, SchemaMismatch or MigrationError.
+    """
+    before, after = operation.before, operation.after
+    assert isinstance(after, Schema)
+    assert run.migrator is not None
+    start = Version(before.revision, before.halfway) if isinstance(before, Schema) else Version()
+
+    def stamp(name: str, comment: str | None, step: Step) -> list[sql.Composed]:
+        if after.server not in run.versions:
+            return []  # nobody stamps a database that an organization brought
+        return [stamping(run, name, comment, _facts(after, step))]
+
+    run.migrator.run(
+        Place(run.connector, after.server, after.database or None, after.tree, stamp), operation.in_steps, start
+    )
+    if after.tree == "shared":
+        with run.connector.connect(after.server, after.database or None) as connection, connection.transaction():
+            share(connection)
+
+
+def _facts(after: Schema, step: Step) -> dict[str, str | None]:
+    if after.tree != "tenant":
+        return {f"{after.tree}_revision": step.revision}
+    return {"revision": step.revision, "halfway": step.mark}

@@ -1,0 +1,57 @@
+"""CREATE DATABASE, the one step PostgreSQL does not do in a transaction: under a temporary name, before the transaction that makes
+it real. What it leaves after a crash is found by its name: the operation's id, journaled when the run was opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from tenantplan.apply.context import Run
+from tenantplan.apply.effects import rows
+from tenantplan.ddl import statements
+from tenantplan.errors import Locked, TenantplanError
+from tenantplan.failpoint import reach
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Database
+from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.databases import drop_database
+
+
+def creates(operation: Operation) -> bool:
+    """Whether the operation makes a database."""
+    return isinstance(operation.after, Database) and operation.before is None
+
+
+@contextmanager
+def created(run: Run, place: str, there: Connection, segment: Sequence[Operation]) -> Iterator[None]:
+    """Makes the databases of a segment on a server; they are dropped again when what follows fails.
+
+    Those of a lost session or run are for the next run to collect.
+    """
+    creations = [operation for operation in segment if creates(operation)]
+    try:
+        for operation in creations:
+            template = run.template(place)
+            with run.creations[place]:
+                _create(there, operation, template)
+            reach("database-created")
+        yield
+    except Locked:
+        raise
+    except (psycopg.Error, TenantplanError, rows.Stale):
+        with suppress(psycopg.Error):
+            for operation in creations:
+                drop_database(there, statements.temporary(operation))
+        raise
+
+
+def _create(there: Connection, operation: Operation, template: statements.Template) -> None:
+    [statement] = statements.creation(operation, template)
+    try:
+        there.execute(statement)
+    except psycopg.errors.DuplicateDatabase:  # an earlier attempt left it behind
+        drop_database(there, statements.temporary(operation))
+        there.execute(statement)

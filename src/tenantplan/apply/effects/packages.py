@@ -1,0 +1,75 @@
+"""Update packages: the file into its store first, then the fact that it is there, in the main database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantplan.apply.context import Run
+from tenantplan.apply.effects.values import Stale
+from tenantplan.errors import SettingsError
+from tenantplan.failpoint import reach
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Package
+from tenantplan.postgres.connect import Connection
+from tenantplan.stores import Stored, upload
+
+
+def carry(run: Run, main: Connection, operation: Operation) -> str | None:
+    """Stores or deletes the file, outside any transaction; what the store calls it. Doing it again after a crash is harmless."""
+    before, after = operation.before, operation.after
+    if isinstance(after, Package):
+        if after.source is None:
+            raise SettingsError(f"version {after.version} has no file", hint="make a fresh plan")
+        store = run.open_store(main, None)
+        upload(store, after.key, run.root / after.source, Stored(after.size, after.sha256))
+        reach("package-stored")
+        return store.file_id(after.key)
+    if isinstance(before, Package) and not operation.retire:
+        run.open_store(main, before.store).delete(before.key)
+        reach("package-deleted")
+    return None
+
+
+def name_files(connection: Connection, versions: Sequence[object]) -> None:
+    """Copies what the store calls the files of these versions into the rows of their releases, for nodes to fetch them by."""
+    connection.execute(
+        "UPDATE public.updates_metadata r SET file_id = p.file_id FROM tenantplan.packages p"
+        " WHERE r.version = ANY(%s) AND p.version = r.version AND p.managed_by = r.managed_by"
+        " AND r.file_id IS DISTINCT FROM p.file_id",
+        [list(versions)],
+    )
+
+
+def write(run: Run, connection: Connection, operation: Operation, file_id: str | None) -> None:
+    """Records what became of a package, in the current transaction; Stale when somebody else did in between."""
+    before, after = operation.before, operation.after
+    if isinstance(after, Package):
+        parameters = [
+            after.version,
+            after.holder,
+            after.store,
+            after.key,
+            after.size,
+            after.sha256,
+            file_id,
+            run.author.fleet,
+        ]
+        done = connection.execute(
+            "INSERT INTO tenantplan.packages (version, holder, store, key, size, sha256, file_id, managed_by)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (version) DO UPDATE SET holder = excluded.holder,"
+            " store = excluded.store, key = excluded.key, file_id = excluded.file_id, retired_at = NULL"
+            " WHERE packages.managed_by = excluded.managed_by AND packages.sha256 = excluded.sha256",
+            parameters,
+        )
+    else:
+        assert isinstance(before, Package)
+        statement = (
+            "UPDATE tenantplan.packages SET retired_at = now() WHERE version = %s AND managed_by = %s"
+            if operation.retire
+            else "DELETE FROM tenantplan.packages WHERE version = %s AND managed_by = %s"
+        )
+        done = connection.execute(statement, [before.version, run.author.fleet])
+    if done.rowcount != 1:
+        raise Stale("the package changed after the plan was made")
+    if isinstance(after, Package):
+        name_files(connection, [after.version])

@@ -1,0 +1,104 @@
+"""What has to hold before a rollout: the checks of revisions, asked of every database before the first DDL of any."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg
+
+from tenantplan.apply.work import Work
+from tenantplan.errors import Blocked, CodeOfOthers, ConnectError
+from tenantplan.journal import record
+from tenantplan.model import address as addresses
+from tenantplan.model.live import Survey
+from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Schema
+from tenantplan.model.step import Check
+from tenantplan.postgres import guard
+from tenantplan.postgres.ask import TIMEOUT, asked
+from tenantplan.postgres.connect import Connection, Connector, describe
+
+PARALLEL = 16
+_SHOWN = 50
+_HELD_UP = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+# What a query of a later revision fails with when an earlier one of the same path makes what it is about.
+_NOT_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
+
+
+def check_data(work: Work, control: Connection, done: Collection[str], live: Survey) -> None:
+    """Blocked, with every database that fails, when a query that a revision declares as preflight returns a row somewhere.
+
+    A database that cannot be reached is left to its migration, which fails alone. Each attempt is audited (C11); `control` is a
+    session on the main database that holds the fleet's lock.
+    """
+    operations = [o for o in work.plan.operations if o.checks and o.before is not None and o.id not in done]
+    if not operations:
+        return
+    width = max(1, min(PARALLEL, work.settings.spec.max_connections - 2))
+    ids = [(a, i) for a, i in live.main.ids.items() if a.startswith("organization/") and a.count("/") == 1]
+    with ThreadPoolExecutor(width) as pool:
+        found = list(pool.map(partial(_problems, work.connector, dict(ids)), operations))
+    problems = [problem for listed, _ in found for problem in listed]
+    asked_alone = [(o, lost) for o, (_, lost) in zip(operations, found, strict=True) if _tree(o) == "tenant"]
+    record.attempted(work.author(0), control, asked_alone)
+    if problems:
+        places = "1 place" if len(problems) == 1 else f"{len(problems)} places"
+        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        raise Blocked(
+            "\n".join([f"preflight failed in {places}:", *problems[:_SHOWN], *more]),
+            hint="mend the data there, and apply again; nothing was changed",
+        )
+
+
+def _tree(operation: Operation) -> str:
+    assert isinstance(operation.after, Schema)
+    return operation.after.tree
+
+
+def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation) -> tuple[list[str], str | None]:
+    """What stands in the way of an operation; and why its database was out of reach, None when it was not."""
+    schema = operation.after
+    assert isinstance(schema, Schema)
+    try:
+        with connector.connect(
+            schema.server, operation.found_in, read_only=True, patience=TIMEOUT / 1000
+        ) as connection:
+            if schema.tree == "shared":
+                return list(_shared(connection, ids, operation)), None
+            held = addresses.owner(operation.address, schema)
+            found = [f"{held}: {why}" for check in operation.checks for why in _failed(connection, check, operation)]
+            return found, None
+    except ConnectError as error:
+        return [], f"{error.where}: {error.message}"
+    except _HELD_UP as error:  # its migration asks again, and fails alone
+        return [], describe(error)
+
+
+def _failed(
+    connection: Connection, check: Check, operation: Operation, organization: str | None = None
+) -> Iterator[str]:
+    """Why a check does not hold, at most once."""
+    assert isinstance(operation.after, Schema)
+    try:
+        trusting = organization is not None or guard.is_brought(operation.after.server)
+        if asked(connection, check.sql, organization, trusting=trusting):
+            yield f"the preflight of revision {check.revision} finds rows: {' '.join(check.sql.split())}"
+    except _NOT_YET as error:
+        if check.revision == operation.revisions[0]:
+            yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
+    except CodeOfOthers as error:
+        yield f"the preflight of revision {check.revision} was not asked: the database {error.message}: {error.hint}"
+    except _HELD_UP:
+        raise
+    except psycopg.Error as error:
+        yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
+
+
+def _shared(connection: Connection, ids: Mapping[str, str], operation: Operation) -> Iterator[str]:
+    """Forced row level security shows an owner nothing: each organization is asked by itself."""
+    for check in operation.checks:
+        for address, identifier in ids.items():
+            for why in _failed(connection, check, operation, identifier):
+                yield f"{address} (shared): {why}"

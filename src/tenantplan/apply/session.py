@@ -1,0 +1,179 @@
+"""One apply from lock to report: take the fleet, execute the plan, look whether it came true."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+
+import psycopg
+
+from tenantplan.apply import closing, freshness, rollback
+from tenantplan.apply.acquire import Taken, take
+from tenantplan.apply.convergence import not_as_planned
+from tenantplan.apply.failed_connections import seen_before
+from tenantplan.apply.failure import held_back
+from tenantplan.apply.health import between_waves
+from tenantplan.apply.per_tenant import stale_outcomes
+from tenantplan.apply.rollout import Limits, Rolled, rollout
+from tenantplan.apply.work import Check, Work
+from tenantplan.errors import TenantplanError
+from tenantplan.failpoint import reach
+from tenantplan.fleet import provenance
+from tenantplan.fleet.servers import fleet_servers
+from tenantplan.journal import record
+from tenantplan.migration.running.workers import Programs
+from tenantplan.migration.trees import load_trees
+from tenantplan.model.address import MAIN
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import STILL_OPEN, Plan
+from tenantplan.model.report import Outcome, Report
+from tenantplan.postgres.connect import Connection, Connector, lost
+from tenantplan.postgres.run_sessions import tag
+from tenantplan.postgres.url import Server
+from tenantplan.settings.settings import Settings
+
+AGAIN = "run apply again: it finishes what this run began"
+
+
+def session(
+    settings: Settings,
+    plan: Plan,
+    parallelism: int | None,
+    on_outcome: Callable[[Outcome], None],
+    check: Check | None = None,
+) -> Report:
+    """Applies a plan that no guard stops; Blocked, Locked or PlanRefused before the first write, else the Report.
+
+    `check` looks at the plan once more when the fleet is taken.
+    """
+    started = time.monotonic()
+    with ExitStack() as stack:
+        work = replace(_work(settings, plan, stack.enter_context(Programs())), check=check)
+        stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
+        taken = take(work, stack)
+        if check:  # what an unsigned file says is not written down, but what was seen when it was compared
+            held = {o.scope for o in plan.operations if o.id in taken.held}  # these are recorded as what they hold back
+            attempts = [attempt for attempt in work.attempts if attempt.address not in held]
+            seen_before(taken.run, taken.control, attempts, "while the plan was compared")
+        else:
+            seen_before(taken.run, taken.control, plan.attempts, f"while the plan was made, {plan.created_at}")
+        done = freshness.already_done(taken.control, plan)
+        settled = {*done, *taken.held, *taken.stale}
+        operations = [o for o in plan.operations if o.id not in settled]
+        limits = _limits(work, taken, parallelism)
+        before = (*_close_again(taken, [o for o in plan.operations if o.id in done]), *_hold_back(work, taken, done))
+        rolled = _carry_out(work, taken, operations, limits, on_outcome)
+        rolled = replace(rolled, outcomes=(*before, *rolled.outcomes))
+        taken_back = _take_back(work, taken, rolled, done, limits, on_outcome)
+        gone = {outcome.operation.address for outcome in taken_back}
+        kept = [outcome for outcome in rolled.outcomes if outcome.operation.address not in gone]
+        remaining = len(not_as_planned(work, [*kept, *taken_back]))
+        failed = bool(rolled.stopped) or any(o.status != "done" for o in (*rolled.outcomes, *taken_back))
+        status = "partial" if failed or remaining else "done"
+        record.close_run(
+            taken.run.author, taken.control, status, applied=not failed and not plan.empty, kinds=plan.kinds
+        )
+        reach("run-closed")
+    seconds = time.monotonic() - started
+    still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)
+    notes = (*taken.notes, *work.notes)
+    facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open, notes)
+    return Report(work.run_id, plan.digest, rolled.outcomes, seconds, *facts)
+
+
+def _close_again(taken: Taken, done: Sequence[Operation]) -> tuple[Outcome, ...]:
+    """What an interrupted apply of this plan has closed, and whose sessions go on."""
+    return tuple(closing.ended_again(taken.run, taken.control, done))
+
+
+def _hold_back(work: Work, taken: Taken, done: set[str]) -> list[Outcome]:
+    """What must not run, as failed, or as stale."""
+    operations = [
+        o for o in work.plan.operations if o.id in taken.held and o.id not in done and o.id not in taken.stale
+    ]
+    stale = [o for o in work.plan.operations if o.id in taken.stale]
+    return [
+        *held_back(taken.run, taken.control, operations, taken.held),
+        *stale_outcomes(taken.run, taken.control, stale, taken.stale),
+    ]
+
+
+def _take_back(
+    work: Work, taken: Taken, rolled: Rolled, before: set[str], limits: Limits, on_outcome: Callable[[Outcome], None]
+) -> tuple[Outcome, ...]:
+    """Outcomes of the compensating downgrades, where the fleet wants them and the rollout was stopped."""
+    if work.settings.spec.rollout.on_failure != "rollback" or not rolled.stopped:
+        return ()
+    done = before | {outcome.operation.id for outcome in rolled.outcomes if outcome.status == "done"}
+    operations = rollback.journal(work, taken.run, taken.control, done)
+    if not operations:
+        return ()
+    reach("rollback-journaled")
+    outcomes = _carry_out(work, taken, operations, replace(limits, max_failures=None), on_outcome).outcomes
+    rollback.forget_revisions(work, taken.run, taken.control, work.look(), work.plan.operations)
+    return outcomes
+
+
+def _work(settings: Settings, plan: Plan, programs: Programs) -> Work:
+    trees = load_trees(settings)
+    freshness.check_file(settings, trees, plan)
+    servers = fleet_servers(settings)
+    run_id = str(uuid.uuid4())
+    connector = Connector(servers.usable, settings.spec.max_connections, tag=tag(run_id), patient=True)
+    commit = plan.base.get("commit")
+    actor = provenance.actor(commit if isinstance(commit, str) else None, settings.root)
+    return Work(settings, plan, trees, servers, connector, actor, run_id, programs)
+
+
+def _limits(work: Work, taken: Taken, parallelism: int | None) -> Limits:
+    """As many tracks as asked for and as the connection budget allows: two sessions each, and one for the lock."""
+    spec = work.settings.spec
+    budget = min(spec.max_connections, work.settings.servers[MAIN].max_connections)
+    width = max(1, min(parallelism or spec.rollout.parallelism, (budget - 1) // 2))
+    failures = None if spec.rollout.on_failure == "continue" else spec.rollout.max_failures
+    attempted = partial(record.attempted, taken.run.author, taken.control)
+    return Limits(width, failures, partial(between_waves, spec.rollout, work.connector, attempted))
+
+
+def _carry_out(
+    work: Work,
+    taken: Taken,
+    operations: Sequence[Operation],
+    limits: Limits,
+    on_outcome: Callable[[Outcome], None],
+) -> Rolled:
+    width = min(limits.parallelism, len({o.scope for o in operations}) or 1)
+    with ExitStack() as stack:
+        # The run's own session is the first: while tracks are at work, it has nothing else to do.
+        sessions = [taken.control, *_sessions(work, stack, width - 1)]
+        return rollout(taken.run, operations, replace(limits, parallelism=width), sessions, on_outcome)
+
+
+@contextmanager
+def main_errors(server: Server, database: str) -> Iterator[None]:
+    """What breaks off in the main database, as a TenantplanError that says where and what to do; at whatever point of the run."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        found = lost(error, server, database)
+        gone = error.sqlstate is None or error.sqlstate.startswith("57P")
+        what = "was lost on the way" if gone else "broke the run off"
+        raise TenantplanError(
+            f"the main database {what}: {' '.join(str(error).split()) if gone else found.message}",
+            where=found.where,
+            hint=AGAIN if gone else f"{found.hint}; then {AGAIN}",
+        ) from error
+
+
+def _sessions(work: Work, stack: ExitStack, count: int) -> list[Connection]:
+    """Sessions on the main database, logged in side by side; closed with `stack`."""
+    with ThreadPoolExecutor(max(1, count)) as pool:
+        logins = [
+            pool.submit(stack.enter_context, work.connector.connect(MAIN, work.main_database)) for _ in range(count)
+        ]
+    return [login.result() for login in logins]

@@ -1,0 +1,83 @@
+"""A place that data leaves is empty: asked again when it happens, with writers kept out until it has happened."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from tenantplan.apply.effects.rows import Stale
+from tenantplan.live.brought import left_server
+from tenantplan.live.occupancy import locked_database_rows, locked_shared_rows
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Plan
+from tenantplan.model.resource import State
+from tenantplan.planning.diff import under_new_names
+from tenantplan.planning.guard import relocations
+from tenantplan.planning.leaving import Left, left
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.settings.settings import Settings
+
+ATTEMPTS = 8
+
+
+def places_left(plan: Plan, live: State) -> dict[str, Left]:
+    """The places that data leaves, by the id of the operation."""
+    state, _ = under_new_names(live, plan.renames)
+    return {o.id: left(o, state) for o in relocations(plan.operations, state)}
+
+
+@dataclass(frozen=True)
+class Vacated:
+    """The checks of one run."""
+
+    settings: Settings
+    connector: Connector
+    places: Mapping[str, Left]
+
+    def check_shared(self, main: Connection, segment: Sequence[Operation]) -> None:
+        """Locks the shared tables for the current transaction, where an operation leaves them. Stale when it would leave rows."""
+        leaving = {o.id: p.organization for o in segment if (p := self.places.get(o.id)) and p.organization}
+        if leaving:
+            rows = locked_shared_rows(main, sorted(set(leaving.values())))
+            for operation in segment:
+                _refuse(operation, rows.get(leaving.get(operation.id, ""), {}))
+
+    @contextmanager
+    def holding(self, segment: Sequence[Operation]) -> Iterator[None]:
+        """Locks the tables of databases that operations leave, until the end of the block. Stale when one has rows."""
+        with ExitStack() as stack:
+            for operation in segment:
+                place = self.places.get(operation.id)
+                if place is not None and place.organization is None:
+                    _refuse(operation, self._locked(stack, place))
+            yield
+
+    def _locked(self, stack: ExitStack, place: Left) -> Mapping[str, int]:
+        alias = place.server or left_server(self.settings, self.connector, str(place.url))
+        connection = stack.enter_context(self.connector.connect(alias, place.database))
+        for attempt in range(1, ATTEMPTS + 1):
+            with ExitStack() as trying:
+                trying.enter_context(connection.transaction(force_rollback=True))
+                try:
+                    rows = locked_database_rows(connection, trusting=place.server is None)
+                except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+                    if attempt == ATTEMPTS:
+                        raise
+                else:
+                    stack.push(trying.pop_all())
+                    return rows
+            time.sleep(random.uniform(0.2, 0.6) * attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _refuse(operation: Operation, rows: Mapping[str, int]) -> None:
+    if rows:
+        tables = ", ".join(sorted(rows))
+        error = Stale(f"has rows in {tables} that were written after the plan was made: its place stays what it is")
+        error.operation = operation  # type: ignore[attr-defined]
+        raise error

@@ -1,0 +1,1 @@
+"""tenantplan credentials."""

@@ -1,0 +1,124 @@
+"""Whether a connection can be used for what it is meant for: reached, encrypted, no pooler, with the rights it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+
+from tenantplan.commands.doctor.rights import optional_rights
+from tenantplan.commands.status.location import Placed
+from tenantplan.errors import TenantplanError
+from tenantplan.fleet.servers import Servers, checked
+from tenantplan.live import session_checks as fitness
+from tenantplan.live.session_checks import read_facts, right, session_checks
+from tenantplan.model.address import MAIN
+from tenantplan.model.check import Check, passed
+from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.url import Server
+from tenantplan.settings.settings import Settings
+
+
+def fleet_checks(settings: Settings, servers: Servers, *, rights: bool = False) -> Iterator[Check]:
+    """The main database and every server of the fleet file; `rights`: also those that are not needed."""
+    connector = Connector(servers.usable, settings.spec.max_connections)
+    yield from _managed(connector, MAIN, "main", settings.spec.main.database, rights=rights)
+    for alias in sorted(set(settings.servers) - {MAIN}):
+        if alias in servers.unusable:
+            yield _failed(f"server {alias}", servers.unusable[alias])
+        else:
+            yield from _managed(connector, alias, f"server {alias}", None, rights=rights)
+
+
+def organization_checks(settings: Settings, servers: Servers, placed: Placed) -> Iterator[Check]:
+    """What one organization's database needs: one it brought is connected to as such, any other through its server."""
+    alias = placed.alias
+    if isinstance(placed.server, TenantplanError):
+        yield _failed(placed.address, placed.server)
+    elif placed.brought:
+        yield from brought_checks(placed.server, placed.address)
+    else:
+        connector = Connector({**servers.usable, alias: placed.server}, settings.spec.max_connections)
+        yield from _managed(connector, alias, placed.address, placed.database, expected=placed.applied)
+
+
+def url_checks(name: str, url: str) -> Iterator[Check]:
+    """The connection string of one environment variable, as a database that an organization brings."""
+    reference = f"env:{name}"
+    try:
+        server = Server(reference, checked(url, reference, brought=True), 4, brought=True)
+    except TenantplanError as error:
+        yield _failed(reference, error)
+        return
+    yield from brought_checks(server, reference)
+
+
+def brought_checks(server: Server, subject: str) -> Iterator[Check]:
+    """What a database needs that tenantplan did not make: everything but the rights to make others."""
+    connector = Connector({server.alias: server}, 4)
+    try:
+        with connector.connect(server.alias, read_only=True) as connection:
+            yield from fitness.brought_checks(connection, server, subject)
+    except TenantplanError as error:
+        yield _failed(subject, error)
+    except psycopg.Error as error:
+        yield Check(subject, "connect", "fail", describe(error), "see the server's log")
+    except fitness.ODD:
+        yield Check(subject, "connect", "fail", fitness.ODD_SAID, fitness.ODD_ADVICE)
+
+
+def _managed(
+    connector: Connector,
+    alias: str,
+    subject: str,
+    database: str | None,
+    *,
+    expected: bool = False,
+    rights: bool = False,
+) -> Iterator[Check]:
+    """A server on which tenantplan makes databases, and one database of it. `expected`: it was made before."""
+    server = connector.servers[alias]
+    try:
+        with connector.connect(alias, read_only=True) as connection:
+            facts = read_facts(connection)
+            yield passed(subject, "connect", f"{server.place}, role {facts['role']}")
+            yield from session_checks(connection, server, subject, facts)
+            for needed in ("createdb", "createrole"):
+                advice = f"a superuser grants it: ALTER ROLE {facts['role']} {needed.upper()}"
+                yield right(subject, needed, facts[needed], needed.upper(), advice)
+            if facts["superuser"]:
+                advice = "CREATEDB and CREATEROLE are enough: ALTER ROLE … NOSUPERUSER"
+                yield Check(subject, "least privilege", "warn", f"{facts['role']} is a superuser", advice)
+            if rights:
+                yield from optional_rights(subject, facts)
+            found = _exists(connection, database)
+        if database is not None:
+            yield from _database(connector, alias, subject, database, found, expected)
+    except TenantplanError as error:
+        yield _failed(subject, error)
+    except psycopg.Error as error:
+        yield Check(subject, "connect", "fail", describe(error), "see the server's log")
+
+
+def _exists(connection: Connection, database: str | None) -> bool:
+    return connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone() is not None
+
+
+def _database(
+    connector: Connector, alias: str, subject: str, database: str, found: bool, expected: bool
+) -> Iterator[Check]:
+    if found:
+        with connector.connect(alias, database, read_only=True) as inside:
+            inside.execute("SELECT 1")
+        yield passed(subject, "database", f"{database} is there and takes connections")
+    elif expected:
+        advice = "it was made before: restore it, or see tenantplan plan"
+        yield Check(subject, "database", "fail", f"{database} does not exist", advice)
+    else:
+        yield passed(subject, "database", f"{database} is not there yet: tenantplan apply makes it")
+
+
+def _failed(subject: str, error: TenantplanError) -> Check:
+    return Check(
+        subject, "connect", "fail", f"{error.where}: {error.message}" if error.where else error.message, error.hint
+    )

@@ -1,0 +1,130 @@
+"""The checklist before a deployment (E11): everything that can be known before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import psycopg
+
+from tenantplan.commands.doctor import readiness, supplies
+from tenantplan.commands.doctor.connections import fleet_checks
+from tenantplan.commands.doctor.rehearsal import NAME, collect, pending, rehearse
+from tenantplan.commands.doctor.schemas import schema_checks
+from tenantplan.commands.doctor.store import store_checks
+from tenantplan.commands.status.scene import Scene, activity
+from tenantplan.desired import declare
+from tenantplan.desired.secrets import with_secrets
+from tenantplan.errors import ManifestError, TenantplanError
+from tenantplan.fleet.servers import Servers, fleet_servers
+from tenantplan.live.current_servers import placed
+from tenantplan.live.survey import question, survey
+from tenantplan.migration.trees import Trees, load_trees
+from tenantplan.model.address import has_placement
+from tenantplan.model.check import Check, passed
+from tenantplan.model.desired import Desired
+from tenantplan.model.live import Survey
+from tenantplan.postgres.connect import Connector, describe
+from tenantplan.secrets.fleet_keys import fleet_vault
+from tenantplan.settings.settings import Settings
+
+# What a deployment is made of, in order (E13): the step, and what does it.
+ORDER = (
+    ("backup", "of every database: pg_dump, or your provider's snapshot"),
+    ("migrate", "tenantplan plan --out plan.json, then tenantplan apply plan.json"),
+    ("verify", "tenantplan drift, tenantplan status --max-skew 0, tenantplan audit verify"),
+    ("watch", "rollout.health between waves; tenantplan report critical-errors"),
+)
+
+
+def doctor(settings: Settings, *, rehearsal: bool = True) -> Iterator[Check]:
+    """Every line of the checklist, as soon as it is known. Nothing is written but, for `rehearsal`, copies of templates and a file
+    in the store of packages, which are gone afterwards."""
+    try:
+        servers = fleet_servers(settings)
+    except TenantplanError as error:
+        yield _failed("main", "connect", error)
+        return
+    reached = True
+    for check in fleet_checks(settings, servers, rights=True):
+        reached = reached and not (check.subject == "main" and check.status == "fail" and check.name == "connect")
+        yield check
+    try:
+        trees = load_trees(settings)
+    except TenantplanError as error:
+        yield _failed("migrations", "tree", error)
+        return
+    yield from _about_the_fleet(settings, servers, trees, rehearsal) if reached else ()
+    yield from readiness.backups()
+
+
+def _about_the_fleet(settings: Settings, servers: Servers, trees: Trees, rehearsal: bool) -> Iterator[Check]:
+    try:
+        documents = declare.load_documents(settings)
+        desired = declare.complete(declare.declared(settings, documents, placed(settings, documents)), settings, trees)
+        connector = Connector(servers.usable, settings.spec.max_connections)
+        live = survey(settings, servers, connector, replace(question(desired), follow=True), trees.versions)
+    except ManifestError as error:
+        yield Check("manifest", "YAML", "fail", f"{len(error.problems)} problems", "tenantplan validate shows them")
+        return
+    except TenantplanError as error:
+        yield _failed("main", "survey", error)
+        return
+    scene = Scene(settings, trees, servers, connector, live)
+    yield from _brought(live)
+    for lines in _groups(scene, desired, rehearsal):
+        yield from _guarded(lines)
+
+
+def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callable[[], Iterator[Check]]]:
+    settings, live = scene.settings, scene.live
+    yield lambda: readiness.keys(scene, fleet_vault(settings))
+    yield lambda: readiness.variables(
+        settings, desired, with_secrets(desired, live.state, live.main.hash_key, settings)[1]
+    )
+    yield lambda: supplies.lengths(settings, desired)
+    yield lambda: readiness.migrations(scene)
+    yield lambda: _rehearsal(scene, rehearsal)
+    yield lambda: schema_checks(scene)
+    yield lambda: store_checks(scene, desired, write=rehearsal)
+    yield lambda: readiness.pooling(scene)
+    yield lambda: supplies.pools(scene)
+    yield lambda: readiness.log(scene)
+    yield lambda: readiness.runs(scene, activity(scene))
+
+
+def _guarded(lines: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """The lines; what keeps them from being known is a line of its own."""
+    try:
+        yield from lines()
+    except TenantplanError as error:
+        yield _failed("main", "cannot be known", error)
+    except psycopg.Error as error:
+        yield Check("main", "cannot be known", "fail", describe(error), "see the server's log")
+
+
+def _brought(live: Survey) -> Iterator[Check]:
+    """Databases that organizations brought."""
+    for finding in live.unreachable:
+        if has_placement(finding.address):
+            yield Check(finding.address, "database", "fail", finding.message, "tenantplan db test says more")
+    for holder, checks in live.unfit.items():
+        if holder not in live.held_out:
+            yield from (replace(check, subject=holder) for check in checks)
+
+
+def _rehearsal(scene: Scene, wanted: bool) -> Iterator[Check]:
+    paths = pending(scene)
+    if not paths:
+        yield passed("migrations", NAME, "nothing is pending")
+    elif not wanted:
+        yield Check("migrations", NAME, "warn", "skipped", "leave out --skip-rehearsal before you deploy")
+    else:
+        dropped = collect(scene)
+        if dropped:
+            yield passed("migrations", NAME, f"dropped what an interrupted doctor had left: {', '.join(dropped)}")
+        yield from rehearse(scene, paths)
+
+
+def _failed(subject: str, name: str, error: TenantplanError) -> Check:
+    return Check(subject, name, "fail", f"{error.where}: {error.message}" if error.where else error.message, error.hint)

@@ -1,0 +1,236 @@
+"""The proof of isolation: sessions as the roles of sampled organizations try to get at what is not theirs.
+
+Of each role a login is made for a few minutes that may do exactly what it may. What the attempts write is taken back with
+their transactions, and the logins are dropped at the end; those of a proof that was killed, by the next one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.commands.doctor import rehearsal
+from tenantplan.commands.isolation import (
+    creation_attempts,
+    leaving_attempts,
+    lock_attempts,
+    row_attempts,
+    server_attempts,
+)
+from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, UNTRIED, Stand, Tried
+from tenantplan.commands.isolation.former_places import former_places
+from tenantplan.commands.isolation.probe_login import Ground, collect, probe
+from tenantplan.commands.status.scene import Scene, look
+from tenantplan.desired.declare import facts
+from tenantplan.errors import ConnectError, Locked, NotFound
+from tenantplan.model.address import MAIN
+from tenantplan.model.resource import Database, Resource, Role, Row
+from tenantplan.postgres import lock
+from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
+from tenantplan.postgres.queries import blocks
+from tenantplan.settings.settings import Settings
+
+_LOOKED_AT = 20  # other organizations whose rows are looked for, to know whether there is something to see
+
+
+@dataclass(frozen=True)
+class Target:
+    """A role whose isolation is tried: `mine` is its organization's id in the shared tables, None in a database of its own."""
+
+    name: str
+    role: str
+    server: str
+    database: str
+    mine: str | None = None
+
+
+def isolation(settings: Settings, sample: int, on_tried: Callable[[Tried], None]) -> list[Tried]:
+    """Every line of the proof, over `sample` organizations and tenants of each mode, and the pooled role; `on_tried` hears of each.
+
+    Raises NotFound before the first apply, Locked while another proof is at work, ConnectError.
+    """
+    scene = look(settings)
+    if not scene.applied:
+        raise NotFound(
+            "nothing was applied yet: there is nobody to isolate", hint="tenantplan apply makes the databases"
+        )
+    connector = Connector(scene.servers.usable, settings.spec.max_connections)
+    ground = Ground(connector, scene.main_database, f"tenantplan probe of {settings.fleet} in {scene.main_database}")
+    found: list[Tried] = []
+
+    def tell(lines: Iterator[Tried]) -> None:
+        for line in lines:
+            found.append(line)
+            on_tried(line)
+
+    with connector.connect(MAIN) as outside:
+        name = ensure_lock_database(outside, settings.fleet, scene.main_database)
+    with lock.entered(connector, name) as holding:
+        if not lock.tried(holding, lock.PROOF):
+            raise Locked(
+                "another proof of isolation is at work", hint="wait for it: it takes seconds for each organization"
+            )
+        collect(ground, list(scene.live.servers))
+        rehearsal.collect(scene)
+        tell(_gaps(scene))
+        tell(former_places(scene.live.state))
+        tell(creation_attempts.templates(scene))
+        begun: set[str] = set()
+        for target in _targets(scene, settings, sample):
+            tell(_tried(scene, ground, target, holding, first=target.server not in begun))
+            begun.add(target.server)
+    return found
+
+
+def _gaps(scene: Scene) -> Iterator[Tried]:
+    """What the catalog of the main database says: the same that a plan refuses, where anybody is in shared mode."""
+    sharing = scene.live.main.sharing
+    rows = [r for r in scene.live.state.values() if isinstance(r, Row) and r.retired_at is None]
+    if not any(row.values.get("database_mode") == "shared" for row in rows):
+        return
+    for gap in sharing.gaps:
+        harmless = gap.rule == "setting" and not sharing.bound
+        yield Tried("shared tables", "", f"{gap.thing} {gap.message}", OPEN if harmless else LEAK, gap.rule)
+    if not sharing.gaps:
+        yield Tried("shared tables", "", "forced row level security, and nothing that passes it by", NOTHING, "catalog")
+
+
+def _named_by_pool(resource: Resource | None) -> bool:
+    """Whether it is an organization that the pooled role may name: an active one in shared mode."""
+    values = resource.values if isinstance(resource, Row) and resource.table == "organizations" else {}
+    return values.get("state") == "active" and values.get("database_mode") == "shared"
+
+
+def _targets(scene: Scene, settings: Settings, sample: int) -> list[Target]:
+    roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.login and r.holder and r.managed]
+    databases, main, ids = _databases(scene), scene.main_database, scene.live.main.ids
+    shared = [Target(str(r.holder), r.name, MAIN, main, ids.get(str(r.holder))) for r in roles if r.access == "bound"]
+    own = [
+        Target(str(r.holder), r.name, r.server, database.name)
+        for r in roles
+        if r.access is None and (database := databases.get((r.server, r.holder)))
+    ]
+    pool = facts(settings).shared_groups[2]
+    known = pool in scene.live.main.sharing.access
+    organizations = sorted(i for a, i in ids.items() if _named_by_pool(scene.live.state.get(a)))
+    pooled = [Target("pool", pool, MAIN, main, i) for i in organizations[:1] if known]
+    return [*_sampled(shared, sample), *pooled, *_sampled(own, sample)]
+
+
+def _sampled(targets: Sequence[Target], sample: int) -> list[Target]:
+    """All roles of so many of them."""
+    names = sorted({target.name for target in targets})
+    chosen = set(random.sample(names, min(sample, len(names))))
+    return sorted((t for t in targets if t.name in chosen), key=lambda t: (t.name, t.role))
+
+
+def _databases(scene: Scene) -> Mapping[tuple[str, str | None], Database]:
+    return {
+        (r.server, r.holder): r
+        for r in scene.live.state.values()
+        if isinstance(r, Database) and r.holder and r.managed and r.retired_at is None and r.allow_connections
+    }
+
+
+def _tried(scene: Scene, ground: Ground, target: Target, holding: Connection, *, first: bool) -> Iterator[Tried]:
+    """Every attempt of one target; where its probe cannot log in, that is said. `first`: of its server."""
+    try:
+        with probe(ground, target.server, target.database, target.role) as session:
+            stand = Stand(session, target.name, target.role, target.mine)
+            if target.mine is not None:
+                with ground.connector.connect(MAIN, scene.main_database) as control:
+                    stand = _among_others(scene, control, stand)
+                yield from _in_shared_tables(stand, target)
+            yield from _everywhere(scene, ground, stand, target)
+            yield from _beside(scene, ground, stand, target, holding, first)
+    except ConnectError as error:
+        yield Tried(target.name, target.role, "log in", UNTRIED, error.message)
+    except psycopg.Error as error:
+        yield Tried(target.name, target.role, "what comes after these", UNTRIED, describe(error))
+
+
+def _in_shared_tables(stand: Stand, target: Target) -> Iterator[Tried]:
+    if not stand.others:
+        yield stand.line("read rows of others", UNTRIED, "there is no other organization")
+    elif target.name == "pool":
+        yield from row_attempts.unset(stand)
+        yield from row_attempts.named(stand)
+    else:
+        yield from row_attempts.foreign(stand)
+        yield from row_attempts.around(stand)
+    yield from row_attempts.control_plane(stand)
+    yield from row_attempts.large_objects(stand)
+
+
+def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: Target) -> Iterator[Tried]:
+    roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.server == target.server and r.holder]
+    strangers = [r.name for r in roles if r.holder != target.name]
+    yield from server_attempts.become(stand, [scene.live.servers[target.server].role, *strangers])
+    yield from server_attempts.truncate(stand)
+    yield from server_attempts.make(stand)
+    yield from server_attempts.read_server(stand)
+    there = [d.name for (server, _), d in _databases(scene).items() if server == target.server]
+    there += [scene.main_database, lock_database(scene.main_database)] if target.server == MAIN else []
+    yield from server_attempts.connect(stand, ground.connector, [name for name in there if name != target.database])
+    yield _notified(ground, stand, target)
+
+
+def _beside(
+    scene: Scene, ground: Ground, stand: Stand, target: Target, holding: Connection, first: bool
+) -> Iterator[Tried]:
+    """What is tenantplan's own: databases of no organization, the fleet's lock, and the roles that it drops."""
+    yield creation_attempts.connect(stand, ground.connector)
+    if first:  # each takes as long as making a database
+        yield creation_attempts.in_the_making(stand, scene, ground.connector, target.server)
+    if target.server == MAIN:
+        name = lock_database(scene.main_database)
+        yield lock_attempts.lock_out(stand, ground.connector, holding, scene.main_database, name)
+    yield from leaving_attempts.leave(stand, ground, target.server, None if target.mine else target.database)
+
+
+def _notified(ground: Ground, stand: Stand, target: Target) -> Tried:
+    """Whether a notification reaches who listens elsewhere: it goes to all sessions of the database, and to no other."""
+    what = "notifications reach others"
+    with ground.connector.connect(target.server, ground.database(target.server)) as listener:
+        listener.execute("LISTEN tp_probe")
+        stand.session.execute("NOTIFY tp_probe, 'tp_probe'")
+        heard = list(listener.notifies(timeout=0.2, stop_after=1))
+    if heard and target.mine is not None:
+        return stand.line(what, OPEN, "in the main database everybody hears them: no data in their payload")
+    return stand.line(what, LEAK if heard else NOTHING)
+
+
+def _among_others(scene: Scene, control: Connection, stand: Stand) -> Stand:
+    """The stand with the ids of other organizations, one that has rows first, and the tables in which they have some."""
+    ids = scene.live.main.ids
+    rows = {a: r for a, r in scene.live.state.items() if isinstance(r, Row) and r.table == "organizations" and a in ids}
+    shared = [ids[a] for a, row in rows.items() if row.values.get("database_mode") == "shared"]
+    others = [i for i in shared if i != stand.mine] or [ids[a] for a in rows if ids[a] != stand.mine]
+    filled: set[tuple[str, str]] = set()
+    having: list[str] = []
+    for other in others[:_LOOKED_AT]:
+        tables = _rows_of(control, other)
+        filled |= tables
+        having += [other] if tables else []
+    return replace(stand, others=[*having, *(i for i in others if i not in having)], filled=sorted(filled))
+
+
+def _rows_of(control: Connection, organization: str) -> set[tuple[str, str]]:
+    """The tenant tables in which an organization has rows: their owner may name it."""
+    found = set()
+    with control.transaction(force_rollback=True):
+        control.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [organization])
+        for schema, table in control.execute(
+            blocks("tenantplan.commands.isolation", "isolation.sql")["tenant_tables"]
+        ).fetchall():
+            text = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE organization_id = %s)").format(
+                sql.Identifier(schema, table)
+            )
+            if control.execute(text, [organization]).fetchall()[0][0]:
+                found.add((schema, table))
+    return found

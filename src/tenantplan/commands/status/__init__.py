@@ -1,0 +1,1 @@
+"""tenantplan status, and the view of a fleet that commands share."""

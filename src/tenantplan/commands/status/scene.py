@@ -1,0 +1,156 @@
+"""What the reading commands look at: the live side of a fleet, each of its databases, and its runs; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tenantplan.documents.suggest import did_you_mean
+from tenantplan.errors import NotFound, TenantplanError
+from tenantplan.fleet.servers import Servers, fleet_servers, main_server
+from tenantplan.live import fan_out as databases
+from tenantplan.live.fan_out import Target
+from tenantplan.live.survey import Question, survey
+from tenantplan.migration.trees import Trees, load_trees
+from tenantplan.model.address import MAIN
+from tenantplan.model.live import Survey
+from tenantplan.model.resource import Row, State
+from tenantplan.postgres import lock
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.queries import query
+from tenantplan.postgres.url import Server, masked
+from tenantplan.settings.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A fleet and what is live of it, as the reading commands need it."""
+
+    settings: Settings
+    trees: Trees
+    servers: Servers
+    connector: Connector
+    live: Survey
+
+    @property
+    def main_database(self) -> str:
+        """The name of the main database."""
+        return self.settings.spec.main.database
+
+    @property
+    def applied(self) -> bool:
+        """Whether a first apply has made the main database."""
+        return "tenantplan.runs" in self.live.main.columns
+
+    @property
+    def place(self) -> str:
+        """The main database and its server, for headers: in words where that is the embedded one."""
+        return f"{self.main_url} (EMBEDDED)" if self.settings.embedded else self.main_url
+
+    @property
+    def main_url(self) -> str:
+        """The main database's connection string without its password."""
+        return masked(self.servers.usable[MAIN].located, self.main_database)
+
+
+def look(settings: Settings, addresses: Iterable[str] = (), declared: State | None = None) -> Scene:
+    """The live side of a fleet, in read-only sessions.
+
+    `addresses`, and `declared` rows by their keys, are looked for beside what carries the fleet's stamp.
+
+    Raises ConnectError when the main server is out of reach; other servers that are, the Survey names.
+    """
+    trees = load_trees(settings)
+    servers = fleet_servers(settings)
+    connector = Connector(servers.usable, settings.spec.max_connections)
+    question = Question(list(addresses), declared or {}, follow=True)
+    live = survey(settings, servers, connector, question, trees.versions)
+    return Scene(settings, trees, servers, connector, live)
+
+
+def rows(state: State, table: str = "organizations") -> list[Row]:
+    """The rows of one table, by address."""
+    return [r for _, r in sorted(state.items()) if isinstance(r, Row) and r.table == table and r.managed]
+
+
+def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:
+    """The error for an organization that nobody declared or applied, with the nearest name."""
+    names = list(known)
+    near = did_you_mean(name.rpartition("/")[2], names)
+    return NotFound(f"Organization not found: {name}", hint=near or more or "see them all: tenantplan status")
+
+
+def each(
+    scene: Scene, targets: Iterable[Target], read: Callable[[Connection], T], patience: float | None = None
+) -> dict[Target, T | TenantplanError]:
+    """What `read` finds in each database, or why there is no answer; side by side, within the budget.
+
+    What was found out of reach is not asked again. `patience` is that of Connector.connect.
+    """
+    known: dict[Target, T | TenantplanError] = {}
+    wanted = sorted(set(targets), key=str)
+    for target in wanted:
+        if why := _out_of_reach(scene, target[0]):
+            known[target] = why
+    open_ones = [target for target in wanted if target not in known]
+    return known | databases.each(scene.connector, open_ones, read, scene.settings.spec.max_connections, patience)
+
+
+def _out_of_reach(scene: Scene, alias: str) -> TenantplanError | None:
+    why = scene.live.held_out.get(f"organization/{alias.removeprefix('url:')}") if alias.startswith("url:") else None
+    server = next((f.message for f in scene.live.unreachable if f.address == f"server/{alias}"), None)
+    if alias in scene.connector.servers and not (why or server):
+        return None
+    return scene.servers.unusable.get(alias) or TenantplanError(
+        why or server or f"server {alias} is not in the fleet file"
+    )
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the main database says of runs: the newest, one that was interrupted, and who holds the fleet now."""
+
+    last_run: Mapping[str, Any] | None
+    unfinished: str | None
+    holder: lock.Holder | None
+
+
+def activity(scene: Scene) -> Activity:
+    """The runs of a fleet; all None while nothing was applied, but for a first apply at work."""
+    with scene.connector.connect(MAIN, read_only=True) as gate:
+        holder = lock.holder(gate, scene.main_database)
+    if not scene.applied:
+        return Activity(None, None, holder)
+    with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
+        cursor = connection.execute(query("last_run"))
+        names = [column.name for column in cursor.description or ()]
+        row = cursor.fetchone()
+    unfinished = None if holder else scene.live.main.unfinished
+    return Activity(dict(zip(names, row, strict=True)) if row else None, unfinished, holder)
+
+
+@contextmanager
+def main_session(settings: Settings) -> Iterator[Connection]:
+    """A read-only session on the main database; NotFound, with the next step, while there is none."""
+    server = main_server(settings)
+    connector = Connector({MAIN: server}, settings.spec.max_connections)
+    name = settings.spec.main.database
+    hint = "tenantplan apply makes it"
+    with connector.connect(MAIN, read_only=True) as gate:
+        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            raise NotFound(
+                "nothing was applied yet: the main database does not exist", where=_where(server, name), hint=hint
+            )
+    with connector.connect(MAIN, name, read_only=True) as connection:
+        found = connection.execute("SELECT to_regclass('tenantplan.audit_log') IS NOT NULL").fetchone()
+        if found is None or not found[0]:
+            raise NotFound("nothing was applied yet: the main database is empty", where=_where(server, name), hint=hint)
+        yield connection
+
+
+def _where(server: Server, name: str) -> str:
+    return masked(server.located, name)

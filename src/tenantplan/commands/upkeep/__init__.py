@@ -1,0 +1,1 @@
+"""tenantplan maintain, report and unlock."""

@@ -1,0 +1,103 @@
+"""Ending an apply that hangs: its sessions go, its lease goes, and the audit log says who did it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+import psycopg
+
+from tenantplan.errors import PrivilegeError
+from tenantplan.fleet.servers import fleet_servers
+from tenantplan.journal import record
+from tenantplan.journal.author import author
+from tenantplan.model.address import MAIN
+from tenantplan.postgres import lock
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.lock import Holder
+from tenantplan.postgres.queries import query
+from tenantplan.postgres.run_sessions import end_sessions
+from tenantplan.settings.settings import Settings
+
+_TAG = re.compile(r"tp:([0-9a-f-]{36})")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock that somebody holds. `newborn`: a first apply holds it, which has no main database and no audit log yet."""
+
+    holder: Holder
+    newborn: bool
+
+    @property
+    def run(self) -> str | None:
+        """The id of the run that holds it; None when the session is not a run's."""
+        found = _TAG.fullmatch(str(self.holder.tag))
+        return found.group(1) if found else None
+
+
+def held(settings: Settings) -> Held | None:
+    """Who holds the fleet's lock, or None. Read-only."""
+    connector, name = _connector(settings), settings.spec.main.database
+    with connector.connect(MAIN, read_only=True) as outside:
+        exists = outside.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+        holder = lock.holder(outside, name)
+    if holder is None:
+        return None
+    return Held(holder, newborn=not (exists and _has_lease(connector, name)))
+
+
+def _has_lease(connector: Connector, name: str) -> bool:
+    with connector.connect(MAIN, name, read_only=True) as connection:
+        row = connection.execute("SELECT to_regclass('tenantplan.lease') IS NOT NULL").fetchone()
+        return row is not None and bool(row[0])
+
+
+def unlock(settings: Settings, found: Held) -> int | None:
+    """Ends the holder's sessions on every server and takes its lease; the new epoch, None where there was no lease yet.
+
+    Raises PrivilegeError when the sessions are another role's, Locked when somebody else takes the lock meanwhile.
+    """
+    connector = _connector(settings)
+    _end(connector, found)
+    if found.newborn:
+        return None
+    name = settings.spec.main.database
+    with lock.held(connector, settings.fleet, name), connector.connect(MAIN, name) as control:
+        writer = author(settings, found.run)
+        with control.transaction():
+            control.execute("SELECT set_config('lock_timeout', '10s', true)")
+            epoch = lock.take_over(control, writer.id, writer.actor.name, writer.actor.host, os.getpid())
+            detail = f"ended server process {found.holder.pid} ({found.holder.tag}), lease epoch {epoch}"
+            record.audit(
+                writer,
+                control,
+                [record.Fact(f"run/{writer.id}", "unlock", "done", detail=detail)],
+            )
+    _end(connector, found)  # what it opened in the meantime: the epoch keeps it from writing
+    return epoch
+
+
+def _connector(settings: Settings) -> Connector:
+    return Connector(fleet_servers(settings).usable, settings.spec.max_connections)
+
+
+def _end(connector: Connector, found: Held) -> None:
+    try:
+        if found.run is not None:
+            end_sessions(connector, list(connector.servers), [found.run])
+        else:  # not a run's: that one session alone, others may have the same name
+            with connector.connect(MAIN) as connection:
+                _terminate(connection, found.holder.pid)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PrivilegeError(
+            f"server process {found.holder.pid} is another role's session",
+            where=connector.servers[MAIN].place,
+            hint=f"as that role or a superuser: SELECT pg_terminate_backend({found.holder.pid})",
+        ) from error
+
+
+def _terminate(connection: Connection, pid: int) -> None:
+    connection.execute(query("terminate"), {"pids": [pid]})
+    connection.execute(query("await_end"), {"pid": pid})

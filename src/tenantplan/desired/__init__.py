@@ -1,0 +1,1 @@
+"""The left side of the comparison: what the files declare."""

@@ -1,0 +1,139 @@
+"""Secrets of the desired state: their keyed hashes, and what is wrong with those that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tenantplan.errors import TenantplanError
+from tenantplan.model.desired import Desired
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import CHANGED_OUTSIDE, Resource, Role, Row, Secret, State
+from tenantplan.model.rowtype import DELIVERED, Tables
+from tenantplan.secrets.development import make_up
+from tenantplan.secrets.fleet_keys import fleet_vault
+from tenantplan.secrets.references import resolve
+from tenantplan.secrets.storage import Around, Judge, judge, purpose
+from tenantplan.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What there is to say of secrets: what keeps a plan from being applied, and what could not be looked at."""
+
+    blockers: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+
+
+def with_secrets(desired: Desired, live: State, key: str | None, settings: Settings) -> tuple[State, Findings]:
+    """The desired state with keyed hashes of its secrets.
+
+    One that is missing, too weak, or to be encrypted while there is no key, is a blocker. But whoever only reviews a plan
+    need not hold the secrets: one that is stored already and not at hand is not compared, which a note says.
+    """
+    result = dict(desired.state)
+    findings = Findings()
+    vault = fleet_vault(settings)
+    make_up(settings, (str(s.reference) for r in desired.state.values() for s in secrets_of(r).values()))
+    for address, resource in desired.state.items():
+        wanted = secrets_of(resource)
+        if not wanted:
+            continue
+        stored = secrets_of(live.get(address))
+        known: dict[str, Secret] = {}
+        for name, secret in wanted.items():
+            if secret.target is not None:
+                known[name] = _generated(secret, name, resource, live.get(address))
+                takes_key = not isinstance(resource, Row) or desired.tables[resource.table].columns[name] == "encrypted"
+                if vault is None and takes_key and known[name].keyed is None:
+                    findings.blockers.append(Finding(address, "secret", _NO_KEY))
+                continue
+            how = _judge(resource, name, desired.tables, around(settings))
+            known[name], missing, unfit = _known(secret, key, settings.root, how)
+            had = stored.get(name)
+            if how.encrypted and vault is None and not (unfit or missing) and known[name] != had:
+                unfit = _NO_KEY  # a new value, and nothing to encrypt it with
+            if missing and not unfit and had is not None and had.keyed not in (None, CHANGED_OUTSIDE):
+                known[name] = Secret(secret.reference, had.keyed)
+                findings.notes.append(
+                    Finding(address, "secret-unseen", f"{name} is as stored; not compared: {missing}")
+                )
+            elif unfit or missing:
+                findings.blockers.append(Finding(address, "secret", unfit or missing))
+        if isinstance(resource, Role):
+            result[address] = replace(resource, password=known["password"])
+        elif isinstance(resource, Row):
+            result[address] = replace(resource, values={**resource.values, **known})
+    return result, findings
+
+
+_NO_KEY = (
+    "is to be stored encrypted, and there is no key: make one (tenantplan credentials key)"
+    " and set CREDENTIALS_ENCRYPTION_KEY to it"
+)
+
+
+def _generated(secret: Secret, name: str, resource: Resource, have: Resource | None) -> Secret:
+    """A generated secret of a row is the one that is there, unless that was by reference, or somebody else has changed it."""
+    if not isinstance(resource, Row) or not isinstance(have, Row) or have.values.get(name + DELIVERED) is None:
+        return secret
+    stored = have.values.get(name)
+    known = isinstance(stored, Secret) and stored.keyed != CHANGED_OUTSIDE
+    return Secret(secret.reference, stored.keyed) if known and isinstance(stored, Secret) else secret
+
+
+def around(settings: Settings) -> Around:
+    """What every secret of a fleet is judged by."""
+    return Around((settings.fleet, settings.spec.main.database), settings.spec.development)
+
+
+def _judge(resource: Resource, name: str, tables: Tables, around: Around) -> Judge:
+    if isinstance(resource, Role):
+        return judge("password", around, user=resource.name)
+    assert isinstance(resource, Row)
+    called = str(resource.values.get("name") or "")
+    return judge(tables[resource.table].columns[name], around, purpose=purpose(resource.table, name, called))
+
+
+def _known(secret: Secret, key: str | None, root: Path, how: Judge) -> tuple[Secret, str, str]:
+    """The secret with its keyed hash, or why it is missing, or why it cannot be used."""
+    assert secret.reference is not None
+    try:
+        value = resolve(secret.reference, root)
+    except TenantplanError as error:
+        return secret, f"{error.message}: {error.hint}", ""
+    reason = how.weakness(value)
+    if reason:
+        return secret, "", f"the {how.what} in {secret.reference} {reason}: choose a longer, random one"
+    return Secret(secret.reference, how.mark(key, value) if key else None), "", ""
+
+
+def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Path, tables: Tables) -> list[str]:
+    """The references that an operation is to set and that do not hold the value the plan was made with; SettingsError
+    when one holds none. A plan made before the main database existed knows no values, so it accepts any."""
+    found = []
+    for operation in operations:
+        had = secrets_of(operation.before)
+        for name, secret in secrets_of(operation.after).items():
+            if (
+                key is None
+                or secret.keyed is None
+                or secret.reference is None
+                or had.get(name) == secret
+                or secret.target
+            ):
+                continue
+            assert operation.after is not None
+            mark = _judge(operation.after, name, tables, Around()).mark(key, resolve(secret.reference, root))
+            if mark != secret.keyed:
+                found.append(secret.reference)
+    return sorted(set(found))
+
+
+def secrets_of(resource: Resource | None) -> dict[str, Secret]:
+    """The secrets of a resource, by column or as its `password`."""
+    if isinstance(resource, Row):
+        return {column: value for column, value in resource.values.items() if isinstance(value, Secret)}
+    return {"password": resource.password} if isinstance(resource, Role) and resource.password is not None else {}

@@ -1,1 +1,0 @@
-"""What status, db, migrations, drift and unlock look at: the live fleet, read for a person."""

@@ -1,0 +1,1 @@
+"""Journal and audit: one writer, one reader."""

@@ -1,0 +1,183 @@
+"""Databases that organizations brought themselves: looked into by connecting to each, since nobody stamps those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import psycopg
+
+from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
+from tenantplan.fleet.servers import brought_server
+from tenantplan.live.session_checks import ODD, ODD_ADVICE, ODD_SAID, brought_checks
+from tenantplan.migration.running.version import VersionTables
+from tenantplan.model.check import Check
+from tenantplan.model.resource import Schema, State
+from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.settings.settings import Settings
+
+HOST = "host"  # the check that the host is one that the fleet connects to
+_AT_ONCE = 16  # databases
+
+
+@dataclass
+class Brought:
+    """What they hold: schemas by address. `problems` says by organization why one cannot be used, `unfit` what else its
+    connection test found: what failed although it could be reached, and what is weaker than it could be. `attempts` are
+    connections that failed, or were of no use, and why."""
+
+    state: State = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    unfit: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    attempts: dict[str, str] = field(default_factory=dict)
+
+
+def alias_of(holder: str) -> str:
+    """What the server of an organization's own database is called: `url:NAME`."""
+    return f"url:{holder.split('/', 1)[1]}"
+
+
+def read_brought(
+    settings: Settings,
+    connector: Connector,
+    references: Mapping[str, str],
+    taken: Mapping[tuple[str, str], str],
+    versions: VersionTables,
+) -> Brought:
+    """Looks into each, by organization and reference, side by side: those that do not answer cost one timeout together.
+
+    `taken` are databases (system identifier, name) that are somebody's.
+    """
+    found = Brought()
+    owners = dict(taken)
+    if not references:
+        return found
+    with ThreadPoolExecutor(max(1, min(_AT_ONCE, settings.spec.max_connections - 1, len(references)))) as pool:
+        looks = pool.map(lambda holder: _look(settings, connector, holder, references[holder], versions), references)
+        for (holder, reference), look in zip(references.items(), looks, strict=True):
+            _add(found, holder, reference, look, owners)
+    return found
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One of them: what its tests found, its identity, and the schema with what it is at; or why it could not be looked into."""
+
+    checks: tuple[Check, ...] = ()
+    identity: tuple[str, str] | None = None
+    schema: Schema | None = None
+    problem: str = ""
+
+
+def _look(settings: Settings, connector: Connector, holder: str, reference: str, versions: VersionTables) -> _Look:
+    alias = alias_of(holder)
+    try:
+        server = brought_server(alias, reference, settings, connector.servers)
+        connector.add(server)
+        with connector.connect(alias, read_only=True) as connection:
+            checks = [c for c in brought_checks(connection, server, reference) if c.status != "pass"]
+            identity = _identity(connection)
+            schema = Schema(alias, "", "tenant", holder=holder)
+            if not _failed(checks):
+                schema, refused = _version(connection, versions, schema, reference)
+                checks += refused
+            return _Look(tuple(checks), identity, schema)
+    except HostNotAllowed as error:
+        return _Look((Check(reference, HOST, "fail", error.message, error.hint),))
+    except TenantplanError as error:
+        return _Look(problem=f"{error.where}: {error.message}" if error.where else error.message)
+    except psycopg.Error as error:
+        return _Look(problem=f"{reference}: {error.diag.message_primary or 'connection lost'}")
+    except ODD:
+        return _Look(problem=f"{reference}: {ODD_SAID}: {ODD_ADVICE}")
+
+
+def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[tuple[str, str], str]) -> None:
+    checks = [*look.checks, *(_claimed(look.identity, reference, holder, owners) if look.identity else ())]
+    if checks:
+        found.unfit[holder] = tuple(checks)
+    if failed := _failed(checks):
+        found.problems[holder] = "; ".join(told(check) if check.name == HOST else said(check) for check in failed)
+        if all(check.name != HOST for check in failed):  # nothing was sent to that
+            found.attempts[holder] = found.problems[holder]
+    elif look.problem:
+        found.problems[holder] = found.attempts[holder] = look.problem
+    elif look.schema:
+        found.state[f"schema/{holder}"] = look.schema
+
+
+def told(check: Check) -> str:
+    """What a check found that names its subject itself, and what to do about it."""
+    return f"{check.detail}: {check.advice}"
+
+
+def said(check: Check) -> str:
+    """What a check found, and what to do about it."""
+    return f"{check.subject}: {check.detail}: {check.advice}"
+
+
+def _failed(checks: Iterable[Check]) -> list[Check]:
+    return [check for check in checks if check.status == "fail"]
+
+
+def left_server(settings: Settings, connector: Connector, reference: str) -> str:
+    """The alias of a database that an organization brought and is to leave; the one it goes to may have another URL."""
+    alias = f"left:{reference}"
+    if alias not in connector.servers:
+        connector.add(brought_server(alias, reference, settings, connector.servers))
+    return alias
+
+
+def try_connection(settings: Settings, connector: Connector, holder: str, reference: str) -> None:
+    """Connects to what a reference stands for now, and asks all that plan has asked; ConnectError when it does not fit.
+
+    For the moment before a connection string is saved (C2).
+    """
+    alias = alias_of(holder)
+    server = brought_server(alias, reference, settings, connector.servers)
+    connector.add(server)
+    try:
+        with connector.connect(alias, read_only=True) as connection:
+            failed = _failed(brought_checks(connection, server, reference))
+    except psycopg.Error as error:
+        raise ConnectError(describe(error), where=reference, hint="see the server's log") from error
+    except ODD as error:
+        raise ConnectError(ODD_SAID, where=reference, hint=ODD_ADVICE) from error
+    if failed:
+        raise ConnectError(
+            "; ".join(check.detail for check in failed),
+            where=reference,
+            hint="; ".join(check.advice for check in failed),
+        )
+
+
+def _version(
+    connection: Connection, versions: VersionTables, schema: Schema, reference: str
+) -> tuple[Schema, list[Check]]:
+    """The schema with what it is at; and what to say when the role may not look."""
+    try:
+        with connection.transaction():
+            revision, mark = versions.read(connection, "tenant")
+    except psycopg.errors.InsufficientPrivilege as error:
+        advice = "connect as the role that owns the tables: it is to migrate them"
+        return schema, [Check(reference, "migrate", "fail", describe(error), advice)]
+    return replace(schema, revision=revision, halfway=mark), []
+
+
+def _identity(connection: Connection) -> tuple[str, str]:
+    row = connection.execute(
+        "SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database()::text"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _claimed(
+    identity: tuple[str, str], reference: str, holder: str, owners: dict[tuple[str, str], str]
+) -> Iterable[Check]:
+    """A failed check when a database is somebody's already: two would write one database."""
+    other = owners.setdefault(identity, holder)
+    if other != holder:
+        what = f"database {identity[1]} belongs to {other} already"
+        yield Check(reference, "owner", "fail", what, "each organization has one of its own")

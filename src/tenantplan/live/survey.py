@@ -1,0 +1,259 @@
+"""The live side, whole: every server's shared catalogs, the main database, and databases that organizations brought."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from tenantplan.errors import ConnectError, SettingsError
+from tenantplan.fleet.servers import Servers
+from tenantplan.fleet.store import NEAR, fleet_store, location
+from tenantplan.live.brought import read_brought
+from tenantplan.live.issued import with_sessions_left
+from tenantplan.live.main import at_work, read_main
+from tenantplan.live.rows import Wanted
+from tenantplan.live.server import Catalogs, Whose, read_catalogs, server_facts
+from tenantplan.migration.running.version import VersionTables
+from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
+from tenantplan.model.desired import Desired
+from tenantplan.model.live import MainFacts, ServerFacts, Survey
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
+from tenantplan.model.rowtype import Tables
+from tenantplan.planning.diff import under_new_names
+from tenantplan.postgres.connect import Connector
+from tenantplan.secrets.fleet_keys import fleet_vault
+from tenantplan.secrets.keyed import fleet_id
+from tenantplan.settings.settings import Settings
+from tenantplan.tables import BUILTIN
+
+_AT_ONCE = 8  # servers
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to look for besides what carries the fleet's stamp: addresses that were declared or planned, rows that are
+    to be found by their keys, and databases that organizations brought (address of the organization -> reference).
+    `follow`: databases that live organizations brought are looked into as well. `packages` are those that are to be
+    there, so that their files are looked for; None: all."""
+
+    addresses: Collection[str]
+    rows: State = field(default_factory=dict)
+    brought: Mapping[str, str] = field(default_factory=dict)
+    follow: bool = False
+    packages: Collection[str] | None = None
+    tables: Tables = field(default_factory=lambda: BUILTIN)
+
+    def names(self, alias: str) -> set[str]:
+        """Names of databases and roles asked about on one server."""
+        parts = (a.split("/", 2) for a in self.addresses)
+        return {p[2].split("/")[0] for p in parts if p[0] in ("database", "role") and p[1] == alias and len(p) == 3}
+
+
+def question(desired: Desired) -> Question:
+    """What a plan has to know of the live side: everything declared, and everything that carries the fleet's mark."""
+    return Question(
+        addresses=[*desired.state, *desired.deleted, *desired.renames],
+        rows={**desired.gone, **{a: r for a, r in desired.state.items() if isinstance(r, Row)}},
+        brought={a: p.url for a, p in desired.placements.items() if p.url and a.startswith("organization/")},
+        packages={a for a, r in desired.state.items() if isinstance(r, Package)},
+        tables=desired.tables,
+    )
+
+
+def survey(
+    settings: Settings, servers: Servers, connector: Connector, question: Question, versions: VersionTables
+) -> Survey:
+    """Reads everything, in sessions that cannot write. Raises ConnectError when the main server is out of reach."""
+    main_name = settings.spec.main.database
+    names = {alias: {*question.names(alias), main_name} for alias in servers.usable}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # each server's catalogs are read while others and the main database are
+        reading = {alias: pool.submit(_catalogs, connector, alias, asked) for alias, asked in names.items()}
+        main = _read_main(settings, connector, question)
+    known_as = fleet_id(main.hash_key, settings.fleet)
+    facts: dict[str, ServerFacts] = {}
+    trouble = {alias: error.message for alias, error in servers.unusable.items()}
+    attempts: list[Finding] = []
+    for alias, catalogs in reading.items():
+        try:
+            facts[alias] = server_facts(
+                catalogs.result(), alias, Whose(settings.fleet, main_name, names[alias], known_as)
+            )
+        except ConnectError as error:
+            if alias == MAIN:
+                raise
+            trouble[alias] = f"{error.where}: {error.message}"
+            attempts.append(Finding(f"server/{alias}", "connect", trouble[alias]))
+    _refuse_second_names(facts)
+    _refuse_second_fleets(settings, facts[MAIN])
+    main = replace(main, state=_still_stored(settings, connector, main.state, question.packages))
+    state: State = {}
+    for known in facts.values():
+        state |= known.state
+    state |= main.state
+    state = with_sessions_left(state, main.issued)
+    _place_main(state, main, main_name)
+    state |= _accesses(state, main)
+    taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
+    brought = read_brought(settings, connector, _brought(question, main.state), taken, versions)
+    state |= brought.state
+    held_out, unreachable = _held_out(state, facts, trouble, brought.problems)
+    attempts += [Finding(holder, "connect", why) for holder, why in sorted(brought.attempts.items())]
+    return Survey(state, main, facts, held_out, unreachable, brought.unfit, tuple(attempts))
+
+
+def _catalogs(connector: Connector, alias: str, names: Collection[str]) -> Catalogs:
+    with connector.connect(alias, read_only=True) as connection:
+        return read_catalogs(connection, names)
+
+
+def _refuse_second_fleets(settings: Settings, main: ServerFacts) -> None:
+    """A main database has one journal, and so one fleet: SettingsError for another."""
+    if main.main_fleet not in (None, settings.fleet):
+        raise SettingsError(
+            f"the main database {settings.spec.main.database} is that of fleet {main.main_fleet}, this is {settings.fleet}",
+            where="tenantplan.yaml",
+            hint="give this fleet a main database of its own (main.database); the name of a fleet stays what it was",
+        )
+
+
+def _still_stored(settings: Settings, connector: Connector, state: State, wanted: Collection[str] | None) -> State:
+    """Without packages that are to be there and whose file is gone from a store that is near; a far one is asked by drift."""
+    packages = {
+        address: resource
+        for address, resource in state.items()
+        if isinstance(resource, Package) and resource.managed and resource.retired_at is None
+        if wanted is None or address in wanted
+    }
+    if not packages or settings.spec.packages.url is not None or not location(settings).startswith(NEAR):
+        return state
+    with connector.connect(MAIN, settings.spec.main.database, read_only=True) as connection:
+        store = fleet_store(settings, connection)
+        lost = {a for a, p in packages.items() if p.store == store.url and store.size(p.key) != p.size}
+    return {address: resource for address, resource in state.items() if address not in lost}
+
+
+def _refuse_second_names(facts: Mapping[str, ServerFacts]) -> None:
+    """Two names for one server would make two addresses of each of its databases: SettingsError."""
+    first: dict[str, str] = {}
+    for alias, known in facts.items():
+        other = first.setdefault(known.system_identifier, alias)
+        if other != alias:
+            raise SettingsError(
+                f"servers {other} and {alias} are the same PostgreSQL server",
+                where="tenantplan.yaml",
+                hint="keep one of the two names; a server without a url is the main database's, which is called primary",
+            )
+
+
+def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str, str]]:
+    """The survey as if the renames that the manifest asks for (old address -> new) were done, and the old address of each
+    resource that moved: what a plan is made of knows everything by one name."""
+    state, sources = under_new_names(live.state, renames)
+    if not sources:
+        return live, {}
+    moved = {old: new for new, old in sources.items()}
+
+    def now(address: str) -> str:
+        return addresses.renamed(address, moved)
+
+    return replace(
+        live,
+        state=state,
+        held_out={now(address): why for address, why in live.held_out.items()},
+        unreachable=tuple(replace(finding, address=now(finding.address)) for finding in live.unreachable),
+        attempts=tuple(replace(finding, address=now(finding.address)) for finding in live.attempts),
+        unfit={now(address): checks for address, checks in live.unfit.items()},
+    ), sources
+
+
+def _read_main(settings: Settings, connector: Connector, question: Question) -> MainFacts:
+    name = settings.spec.main.database
+    vault = fleet_vault(settings)
+    wanted = Wanted(settings.fleet, question.tables, question.rows, vault.key_ids if vault else None)
+    try:
+        with connector.connect(MAIN, name, read_only=True) as connection:
+            return read_main(connection, wanted)
+    except ConnectError as error:
+        if error.silent:
+            raise  # asking once more would take as long again
+        with connector.connect(MAIN, read_only=True) as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
+                raise
+            return MainFacts(at_work=at_work(connection, name))
+
+
+def _place_main(state: State, main: MainFacts, name: str) -> None:
+    """The main database's own resources. One that somebody made for tenantplan, empty, is taken as it is."""
+    where = addresses.database(MAIN, name)
+    database = state.get(where)
+    if not isinstance(database, Database):
+        return
+    state[where] = replace(database, managed=database.managed or not main.foreign)
+    schema = addresses.schema(MAIN, name)
+    for address, tree in ((schema, "main"), (f"{schema}/shared", "shared")):
+        if main.revisions.get(tree):  # where nothing was applied, there is nothing
+            state[address] = Schema(MAIN, name, tree, main.revisions[tree], halfway=main.marks.get(tree))
+
+
+def _accesses(state: State, main: MainFacts) -> State:
+    """Roles of the main server with what they may do in the main database; one bound to another organization is not bound."""
+    found: State = {}
+    for name, access in main.sharing.access.items():
+        where = addresses.role(MAIN, name)
+        role = state.get(where)
+        if isinstance(role, Role):
+            theirs = main.sharing.bound.get(name) not in (None, main.ids.get(role.holder or ""))
+            found[where] = replace(role, access="bound to another" if theirs else access)
+    return found
+
+
+def _brought(question: Question, rows: State) -> dict[str, str]:
+    """Organizations that brought a database, and its reference."""
+    live = {
+        address: str(row.values["database_url"])
+        for address, row in rows.items()
+        if question.follow and isinstance(row, Row) and row.values.get("database_url") and row.retired_at is None
+    }
+    return {**live, **question.brought}
+
+
+def _held_out(
+    state: State,
+    facts: Mapping[str, ServerFacts],
+    trouble: Mapping[str, str],
+    problems: Mapping[str, str],
+) -> tuple[dict[str, str], tuple[Finding, ...]]:
+    """Organizations and tenants that must not be planned, and one finding for each server or database at fault."""
+    held: dict[str, str] = dict(problems)
+    findings = [
+        Finding(f"server/{alias}", "unreachable", f"{why}; nothing on it is planned") for alias, why in trouble.items()
+    ]
+    for address, row in state.items():
+        if isinstance(row, Row) and row.values.get("database_server") in trouble:
+            held[address] = trouble[row.values["database_server"]]
+    for known in facts.values():
+        for address, why in known.broken.items():
+            _hold(held, state, address, why)
+    for address, resource in list(state.items()):
+        if isinstance(resource, Database) and _closed(resource):
+            _hold(
+                held,
+                state,
+                address,
+                "is closed to connections (ALLOW_CONNECTIONS false): not planned until it is opened",
+            )
+    findings += [Finding(address, "unreachable", why) for address, why in held.items()]
+    return held, tuple(sorted(findings, key=lambda finding: finding.address))
+
+
+def _closed(database: Database) -> bool:
+    return database.managed and not database.allow_connections and database.retired_at is None
+
+
+def _hold(held: dict[str, str], state: State, address: str, why: str) -> None:
+    resource = state.get(address)
+    if isinstance(resource, Database) and resource.holder:
+        held[resource.holder] = f"database {resource.name} {why}"

@@ -1,0 +1,121 @@
+"""The inside of tenant databases, beside what their revision makes: the template of each server and revision tells that."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tenantplan.errors import TenantplanError
+from tenantplan.live.fan_out import Target, each
+from tenantplan.live.server import Whose
+from tenantplan.migration.running.version import VersionTables
+from tenantplan.model import address as addresses
+from tenantplan.model import stamp
+from tenantplan.model.live import Survey
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Database, Schema, State
+from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.queries import query
+from tenantplan.schema import fingerprint
+from tenantplan.secrets.keyed import fleet_id
+from tenantplan.settings.settings import Settings
+
+Difference = tuple[str, str | None, str | None]  # identity, what should be there, what is; None: nothing
+
+
+@dataclass(frozen=True)
+class Inside:
+    """One database, looked into: its stamp's Schema, the revision and mark it is really at, and its fingerprint.
+
+    `wanted` are the objects that its revision makes, None where nothing tells: no template, and no majority to compare with.
+    `objects` are its own where they differ.
+    """
+
+    schema: Schema
+    revision: str | None
+    mark: str | None
+    fingerprint: str
+    wanted: Mapping[str, str] | None = None
+    objects: Mapping[str, str] | None = None
+
+    @property
+    def address(self) -> str:
+        """The address of its schema."""
+        return addresses.schema(self.schema.server, self.schema.database)
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Object by object; empty when it is as its revision makes it."""
+        if self.wanted is None or self.objects is None:
+            return []
+        return fingerprint.differences(self.wanted, self.objects)
+
+
+def tenant_schemas(state: State) -> list[Schema]:
+    """Schemas of databases that tenantplan made and that are in use; what an organization brought has its own rights and owner."""
+    found = []
+    for resource in state.values():
+        if isinstance(resource, Schema) and resource.tree == "tenant" and not resource.server.startswith("url:"):
+            database = state.get(addresses.database(resource.server, resource.database))
+            if isinstance(database, Database) and database.retired_at is None:
+                found.append(resource)
+    return found
+
+
+def look_inside(
+    settings: Settings, connector: Connector, live: Survey, versions: VersionTables, schemas: Iterable[Schema]
+) -> tuple[list[Inside], list[Finding]]:
+    """Each database, looked into, and a finding for each that could not be."""
+    budget = settings.spec.max_connections
+    stamped: dict[Target, Schema] = {(s.server, s.database): s for s in schemas}
+    answers = each(connector, stamped, versions.read_with_fingerprint, budget)
+    lost = [
+        Finding(addresses.database(alias, str(name)), "unreachable", answer.message)
+        for (alias, name), answer in answers.items()
+        if isinstance(answer, TenantplanError)
+    ]
+    seen = [Inside(stamped[t], *a) for t, a in answers.items() if not isinstance(a, TenantplanError)]
+    groups: dict[tuple[str, str | None], list[Inside]] = defaultdict(list)
+    for inside in seen:
+        groups[inside.schema.server, inside.revision].append(inside)
+    whose = Whose(settings.fleet, settings.spec.main.database, (), fleet_id(live.main.hash_key, settings.fleet))
+    templates = _templates(connector, whose, {alias for alias, _ in groups})
+    found = [i for key, group in groups.items() for i in _compared(connector, group, templates.get(key), budget)]
+    return sorted(found, key=lambda inside: inside.address), lost
+
+
+def _compared(
+    connector: Connector, group: Sequence[Inside], wanted: Mapping[str, str] | None, budget: int
+) -> list[Inside]:
+    """Databases of one server and revision. One of each kind is read: all of a kind are the same."""
+    kinds: dict[str, list[Inside]] = defaultdict(list)
+    for inside in group:
+        kinds[inside.fingerprint].append(inside)
+    right = fingerprint.digest(wanted) if wanted is not None else None
+    odd = {digest: k[0].schema for digest, k in kinds.items() if digest != right}
+    if wanted is None and len(kinds) == 1:
+        return list(group)
+    read = each(connector, [(s.server, s.database) for s in odd.values()], fingerprint.objects, budget)
+    objects = {d: o for d, s in odd.items() if not isinstance(o := read[s.server, s.database], TenantplanError)}
+    if wanted is None:
+        counted = Counter({digest: len(kinds[digest]) for digest in objects})
+        wanted = objects[counted.most_common(1)[0][0]] if counted else {}
+    return [
+        Inside(i.schema, i.revision, i.mark, i.fingerprint, wanted, objects.get(i.fingerprint, wanted)) for i in group
+    ]
+
+
+def _templates(
+    connector: Connector, whose: Whose, aliases: Iterable[str]
+) -> dict[tuple[str, str | None], Mapping[str, str]]:
+    """(server, revision) -> what a database at this revision looks like, from the stamps of this fleet's templates."""
+    found: dict[tuple[str, str | None], Mapping[str, str]] = {}
+    for alias in aliases:
+        with connector.connect(alias, read_only=True) as connection:
+            comments = [row[0] for row in connection.execute(query("templates")).fetchall()]
+        for facts in map(stamp.decode, comments):
+            mine = whose.owns(facts) and facts.get("kind") == "template"
+            if mine and (objects := stamp.unpacked(facts.get("objects", ""))):
+                found[alias, facts.get("revision")] = objects
+    return found

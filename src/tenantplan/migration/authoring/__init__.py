@@ -1,0 +1,1 @@
+"""New revisions, and the scratch database they are made in."""

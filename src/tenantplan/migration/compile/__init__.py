@@ -1,0 +1,1 @@
+"""From revisions to SQL."""

@@ -1,0 +1,225 @@
+"""A path through a tree as steps of SQL, compiled once and run on every database at its start.
+
+Each revision's `upgrade()` runs here against Alembic's offline mode, with a connection that records. The user's env.py
+is not run. A revision that looks at the database cannot be said in SQL: it becomes a step that Alembic itself runs there.
+A path is compiled right or not at all.
+
+Alembic's `op` is one global proxy, so that compiling holds a lock, and leaves sys.path and sys.modules as they were.
+"""
+
+from __future__ import annotations
+
+import ast
+import threading
+import traceback
+import types
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tenantplan.errors import MigrationError
+from tenantplan.migration.compile import scripts
+from tenantplan.migration.compile.assemble import Part, assemble
+from tenantplan.migration.compile.surroundings import environment, surroundings
+from tenantplan.migration.tree import prisma_files
+from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree.revision import Revision, digest
+from tenantplan.model.step import Step, flat
+
+if TYPE_CHECKING:
+    from tenantplan.migration.compile.recorder import Recorder
+
+# The tenant tree has its own version table where it shares the main database with the main tree.
+SHARED_VERSION_TABLE = "alembic_version_tenant"
+_LOCK = threading.Lock()
+_COMPILED: dict[tuple[object, ...], tuple[Step, ...]] = {}  # each path once in a process; the digest covers every file
+_HINT = "write it as plain SQL (INSERT … SELECT, DO $$ … $$), which runs as it is written"
+_SPLIT = "make two revisions of it: one that looks at the database, and one with the autocommit block"
+
+
+def upgrade(
+    graph: Graph,
+    start: str | None,
+    end: str | None,
+    *,
+    shared: bool = False,
+    version_table: str | None = None,
+    mark: str | None = None,
+) -> tuple[Step, ...]:
+    """The steps that take a database from `start` (None: empty) to `end`, its version table included.
+
+    `shared` compiles the tenant tree for the main database. `mark` is what an interrupted migration left behind: the
+    steps that it says are done are left out. MigrationError names the file and line of a revision that cannot be used.
+    """
+    return _compile(graph, graph.path(start, end), start, True, _table(shared, version_table), shared, mark)
+
+
+def downgrade(
+    graph: Graph, start: str | None, end: str | None, *, shared: bool = False, version_table: str | None = None
+) -> tuple[Step, ...]:
+    """The steps that take a database back from `start` to `end` (None: before the first revision)."""
+    return _compile(graph, graph.path(end, start)[::-1], start, False, _table(shared, version_table), shared, None)
+
+
+def compile_path(graph: Graph, start: str | None, end: str | None, **options: Any) -> tuple[str, ...]:
+    """The statements of `upgrade`, in order."""
+    return flat(upgrade(graph, start, end, **options))
+
+
+def downgrade_path(graph: Graph, start: str | None, end: str | None, **options: Any) -> tuple[str, ...]:
+    """The statements of `downgrade`, in order."""
+    return flat(downgrade(graph, start, end, **options))
+
+
+def _table(shared: bool, named: str | None) -> str:
+    return named or (SHARED_VERSION_TABLE if shared else "alembic_version")
+
+
+def _compile(
+    graph: Graph,
+    path: Sequence[Revision],
+    start: str | None,
+    up: bool,
+    version_table: str,
+    shared: bool,
+    mark: str | None,
+) -> tuple[Step, ...]:
+    if not path:
+        if mark:
+            raise MigrationError(
+                f"the database is halfway through revision {mark.partition(':')[0]}, and the way here does not begin with it",
+                where=str(graph.directory),
+                hint="check out the version of the tree that was being applied, and finish it; after a rollback that was"
+                " stopped, run the rest of the downgrade by hand and take the comment from the version table",
+            )
+        return ()
+    key = (
+        graph.directory,
+        graph.digest,
+        start,
+        tuple(revision.id for revision in path),
+        up,
+        version_table,
+        shared,
+        mark,
+    )
+    with _LOCK:
+        if key not in _COMPILED:
+            parts, first = _parts(graph, path, start, up, version_table, shared)
+            _COMPILED[key] = assemble(parts, start, mark, first, graph.env.each_alone)
+        return _COMPILED[key]
+
+
+def _parts(
+    graph: Graph, path: Sequence[Revision], start: str | None, up: bool, version_table: str, shared: bool
+) -> tuple[list[Part], list[str]]:
+    """One part for each revision, and the statements before the first: they make the version table."""
+    if graph.engine == PRISMA:
+        return scripts.parts(graph, path, start, up), [prisma_files.table()] if start is None else []
+    from tenantplan.migration.compile.recorder import Recorder  # imports Alembic
+
+    with surroundings(graph.directory):
+        recorder = Recorder(shared, version_table, start, graph.env.naming_convention)
+        if start is None:
+            recorder.create_version_table()
+        first = [entry.text for entry in recorder.take()]
+        parts: list[Part] = []
+        at = start
+        for revision in path:
+            with environment(graph.directory, as_sql=True, asked=recorder.ask):
+                parts.append(_part(graph, revision, at, up, recorder))
+            at = parts[-1].position
+    return parts, first
+
+
+def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: Recorder) -> Part:
+    verb = "upgrade" if up else "downgrade"
+    asked = _run(graph, revision, verb, recorder)
+    entries = [] if asked else recorder.take()
+    if not asked:
+        asked = _run(graph, revision, verb, recorder)
+        if not asked and recorder.take() != entries:
+            asked = "says something else each time"
+        entries = [] if asked else entries
+    after = graph.after(at, revision) if up else graph.before(at, revision)
+    recorder.set_version(at, after)
+    version = [entry.text for entry in recorder.take()]
+    checks = revision.preflight if up else ()
+    return Part(revision, after, [(entry.text, entry.alone) for entry in entries], version, up, asked, checks)
+
+
+def _run(graph: Graph, revision: Revision, name: str, recorder: Recorder) -> str:
+    """Runs one function of a revision; how it looked at the database, "" when it can be compiled."""
+    module = types.ModuleType(f"tenantplan_revision_{revision.id}")
+    module.__file__ = str(revision.path)
+    recorder.asked = ""
+    try:
+        source = revision.path.read_bytes()
+        if digest(source) != revision.digest:
+            raise MigrationError("the file changed while it was being used", hint="run the command again")
+        tree = ast.parse(source, str(revision.path))
+        asked = _asks_by_itself(graph, tree)
+        if not asked:
+            code = compile(tree, str(revision.path), "exec", dont_inherit=True)
+            with recorder.active():
+                exec(code, module.__dict__)  # noqa: S102 - as Alembic does: a revision is a program
+                getattr(module, name)()
+    except MigrationError as error:
+        if error.where:
+            raise
+        if not recorder.asked or recorder.refusals:
+            raise _located(revision, error, error.message, error.hint) from error
+    except (Exception, SystemExit) as error:
+        recorder.asked = recorder.asked or ("" if _raises_itself(error, revision) else recorder.why(error))
+        if not recorder.asked:
+            message = f"cannot be compiled to SQL: {type(error).__name__}: {error}"
+            raise _located(revision, error, message, _HINT) from error
+    asked = asked or recorder.asked
+    if recorder.refusals:  # the revision may have caught the exception that said so
+        raise _located(revision, None, recorder.refusals[0], _HINT)
+    if asked:
+        recorder.discard()
+        if _names(tree, "autocommit_block"):
+            raise MigrationError(f"has an autocommit block and {asked}", where=str(revision.path), hint=_SPLIT)
+    return asked
+
+
+def _raises_itself(error: BaseException, revision: Revision) -> bool:
+    """Whether a `raise` of the revision ended it, and nothing that it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename == str(revision.path)
+
+
+def _asks_by_itself(graph: Graph, tree: ast.Module) -> str:
+    """A revision that does something else when Alembic writes SQL would be compiled to that something else; so would one
+    whose modules do."""
+    for module in (tree, *_imported(graph, tree)):
+        if found := _names(module, "as_sql", "is_offline_mode"):
+            return f"does something else in Alembic's offline mode ({found})"
+    return ""
+
+
+def _imported(graph: Graph, tree: ast.Module) -> Iterator[ast.Module]:
+    """Modules beside env.py that a revision imports."""
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            file = graph.directory / f"{name.replace('.', '/')}.py"
+            if file.is_file():
+                yield ast.parse(file.read_bytes(), str(file))
+
+
+def _names(tree: ast.Module, *names: str) -> str:
+    """The first of `names` that a program uses, "" for none."""
+    for node in ast.walk(tree):
+        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+        if name in names:
+            return name
+    return ""
+
+
+def _located(revision: Revision, error: BaseException | None, message: str, hint: str) -> MigrationError:
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    lines = [frame.lineno for frame in frames if frame.filename == str(revision.path)]
+    where = f"{revision.path}:{lines[-1]}" if lines else str(revision.path)
+    return MigrationError(message, where=where, hint=hint or _HINT)

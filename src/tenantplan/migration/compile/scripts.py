@@ -1,0 +1,70 @@
+"""The parts of a path through a tree of SQL scripts, as Prisma writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from tenantplan.errors import MigrationError
+from tenantplan.migration import sqltext
+from tenantplan.migration.compile.assemble import Part
+from tenantplan.migration.tree import prisma_files
+from tenantplan.migration.tree.graph import Graph
+from tenantplan.migration.tree.revision import Revision
+
+
+def parts(graph: Graph, path: Sequence[Revision], start: str | None, up: bool) -> list[Part]:
+    """One part for each revision on the way. MigrationError names a script that cannot be used."""
+    known = {migration.name: migration for migration in prisma_files.load(graph.directory)}
+    found: list[Part] = []
+    at = start
+    for revision in path:
+        migration = known[revision.id]
+        if migration.checksum != revision.digest:
+            raise MigrationError(
+                "the file changed while it was being used", where=str(revision.path), hint="run the command again"
+            )
+        script = migration.script if up else migration.down
+        if script is None:
+            raise MigrationError(
+                f"there is no way back from {revision.id}",
+                where=str(revision.path.parent),
+                hint="write down.sql beside migration.sql, or a new migration that takes it back",
+            )
+        at = graph.after(at, revision) if up else graph.before(at, revision)
+        version = prisma_files.record(migration) if up else _forget(migration.name)
+        checks = revision.preflight if up else ()
+        found.append(Part(revision, at, _entries(revision, script), [version], up, checks=checks))
+    return found
+
+
+def _entries(revision: Revision, script: str) -> list[tuple[str, bool]]:
+    """The statements of a script. One that PostgreSQL allows only outside a transaction has to be alone in its script, as it has
+    to be for Prisma, which sends a script as one query."""
+    try:
+        listed = sqltext.split(script)
+    except ValueError as error:
+        raise MigrationError(f"PostgreSQL's parser refuses it: {error}", where=str(revision.path)) from error
+    if len(listed) > 1 and sqltext.transaction_control(listed[0]) == "BEGIN" and _ends(listed[-1]):
+        listed = listed[1:-1]  # the transaction is there without them
+    for statement in listed:
+        if control := sqltext.transaction_control(statement):
+            message = f"begins or ends a transaction itself ({control})"
+            raise MigrationError(message, where=str(revision.path), hint="a script runs in one transaction as it is")
+        if sqltext.outside(statement) and len(listed) > 1:
+            raise MigrationError(
+                "a statement that PostgreSQL allows only outside a transaction stands beside others",
+                where=str(revision.path),
+                hint="give it a migration of its own",
+            )
+    return [(statement, sqltext.outside(statement)) for statement in listed]
+
+
+def _ends(statement: str) -> bool:
+    return sqltext.transaction_control(statement) == "COMMIT"
+
+
+def _forget(name: str) -> str:
+    statement = sql.SQL("DELETE FROM _prisma_migrations WHERE migration_name = {}")
+    return statement.format(sql.Literal(name)).as_string()

@@ -1,0 +1,1 @@
+"""Compiled migrations at work in a database."""

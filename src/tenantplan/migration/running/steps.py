@@ -1,0 +1,327 @@
+"""Runs the steps of a migration in one database: each whole, with the version table and the stamp, or not at all."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.errors import MigrationError, SchemaMismatch
+from tenantplan.failpoint import reach
+from tenantplan.migration.running.fault import faults
+from tenantplan.migration.running.sending import send
+from tenantplan.migration.running.workers import Job, Programs
+from tenantplan.model.resource import OWNER
+from tenantplan.model.step import OUTSIDE, PROGRAM, Step
+from tenantplan.postgres import guard
+from tenantplan.postgres.connect import MIGRATING, Connection, Connector
+from tenantplan.postgres.queries import query
+
+ATTEMPTS = 5
+SHOWN = 1000  # characters of a message that pg_stat_activity shows, about (track_activity_query_size)
+_SETTINGS = sql.SQL(
+    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
+)
+# The last is "tuple concurrently updated": somebody else wrote into the same row of a shared catalog.
+_AGAIN = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a database is at: its revision, None when nothing was applied, and the mark of a migration that stopped halfway."""
+
+    revision: str | None = None
+    mark: str | None = None
+
+
+class VersionTables(Protocol):
+    """The version tables of the trees "main", "tenant" and "shared"."""
+
+    def name(self, tree: str) -> str:
+        """The table's name in schema public."""
+
+    def read_locked(
+        self, connection: Connection, tree: str, first: sql.Composed, there: bool
+    ) -> tuple[str | None, str | None, str | None]:
+        """Revision, mark and stamp of the connected database, in the current transaction, after `first` was run; other migrations
+        are kept out until it ends. `there`: the version table ought to be."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database that steps run in: `database` None is the one that the server's connection string names. `stamp` gives the
+    statements that write down what it is at after a step, of its name, its stamp and the step."""
+
+    connector: Connector
+    server: str
+    database: str | None
+    tree: str
+    stamp: Callable[[str, str | None, Step], list[sql.Composed]] = lambda name, comment, step: []
+
+    @property
+    def label(self) -> str:
+        """What a message calls the database."""
+        return f"database {self.database or self.server}"
+
+    @property
+    def trusting(self) -> bool:
+        """Whether code in it is not tenantplan's to judge: the main database, and those that organizations brought."""
+        return self.tree != "tenant" or guard.is_brought(self.server)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection to a place."""
+
+    connection: Connection
+    place: Place
+
+    @property
+    def label(self) -> str:
+        """What a message calls the database."""
+        return f"database {self.connection.info.dbname}"
+
+
+@dataclass(frozen=True)
+class Migrator:
+    """What running steps takes. Table locks are waited for `lock_timeout` at a time, so that other sessions never queue longer
+    behind it, ATTEMPTS times with jittered pauses. Timeouts are in ms; `files` are those of revisions, by tree and id,
+    named from the fleet's `root`, and `digests` what they were when they were compiled."""
+
+    tables: VersionTables
+    programs: Programs
+    files: Mapping[tuple[str, str], Path]
+    digests: Mapping[tuple[str, str], str]
+    groups: tuple[str, str]
+    lock_timeout: int = 2000
+    statement_timeout: int = 900_000
+    root: Path = Path()
+
+    def run(self, place: Place, steps: Sequence[Step], start: Version) -> None:
+        """Runs `steps` from `start`. Raises psycopg.Error, ConnectError, SchemaMismatch when the database is at something else,
+        or MigrationError; what was done until then is done, and marked."""
+        at = start
+        for kind, group in groupby(enumerate(steps), key=lambda item: item[1].kind == PROGRAM):
+            with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
+                session = Session(connection, place)
+                lasts = []
+                for number, step in group:
+                    if kind:
+                        lasts.append((step, at, self._looked_up(session, step, at)))
+                    else:
+                        with faults(steps, number, session.label, self.file(place.tree)):
+                            self._step(session, step, at, resumed=number == 0 and start.mark is not None)
+                        reach("step-committed")
+                    at = Version(step.revision, step.mark)
+            for step, before, last in lasts:  # the process that runs a program takes the session's place in the budget
+                with faults(steps, steps.index(step), place.label, self.file(place.tree)):
+                    self.patiently(partial(self._program, place, step, before, last))
+                reach("step-committed")
+
+    def file(self, tree: str) -> Callable[[str], str]:
+        """What names the file of a tree's revision in a message; "" when there is none."""
+
+        def name(revision: str) -> str:
+            path = self.files.get(("main" if tree == "main" else "tenant", revision))
+            return "" if path is None else str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+
+        return name
+
+    def patiently(self, act: Callable[[], None]) -> None:
+        """Does it, again after a pause when somebody else's lock is in the way."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return act()
+            except _AGAIN:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0.2, 0.6) * attempt)
+
+    def _step(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
+        if step.kind == OUTSIDE:
+            return self._outside(session, step, at, resumed)
+        self.patiently(partial(self._together, session, step, at, step.statements))
+        reach("tenant-committed")
+
+    def _together(self, session: Session, step: Step, at: Version, statements: Sequence[str] = ()) -> None:
+        """Statements, mark, version table and stamp in one transaction, in as few messages as run_statements makes of them."""
+        try:
+            self._at_once(session, step, at, statements)
+        except guard.Suspected:
+            self._at_once(session, step, at, statements, careful=True)
+
+    def _at_once(
+        self, session: Session, step: Step, at: Version, statements: Sequence[str], careful: bool = False
+    ) -> None:
+        with session.connection.transaction():
+            comment = self.expect(session, at, careful=careful)
+            _refuse_other_start(session, step, at)
+            run_statements(session.connection, statements, self._last(session, step, at, comment))
+            reach("tenant-migrated")
+
+    def expect(self, session: Session, at: Version, *, careful: bool = False) -> str | None:
+        """Role and timeouts for this transaction, and that the database is at what it is thought to be at; returns its stamp.
+
+        Raises guard.Suspected where code of others may be, CodeOfOthers if `careful`: only this finds out, by messages of its own.
+        """
+        table, place = self.tables.name(session.place.tree), session.place
+        timeouts = (self.lock_timeout, self.statement_timeout)
+        if place.trusting:
+            first = _SETTINGS.format(lock=f"{self.lock_timeout}ms", statement=f"{self.statement_timeout}ms")
+        elif careful:
+            guard.enter(session.connection, table, *timeouts)
+            first = sql.Composed([sql.SQL("SELECT")])
+        else:
+            first = guard.entering(session.connection, table, *timeouts)
+        there = at.revision is not None
+        with guard.suspecting():
+            *version, comment = self.tables.read_locked(session.connection, place.tree, first, there)
+        found = Version(*version)
+        if found != at:
+            raise SchemaMismatch(
+                f"is at revision {_said(found)}, not at {_said(at)} as its stamp said",
+                where=session.label,
+                hint="tenantplan drift --repair --out plan.json plans to set its stamp right; apply that, then plan again",
+            )
+        return comment
+
+    def _last(self, session: Session, step: Step, at: Version, comment: str | None) -> list[sql.Composed]:
+        """The last statements of a step's transaction: the mark, the version table kept from the application, the stamp."""
+        table = sql.Identifier("public", self.tables.name(session.place.tree))
+        found: list[sql.Composed] = []
+        if step.mark != at.mark:
+            marked = sql.SQL("COMMENT ON TABLE {} IS {}")
+            found.append(marked.format(table, sql.Literal(step.mark) if step.mark else sql.SQL("NULL")))
+        if at.revision is None:
+            found += [
+                sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(group))
+                for group in present_groups(session.connection, self.groups)
+            ]
+        return found + session.place.stamp(session.connection.info.dbname, comment, step)
+
+    def _looked_up(self, session: Session, step: Step, at: Version) -> list[sql.Composed]:
+        """The last statements of a program's transaction, which is in a session of its own."""
+        _refuse_other_start(session, step, at)
+        with session.connection.transaction():  # a database's search_path may lead to functions that fit a call better
+            guard.enter(session.connection, self.tables.name(session.place.tree), trusting=session.place.trusting)
+            row = session.connection.execute(query("own_stamp")).fetchone()
+            return self._last(session, step, at, row[0] if row else None)
+
+    def _outside(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
+        """One statement outside a transaction. The mark that stands before it tells the next run to look whether it has run."""
+        if at.mark != step.begun:
+            self.patiently(partial(self._together, session, replace(step, mark=step.begun), at))
+            at = Version(at.revision, step.begun)
+        owner = self._as_owner(session)
+        reach("outside-begun")
+        valid = self._index(session, step)
+        if valid is False:
+            raise MigrationError(_invalid(step), where=session.label, hint=_repair(step))
+        if not (resumed and valid):
+            self._alone(session, step, resumed, owner)
+        reach("outside-done")
+        self.patiently(partial(self._together, session, step, at))
+
+    def _as_owner(self, session: Session) -> bool:
+        """Whether the owner of what migrations make is who executes here; that there is no code of others is looked at again."""
+        if session.place.trusting:
+            return False
+        with session.connection.transaction():
+            return guard.enter(session.connection, self.tables.name(session.place.tree), self.lock_timeout)
+
+    def _alone(self, session: Session, step: Step, resumed: bool, owner: bool) -> None:
+        """Such statements wait without standing in anybody's way, and one that is stopped leaves things half done: it may take as
+        long as it does, and wait for one lock for twice as long as other statements may take."""
+        connection = session.connection
+        patience = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
+        connection.execute(patience.format(sql.Literal(f"{2 * self.statement_timeout}ms")))
+        if owner:
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
+        try:
+            connection.execute(step.statements[0].encode())
+        except (psycopg.errors.UndefinedObject, psycopg.errors.UndefinedTable):
+            gone = step.statements[0].lstrip().upper().startswith(("DROP", "ALTER"))
+            if not (resumed and gone):  # DROP INDEX or DETACH PARTITION that had run already
+                raise
+        except psycopg.Error as error:
+            with suppress(psycopg.Error):
+                if self._index(session, step) is False:
+                    error.add_note(f"{_invalid(step)}: {_repair(step)}")
+            raise
+        finally:
+            if not connection.closed:
+                connection.execute("RESET ROLE; RESET search_path; RESET lock_timeout; RESET statement_timeout")
+        if step.index and not self._index(session, step):
+            raise MigrationError(_invalid(step), where=session.label, hint=_repair(step))
+
+    def _index(self, session: Session, step: Step) -> bool | None:
+        """Whether the index that a step builds is valid; None when it is not there, or the step builds none."""
+        if step.index is None:
+            return None
+        row = session.connection.execute(query("index_validity"), {"index": step.index}).fetchone()
+        return None if row is None else row[0]
+
+    def _program(self, place: Place, step: Step, at: Version, last: Sequence[sql.Composed]) -> None:
+        assert step.program is not None
+        verb, revision = step.program.split(" ", 1)
+        job = Job(
+            params=place.connector.parameters(place.server, place.database),
+            file=str(self.files["main" if place.tree == "main" else "tenant", revision]),
+            verb=verb,
+            revision=revision,
+            shared=place.tree == "shared",
+            digest=self.digests["main" if place.tree == "main" else "tenant", revision],
+            table=self.tables.name(place.tree),
+            start=step.start,
+            timeouts=(self.lock_timeout, self.statement_timeout),
+            trusting=place.trusting,
+            version=list(step.statements[1:]),
+            last=[statement.as_string() for statement in last],
+        )
+        with place.connector.slot(place.server):
+            self.programs.run(job, place.label)
+
+
+def _refuse_other_start(session: Session, step: Step, at: Version) -> None:
+    """MigrationError when statements were compiled from another revision than the one that the database was just found at."""
+    if step.start != at.revision:
+        raise MigrationError(
+            f"is at revision {at.revision or 'none'}, and what was to run begins at {step.start or 'none'}; nothing was run",
+            where=session.label,
+            hint="this is a fault of tenantplan: please report it, with the plan",
+        )
+
+
+def run_statements(connection: Connection, statements: Sequence[str], last: Sequence[sql.Composed] = ()) -> None:
+    """Runs migration statements with the search_path that their authors expect, and tenantplan's `last` with its own: as many in
+    one message as pg_stat_activity shows."""
+    ours = [statement.as_string(connection) for statement in last]
+    texts = ["SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours]
+    send(connection, texts, SHOWN, first=-1)  # whose place counts from the first of `statements`
+
+
+def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:
+    """Those of the group roles that the server has: one that an organization brought has none."""
+    rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(groups)]).fetchall()
+    return [row[0] for row in rows]
+
+
+def _said(version: Version) -> str:
+    return (version.revision or "none") + (f" and halfway further ({version.mark})" if version.mark else "")
+
+
+def _invalid(step: Step) -> str:
+    return f"index {step.index} is INVALID: building it failed, or goes on in another session"
+
+
+def _repair(step: Step) -> str:
+    return f"mend what stood in its way, DROP INDEX CONCURRENTLY {step.index}, and apply again"

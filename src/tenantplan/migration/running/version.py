@@ -1,0 +1,135 @@
+"""What a database is at, by the version tables of its trees."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from tenantplan.errors import SchemaMismatch
+from tenantplan.migration.tree import prisma_files
+from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree.revision import position
+from tenantplan.model.step import as_mark
+from tenantplan.postgres.queries import query
+from tenantplan.schema.fingerprint import fingerprint, fingerprint_and
+
+_TABLES = {"main": "alembic_version", "tenant": "alembic_version", "shared": "alembic_version_tenant"}
+_PRISMA_TABLE = "_prisma_migrations"
+NAMES = tuple({*_TABLES.values(), _PRISMA_TABLE})
+# Straight from the catalogs: a new backend would have to plan what obj_description and shobj_description do as well.
+_STAMP = sql.SQL(
+    "(SELECT description FROM pg_shdescription WHERE classoid = 'pg_database'::regclass"
+    " AND objoid = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+)
+# The table of a database that an organization brought may hold anything, of any size: no more is fetched than a tree could have.
+_HEADS = sql.SQL("SELECT pg_catalog.left(version_num::text, 256) AS head FROM {table} LIMIT 64")
+_LOCKED = sql.SQL(
+    "SELECT pg_catalog.left(version_num::text, 256), (SELECT pg_catalog.left(description, 1000) FROM pg_description"
+    " WHERE objoid = v.tableoid AND classoid = 'pg_class'::regclass AND objsubid = 0), {stamp} FROM {table} v"
+    " LIMIT 64 FOR UPDATE OF v"
+)
+_PRISMA_LOCK = 72707369  # the advisory lock that `prisma migrate` holds while it works
+
+
+@dataclass(frozen=True)
+class VersionTables:
+    """The version tables of a fleet's trees: "main", "tenant" and "shared", the tenant tree in the main database."""
+
+    tenant: Graph
+
+    def name(self, tree: str) -> str:
+        """The table's name in schema public."""
+        return _PRISMA_TABLE if self._is_prisma(tree) else _TABLES[tree]
+
+    def read(self, connection: psycopg.Connection[Any], tree: str) -> tuple[str | None, str | None]:
+        """(revision, mark) of the connected database: the mark is what a migration left that stopped halfway.
+
+        MigrationError when Prisma's table says that a migration failed.
+        """
+        table = sql.Identifier("public", self.name(tree))
+        row = connection.execute(query("version_table"), {"table": self.name(tree)}).fetchone()
+        if row is None:
+            return None, None
+        if not row[1]:
+            raise SchemaMismatch(
+                f"{table.as_string()} is no plain table: reading it could run somebody's code",
+                where=f"database {connection.info.dbname}",
+                hint="look at what it is now (\\d in psql), and make the version table again",
+            )
+        mark = as_mark(row[0])
+        if self._is_prisma(tree):
+            return self._prisma(connection), mark
+        listed = connection.execute(_HEADS.format(table=table)).fetchall()
+        return position(found[0] for found in listed), mark
+
+    def read_locked(
+        self, connection: psycopg.Connection[Any], tree: str, first: sql.Composed, there: bool
+    ) -> tuple[str | None, str | None, str | None]:
+        """(revision, mark, stamp) of the connected database, in the current transaction, after `first` was run: one message
+        where the version table ought to be `there`. (None, None, None): it is not.
+
+        Other migrations are kept out until the transaction ends; psycopg.errors.LockNotAvailable when one is at work.
+        """
+        if there and not self._is_prisma(tree):
+            table = sql.Identifier("public", self.name(tree))
+            locked = _LOCKED.format(stamp=_STAMP, table=table)
+            with suppress(psycopg.errors.UndefinedTable):
+                cursor = connection.execute(sql.SQL("{}; {}").format(first, locked))
+                while cursor.nextset():
+                    pass  # to what was asked last
+                if rows := cursor.fetchall():
+                    return position(row[0] for row in rows), as_mark(rows[0][1]), rows[0][2]
+            return None, None, None
+        connection.execute(first)
+        if self._is_prisma(tree):
+            self._lock_prisma(connection)
+        stamp = connection.execute(sql.SQL("SELECT {}").format(_STAMP)).fetchone()
+        return *self.read(connection, tree), stamp[0] if stamp else None
+
+    def read_with_fingerprint(self, connection: psycopg.Connection[Any]) -> tuple[str | None, str | None, str]:
+        """(revision, mark, fingerprint) of a tenant database, in one snapshot; the session is in no transaction."""
+        if not self._is_prisma("tenant"):
+            table = sql.Identifier("public", self.name("tenant"))
+            # What is no plain table is not read: a name that is none takes its place, whose error ends the message there.
+            asked = sql.SQL(
+                "SELECT coalesce((SELECT 'pg_class' FROM ({plain}) AS found(comment, plain) WHERE plain), 'no_table')::regclass;"
+                " SELECT array_agg(head), left(obj_description({name}::regclass, 'pg_class'), 1000) FROM ({heads}) AS found"
+            )
+            heads = _HEADS.format(table=table)
+            try:
+                found, row = fingerprint_and(
+                    connection,
+                    asked.format(plain=_plain(self.name("tenant")), name=sql.Literal(table.as_string()), heads=heads),
+                )
+            except psycopg.errors.UndefinedTable:
+                pass  # nothing was applied, somebody dropped it, or it is something else
+            else:
+                return (None, None, found) if row is None else (position(row[0] or ()), as_mark(row[1]), found)
+        with connection.transaction():
+            revision, mark = self.read(connection, "tenant")
+            return revision, mark, fingerprint(connection)
+
+    def _lock_prisma(self, connection: psycopg.Connection[Any]) -> None:
+        taken = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PRISMA_LOCK]).fetchone()
+        if taken is None or not taken[0]:
+            raise psycopg.errors.LockNotAvailable("prisma migrate is at work in this database")
+
+    def _prisma(self, connection: psycopg.Connection[Any]) -> str | None:
+        return prisma_files.position(connection.execute(prisma_files.READ).fetchall(), self._migrations)
+
+    @cached_property
+    def _migrations(self) -> list[prisma_files.Migration]:
+        return prisma_files.load(self.tenant.directory)
+
+    def _is_prisma(self, tree: str) -> bool:
+        return tree == "tenant" and self.tenant.engine == PRISMA
+
+
+def _plain(table: str) -> sql.Composed:
+    """The catalog query of `read`, as part of another statement."""
+    return sql.SQL(query("version_table").decode().replace("%(table)s", "{table}")).format(table=sql.Literal(table))

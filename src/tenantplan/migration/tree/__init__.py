@@ -1,0 +1,1 @@
+"""Migration trees as they are on disk."""

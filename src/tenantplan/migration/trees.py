@@ -1,0 +1,207 @@
+"""The two migration trees of a fleet, and what it takes to bring each database to their heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tenantplan.errors import MigrationError
+from tenantplan.migration.running.version import NAMES as VERSION_TABLES
+from tenantplan.migration.running.version import VersionTables
+from tenantplan.migration.tree import graph as graphs
+from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.model import address as addresses
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Schema, State
+from tenantplan.model.step import PROGRAM, Check, Hazard, Migration, Step, flat, one_transaction
+from tenantplan.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The two trees."""
+
+    main: Graph
+    tenant: Graph
+
+    def of(self, tree: str) -> Graph:
+        """The graph behind a Schema's `tree`: "shared" is the tenant tree, compiled for the main database."""
+        return self.main if tree == "main" else self.tenant
+
+    @property
+    def shares(self) -> bool:
+        """Whether the tenant tree can make the tables of shared mode in the main database: a tree of SQL scripts cannot."""
+        return self.tenant.engine != PRISMA
+
+    @cached_property
+    def versions(self) -> VersionTables:
+        """The version tables of the trees."""
+        return VersionTables(self.tenant)
+
+    @property
+    def digests(self) -> dict[tuple[str, str], str]:
+        """(tree, revision) -> digest of its file."""
+        return {(g.tree, r.id): r.digest for g in (self.main, self.tenant) for r in g.revisions}
+
+    @property
+    def files(self) -> dict[tuple[str, str], Path]:
+        """(tree, revision) -> its file."""
+        return {(g.tree, r.id): r.path for g in (self.main, self.tenant) for r in g.revisions}
+
+    def upgrade(
+        self, tree: str, start: str | None, mark: str | None = None, end: str | None = None
+    ) -> tuple[Step, ...]:
+        """The steps from `start` to `end` (None: the head of the tree); `mark` was left by a migration that stopped halfway."""
+        from tenantplan.migration.compile.compile import upgrade  # a plan without migrations starts without it
+
+        graph = self.of(tree)
+        return upgrade(graph, start, end or graph.head, shared=tree == "shared", mark=mark)
+
+    def downgrade(self, tree: str, end: str | None, start: str | None = None) -> tuple[Step, ...]:
+        """The steps from `start` (None: the head of the tree) back to `end`."""
+        from tenantplan.migration.compile.compile import downgrade
+
+        graph = self.of(tree)
+        return downgrade(graph, start or graph.head, end, shared=tree == "shared")
+
+
+def load_trees(settings: Settings) -> Trees:
+    """Both trees; MigrationError when one cannot be used."""
+    return Trees(graphs.load(settings.migrations("main"), "main"), graphs.load(settings.migrations("tenant"), "tenant"))
+
+
+def migrations_for(
+    desired: State, live: State, trees: Trees, *, undo: bool = False, comments: bool = False
+) -> tuple[dict[str, Migration], dict[str, Finding]]:
+    """The Migration of each schema that is behind, by address, with that of each new database; findings where there is none.
+
+    `undo`: with the way back, without which there is none. `comments`: an author's comment in a revision allows what it destroys.
+    """
+    found: dict[str, Migration] = {}
+    problems: dict[str, Finding] = {}
+    cache: dict[tuple[str, str | None, str | None, str | None, bool], Migration] = {}
+    for address, want in desired.items():
+        have = live.get(address)
+        if not isinstance(want, Schema):
+            continue
+        start, mark = (have.revision, have.halfway) if isinstance(have, Schema) else (None, None)
+        if isinstance(have, Schema) and start == want.revision and mark is None:
+            continue
+        try:
+            key = (want.tree, start, want.revision, mark, undo and have is not None)
+            if key not in cache:
+                cache[key] = _migration(trees, *key, comments)
+            found[address] = cache[key]
+        except MigrationError as error:
+            said = "; ".join(filter(None, (error.where, error.message, error.hint)))
+            problems[address] = Finding(address, "migration", said)
+    for address, want in desired.items():
+        if isinstance(want, Schema) and want.tree == "tenant" and address in found and address not in live:
+            found[addresses.database(want.server, want.database)] = found[address]
+    return found, problems
+
+
+def _migration(
+    trees: Trees, tree: str, start: str | None, end: str | None, mark: str | None, undo: bool, comments: bool
+) -> Migration:
+    graph = trees.of(tree)
+    if start is not None and end is not None and graph.comes_before(end, start):
+        return _back(trees, tree, start, end, mark, undo)
+    path = graph.path(start, end)
+    steps = trees.upgrade(tree, start, mark, end)
+    if tree == "main" and start is None and not one_transaction(steps):
+        raise MigrationError(
+            "the main database is made in one transaction, and this tree takes several",
+            where=str(graph.directory),
+            hint="write its revisions as SQL, without autocommit blocks",
+        )
+    hazards, locks, destructive = _looked_at(steps, start)
+    losing, allowed = _losing(trees, tree, start, end, mark, comments) if destructive else ((), ())
+    return Migration(
+        revisions=tuple(revision.id for revision in path),
+        steps=steps,
+        checks=tuple(Check(r.id, text) for r in path[1 if mark else 0 :] for text in r.preflight),
+        hazards=hazards,
+        locks=locks,
+        destructive=destructive,
+        losing=losing,
+        allowed=allowed,
+        undo=_undo(trees, tree, start, end) if undo and tree != "main" else None,
+    )
+
+
+def _back(trees: Trees, tree: str, start: str, end: str, mark: str | None, undo: bool) -> Migration:
+    """The way back to a revision that a document names; what is rolled back then goes forward again."""
+    graph = trees.of(tree)
+    path = graph.path(end, start)[::-1]
+    if mark:
+        hint = "remove database.revision, apply, so that it ends, and then go back"
+        raise MigrationError(f"it is halfway through revision {mark.partition(':')[0]}", hint=hint)
+    for revision in path:
+        if not revision.reversible:
+            hint = "write its downgrade, or restore a backup from before it"
+            raise MigrationError(f"revision {revision.id} has no way back", where=str(revision.path), hint=hint)
+    steps = trees.downgrade(tree, end, start)
+    hazards, locks, destructive = _looked_at(steps, start)
+    return Migration(
+        revisions=tuple(revision.id for revision in path),
+        steps=steps,
+        hazards=hazards,
+        locks=locks,
+        destructive=destructive,
+        losing=tuple(revision.id for revision in path) if destructive else (),
+        undo=trees.upgrade(tree, end, end=start) if undo else None,
+        back=True,
+    )
+
+
+def _looked_at(
+    steps: Sequence[Step], start: str | None
+) -> tuple[tuple[Hazard, ...], tuple[tuple[str, str], ...], bool]:
+    """Hazards and locks of the revisions' own statements, and whether these destroy something; where nothing is there yet,
+    there is nothing to lose. What an author allows in a comment is for lint, and changes nothing here."""
+    if start is None:
+        return (), (), False
+    from tenantplan.migration.compile.assemble import is_own
+    from tenantplan.migration.lint.lint import lint, locked  # imports PostgreSQL's parser
+    from tenantplan.migration.lint.row_rules import destroys, unseen
+
+    statements = flat(steps)
+    own = [text if is_own(text) else "" for text in statements]  # their places stay what they are
+    programs = tuple(unseen(statements.index(step.statements[0])) for step in steps if step.kind == PROGRAM)
+    hazards = (*lint(own), *programs)
+    locks = tuple((table, mode) for table, mode in locked(own) if not table.endswith(VERSION_TABLES))
+    return hazards, locks, any(destroys(hazard.rule, hazard.level) for hazard in hazards)
+
+
+def _losing(
+    trees: Trees, tree: str, start: str | None, end: str | None, mark: str | None, comments: bool
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    from tenantplan.migration.lint.destruction import losing  # imports PostgreSQL's parser
+
+    return losing(trees.of(tree), start, end, mark, shared=tree == "shared", comments=comments)
+
+
+def _undo(trees: Trees, tree: str, start: str | None, end: str | None) -> tuple[Step, ...]:
+    for revision in trees.of(tree).path(start, end):
+        if not revision.reversible:
+            raise MigrationError(
+                f"revision {revision.id} has no way back, and rollout.onFailure is rollback",
+                where=str(revision.path),
+                hint="write its downgrade, or choose onFailure: stop for this rollout",
+            )
+    return trees.downgrade(tree, start, end)
+
+
+def edited(trees: Trees, recorded: Mapping[tuple[str, str], str]) -> list[Finding]:
+    """A finding for each applied revision whose file is not what it was (P19)."""
+    findings = []
+    for graph in (trees.main, trees.tenant):
+        applied = {revision: known for (tree, revision), known in recorded.items() if tree == graph.tree}
+        findings += [
+            Finding(f"migrations/{graph.tree}/{e.revision}", "edited-revision", e.message)
+            for e in graphs.edited(graph, applied)
+        ]
+    return findings

@@ -1,0 +1,54 @@
+"""What every plan of a fleet says, whatever it does."""
+
+from __future__ import annotations
+
+from tenantplan import __version__
+from tenantplan.desired import declare
+from tenantplan.fleet import provenance
+from tenantplan.migration.trees import Trees
+from tenantplan.model.address import MAIN
+from tenantplan.model.live import Survey
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding, Plan
+from tenantplan.settings.settings import Settings
+
+
+def draft(settings: Settings, trees: Trees, live: Survey, operations: tuple[Operation, ...]) -> Plan:
+    """A plan of these operations, for this fleet as it is now."""
+    return Plan(
+        fleet=settings.fleet,
+        tool_version=__version__,
+        created_at=live.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        base=provenance.base(settings.root),
+        target=_target(settings, live),
+        config_digest=declare.config_digest(settings, trees),
+        operations=operations,
+        unreachable=live.unreachable,
+        unfinished=live.main.unfinished,
+        notes=at_work(live),
+        attempts=live.attempts,
+    )
+
+
+def at_work(live: Survey) -> tuple[Finding, ...]:
+    """A note for the apply that is at work: what it has not done yet is in a plan made meanwhile."""
+    if live.main.at_work is None:
+        return ()
+    run, known = live.main.at_work
+    said = f"is at work {known}: this plan lists what it has not done yet; plan again when it has ended (tenantplan status)"
+    return (Finding(f"run/{run}", "at-work", said),)
+
+
+def _target(settings: Settings, live: Survey) -> dict[str, object]:
+    """What a plan is made for: the clusters by their system identifiers, and the main database."""
+    main = live.servers[MAIN]
+    return {
+        "system_identifier": main.system_identifier,
+        "main_database": settings.spec.main.database,
+        "server": MAIN,
+        "host": main.host,
+        "port": main.port,
+        "embedded": settings.embedded,
+        "server_version": main.version,
+        "servers": {alias: facts.system_identifier for alias, facts in live.servers.items()},
+    }

@@ -1,0 +1,148 @@
+"""The plan that replaces passwords of login roles: those asked for, what an interrupted rotation left, and what is over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tenantplan.desired import declare
+from tenantplan.documents.suggest import did_you_mean
+from tenantplan.errors import NotFound, UsageError
+from tenantplan.fleet.servers import fleet_servers
+from tenantplan.live.current_servers import placed
+from tenantplan.live.survey import question, survey
+from tenantplan.migration.trees import Trees, load_trees
+from tenantplan.model import address as addresses
+from tenantplan.model.change import Change
+from tenantplan.model.desired import Desired
+from tenantplan.model.live import Survey
+from tenantplan.model.login import CURRENT, PENDING, reader_of
+from tenantplan.model.operation import generates
+from tenantplan.model.plan import Finding, Plan
+from tenantplan.model.resource import Role, State
+from tenantplan.pipeline.draft import draft
+from tenantplan.planning.clock import check_clock
+from tenantplan.planning.comparable import comparable, ends
+from tenantplan.planning.labels import labels
+from tenantplan.planning.live_labels import live_labels
+from tenantplan.planning.logins import Turn, turns, with_logins
+from tenantplan.planning.lower import Context, lower
+from tenantplan.planning.order import order
+from tenantplan.planning.secret_rotation import generated, secret_changes
+from tenantplan.planning.windows import labels_of_scopes, restricted
+from tenantplan.postgres.connect import Connector
+from tenantplan.secrets.fleet_keys import fleet_vault, the_vault
+from tenantplan.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Whose passwords to replace: organizations (or tenant/NAME) by name, generated secrets by address, and those that are due."""
+
+    names: tuple[str, ...]
+    due: bool
+
+
+def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Survey, wish: Wish) -> Plan:
+    """Operations on login roles, and nothing that waits in the YAML besides. NotFound for a name nobody has; UsageError for
+    one whose password tenantplan does not generate; SettingsError without the encryption key."""
+    check_clock(live)
+    now = live.now
+    desired = replace(desired, renames={}, state=_as_open_as_live(desired, live.state))
+    standing = turns(desired, live.main.issued)
+    secrets = frozenset(name for name in wish.names if generated(desired.state.get(name)))
+    named = {holder for name in wish.names if name not in secrets for holder in _holders(name, desired, live.state)}
+    rotating = {h for h in named if _rotatable(standing[h], live)}
+    rotating |= {h for h, turn in standing.items() if wish.due and turn.due is not None and turn.due <= now}
+    wanted = with_logins(desired, live.state, live.main.issued, now, rotating)
+    found = {h: turn for h, turn in standing.items() if wish.due or h in named}
+    changes = [c for turn in found.values() for c in _changes(turn, wanted.state, live.state)]
+    changes += secret_changes(desired, live.state, secrets, wish.due, now)
+    context = Context({}, desired.state, live.state, live.main.tables, settings.spec.main.database)
+    ordered, _ = order(lower(changes, context))
+    both = {**live.state, **desired.state}
+    asked = labels_of_scopes(ordered, labels(replace(desired, state=both)), both, settings.rules)
+    operations, deferred = restricted(ordered, asked, settings.rules, now, live_labels(ordered, live.state))
+    if any(generates(operation) or generated(operation.after) for operation in operations):
+        the_vault(fleet_vault(settings))
+    lost = tuple(Finding(h, "unreachable", f"server {t.login.server} is out of reach") for h, t in _lost(found, live))
+    made = draft(settings, trees, live, operations)
+    return replace(
+        made,
+        unreachable=lost,
+        deferred=deferred,
+        labels={o.scope: asked[o.scope] for o in operations if o.scope in asked},
+    )
+
+
+def _as_open_as_live(desired: Desired, live: State) -> State:
+    """The desired state, its logins as open as they are: whether they should be is for apply to settle."""
+    state = dict(desired.state)
+    for login in desired.logins.values():
+        roles = [live.get(addresses.role(login.server, name)) for name in login.roles]
+        first = addresses.role(login.server, login.roles[0])
+        want = state.get(first)
+        if isinstance(want, Role):
+            state[first] = replace(want, login=any(isinstance(role, Role) and role.login for role in roles))
+    return state
+
+
+def _holders(name: str, desired: Desired, live: State) -> list[str]:
+    """What the logins of an organization (or tenant/NAME) are issued to."""
+    holder = name if "/" in name else f"organization/{name}"
+    found = [known for known in (holder, reader_of(holder)) if known in desired.logins]
+    if found:
+        return found
+    if holder in desired.placements or holder in live:
+        raise UsageError(
+            f"{holder} has no login whose password tenantplan generates",
+            hint="say `password: { generate: true }` in its database, or give what its reference names a new value and apply",
+        )
+    near = did_you_mean(name, [known.removeprefix("organization/") for known in desired.logins])
+    raise NotFound(f"Organization not found: {name}", hint=near or "see them all: tenantplan credentials status")
+
+
+def _rotatable(turn: Turn, live: Survey) -> bool:
+    """Whether there is a password to replace and a role for the next one; UsageError when apply has to come first."""
+    if turn.login.server not in live.servers:
+        return False
+    role = live.state.get(addresses.role(turn.login.server, turn.next_role))
+    if (turn.of(CURRENT) is None and turn.of(PENDING) is None) or not isinstance(role, Role) or not role.managed:
+        raise UsageError(
+            f"{turn.login.holder} has not been applied as it is declared: there is nothing to rotate yet",
+            hint="tenantplan apply gives its login the first password",
+        )
+    return True
+
+
+def _changes(turn: Turn, wanted: State, live: State) -> Iterator[Change]:
+    names = dict.fromkeys((*turn.login.roles, *(name for _, name in turn.issued)))
+    for name in names:
+        address = addresses.role(turn.login.server, name)
+        want, have = wanted.get(address), live.get(address)
+        if isinstance(want, Role) and isinstance(have, Role) and have.managed:
+            after = replace(
+                have, login=want.login, password=want.password, ends_before=want.ends_before, serves=turn.login.database
+            )
+            before = comparable(have, after)
+            if before != after or ends(have, after):
+                yield Change(address, before, after)
+
+
+def _lost(found: Mapping[str, Turn], live: Survey) -> Sequence[tuple[str, Turn]]:
+    known: Collection[str] = live.servers
+    return [(holder, turn) for holder, turn in sorted(found.items()) if turn.login.server not in known]
+
+
+def rotation(settings: Settings, names: tuple[str, ...], *, due: bool) -> Plan:
+    """The Plan that replaces passwords of login roles, ends what is over, and finishes what was interrupted. Writes nothing.
+
+    `names` are organizations (or tenant/NAME); `due`: also those whose time has come.
+    """
+    trees = load_trees(settings)
+    documents = declare.load_documents(settings)
+    desired = declare.complete(declare.declared(settings, documents, placed(settings, documents)), settings, trees)
+    servers = fleet_servers(settings)
+    connector = Connector(servers.usable, settings.spec.max_connections)
+    live = survey(settings, servers, connector, question(desired), trees.versions)
+    return rotation_plan(settings, trees, desired, live, Wish(names, due))

@@ -1,0 +1,54 @@
+"""Shared mode is refused while something in the main database shows one organization the rows of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tenantplan.model.listing import some
+from tenantplan.model.live import Gap, Survey
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Resource, Role, Row, Schema, State
+
+RULE = "isolation"
+_NAMED = 3
+
+
+def sharing(
+    live: Survey, desired: State, operations: Sequence[Operation], where: str
+) -> tuple[list[Finding], list[Finding]]:
+    """Blockers, and notes for what this plan may mend by itself or what harms nobody yet; none where nobody is shared.
+
+    `where` is the address of the shared tables.
+    """
+    both = [*live.state.values(), *desired.values()]
+    if not live.main.sharing.gaps or not (shared := list(_shared(live.state, desired))):
+        return [], []
+    bound = any(isinstance(r, Role) and r.access == "bound" for r in both)
+    changing = [o.after for o in operations]
+    blockers: list[Finding] = []
+    notes: list[Finding] = []
+    for gap in live.main.sharing.gaps:
+        finding = Finding(where, RULE, _said(gap, shared))
+        mended = _mended(gap, changing) or (gap.rule == "setting" and not bound)
+        (notes if mended else blockers).append(finding)
+    return blockers, notes
+
+
+def _shared(live: State, desired: State) -> Iterator[str]:
+    """Organizations and tenants that are in shared mode now or by this plan."""
+    for address in sorted({*live, *desired}):
+        rows = [r for s in (live, desired) if isinstance(r := s.get(address), Row) and r.retired_at is None]
+        if any(row.values.get("database_mode") == "shared" for row in rows):
+            yield address
+
+
+def _mended(gap: Gap, changing: Iterable[Resource | None]) -> bool:
+    """Whether a migration of the tables, or the groups' rights that are given anew, may do away with it: the next plan tells."""
+    if gap.rule == "grant":
+        return any(isinstance(r, Role) and r.access in ("write", "read") for r in changing)
+    return any(isinstance(r, Schema) and r.tree in ("main", "shared") for r in changing)
+
+
+def _said(gap: Gap, shared: Sequence[str]) -> str:
+    return f"{gap.thing} {gap.message} (shared mode of {some(shared, _NAMED)})"

@@ -1,0 +1,64 @@
+"""What targets keep of passwords and secrets that were delivered: nothing takes them back after a rename, a purge or a move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tenantplan.model import address as addresses
+from tenantplan.model.address import whose
+from tenantplan.model.login import MAIN_TARGET, Issued
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Role, Row
+from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY
+from tenantplan.settings.targets import PLACEHOLDER, TargetSpec, delivered_as
+from tenantplan.tables import BUILTIN
+
+RULE = "stays-behind"
+_Place = tuple[str, str]  # name of a target, and what it calls the delivery
+
+
+def stays_behind(
+    operations: Iterable[Operation],
+    issued: Sequence[Issued],
+    sources: Mapping[str, str],
+    targets: Mapping[str, TargetSpec],
+) -> list[Finding]:
+    """A note for each delivery that no later one replaces: whoever gets the name next would find it.
+
+    `sources` are the old addresses of what is renamed, `issued` has logins under the names that they have now.
+    """
+    found: dict[_Place, Finding] = {}
+    for operation in operations:
+        for place in () if operation.retire else _left(operation, issued, sources):
+            found.setdefault(place, Finding(operation.address, RULE, _said(*place, targets)))
+    return list(found.values())
+
+
+def _left(operation: Operation, issued: Sequence[Issued], sources: Mapping[str, str]) -> Iterator[_Place]:
+    before, after = operation.before, operation.after
+    if isinstance(before, Row) and before.table in BUILTIN:
+        old = addresses.renamed(operation.address, sources)
+        later = set(_places(operation.address, after)) if isinstance(after, Row) else set()
+        known = after.values.keys() if isinstance(after, Row) else before.values.keys()
+        yield from (p for p in _places(old, before, known) if p not in later)
+    elif isinstance(before, Role) and (after is None or operation.renamed_from):
+        old = operation.renamed_from or operation.address
+        mine = (i for i in issued if i.target != MAIN_TARGET and addresses.role(i.server, i.role) == old)
+        yield from ((i.target, whose(i.holder)) for i in mine)
+
+
+def _places(address: str, row: Row, known: Iterable[str] | None = None) -> Iterator[_Place]:
+    """Where the generated secrets of a row are, or go, among the columns that are `known`."""
+    for name in row.values if known is None else known:
+        target = row.values.get(name)
+        if name.endswith(DELIVERED) and isinstance(target, str) and target != MAIN_TARGET:
+            yield target.removeprefix(ON_ITS_WAY), delivered_as(address, name.removesuffix(DELIVERED))
+
+
+def _said(name: str, place: str, targets: Mapping[str, TargetSpec]) -> str:
+    target = targets.get(name)
+    where = (
+        f"the file {target.file.replace(PLACEHOLDER, place)}" if target and target.file else f"{place} in target {name}"
+    )
+    return f"{where} stays, with what was delivered to it: remove it when nothing reads it any more"

@@ -1,0 +1,57 @@
+"""What cannot be planned now, since a server or database is out of reach, is taken out of both sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tenantplan.model import address as addresses
+from tenantplan.model.desired import Desired
+from tenantplan.model.live import Survey
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Package, Resource, Row, State
+from tenantplan.model.rowtype import Tables
+
+
+def without_held_out(desired: Desired, live: Survey) -> tuple[Desired, State]:
+    """Both sides without the organizations that cannot be planned now, and without what belongs to them."""
+    lost_servers = {f.address.split("/", 1)[1] for f in live.unreachable if f.address.startswith("server/")}
+    held = set(live.held_out)
+    held |= {a for a, place in desired.placements.items() if place.server in lost_servers}
+    if not held and not lost_servers:
+        return desired, live.state
+    held |= _along({**live.state, **desired.state}, desired.tables, held)
+
+    def kept(address: str, resource: Resource) -> bool:
+        if isinstance(resource, Row):
+            return not {address, addresses.document(address)} & held
+        lost = not isinstance(resource, Package) and resource.server in lost_servers
+        return addresses.renamed(addresses.owner(address, resource), desired.renames) not in held and not lost
+
+    state = {a: r for a, r in desired.state.items() if kept(a, r)}
+    deleted = frozenset(a for a in desired.deleted if addresses.document(a) not in held)
+    return replace(desired, state=state, deleted=deleted), {a: r for a, r in live.state.items() if kept(a, r)}
+
+
+def not_planned(wanted: Desired, planned: Desired, live: Survey) -> tuple[Finding, ...]:
+    """A finding for each declared organization or tenant that was held out and is not named as unreachable itself."""
+    named = {finding.address for finding in live.unreachable}
+    gone = sorted(a for a in wanted.placements if a in wanted.state and a not in planned.state and a not in named)
+    return tuple(Finding(a, "unreachable", "not planned: what it depends on is out of reach") for a in gone)
+
+
+def _along(state: State, tables: Tables, held: set[str]) -> set[str]:
+    """Rows that belong to what is held out, at any distance."""
+    belonging: dict[str, list[str]] = {}
+    for address, row in state.items():
+        if isinstance(row, Row):
+            for column, referred in row.references.items():
+                if column not in tables[row.table].uses:
+                    belonging.setdefault(referred, []).append(address)
+    found: set[str] = set()
+    stack = list(held)
+    while stack:
+        for address in belonging.get(stack.pop(), ()):
+            if address not in found:
+                found.add(address)
+                stack.append(address)
+    return found

@@ -1,0 +1,35 @@
+"""Sessions of other runs: how they are known, and how they are ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from tenantplan.errors import TenantplanError
+from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.queries import query
+
+
+def tag(run_id: str) -> str:
+    """The application_name of a run's sessions."""
+    return f"tp:{run_id}"
+
+
+PATIENCE = 30.0  # seconds an old session gets to end
+
+
+def end_sessions(connector: Connector, aliases: Iterable[str], runs: list[str]) -> None:
+    """Ends what is left of dead runs on every server: a CREATE DATABASE goes on after its client has died."""
+    tags = {"tags": [tag(run) for run in runs]}
+    for alias in aliases:
+        with connector.connect(alias) as connection:
+            deadline = time.monotonic() + PATIENCE
+            while pids := [row[0] for row in connection.execute(query("sessions_of_runs"), tags).fetchall()]:
+                if time.monotonic() > deadline:
+                    raise TenantplanError(
+                        f"sessions of an interrupted run do not end: server processes {pids}",
+                        where=connector.servers[alias].place,
+                        hint="end them by hand (pg_terminate_backend) and apply again",
+                    )
+                connection.execute(query("terminate"), {"pids": pids})
+                time.sleep(0.05)

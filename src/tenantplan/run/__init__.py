@@ -1,1 +1,0 @@
-"""One apply from lock to report."""

@@ -1,0 +1,1 @@
+"""Fingerprint and repair of a schema; they know nothing of tenantplan."""

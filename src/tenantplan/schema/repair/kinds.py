@@ -1,0 +1,86 @@
+"""What can be done about a difference, by its kind; and what is never done, with the reason that is given for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tenantplan.schema.repair.attached import policy, rule, schema, sequence, statistics, trigger
+from tenantplan.schema.repair.comparison import Comparison
+from tenantplan.schema.repair.constraints import constraint, index
+from tenantplan.schema.repair.difference import Difference, Fix, Left
+from tenantplan.schema.repair.grants import grant
+from tenantplan.schema.repair.routines import function, view
+from tenantplan.schema.repair.statement import drop_part
+from tenantplan.schema.repair.tables import column, table
+from tenantplan.schema.repair.together import why_held
+
+Outcome = Fix | Left
+_BY_HAND = "drop it by hand, write a revision that makes it everywhere, or ignore it until a date"
+_EXTRA = {
+    "trigger": f"made by hand, and it RUNS ON EVERY CHANGE OF THE TABLE'S ROWS: look at what it does, then {_BY_HAND}",
+    "rule": f"made by hand, and it REWRITES STATEMENTS ON THE TABLE: look at what it does, then {_BY_HAND}",
+    "event trigger": f"made by hand, and it RUNS ON EVERY CHANGE OF THE SCHEMA: look at what it does, then {_BY_HAND}",
+}
+_HOLDERS = ("table", "type", "sequence")  # what is never made again
+_RELATIONS = ("table", "view", "sequence", "index")  # what has to have different names
+
+
+def _never(missing: str, changed: str) -> Callable[[Comparison, Difference], Outcome]:
+    return lambda _, d: Left(d, missing if d.actual is None else changed)
+
+
+_KINDS: Mapping[str, Callable[[Comparison, Difference], Outcome]] = {
+    "schema": schema,
+    "extension": _never(
+        "CREATE EXTENSION by hand; columns of its types went with it, and are in backups only",
+        "it is in another schema: ALTER EXTENSION … SET SCHEMA by hand",
+    ),
+    "table": table,
+    "view": view,
+    "column": column,
+    "attribute": _never("ALTER TYPE … ADD ATTRIBUTE by hand", "rows may hold it: ALTER TYPE … ALTER ATTRIBUTE by hand"),
+    "index": index,
+    "constraint": constraint,
+    "policy": policy,
+    "trigger": trigger,
+    "event trigger": _never(*["only a superuser makes event triggers: by hand"] * 2),
+    "rule": rule,
+    "statistics": statistics,
+    "function": function,
+    "sequence": sequence,
+    "type": _never(
+        "columns of this type went with it: make both by hand, and restore the values from a backup",
+        "rows may hold values that it would not allow: ALTER TYPE or ALTER DOMAIN by hand",
+    ),
+    "grant": grant,
+}
+
+
+def outcome(comparison: Comparison, d: Difference) -> Outcome:
+    """How an object is brought back, or why it is left."""
+    if d.identity in comparison.kept:
+        return Left(d, comparison.kept[d.identity])
+    if why := why_held(comparison, d):
+        return Left(d, why)
+    if d.expected is None:
+        return _extra(comparison, d)
+    for kind in _HOLDERS:
+        holder = comparison.differences.get(f"{kind} {d.home}")
+        if holder and holder.actual is None:
+            return Left(d, f"it went with {holder.identity}")
+    taken = (comparison.differences.get(f"{kind} {d.name}") for kind in _RELATIONS if d.kind in ("view", "index"))
+    if other := next((o for o in taken if o and o.expected is None), None):
+        return Left(d, f"{other.identity}, made by hand, has its name: drop or rename that, and repair again")
+    return _KINDS[d.kind](comparison, d)
+
+
+def _extra(comparison: Comparison, d: Difference) -> Outcome:
+    """What is there and should not be: rights and permissive policies let somebody in, and are taken back."""
+    holder = comparison.made_by_hand(d.home)
+    if holder:
+        return Left(d, f"it came with {holder.identity}")
+    if d.kind == "grant":
+        return grant(comparison, d)
+    if d.kind == "policy" and (d.actual or "").startswith("AS PERMISSIVE"):
+        return Fix(d, remove=(drop_part("POLICY", d.name),))
+    return Left(d, _EXTRA.get(d.kind, f"made by hand: {_BY_HAND}"))

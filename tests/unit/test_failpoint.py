@@ -1,0 +1,16 @@
+"""Failpoints: every place where a run may be killed is one that fault 2 kills it at."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import tenantplan
+from tenantplan import failpoint
+
+
+def test_every_point_is_listed_once() -> None:
+    files = Path(tenantplan.__file__).parent.rglob("*.py")
+    reached = {name for file in files for name in re.findall(r'\breach\("([^"]+)"\)', file.read_text())}
+    assert reached == set(failpoint.POINTS)
+    assert len(set(failpoint.POINTS)) == len(failpoint.POINTS)
