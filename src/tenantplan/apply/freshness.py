@@ -18,13 +18,13 @@ from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.common_group import made_since
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Database, Package, Resource, Row, Schema, State
+from tenantplan.model.window import Deferral
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.live_labels import live_labels

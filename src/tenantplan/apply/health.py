@@ -11,8 +11,8 @@ from tenantplan.errors import CodeOfOthers, ConnectError
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.postgres import guard
-from tenantplan.postgres.ask import TIMEOUT, asked
 from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.guard import TIMEOUT, asked
 from tenantplan.settings.rollout import RolloutSpec
 
 

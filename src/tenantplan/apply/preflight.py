@@ -17,8 +17,8 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import Check
 from tenantplan.postgres import guard
-from tenantplan.postgres.ask import TIMEOUT, asked
 from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.guard import TIMEOUT, asked
 
 PARALLEL = 16
 _SHOWN = 50

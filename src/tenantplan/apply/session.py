@@ -14,8 +14,8 @@ import psycopg
 
 from tenantplan.apply import closing, freshness, rollback
 from tenantplan.apply.acquire import Taken, take
+from tenantplan.apply.context import Run
 from tenantplan.apply.convergence import not_as_planned
-from tenantplan.apply.failed_connections import seen_before
 from tenantplan.apply.failure import held_back
 from tenantplan.apply.health import between_waves
 from tenantplan.apply.per_tenant import stale_outcomes
@@ -30,7 +30,7 @@ from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.trees import load_trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import STILL_OPEN, Plan
+from tenantplan.model.plan import STILL_OPEN, Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connection, Connector, lost
 from tenantplan.postgres.run_sessions import tag
@@ -177,3 +177,24 @@ def _sessions(work: Work, stack: ExitStack, count: int) -> list[Connection]:
             pool.submit(stack.enter_context, work.connector.connect(MAIN, work.main_database)) for _ in range(count)
         ]
     return [login.result() for login in logins]
+
+
+def seen_before(run: Run, connection: Connection, attempts: Sequence[Finding], when: str) -> None:
+    """Audits connections that failed, `when` in words; each once, also where an apply of the same plan was interrupted."""
+    if not attempts:
+        return
+    facts = {
+        (a.address, detail := f"{a.message} ({when})"): record.Fact(
+            a.address, "connect", "failed", organization=record.organization(a.address), detail=detail
+        )
+        for a in attempts
+    }
+    with connection.transaction():
+        record.check_epoch(connection, run.author.epoch)
+        known = set(
+            connection.execute(
+                "SELECT address, detail FROM tenantplan.audit_log WHERE plan_digest = %s AND action = 'connect'",
+                [run.author.digest],
+            ).fetchall()
+        )
+        record.audit(run.author, connection, [fact for key, fact in facts.items() if key not in known])

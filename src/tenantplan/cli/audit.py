@@ -249,7 +249,7 @@ def verify(anchors: tuple[str, ...], as_json: bool) -> int:
 
 def _anchors(given: str) -> list[Anchor]:
     """The anchors that one --anchor names: a hash, a file, or what comes on stdin."""
-    from tenantplan.model.anchor import anchors
+    from tenantplan.model.audit import anchors
 
     fleet = settings().fleet
     if re.fullmatch(r"[0-9a-f]{64}", given):

@@ -2,8 +2,7 @@
 
 from tenantplan.documents.document import Document
 from tenantplan.documents.loading import load
-from tenantplan.documents.reference import Reference
 from tenantplan.documents.source import Problem, Source
-from tenantplan.documents.spec import Spec
+from tenantplan.documents.spec import Reference, Spec
 
 __all__ = ["Document", "Problem", "Reference", "Source", "Spec", "load"]

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from tenantplan.documents.characters import visible
 from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Scalar, fields_of_nodes, is_null
-from tenantplan.documents.reference import VARIABLE
 from tenantplan.documents.shape import ANYTHING, Shape, fields_of
 from tenantplan.documents.source import Problem, Problems, SourceText
+from tenantplan.documents.spec import VARIABLE
 from tenantplan.documents.suggest import did_you_mean, listing
 
 _FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}

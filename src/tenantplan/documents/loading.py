@@ -13,11 +13,10 @@ from pydantic import BaseModel
 from tenantplan.documents.belongs import belongs
 from tenantplan.documents.characters import visible
 from tenantplan.documents.convert import Converter
-from tenantplan.documents.document import Document
+from tenantplan.documents.document import Document, places_of
 from tenantplan.documents.envelope import API_VERSION, Envelope, Metadata
 from tenantplan.documents.files import read_files
 from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Refused, Scalar, is_null, parse
-from tenantplan.documents.places import places_of
 from tenantplan.documents.source import Problem, Problems, Source, SourceText
 from tenantplan.documents.suggest import did_you_mean, listing
 from tenantplan.errors import ManifestError, Mistake

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from tenantplan.errors import TenantplanError
-from tenantplan.model.anchor import Head
-from tenantplan.model.audit import GENESIS, Anchor, Entry, Link, broken_at
+from tenantplan.model.audit import GENESIS, Anchor, Entry, Head, Link, broken_at
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 

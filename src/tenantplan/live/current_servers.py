@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from psycopg import sql
 
 from tenantplan.documents import Document
 from tenantplan.fleet.servers import main_server
-from tenantplan.live.placed import read_placed
 from tenantplan.model.address import MAIN
-from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.settings.settings import Settings
+from tenantplan.tables import control
 
 
 def placed(settings: Settings, documents: Sequence[Document]) -> dict[str, str]:
@@ -28,3 +30,26 @@ def placed(settings: Settings, documents: Sequence[Document]) -> dict[str, str]:
             return {}
     with connector.connect(MAIN, name, read_only=True) as connection:
         return read_placed(connection, settings.fleet, settings.servers)
+
+
+def read_placed(connection: Connection, fleet: str, servers: Collection[str]) -> dict[str, str]:
+    """Address of each organization and tenant with a database of its own -> its server; deleted ones that are kept, too.
+
+    Of rows that are not the fleet's, only those on one of its servers. Empty before the first apply.
+    """
+    found: dict[str, str] = {}
+    for rowtype in (control.ORGANIZATION, control.TENANT):
+        there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [".".join(rowtype.relation)]).fetchone()
+        if there is None or not there[0]:
+            continue
+        statement = sql.SQL(
+            "SELECT {name}, database_server FROM {table} WHERE database_mode = 'dedicated'"
+            " AND database_server IS NOT NULL AND ({owner} = %s OR database_server = ANY(%s))"
+        ).format(
+            name=sql.Identifier(rowtype.name),
+            table=sql.Identifier(*rowtype.relation),
+            owner=sql.Identifier(rowtype.owner),
+        )
+        rows = connection.execute(statement, [fleet, list(servers)]).fetchall()
+        found |= {rowtype.address(name): server for name, server in rows}
+    return found

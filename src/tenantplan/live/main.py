@@ -9,15 +9,14 @@ from typing import Any
 from psycopg import sql
 
 from tenantplan.live.issued import read_logins
-from tenantplan.live.packages import read_packages
 from tenantplan.live.rows import Wanted, read_rows
-from tenantplan.live.sharing import read_sharing
-from tenantplan.model.live import MainFacts
-from tenantplan.model.relation import Attribute, Relation
-from tenantplan.model.resource import Row, State
-from tenantplan.model.rowtype import RowType, Tables
+from tenantplan.model import address
+from tenantplan.model.live import Gap, MainFacts, Sharing
+from tenantplan.model.resource import Package, Row, State
+from tenantplan.model.rowtype import Attribute, Relation, RowType, Tables
 from tenantplan.model.step import as_mark
 from tenantplan.postgres import lock
+from tenantplan.postgres.columns import timestamp
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.tables import BUILTIN
@@ -157,3 +156,32 @@ def _recorded(connection: Connection, columns: Mapping[str, Any]) -> dict[tuple[
         return {}
     rows = connection.execute("SELECT tree, revision, digest FROM tenantplan.revisions").fetchall()
     return {(tree, revision): digest for tree, revision, digest in rows}
+
+
+def read_packages(connection: Connection, fleet: str) -> State:
+    """The packages of a fleet by address."""
+    statement = sql.SQL(
+        "SELECT holder, version, store, key, size, sha256, managed_by = %s, {} FROM tenantplan.packages"
+    ).format(timestamp("retired_at"))
+    rows = connection.execute(statement, [fleet]).fetchall()
+    return {
+        address.package(version): Package(
+            version, store, key, size, sha256, holder=holder, managed=managed, retired_at=retired
+        )
+        for holder, version, store, key, size, sha256, managed, retired in rows
+    }
+
+
+def read_sharing(connection: Connection, tables: Collection[str], used: bool = True) -> Sharing:
+    """What the catalog of the main database says; `tables` are those that it has ("schema.table"). Where the shared tables are
+    not `used` by anybody, gaps are not looked for."""
+    if "tenantplan.shared_roles" not in tables:
+        return Sharing()
+    divided = [row[0] for row in connection.execute(query("divided_tables")).fetchall()]
+    found = connection.execute(query("shared_roles"), {"divided": divided}).fetchall()
+    gaps = connection.execute(query("isolation_gaps"), {"divided": divided}).fetchall() if used else []
+    return Sharing(
+        {name: access if whole else f"{access}, in part" for name, access, _, whole in found},
+        {name: organization for name, _, organization, _ in found if organization is not None},
+        tuple(Gap(*row) for row in gaps),
+    )

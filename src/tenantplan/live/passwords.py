@@ -6,9 +6,12 @@ are those that tenantplan can have: by reference, or generated and kept encrypte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+
+import psycopg
 
 from tenantplan.errors import SettingsError, TenantplanError
 from tenantplan.live.fan_out import PARALLEL
@@ -18,9 +21,8 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.live import Survey
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, Issued
 from tenantplan.model.resource import CHANGED_OUTSIDE, GENERATED, Database, Role, Secret, State
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import Connection, Connector, session_params
 from tenantplan.postgres.embedded import SUPERUSER
-from tenantplan.postgres.login import logs_in
 from tenantplan.postgres.queries import query
 from tenantplan.secrets import scram
 from tenantplan.secrets.box import Refused
@@ -187,3 +189,35 @@ def _compared(item: _Known, verifier: str | None, key: str) -> bool | str:
     if item.verifier is None:
         return item.why
     return keyed_hash(key, verifier) == item.verifier
+
+
+_REFUSED = re.compile(r"password authentication failed|is not permitted to log in", re.I)
+
+
+# What the server says to somebody whose password was right.
+_AFTERWARDS = re.compile(
+    r"too many connections for (role|database)|permission denied for database|does not exist", re.I
+)
+
+
+def logs_in(connector: Connector, alias: str, database: str, user: str, password: str) -> bool | str:
+    """Whether the server takes the password, by SCRAM; a text says why that cannot be told."""
+    server = connector.servers[alias]
+    own = {
+        "user": user,
+        "password": password,
+        "dbname": database,
+        "require_auth": "scram-sha-256",
+        "sslcertmode": "disable",
+    }
+    params = {k: v for k, v in session_params(server).items() if k not in ("sslcert", "sslkey", *own)}
+    given = {**params, **own, "application_name": connector.tag}
+    try:
+        with connector.slot(alias):
+            psycopg.connect("", **given).close()  # type: ignore[arg-type]
+    except psycopg.OperationalError as error:
+        said = " ".join(str(error).split())
+        if _REFUSED.search(said):
+            return False
+        return True if _AFTERWARDS.search(said) else f"logging in as it was not possible on {server.place}"
+    return True

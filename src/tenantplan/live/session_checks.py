@@ -6,13 +6,15 @@ that, `db test` and `doctor` of every server.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from tenantplan.model.check import Check, passed
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
-from tenantplan.postgres.releases import holes
 from tenantplan.postgres.tls import ENFORCED, VERIFIED, is_local
 from tenantplan.postgres.url import Server
 
@@ -94,3 +96,20 @@ def _tls(server: Server, subject: str, facts: Facts) -> Check:
         return passed(subject, "TLS", "not encrypted: this machine only")
     advice = "leave sslmode out of URL and fleet file, so that it is verify-full, and set sslrootcert"
     return Check(subject, "TLS", "warn", f"not encrypted (sslmode={mode})", advice)
+
+
+@cache
+def _table() -> dict[str, Any]:
+    text = files(__package__).joinpath("releases.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+def holes(version_num: int) -> str | None:
+    """What is known to be open in a server_version_num, and the release that mends it; None for one that is not in the table."""
+    table = _table()
+    major, minor = divmod(version_num, 10_000)
+    oldest = table["oldest"].get(str(major))
+    if oldest is None or minor >= oldest:
+        return None
+    return f"{table['named']} and others are open, mended in {major}.{oldest} (known on {table['made']})"

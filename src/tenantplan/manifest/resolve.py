@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from tenantplan.documents import Document
+from tenantplan.documents import Document, Problem
 from tenantplan.documents.source import Problems
 from tenantplan.errors import ManifestError
 from tenantplan.manifest.checks.duplicate_rows import same_rows
@@ -18,12 +20,9 @@ from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.logins import declared_logins, login_problems
-from tenantplan.manifest.pins import misplaced_pins
 from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_places import same_places
-from tenantplan.manifest.taken_along import with_taken_along
-from tenantplan.manifest.tier_defaults import effective
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
@@ -138,3 +137,51 @@ def _labels(documents: Iterable[Document], kinds: Kinds) -> dict[str, dict[str, 
             key = address("Tenant", document.name)
             labels[key] = above | labels[key]
     return labels
+
+
+PATH = ("spec", "database", "revision")
+
+
+def misplaced_pins(found: Iterable[Home], facts: FleetFacts) -> Iterator[Problem]:
+    """Each pin of an organization in the shared tables, which all have one revision.
+
+    Where dedicated databases are switched off for the whole fleet, a pin waits for them as `server` and `name` do.
+    """
+    for home in found:
+        if home.revision is not None and facts.dedicated and home.placement.mode == "shared" and not home.deleted:
+            message = "`revision` is for a database of its own, and the data is in the shared tables"
+            yield home.document.problem(message, *PATH, hint="remove it, or say `mode: dedicated`")
+
+
+def with_taken_along(documents: Sequence[Document]) -> list[Document]:
+    """The documents, each project of an organization that is declared as deleted as if it said so itself."""
+    gone = {d.name for d in documents if d.kind == "Organization" and getattr(d.spec, "state", "active") == "deleted"}
+    return [
+        replace(d, spec=d.spec.model_copy(update={"state": "deleted"}))
+        if d.kind == "Project" and getattr(d.spec, "organization", None) in gone
+        else d
+        for d in documents
+    ]
+
+
+def effective(spec: OrganizationSpec, tier: TierSpec | None) -> OrganizationSpec:
+    """The organization with its tier's defaults: mappings merge at any depth, lists do not, the organization wins."""
+    if tier is None:
+        return spec
+    own = spec.model_dump(by_alias=True, exclude_unset=True)
+    defaults = tier.defaults.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+    if spec.database.url is not None and "database" in defaults:  # a brought database is nowhere else
+        defaults["database"] = {k: v for k, v in defaults["database"].items() if k not in ("mode", "server")}
+    if spec.database.password is not None and "database" in defaults:  # which is one thing, however it is said
+        defaults["database"].pop("password", None)
+    if spec.database.read_only_password is not None and "database" in defaults:
+        defaults["database"].pop("readOnlyPassword", None)
+    return OrganizationSpec.model_validate(_merged(defaults, own))
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(under)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result

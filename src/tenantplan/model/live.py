@@ -11,9 +11,8 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check
 from tenantplan.model.login import Issued
 from tenantplan.model.plan import Finding
-from tenantplan.model.relation import Relation
 from tenantplan.model.resource import State
-from tenantplan.model.rowtype import Tables
+from tenantplan.model.rowtype import Relation, Tables
 
 
 @dataclass(frozen=True)

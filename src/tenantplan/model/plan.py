@@ -16,13 +16,13 @@ from typing import Any
 
 from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import Members, from_json, joined, members, to_json
 from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import RowType
 from tenantplan.model.typed import fits
+from tenantplan.model.window import Deferral
 
 FORMAT_VERSION = "1.0"
 _SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete": "delete", "move": "move"}

@@ -8,7 +8,7 @@ A duration is elapsed time: six hours are six hours in those nights, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
@@ -86,3 +86,27 @@ def period(schedule: str) -> timedelta:
         raise ValueError(f"not a cron schedule: {str(error).lower()}") from error
     except ValueError as error:  # min of nothing
         raise ValueError("it starts less than twice in eight years") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """An operation that waits: `until` is the earliest time it may run (ISO 8601, UTC), `why` what keeps it.
+
+    `zone` is the time zone of those who said when.
+    """
+
+    address: str
+    action: str
+    summary: str
+    until: str
+    zone: str
+    why: str
+
+    @property
+    def when(self) -> str:
+        """`until` by the clock of its zone: "Mon 2026-11-23 22:00 Europe/Paris"."""
+        return f"{datetime.fromisoformat(self.until).astimezone(ZoneInfo(self.zone)):%a %Y-%m-%d %H:%M} {self.zone}"
+
+    def document(self) -> dict[str, str]:
+        """The deferral as JSON."""
+        return asdict(self)

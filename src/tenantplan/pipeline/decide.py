@@ -14,42 +14,42 @@ from tenantplan.live.survey import renamed
 from tenantplan.migration.trees import edited, migrations_for
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Schema, State
+from tenantplan.model.window import Deferral
 from tenantplan.pipeline.comparison import Comparison
-from tenantplan.pipeline.connection_checks import unfit_connections
 from tenantplan.pipeline.draft import draft
-from tenantplan.pipeline.halfway import halfway
-from tenantplan.pipeline.losses import losses
 from tenantplan.pipeline.pins import pinned, pinned_from_the_start
-from tenantplan.pipeline.probe import changed
-from tenantplan.pipeline.store import unanswered
+from tenantplan.pipeline.probe import changed, halfway, losses, unanswered, unfit_connections
 from tenantplan.planning import guard
-from tenantplan.planning.allowed import allowed_losses
 from tenantplan.planning.clock import check_clock
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import diff, under_new_names
-from tenantplan.planning.findings import guarded, lacking_rights, misfit_kinds, still_unreachable, to_know
-from tenantplan.planning.foreign_tables import with_foreign_tables
+from tenantplan.planning.findings import (
+    allowed_losses,
+    guarded,
+    lacking_rights,
+    left_alone,
+    misfit_kinds,
+    still_unreachable,
+    to_know,
+    with_foreign_tables,
+)
 from tenantplan.planning.isolation import sharing
-from tenantplan.planning.labels import labels
 from tenantplan.planning.likely_renames import undeclared_renames
 from tenantplan.planning.live_labels import live_labels, live_labels_with_own
 from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
-from tenantplan.planning.order import order
-from tenantplan.planning.select import select, without
+from tenantplan.planning.order import Labels, assign_waves, order
+from tenantplan.planning.select import labels, select, without
 from tenantplan.planning.stays_behind import stays_behind
 from tenantplan.planning.taken_along import taken_along
 from tenantplan.planning.undeclared import given_back, in_question, made_again, made_again_notes, settled
-from tenantplan.planning.unmanaged_references import left_alone
 from tenantplan.planning.unreachable import not_planned, without_held_out
-from tenantplan.planning.waves import Labels, assign_waves
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.guard import is_brought

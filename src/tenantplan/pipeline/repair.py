@@ -11,9 +11,9 @@ from tenantplan.live.survey import Question, survey
 from tenantplan.live.tenant_schemas import Inside, look_inside, tenant_schemas
 from tenantplan.migration.trees import Trees, load_trees
 from tenantplan.model import address as addresses
+from tenantplan.model.drift import Ignore
 from tenantplan.model.encode import digest, to_json
 from tenantplan.model.encode import fingerprint as print_of
-from tenantplan.model.ignore import Ignore
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan

@@ -23,12 +23,12 @@ from tenantplan.model.resource import Role, State
 from tenantplan.pipeline.draft import draft
 from tenantplan.planning.clock import check_clock
 from tenantplan.planning.comparable import comparable, ends
-from tenantplan.planning.labels import labels
 from tenantplan.planning.live_labels import live_labels
 from tenantplan.planning.logins import Turn, turns, with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.order import order
 from tenantplan.planning.secret_rotation import generated, secret_changes
+from tenantplan.planning.select import labels
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.fleet_keys import fleet_vault, the_vault

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tenantplan.model import address as addresses
+from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import State
+from tenantplan.model.resource import Row, State
 from tenantplan.planning import guard
-from tenantplan.planning.organization_brakes import OrganizationBrakes, organization_brakes
+from tenantplan.planning.guard import CHANGES
 from tenantplan.settings.settings import GuardSpec
 
 
@@ -18,3 +24,61 @@ def brakes(limits: GuardSpec, plan: Plan, live: State) -> list[Finding]:
         *guard.brakes(plan.operations, plan.summary["delete"], count, whole, sharing),
         *organization_brakes(plan.operations, live, within),
     ]
+
+
+_SMALL = 20  # a share of fewer objects than this says nothing
+
+
+@dataclass(frozen=True)
+class OrganizationBrakes:
+    """Limits of one plan for each organization: changed objects as a share of its live ones and as a number."""
+
+    max_changed_percent: int
+    max_changed: int | None = None
+
+
+def organization_brakes(operations: Sequence[Operation], live: State, limits: OrganizationBrakes) -> Iterator[Finding]:
+    """A blocker for each organization too much of which changes: its tenants, members, modules, teams, projects and what is theirs.
+
+    What is made, restored or adopted is no change, and who is deleted is counted as that. `live` is under the names that the
+    operations use.
+    """
+    changed: Counter[str] = Counter()
+    for address in sorted({o.address for o in operations if _changes(o, live)}):
+        changed[_organization(address, live)] += 1
+    deleted = {o.address for o in operations if o.action == "delete"}
+    has = _sizes(live) if changed else Counter()
+    for organization, number in sorted(changed.items()):
+        if organization and organization not in deleted:
+            yield from _too_many(organization, number, has[organization], limits)
+
+
+def _too_many(organization: str, number: int, has: int, limits: OrganizationBrakes) -> Iterator[Finding]:
+    told = f"{number} of its {has} objects would change"
+    split = "split the change with --target, or raise the limit"
+    if limits.max_changed is not None and number > limits.max_changed:
+        allowed = f"{limits.max_changed} allowed (guard.organization.maxChanged)"
+        yield Finding(organization, CHANGES, f"{told}, {allowed}: {split}")
+    elif has >= _SMALL and 100 * number / has > limits.max_changed_percent:
+        allowed = f"{limits.max_changed_percent} % allowed (guard.organization.maxChangedPercent)"
+        yield Finding(organization, CHANGES, f"{told}, {allowed}: {split}")
+
+
+def _changes(operation: Operation, live: State) -> bool:
+    row = live.get(operation.address)
+    makes = operation.action == "create" or operation.adopt or operation.restore
+    return isinstance(row, Row) and not makes
+
+
+def _sizes(live: State) -> Counter[str]:
+    """How many managed objects each organization has, without itself."""
+    rows = ((a, r) for a, r in live.items() if isinstance(r, Row) and r.managed and r.retired_at is None)
+    return Counter(_organization(address, live) for address, _ in rows)
+
+
+def _organization(address: str, live: State) -> str:
+    """The organization that a row belongs to, a tenant's own included; "" for one itself, and for what the fleet shares."""
+    scope = addresses.scope(address, live[address], live)
+    place = live.get(scope)
+    organization = place.references.get("organization_id", scope) if isinstance(place, Row) else scope
+    return organization if organization.startswith("organization/") and organization != address else ""

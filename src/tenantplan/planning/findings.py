@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
+from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
+from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
-from tenantplan.model.plan import RIGHTS, Finding, Plan
-from tenantplan.model.resource import Role, Row, State
+from tenantplan.model.losing import LOSSES, migration_tree
+from tenantplan.model.operation import Operation
+from tenantplan.model.plan import RIGHTS, STILL_OPEN, Finding, Plan
+from tenantplan.model.resource import Resource, Role, Row, Schema, State
+from tenantplan.model.step import Migration
 from tenantplan.planning import guard
 from tenantplan.planning.brakes import brakes
 from tenantplan.planning.logins import findings as due_logins
-from tenantplan.planning.notes import notes
+from tenantplan.planning.logins import notes
 from tenantplan.planning.rights import makes_on, missing_rights
-from tenantplan.planning.still_open import still_open
 from tenantplan.settings.settings import GuardSpec
 from tenantplan.tables.fit import misfits
 
@@ -72,3 +78,74 @@ def guarded(spec: GuardSpec, targets: Collection[str], plan: Plan, desired: Desi
         *guard.lost(plan.operations, known, desired.renames, targets),
         *brakes(spec, plan, known),
     ]
+
+
+def left_alone(aside: Collection[str], operations: Iterable[Operation], desired: Desired) -> dict[str, Row]:
+    """The rows of `aside` that operations refer to or are nested in, by address; of each its key and its name only."""
+    found: dict[str, Row] = {}
+    waiting = [address for operation in operations for address in _needs(operation.address, operation.after)]
+    while waiting:
+        address = waiting.pop()
+        row = desired.state.get(address)
+        if address in aside and address not in found and isinstance(row, Row):
+            rowtype = desired.tables[row.table]
+            columns = {*rowtype.identity, rowtype.name} & row.values.keys()
+            found[address] = Row(row.table, {column: row.values[column] for column in sorted(columns)})
+            waiting += _needs(address, found[address])
+    return dict(sorted(found.items()))
+
+
+def _needs(address: str, resource: Resource | None) -> Iterable[str]:
+    above = addresses.document(address)
+    referred = resource.references.values() if isinstance(resource, Row) else ()
+    return [*([above] if above != address else []), *referred]
+
+
+def allowed_losses(operations: Iterable[Operation], migrations: Mapping[str, Migration]) -> Iterator[Finding]:
+    """A note for each such revision of the operations, once: what it destroys is never done without a line in the plan."""
+    told: set[str] = set()
+    for operation in operations:
+        if operation.action != "migrate" or not isinstance(operation.after, Schema):
+            continue
+        for revision, why in migrations.get(operation.address, Migration()).allowed:
+            address = f"migrations/{migration_tree(operation.after)}/{revision}"
+            if address not in told:
+                told.add(address)
+                yield Finding(
+                    address, LOSSES, f"destroys data, which its comment allows (guard.destructiveComment): {why}"
+                )
+
+
+_NAMED = 5
+
+
+def with_foreign_tables(conflicts: Iterable[Finding], live: Survey, database: str) -> list[Finding]:
+    """The conflicts; that of a main database which was never tenantplan's says whose tables are in the way."""
+    where = addresses.database(MAIN, database)
+    tables = sorted(table for table in live.main.columns if table.startswith("public."))
+    if not tables or not live.main.foreign:
+        return list(conflicts)
+    facts = live.servers[MAIN]
+    message = (
+        f"the database {database} on {facts.host}:{facts.port} is not tenantplan's: it holds {some(tables, _NAMED)}."
+        " Name a database that is not there yet, or an empty one, in tenantplan.yaml: main: { database: tenantplan_main }"
+    )
+    return [replace(found, message=message) if found.address == where else found for found in conflicts]
+
+
+def still_open(desired: Desired, live: State) -> Iterator[Finding]:
+    """A note for each organization that is suspended, or is to be deleted, and brought its database."""
+    for address, want in desired.state.items():
+        if isinstance(want, Row) and want.table == "organizations" and want.values.get("state") == "suspended":
+            yield from _note(address, want)
+    for address in sorted(desired.deleted):
+        have = live.get(address)
+        if isinstance(have, Row) and have.table == "organizations" and have.managed and have.retired_at is None:
+            yield from _note(address, have)
+
+
+def _note(address: str, row: Row) -> Iterator[Finding]:
+    reference = row.values.get("database_url")
+    if reference:
+        message = f"the login in {reference} stays open: the database is not tenantplan's. Close it there"
+        yield Finding(address, STILL_OPEN, message)

@@ -11,7 +11,7 @@ from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row, Secret, State
 from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY
-from tenantplan.planning.notes import due_since
+from tenantplan.planning.logins import due_since
 
 
 def secret_changes(desired: Desired, live: State, names: frozenset[str], due: bool, now: datetime) -> Iterator[Change]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from tenantplan.errors import UsageError
 from tenantplan.model import address as addresses
+from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
+from tenantplan.model.resource import Ref, Row
 
 
 @dataclass(frozen=True)
@@ -106,3 +108,16 @@ def _named(operation: Operation, addresses: Sequence[str]) -> bool:
 
 def _within(address: str, ancestor: str) -> bool:
     return address == ancestor or address.startswith(ancestor + "/")
+
+
+def labels(desired: Desired) -> dict[str, dict[str, str]]:
+    """Labels by address, with an organization's tier and mode among them, so that --selector tier=pro works."""
+    labels = {address: dict(found) for address, found in desired.labels.items()}
+    for address, resource in desired.state.items():
+        if isinstance(resource, Row) and "database_mode" in resource.values:
+            own = labels.setdefault(address, {})
+            own.setdefault("mode", str(resource.values["database_mode"] or "none"))
+            tier = resource.values.get("tier_id")
+            if isinstance(tier, Ref):
+                own.setdefault("tier", tier.address.split("/", 1)[1])
+    return labels

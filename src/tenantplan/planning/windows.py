@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, State
-from tenantplan.model.window import Freeze, Rules, Window, fits
-from tenantplan.planning.waves import Labels
+from tenantplan.model.window import Deferral, Freeze, Rules, Window, fits
+from tenantplan.planning.order import Labels
 
 CLOSED = "change window"
 

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from tenantplan.errors import CodeOfOthers
 from tenantplan.model.resource import OWNER
+from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -128,3 +129,19 @@ def _hint(code: Code) -> str:
         return f"its members are others than administrators, or it may log in: REVOKE {OWNER} from them, ALTER ROLE {OWNER} NOLOGIN"
     drop = f"read it, then drop it: DROP {what}"
     return drop if code.kind == "extension" else f"{drop}, or take it over: ALTER {what} OWNER TO {OWNER}"
+
+
+TIMEOUT = 60_000  # ms
+
+
+def asked(connection: Connection, text: str, organization: str | None = None, *, trusting: bool = False) -> bool:
+    """Whether a query returns a row, asked read-only and taken back. `organization` is the id that row level security shows.
+
+    `trusting` is that of guard.enter. Raises psycopg.Error, or CodeOfOthers.
+    """
+    with connection.transaction(force_rollback=True):
+        guard.enter(connection, trusting=trusting, statement_timeout=TIMEOUT)
+        connection.execute("SET LOCAL search_path = public, pg_temp; SET TRANSACTION READ ONLY")
+        if organization is not None:
+            connection.execute("SELECT pg_catalog.set_config('tenantplan.organization_id', %s, true)", [organization])
+        return connection.execute(text.strip().rstrip(";").encode()).fetchone() is not None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import Hazard
+from tenantplan.model.window import Deferral
 from tenantplan.rendering.parts import Entry, Field, clipped, counted
 from tenantplan.rendering.safe import mask_url
 

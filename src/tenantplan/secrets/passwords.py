@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+import string
 from collections.abc import Iterable
 
 MINIMUM = 12
@@ -110,3 +112,24 @@ def default_password(password: str, user: str, names: Iterable[str] | None = Non
     if password.lower() == user.lower() or base in _COMMON or password.isdigit():
         return "is a default or trivial one"
     return None if names is None else guessable(password, (user, *names))
+
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+READABLE = "ABCDEFGHJKMNPQRSTVWXYZ0123456789"  # Crockford's: none is taken for another
+
+
+LENGTH = 32  # characters of 62: 190 bits
+
+
+def new_password() -> str:
+    """A password that nobody has had before."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+
+
+def made_up(bytes_: int, kind: str) -> str:
+    """A new value: random bytes in base64url, or the key of a licence, in groups that people read out."""
+    if kind != "key":
+        return secrets.token_urlsafe(bytes_)
+    return "-".join("".join(secrets.choice(READABLE) for _ in range(5)) for _ in range(5))

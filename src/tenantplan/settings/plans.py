@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tenantplan.documents.reference import Reference
-from tenantplan.documents.spec import Spec
+from tenantplan.documents.spec import Reference, Spec
 
 
 class PlansSpec(Spec):

@@ -15,10 +15,9 @@ from pydantic import Field, model_validator
 from tenantplan.documents.connecting import AllowedHost, TimeoutsSpec
 from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.documents.pools import DEFAULT_POOL, pool_defaults
-from tenantplan.documents.reference import Reference
-from tenantplan.documents.spec import Spec
+from tenantplan.documents.spec import Reference, Spec
 from tenantplan.errors import ManifestError, SettingsError
-from tenantplan.model.ignore import Ignore
+from tenantplan.model.drift import Ignore
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.window import Rules
 from tenantplan.settings.plans import PlansSpec

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tenantplan.model.plan import Finding
-from tenantplan.model.relation import Relation
-from tenantplan.model.rowtype import RowType, Tables
+from tenantplan.model.rowtype import Relation, RowType, Tables
 from tenantplan.tables import BUILTIN
 
 # Type of a RowType's column -> PostgreSQL's types that it can be read from and written to

@@ -7,13 +7,13 @@ from dataclasses import fields, replace
 import pytest
 
 from tenantplan.errors import PlanRefused
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.encode import canonical
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan, parse
 from tenantplan.model.resource import Package, Ref, Role, Row, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.model.step import Check, Hazard, Origin, Step
+from tenantplan.model.window import Deferral
 
 
 def an_operation(identifier: str = "ab12", **changes: object) -> Operation:

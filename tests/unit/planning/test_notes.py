@@ -8,7 +8,7 @@ import pytest
 from unit.planning.builders import NOW, an_organization, live
 
 from tenantplan.model.resource import Ref, Row, Secret, State
-from tenantplan.planning.notes import notes
+from tenantplan.planning.logins import notes
 
 JWT = "organization/msf/secret/jwt"
 

@@ -23,10 +23,9 @@ from unit.planning.builders import (
 )
 
 from tenantplan.errors import ManifestError
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Ref, Row, Schema, State
-from tenantplan.model.window import Freeze, Rules, Window, fits, period
+from tenantplan.model.window import Deferral, Freeze, Rules, Window, fits, period
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.settings.settings import load
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenantplan.model.deferral import Deferral
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema
+from tenantplan.model.window import Deferral
 
 # Everything of faults.md 26 that a display name may try.
 HOSTILE = (

@@ -12,18 +12,17 @@ from urllib.parse import quote
 import pytest
 
 from tenantplan.errors import SettingsError
-from tenantplan.secrets import generate
 from tenantplan.secrets.delivery import Handover, deliver, write
-from tenantplan.secrets.passwords import weakness
+from tenantplan.secrets.passwords import ALPHABET, LENGTH, new_password, weakness
 from tenantplan.settings.targets import TargetSpec
 
 LOGIN = Handover("acme", "o_acme_app", "db.example", 5432, "o_acme", "s3cret", "postgresql://o_acme_app:s3cret@h/d")
 
 
 def test_a_generated_password_is_random_enough_and_needs_no_quoting() -> None:
-    made = {generate.new_password() for _ in range(200)}
-    assert len(made) == 200 and all(len(password) == generate.LENGTH for password in made)
-    assert generate.LENGTH * math.log2(len(generate.ALPHABET)) >= 128
+    made = {new_password() for _ in range(200)}
+    assert len(made) == 200 and all(len(password) == LENGTH for password in made)
+    assert LENGTH * math.log2(len(ALPHABET)) >= 128
     assert all(quote(password, safe="") == password and weakness(password, "acme") is None for password in made)
 
 

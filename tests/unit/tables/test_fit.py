@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tenantplan.model.relation import Attribute, Relation
-from tenantplan.model.rowtype import RowType
+from tenantplan.model.rowtype import Attribute, Relation, RowType
 from tenantplan.tables import BUILTIN
 from tenantplan.tables.fit import misfits, with_ids
 

@@ -25,8 +25,8 @@ from tenantplan.postgres.dialects import application, compose
 from tenantplan.secrets.box import Place, Refused
 from tenantplan.secrets.delivery import Handover, deliver
 from tenantplan.secrets.fleet_keys import the_vault
-from tenantplan.secrets.generate import new_password
 from tenantplan.secrets.keyed import keyed_hash
+from tenantplan.secrets.passwords import new_password
 
 TABLE, COLUMN = "database_logins", "password"
 

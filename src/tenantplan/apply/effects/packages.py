@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects.values import Stale
+from tenantplan.apply.effects.rows import Stale
 from tenantplan.errors import SettingsError
 from tenantplan.failpoint import reach
 from tenantplan.model.operation import Operation

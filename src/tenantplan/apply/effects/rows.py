@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects import stored_secrets
-from tenantplan.apply.effects.values import Stale, bound, placeholder
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Ref, Row
 from tenantplan.model.rowtype import SECRET_TYPES, RowType
@@ -186,3 +186,31 @@ def _columns(
         columns.append(name)
         listed.append(bound(run, rowtype, name, value))
     return columns, listed
+
+
+_CASTS = {"timestamp": "%s::timestamptz", "json": "%s::jsonb", "encrypted": "%s::bytea", "list": "%s::text[]"}
+
+
+class Stale(Exception):
+    """The row is not what the plan saw: somebody changed it in between."""
+
+
+def bound(run: Run, rowtype: RowType, name: str, value: Any) -> Any:
+    """The value to bind for a column that holds no secret; Stale when it refers to a row that is not there."""
+    if isinstance(value, Ref):
+        if value.address not in run.ids:
+            raise Stale(f"{value.address} is not in the main database")
+        return run.ids[value.address]
+    if rowtype.columns[name] == "json" and value is not None:
+        return Jsonb(value)
+    return value
+
+
+def placeholder(rowtype: RowType, name: str) -> sql.Composable:
+    """The placeholder of a column, cast to its type where PostgreSQL would not find that out."""
+    kind = rowtype.columns.get(name, "")
+    if name in rowtype.enums:
+        suffix = sql.SQL("[]") if kind == "list" else sql.SQL("")
+        schema, _, enum = rowtype.enums[name].rpartition(".")
+        return sql.SQL("%s::{}{}").format(sql.Identifier(schema or "public", enum), suffix)
+    return sql.SQL(_CASTS.get(kind, "%s"))

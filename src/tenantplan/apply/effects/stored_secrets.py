@@ -17,8 +17,8 @@ from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import Place, key_of
 from tenantplan.secrets.fleet_keys import the_vault
-from tenantplan.secrets.generate import made_up
 from tenantplan.secrets.keyed import keyed_hash
+from tenantplan.secrets.passwords import made_up
 from tenantplan.secrets.references import resolve
 from tenantplan.secrets.storage import judge, purpose
 

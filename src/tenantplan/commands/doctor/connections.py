@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import psycopg
 
-from tenantplan.commands.doctor.rights import optional_rights
 from tenantplan.commands.status.location import Placed
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.servers import Servers, checked
 from tenantplan.live import session_checks as fitness
-from tenantplan.live.session_checks import read_facts, right, session_checks
+from tenantplan.live.session_checks import Facts, read_facts, right, session_checks
 from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
 from tenantplan.postgres.connect import Connection, Connector, describe
@@ -122,3 +121,30 @@ def _failed(subject: str, error: TenantplanError) -> Check:
     return Check(
         subject, "connect", "fail", f"{error.where}: {error.message}" if error.where else error.message, error.hint
     )
+
+
+# fact -> what the right is called, and what there is not without it
+_COSTS = {
+    "superuser": (
+        "event triggers",
+        "no sentinel in new databases: what others change in a schema is found by drift and plan --refresh deep only",
+    ),
+    "reads_authid": (
+        "pg_authid",
+        "a password that somebody changed by hand is found by logging in, not by comparing what is stored",
+    ),
+    "signals": (
+        "pg_signal_backend",
+        "sessions of roles that are not the fleet's are not ended: a database that one uses is not renamed or dropped",
+    ),
+    "reads_activity": (
+        "pg_read_all_stats",
+        "of a lock that another role holds, unlock and error messages say little more than its process",
+    ),
+}
+
+
+def optional_rights(subject: str, facts: Facts) -> Iterator[Check]:
+    """A line for each right that is not needed; lacking one is fine as long as somebody knows what it costs."""
+    for fact, (name, cost) in _COSTS.items():
+        yield passed(subject, name, "has it" if facts[fact] else f"not needed, and the role lacks it: {cost}")

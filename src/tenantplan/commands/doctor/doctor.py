@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,8 +11,8 @@ import psycopg
 from tenantplan.commands.doctor import readiness, supplies
 from tenantplan.commands.doctor.connections import fleet_checks
 from tenantplan.commands.doctor.rehearsal import NAME, collect, pending, rehearse
-from tenantplan.commands.doctor.schemas import schema_checks
 from tenantplan.commands.doctor.store import store_checks
+from tenantplan.commands.drift.schemas import schema_drift
 from tenantplan.commands.status.scene import Scene, activity
 from tenantplan.desired import declare
 from tenantplan.desired.secrets import with_secrets
@@ -19,10 +20,12 @@ from tenantplan.errors import ManifestError, TenantplanError
 from tenantplan.fleet.servers import Servers, fleet_servers
 from tenantplan.live.current_servers import placed
 from tenantplan.live.survey import question, survey
+from tenantplan.live.tenant_schemas import tenant_schemas
 from tenantplan.migration.trees import Trees, load_trees
 from tenantplan.model.address import has_placement
 from tenantplan.model.check import Check, passed
 from tenantplan.model.desired import Desired
+from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.secrets.fleet_keys import fleet_vault
@@ -128,3 +131,31 @@ def _rehearsal(scene: Scene, wanted: bool) -> Iterator[Check]:
 
 def _failed(subject: str, name: str, error: TenantplanError) -> Check:
     return Check(subject, name, "fail", f"{error.where}: {error.message}" if error.where else error.message, error.hint)
+
+
+_NAMED = 3
+
+
+_ADVICE = (
+    "tenantplan drift shows it all; tenantplan drift --repair --out plan.json plans the way back where that is safe,"
+    " and says what is left"
+)
+
+
+def schema_checks(scene: Scene) -> Iterator[Check]:
+    """A line for each database that differs, or one for all; what the fleet file ignores counts for nothing."""
+    items, lost = schema_drift(scene)
+    today = scene.live.now.date()
+    found: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        if not any(rule.covers(item.address, item.name, today) for rule in scene.settings.ignores):
+            found[item.address].append(item.name)
+    for address, names in found.items():
+        names.sort(key=lambda name: not name.startswith(("table ", "revision")))  # which says most
+        yield Check(address, "schema", "fail", f"is not as its revision makes it: {some(names, _NAMED)}", _ADVICE)
+    for finding in lost:
+        yield Check(finding.address, "schema", "fail", finding.message, "tenantplan db test says more")
+    count = len(tenant_schemas(scene.live.state))
+    if count and not found and not lost:
+        said = f"each of {count} is" if count > 1 else "the only one is"
+        yield passed("databases", "schema", f"{said} as its revision makes it")

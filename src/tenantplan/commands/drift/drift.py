@@ -8,20 +8,21 @@ from datetime import date
 
 from tenantplan.commands.doctor.open_logins import open_logins
 from tenantplan.commands.drift.last_applied import Applied, differences, read_applied
-from tenantplan.commands.drift.packages import package_drift
 from tenantplan.commands.drift.schemas import schema_drift
 from tenantplan.commands.status.scene import Scene, look, main_session
 from tenantplan.errors import NotFound
+from tenantplan.fleet.store import NEAR, fleet_store, location
 from tenantplan.live.passwords import check_passwords
 from tenantplan.model import address as addresses
-from tenantplan.model.drift import DriftItem
-from tenantplan.model.ignore import Ignore
+from tenantplan.model.address import MAIN
+from tenantplan.model.drift import DriftItem, Ignore
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Role, State
+from tenantplan.model.resource import Database, Package, Role, State
 from tenantplan.planning.comparable import lingers
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.settings.settings import Settings
+from tenantplan.stores import Store
 
 _UNKNOWN = "compared"
 _POWERS = ("superuser", "createdb", "createrole", "replication", "bypassrls")
@@ -123,3 +124,24 @@ def _powers(connection: Connection, alias: str, names: set[str]) -> Iterator[Dri
 def _grants(connection: Connection, alias: str, names: set[str]) -> Iterator[DriftItem]:
     for name, grantee, right in connection.execute(query("database_grants"), {"names": sorted(names)}).fetchall():
         yield DriftItem(addresses.database(alias, name), f"{right} for {grantee}", "", "granted")
+
+
+def package_drift(scene: Scene) -> list[DriftItem]:
+    """What differs between packages as applied and what their store holds. TenantplanError when it cannot be asked."""
+    packages = {a: r for a, r in scene.live.state.items() if isinstance(r, Package) and r.managed}
+    near = scene.settings.spec.packages.url is None and location(scene.settings).startswith(NEAR)
+    if not packages or near:
+        return []
+    with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
+        store = fleet_store(scene.settings, connection)
+        return [item for address, package in sorted(packages.items()) for item in _compared(store, address, package)]
+
+
+def _compared(store: Store, address: str, package: Package) -> Iterator[DriftItem]:
+    if package.store != store.url:
+        return  # the fleet's store has changed since: apply brings the file to the new one
+    size = store.size(package.key)
+    if size is None:
+        yield DriftItem(address, "file", package.key, "")
+    elif size != package.size:
+        yield DriftItem(address, "file", f"{package.size} bytes", f"{size} bytes")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -17,11 +18,10 @@ from tenantplan.commands.doctor import rehearsal
 from tenantplan.commands.isolation import (
     creation_attempts,
     leaving_attempts,
-    lock_attempts,
     row_attempts,
     server_attempts,
 )
-from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, UNTRIED, Stand, Tried
+from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, UNTRIED, Stand, Tried
 from tenantplan.commands.isolation.former_places import former_places
 from tenantplan.commands.isolation.probe_login import Ground, collect, probe
 from tenantplan.commands.status.scene import Scene, look
@@ -189,7 +189,7 @@ def _beside(
         yield creation_attempts.in_the_making(stand, scene, ground.connector, target.server)
     if target.server == MAIN:
         name = lock_database(scene.main_database)
-        yield lock_attempts.lock_out(stand, ground.connector, holding, scene.main_database, name)
+        yield lock_out(stand, ground.connector, holding, scene.main_database, name)
     yield from leaving_attempts.leave(stand, ground, target.server, None if target.mine else target.database)
 
 
@@ -234,3 +234,28 @@ def _rows_of(control: Connection, organization: str) -> set[tuple[str, str]]:
             if control.execute(text, [organization]).fetchall()[0][0]:
                 found.add((schema, table))
     return found
+
+
+_TRIED = 10  # databases; the lock is in one
+
+
+def lock_out(stand: Stand, connector: Connector, holding: Connection, main_database: str, lock_name: str) -> Tried:
+    """The keys are taken in each database that lets the role in, and the fleet's lock, by `holding`, all the same."""
+    what = "lock the fleet out"
+    taken: list[str] = []
+    names = [name for (name,) in stand.rows("open_databases")]
+    for name in sorted(names, key=lambda name: (name != lock_name, name))[:_TRIED]:
+        with suppress(ConnectError), connector.connect(stand.session.info.user, name) as session:
+            lock.tried(session, lock.KEY)
+            lock.tried(session, lock.PROOF)
+            taken.append(name)
+            mine = session.info.backend_pid
+            try:
+                lock.acquire(connector, holding, main_database)
+            except Locked:
+                found = lock.holder(holding, main_database)
+                if found is None or found.pid == mine:
+                    return stand.line(what, LEAK, f"took it in database {name}")
+                return stand.line(what, UNTRIED, "an apply holds the lock")
+            holding.execute("SELECT pg_advisory_unlock(%s)", [lock.KEY])
+    return stand.line(what, REFUSED, f"took its keys in {', '.join(taken[:5])}; the lock was free all the same")

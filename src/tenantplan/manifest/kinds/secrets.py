@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from tenantplan.documents import Reference, Spec
-from tenantplan.documents.reference import VARIABLE
+from tenantplan.documents.spec import VARIABLE
 from tenantplan.model.resource import GENERATED, Secret
 
 

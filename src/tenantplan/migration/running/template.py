@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 from psycopg import sql
 
@@ -11,7 +12,6 @@ from tenantplan import __version__
 from tenantplan.ddl import statements
 from tenantplan.ddl.statements import TEMPLATE0, Template
 from tenantplan.failpoint import reach
-from tenantplan.migration.running.sentinel import place_sentinel
 from tenantplan.migration.running.soundness import close, difference, is_ready, let_in, recorded, set_aside
 from tenantplan.migration.running.steps import Migrator, Place, Version
 from tenantplan.model import stamp
@@ -221,3 +221,12 @@ def _stamps(connection: Connection) -> list[tuple[str, str | None]]:
         " WHERE description LIKE 'tenantplan %' OR starts_with(datname, 'tp_template_')"
     ).fetchall()
     return [(name, comment) for name, comment in rows]
+
+
+def place_sentinel(connection: Connection) -> bool:
+    """Makes it in the connected database, in the current transaction, where the role may: only a superuser can."""
+    row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    if row is None or not row[0]:
+        return False
+    connection.execute(files(__package__).joinpath("sentinel.sql").read_bytes())
+    return True

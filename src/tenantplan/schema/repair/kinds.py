@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from tenantplan.schema.repair.attached import policy, rule, schema, sequence, statistics, trigger
 from tenantplan.schema.repair.comparison import Comparison
 from tenantplan.schema.repair.constraints import constraint, index
-from tenantplan.schema.repair.difference import Difference, Fix, Left
+from tenantplan.schema.repair.difference import Difference, Fix, Left, index_of
 from tenantplan.schema.repair.grants import grant
+from tenantplan.schema.repair.names import schema_of
 from tenantplan.schema.repair.routines import function, view
 from tenantplan.schema.repair.statement import drop_part
 from tenantplan.schema.repair.tables import column, table
-from tenantplan.schema.repair.together import why_held
 
 Outcome = Fix | Left
 _BY_HAND = "drop it by hand, write a revision that makes it everywhere, or ignore it until a date"
@@ -84,3 +84,36 @@ def _extra(comparison: Comparison, d: Difference) -> Outcome:
     if d.kind == "policy" and (d.actual or "").startswith("AS PERMISSIVE"):
         return Fix(d, remove=(drop_part("POLICY", d.name),))
     return Left(d, _EXTRA.get(d.kind, f"made by hand: {_BY_HAND}"))
+
+
+_KEYS = ("constraint", "index")
+
+
+def why_held(comparison: Comparison, d: Difference) -> str:
+    """Why an object cannot be repaired while others are kept as they are; "" when it can."""
+    kept = (comparison.differences[identity] for identity in comparison.kept if identity in comparison.differences)
+    other = next((o for o in kept if o is not d and _together(comparison, d, o)), None)
+    return f"it goes together with {other.identity}, which is to stay" if other else ""
+
+
+def _together(comparison: Comparison, d: Difference, o: Difference) -> bool:
+    if o.kind == "schema" and o.actual is None and o.name == _schema(d):
+        return True
+    alike = d.kind == o.kind or {d.kind, o.kind} == set(_KEYS)
+    if alike and d.home in comparison.parents(o.home):
+        return True
+    if {d.kind, o.kind} == {"table", "index"}:
+        return (d.home or d.name) == (o.home or o.name) and all("replica identity" in _texts(x) for x in (d, o))
+    if d.kind == o.kind == "index":
+        return d.home == o.home and " clustered" in _texts(d) and " clustered" in _texts(o)
+    if d.kind == o.kind == "grant":
+        return d.home == o.home and " with grant option" in _texts(d) + _texts(o)
+    return o.identity in index_of(d)
+
+
+def _schema(d: Difference) -> str:
+    return "" if d.kind in ("schema", "extension", "event trigger") else schema_of(d.home or d.name)
+
+
+def _texts(d: Difference) -> str:
+    return f"{d.expected} {d.actual}".lower()

@@ -6,8 +6,8 @@ import pytest
 from unit.planning.builders import a_member, a_project, a_user, an_organization, live, made_by, planned, retired, wanted
 
 from tenantplan.model.resource import Ref, Row, State
+from tenantplan.planning.brakes import OrganizationBrakes, organization_brakes
 from tenantplan.planning.guard import CHANGES
-from tenantplan.planning.organization_brakes import OrganizationBrakes, organization_brakes
 
 
 def members(number: int, role: str = "CLIENT_EDITOR", organization: str = "msf") -> State:

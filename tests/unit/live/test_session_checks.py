@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenantplan.postgres.releases import holes
+from tenantplan.live.session_checks import holes
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from unit.planning.builders import a_main, an_organization, planned, wanted
 
-from tenantplan.planning.waves import assign_waves
+from tenantplan.planning.order import assign_waves
 from tenantplan.settings.rollout import RolloutSpec
 
 
