@@ -674,3 +674,28 @@ def test_the_json_schema_of_a_kind_is_exported(fleet: Fleet) -> None:
     fleet.settings(ALLOWED)
     kind(fleet, "title: { type: text }")
     assert "is not current" in fleet.run("schema", "export", "--out", "schemas", "--check", code=1).out
+
+
+def test_columns_that_are_called_as_if_access_hung_on_them(applied: Fleet) -> None:
+    """A role that is a reference, permissions and access that are JSON: none is known to be more than another."""
+    applied.settings(f"{ALLOWED}guard: {{ maxChangedPercent: 100 }}")
+    table(applied, "id uuid PRIMARY KEY, name text UNIQUE, managed_by text, role uuid, permissions jsonb, access jsonb")
+    kind(
+        applied,
+        "role: { type: reference, kind: Team }\npermissions: { type: json }\naccess: { type: json }",
+    )
+    for name in ("x", "y"):
+        applied.document("Team", name, "{ organization: acme, displayName: T }")
+    for body in (
+        "role: x\npermissions: [ { may: read } ]\naccess: { level: 1 }",
+        "role: y\npermissions: [ { may: read }, { may: write } ]\naccess: 1.5",
+        "role: x\npermissions: [ { may: write } ]\naccess: 2.5",
+        "role: x\npermissions: { may: write }\naccess: none",
+    ):
+        applied.document("Thing", "one", body)
+        applied.apply()
+        applied.converged()
+    applied.execute("UPDATE things SET permissions = '[{\"may\": \"read\"}]', role = NULL, access = '[1]'")
+    assert applied.operations() == ["update thing/one"]
+    applied.apply()
+    applied.converged()

@@ -36,14 +36,18 @@ def gives(had: Any, gets: Any) -> bool:
     if had is None or had == gets:
         return False
     if isinstance(had, list):
-        return bool({*(gets or ())} - {*had})
+        return isinstance(gets, list) and any(each not in had for each in gets)
     for grades in _GRADES:
         if had in grades and gets in grades:
             return grades.index(gets) > grades.index(had)
     if isinstance(had, bool) or isinstance(gets, bool):
         return bool(gets)
-    if isinstance(had, int):
-        return gets is None or gets > had  # no limit
+    if isinstance(had, (int, float)):
+        return gets is None or (isinstance(gets, (int, float)) and gets > had)  # no limit
+    if not isinstance(had, str) or not isinstance(gets, str | None):
+        return (
+            False  # a mapping or a row that a kind of the fleet's own refers to: none is known to be more than another
+        )
     if had[:1].isdigit() or had.endswith("infinity"):
         return had != "infinity" and (gets is None or ordered(gets) > ordered(had))  # no end
     return gets in _OPEN
