@@ -40,6 +40,7 @@ from tenantplan.planning.findings import (
     with_foreign_tables,
 )
 from tenantplan.planning.isolation import sharing
+from tenantplan.planning.kept_shut import kept_shut
 from tenantplan.planning.likely_renames import undeclared_renames
 from tenantplan.planning.live_labels import live_labels, live_labels_with_own
 from tenantplan.planning.logins import with_logins
@@ -73,7 +74,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
     last = last_applied(settings, connector, live, in_question(desired, known), _pending(sources))
     fields = settled(desired, known, last)
-    desired = fields.desired
+    desired = kept_shut(fields.desired, known)
     difference = diff(desired, known, sources, now=now, grace=grace, left=fields.left)
     untested, weak = unfit_connections(wanted, live, settings)
     migrations, stuck = migrations_for(
