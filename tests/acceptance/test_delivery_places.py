@@ -103,3 +103,22 @@ def test_what_the_former_target_keeps(keyed: Fleet) -> None:
     assert left(keyed) == ["handed/a.secret.session.env"]
     keyed.apply()
     keyed.converged()
+
+
+def test_two_targets_with_one_file(keyed: Fleet) -> None:
+    """A customer's file must not hold what another one's target has written there."""
+    one = SETTINGS.replace("others/{organization}", "./handed/../handed/a-{organization}.env")
+    keyed.settings(one)
+    keyed.organization("a-b", PASSWORD)
+    keyed.organization("b", PASSWORD)
+    keyed.run("validate")
+    keyed.organization("b", PASSWORD.replace("files", "others"))
+    said = keyed.run("validate", code=1).err
+    assert "organization/a-b" in said and "organization/b" in said and "/handed/a-b.env" in said
+    keyed.apply(code=1)
+    (keyed.root / "link").symlink_to("handed")
+    keyed.settings(one.replace("./handed/../handed", "link"))
+    assert "/handed/a-b.read-only.env" in keyed.run("validate", code=1).err
+    keyed.organization("c", PASSWORD.replace("files", "others"))
+    keyed.remove("Organization", "b")
+    keyed.run("validate")

@@ -54,7 +54,7 @@ def command(
     """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
     from tenantplan.fleet.plan_file import read_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
-    from tenantplan.pipeline.apply import apply, plan
+    from tenantplan.pipeline import apply, plan
     from tenantplan.planning.guard import Words
     from tenantplan.secrets.fleet_keys import takes_signed_only
 

@@ -92,7 +92,7 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
     what was interrupted is finished first. Exit 5 when a login could not be rotated, 3 when one has to wait
     for a change window.
     """
-    from tenantplan.pipeline.apply import apply
+    from tenantplan.pipeline import apply
     from tenantplan.pipeline.rotation import rotation
 
     if not organizations and not due:

@@ -70,7 +70,7 @@ def command(
     from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
-    from tenantplan.pipeline.apply import plan
+    from tenantplan.pipeline import plan
     from tenantplan.rendering import github, html, markdown, text
     from tenantplan.rendering.command import Call
     from tenantplan.rendering.safe import terminal

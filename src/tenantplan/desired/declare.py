@@ -101,7 +101,7 @@ def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetF
         offers={name: Offer(server.weight, server.tags) for name, server in settings.servers.items()},
         placed=placed,
         pool=settings.pool,
-        targets=frozenset({MAIN_TARGET, *settings.spec.credentials.targets}),
+        targets={MAIN_TARGET: None, **{n: t.file for n, t in settings.spec.credentials.targets.items()}},
     )
 
 

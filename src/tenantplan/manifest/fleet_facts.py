@@ -28,8 +28,8 @@ class FleetFacts:
     `reserved`: references of the fleet's own secrets; `root`: where paths in references start. `tables`: those that
     ResourceKind documents may stand for ("crm.*": all of a schema). `encrypts`: there is a key, so that connection strings
     can be stored. `offers`: of servers that offer more than their name. `placed`: address of each organization and tenant that
-    has a database of its own -> the server that it is on; None: not known. `targets`: where generated passwords can go.
-    `pool`: size and overflow of pools that nobody declared.
+    has a database of its own -> the server that it is on; None: not known. `targets`: where generated passwords can go, and
+    the path of the files of a target that writes files. `pool`: size and overflow of pools that nobody declared.
     """
 
     fleet: str
@@ -46,7 +46,7 @@ class FleetFacts:
     root: str = ""
     offers: Mapping[str, Offer] = field(default_factory=dict)
     placed: Mapping[str, str] | None = None
-    targets: frozenset[str] = frozenset({MAIN_TARGET})
+    targets: Mapping[str, str | None] = field(default_factory=lambda: {MAIN_TARGET: None})
     pool: tuple[int, int] = (10, 20)
 
     @property

@@ -54,7 +54,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     draft = _rows(unique, organizations, found, kinds, facts)
     tables = {**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}}
     logins = declared_logins(placed, facts)
-    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts), *same_places(draft, logins)):
+    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts), *same_places(draft, logins, facts)):
         problems.add(problem)
     if problems:
         raise ManifestError(problems.sorted())

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 from tenantplan.documents import Document, Problem
 from tenantplan.manifest.draft import Draft
+from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.model import address as addresses
 from tenantplan.model.address import whose
 from tenantplan.model.login import MAIN_TARGET, Login
 from tenantplan.model.resource import Row, Secret
-from tenantplan.settings.targets import delivered_as
+from tenantplan.settings.targets import PLACEHOLDER, delivered_as
 
 
-def same_places(draft: Draft, logins: Mapping[str, Login]) -> Iterator[Problem]:
-    """A problem for each delivery to a place of a target that another one has already; it names both documents."""
-    seen: dict[tuple[str, str], str] = {}
+def same_places(draft: Draft, logins: Mapping[str, Login], facts: FleetFacts) -> Iterator[Problem]:
+    """A problem for each delivery to a place that another one has already, in one target or in the same file; it names both
+    documents."""
+    seen: dict[str, tuple[str, str]] = {}
+    folders: dict[str, str] = {}
     for address, target, place in _deliveries(draft, logins):
-        first = seen.setdefault((target, place), address)
+        file = facts.targets.get(target)
+        within = f"{place} of target {target}"
+        where = within if file is None else _file(file, place, facts.root, folders)
+        first, other = seen.setdefault(where, (address, target))
         if first != address:
-            yield _problem(draft, address, first, f"{place} of target {target}")
+            yield _problem(draft, address, first, within if other == target else f"the file {where}")
+
+
+def _file(file: str, place: str, root: str, folders: dict[str, str]) -> str:
+    """The file that a target writes, by one path however it is written; `folders` keeps what is known of those on the way."""
+    folder, name = os.path.split(os.path.join(root, file.replace(PLACEHOLDER, place)))
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.join(folders[folder], name)
 
 
 def _deliveries(draft: Draft, logins: Mapping[str, Login]) -> Iterator[tuple[str, str, str]]:

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tenantplan.errors import MigrationError
+from tenantplan.migration.compile import scripts
 from tenantplan.migration.compile.assemble import Part, assemble
-from tenantplan.migration.compile.compile import scripts
 from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.tree import prisma_files
 from tenantplan.migration.tree.graph import PRISMA, Graph

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any
 
 from tenantplan.migration import code
-from tenantplan.migration.lint.lint import alter_rules, rules
+from tenantplan.migration.lint import alter_rules, rules
 from tenantplan.migration.lint.locks import MODES, UPKEEP, Name, listed, locks, named, strongest, taken, written
 from tenantplan.migration.lint.row_rules import destroys
 from tenantplan.migration.risk import INFO, WARNING, Risk

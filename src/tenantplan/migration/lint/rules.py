@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tenantplan.migration.lint.lint import row_rules
+from tenantplan.migration.lint import row_rules
 from tenantplan.migration.lint.locks import Name, listed, named
 from tenantplan.migration.risk import DANGER, INFO, WARNING, Risk, Risks
 from tenantplan.migration.sqltext import Tree, definition, option, outside_tree, word
