@@ -187,3 +187,25 @@ def test_without_its_canary_a_change_goes_no_further(fleet: Fleet, both: bool) -
     counts = [fleet.rows(asked, database=fleet.database(name))[0][0] for name in ("one", "two", "later")]
     assert counts == ([0, 0, 0] if both else [0, 1, 1])
     assert ("waits for the first wave" in applied.out) is both
+
+
+def test_a_migration_that_its_canary_did_not_try_goes_no_further(fleet: Fleet) -> None:
+    """Something else of the first wave is left, which says nothing of the migration."""
+    fleet.settings("guard: { maxChangedPercent: 100 }\nrollout: { canary: { tier: internal } }")
+    tree = tenant_tree(fleet)
+    fleet.document("Tier", "internal", "displayName: Internal")
+    fleet.organization("one", f"{DEDICATED} }}\ntier: internal")
+    fleet.organization("two", "tier: internal")
+    fleet.organization("later", f"{DEDICATED} }}")
+    fleet.apply()
+    tree.add("aa01", "op.add_column('donors', sa.Column('nickname', sa.Text()))")
+    fleet.organization("one", f"{DEDICATED} }}\ntier: internal\ncontact: {{ phone: '1' }}")
+    fleet.organization("two", "tier: internal\ncontact: { phone: '1' }")
+    planned(fleet)
+    by_hand(fleet, "one")
+    applied = fleet.run("apply", "plan.json", code=5)
+    asked = "SELECT count(*) FROM information_schema.columns WHERE (table_name, column_name) = ('donors', 'nickname')"
+    assert [fleet.rows(asked, database=fleet.database(name)) for name in ("one", "later")] == [[(0,)], [(0,)]]
+    assert limits(fleet)["two"] == "1" and "waits for the first wave" in applied.out
+    fleet.apply()
+    fleet.converged()

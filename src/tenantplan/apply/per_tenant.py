@@ -16,12 +16,13 @@ from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome
+from tenantplan.model.resource import Schema
 from tenantplan.postgres.connect import Connection
 
 _NAMED = 5
 _CHANGED = "changed after the plan was made"
 _FIRST = 1  # the wave of the canary; what all share is before it
-_NO_CANARY = f"waits for the first wave, all of which {_CHANGED}"
+_NO_CANARY = f"waits for the first wave, all of which, or all that it migrates, {_CHANGED}"
 
 
 def left_untouched(work: Work, done: set[str], live: Survey, begun: Collection[str]) -> dict[str, str]:
@@ -84,8 +85,9 @@ def _held(plan: Plan, done: Collection[str], changed: Sequence[Operation]) -> di
 
 
 def _without_canary(plan: Plan, done: Collection[str], held: Collection[str]) -> dict[str, str]:
-    """The later waves, where nothing of the first one is left to be tried on."""
-    first = {o.id for o in plan.operations if o.wave == _FIRST}
-    if not first or not first <= set(held):
+    """The later waves, where nothing of the first one is left to be tried on: none of its migrations, where it has some."""
+    first = [o for o in plan.operations if o.wave == _FIRST]
+    tried = {o.id for o in first if isinstance(o.after, Schema)} or {o.id for o in first}
+    if not tried or not tried <= set(held):
         return {}
     return {o.id: _NO_CANARY for o in plan.operations if o.wave > _FIRST and o.id not in done and o.id not in held}
