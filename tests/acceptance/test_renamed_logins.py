@@ -106,3 +106,18 @@ def test_an_interrupted_rename(keyed: Fleet, step: str, body: str) -> None:
     assert keyed.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": step}).code < 0
     keyed.apply()
     settled(keyed, *names)
+
+
+def test_a_rename_that_was_interrupted_and_taken_back(keyed: Fleet) -> None:
+    """What it left under the new name stands in the way neither of who keeps the old one, nor of the rename later."""
+    keyed.organization("a", TURNS)
+    keyed.apply()
+    rename(keyed, TURNS)
+    assert keyed.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "login-pending"}).code < 0
+    keyed.remove("Organization", "c")
+    keyed.organization("a", TURNS)
+    keyed.apply()
+    keyed.converged()
+    rename(keyed, TURNS)
+    keyed.apply()
+    settled(keyed, "c", "c.read-only")

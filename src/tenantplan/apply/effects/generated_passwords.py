@@ -95,10 +95,14 @@ def follow_names(main: Connection, operations: Iterable[Operation]) -> None:
     for operation in operations:
         before, after = operation.before, operation.after
         if isinstance(before, Role) and isinstance(after, Role) and before.name != after.name and after.holder:
+            former = [before.server, before.name]
+            known = main.execute("SELECT FROM public.database_logins WHERE server = %s AND role_name = %s", former)
+            if known.rowcount:  # what is under the new name was left by a rename that was interrupted and taken back
+                _remove(main, "server = %s AND role_name = %s", [after.server, after.name])
             main.execute(
                 "UPDATE public.database_logins SET role_name = %s, holder = %s, database_name = %s"
                 " WHERE server = %s AND role_name = %s",
-                [after.name, issued_to(after), after.serves, before.server, before.name],
+                [after.name, issued_to(after), after.serves, *former],
             )
 
 
