@@ -22,7 +22,7 @@ from tenantplan.model.live import MainFacts, ServerFacts, Survey
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
-from tenantplan.planning.diff import under_new_names
+from tenantplan.planning.diff import theirs, under_new_names
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.secrets.keyed import fleet_id
@@ -151,7 +151,7 @@ def _refuse_second_names(facts: Mapping[str, ServerFacts]) -> None:
 def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str, str]]:
     """The survey as if the renames that the manifest asks for (old address -> new) were done, and the old address of each
     resource that moved: what a plan is made of knows everything by one name."""
-    state, sources = under_new_names(live.state, renames)
+    state, sources = under_new_names(live.state, theirs(live.state, renames))
     if not sources:
         return live, {}
     moved = {old: new for new, old in sources.items()}

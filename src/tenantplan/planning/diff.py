@@ -160,6 +160,19 @@ def under_new_names(live: State, renames: Mapping[str, str]) -> tuple[State, dic
     return moved, sources
 
 
+def theirs(live: State, renames: Mapping[str, str]) -> dict[str, str]:
+    """The renames of a manifest (old address -> new) without those of databases and roles that have become those of somebody who
+    has got the former name since."""
+    concerned = {*renames, *renames.values()}
+    return {old: new for old, new in renames.items() if _holder(old, live.get(old)) in concerned}
+
+
+def _holder(address: str, resource: Resource | None) -> str:
+    """Whose a database or role is, by its own word; anything else, and what does not say it, is its own."""
+    holder = resource.holder if isinstance(resource, Database | Role) else None
+    return addresses.document(holder) if holder else address
+
+
 def _follow(resource: Resource, renames: Mapping[str, str]) -> Resource:
     """The resource with its references under their new names: PostgreSQL's own follow a rename by themselves."""
     if isinstance(resource, Row):

@@ -56,8 +56,9 @@ def turns(desired: Desired, issued: Sequence[Issued]) -> dict[str, Turn]:
     """Holder -> where its login stands; what was issued under an old name counts under the new one."""
     found: dict[tuple[str, str], dict[tuple[str, str], Issued]] = {}
     for row in issued:
-        role = addresses.renamed(addresses.role(row.server, row.role), desired.renames)
-        holder = addresses.renamed(row.holder, desired.renames)
+        holder, role = addresses.renamed(row.holder, desired.renames), addresses.role(row.server, row.role)
+        if holder != row.holder:  # else it is somebody's who has got the former name since
+            role = addresses.renamed(role, desired.renames)
         name = role.split("/", 2)[2]
         found.setdefault((holder, row.server), {})[row.state, name] = replace(row, role=name, holder=holder)
     return {h: Turn(login, found.get((h, login.server), {})) for h, login in desired.logins.items()}
