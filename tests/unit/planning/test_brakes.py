@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from unit.planning.builders import a_member, a_project, a_user, an_organization, live, made_by, planned, retired, wanted
+from unit.planning.builders import (
+    a_database,
+    a_dedicated,
+    a_member,
+    a_project,
+    a_team,
+    a_user,
+    an_organization,
+    live,
+    made_by,
+    planned,
+    retired,
+    wanted,
+)
 
 from tenantplan.model.resource import Ref, Row, State
 from tenantplan.planning.brakes import OrganizationBrakes, organization_brakes
@@ -84,3 +97,42 @@ def test_only_what_the_fleet_manages_and_has_counts() -> None:
     before = live(an_organization(), members(2), *more)
     found = told(before, {**live(an_organization()), **members(2, "AGENCY_ADMIN")}, number=1)
     assert found[0][1].startswith("2 of its 2 objects")
+
+
+def test_what_is_deleted_with_its_organization_is_not_counted_again() -> None:
+    before = live(an_organization(), a_project(), members(1))
+    operations = planned(wanted(deleted=frozenset(before)), before)
+    assert {o.address for o in operations} == set(before)
+    assert list(organization_brakes(operations, before, OrganizationBrakes(100, 0))) == []
+
+
+def test_an_organization_that_changes_itself_is_no_exception() -> None:
+    before = live(an_organization(), members(2))
+    after = live(an_organization(state="suspended"), members(2, "AGENCY_ADMIN"))
+    assert [address for address, _ in told(before, after, number=1)] == ["organization/msf"]
+
+
+@pytest.mark.parametrize("what", ["adopt", "restore"])
+def test_what_is_adopted_or_restored_is_no_change(what: str) -> None:
+    theirs = made_by(None, a_project()) if what == "adopt" else retired(a_project(), 1)
+    before = live(an_organization(), theirs)
+    adopted = frozenset({"project/site"} if what == "adopt" else ())
+    (operation,) = planned(wanted(an_organization(), a_project(), adopted=adopted), before)
+    assert getattr(operation, what) is True
+    assert list(organization_brakes([operation], before, OrganizationBrakes(0, 0))) == []
+
+
+def test_its_roles_and_database_are_not_counted() -> None:
+    before = live(a_dedicated())
+    operations = planned(wanted(a_dedicated(), a_database(connection_limit=3)), before)
+    assert [o.address for o in operations] == ["database/primary/o_msf"]
+    assert list(organization_brakes(operations, before, OrganizationBrakes(0, 0))) == []
+
+
+def test_a_bucket_belongs_to_the_organization_of_its_team() -> None:
+    bucket = {"declared_as": "files", "owner_id": Ref("team/web"), "name": "files", "region": "eu"}
+    before = live(an_organization(), a_team(), {"bucket/files": Row("buckets", bucket, home="team/web")})
+    after = live(
+        an_organization(), a_team(), {"bucket/files": Row("buckets", bucket | {"region": "us"}, home="team/web")}
+    )
+    assert [address for address, _ in told(before, after, number=0)] == ["organization/msf"]
