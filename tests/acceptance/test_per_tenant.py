@@ -61,8 +61,10 @@ def test_who_is_stale_is_left_and_named_and_the_rest_is_applied(three: Fleet) ->
     database = "SELECT datconnlimit FROM pg_database WHERE datname = %s"
     (a,), (b,) = (three.rows(database, three.database(name))[0] for name in "ab")
     assert a < b
-    audited = "SELECT DISTINCT organization FROM tenantplan.audit_log WHERE result = 'stale'"
-    assert three.rows(audited) == [("organization/a",)]
+    audited = (
+        "SELECT address, action, organization, result FROM tenantplan.audit_log WHERE result IN ('stale', 'failed')"
+    )
+    assert three.rows(audited) == [("organization/a", "update", "organization/a", "stale")]
     three.run("audit", "verify")
     before = dump(three.server)
     again = three.run("apply", "plan.json", code=4)  # what is left of it is stale
