@@ -211,3 +211,22 @@ def test_a_migration_that_its_canary_did_not_try_goes_no_further(fleet: Fleet) -
     assert limits(fleet)["two"] == "1" and "waits for the first wave" in applied.out
     fleet.apply()
     fleet.converged()
+
+
+def test_what_is_shared_and_needs_somebody_stale_waits_and_is_no_organization_of_its_own(fleet: Fleet) -> None:
+    fleet.organization("old")
+    fleet.apply()
+    for name in ("new", "other"):
+        fleet.organization(name)
+    fleet.document("User", "eve@x.example", "{ displayName: Eve, role: CLIENT_EDITOR, organization: new }")
+    planned(fleet)
+    fleet.execute("INSERT INTO organizations (slug, display_name) VALUES ('new', 'by hand')")
+    report = fleet.run("apply", "plan.json", "--json", code=5).json
+    assert {o["address"]: o["status"] for o in report["operations"]} == {
+        "organization/new": "stale",
+        "organization/other": "done",
+        "user/eve@x.example": "skipped",
+    }
+    audited = "SELECT address, result FROM tenantplan.audit_log WHERE result IN ('stale', 'failed', 'skipped')"
+    assert fleet.rows(audited) == [("organization/new", "stale")]
+    assert fleet.rows("SELECT count(*) FROM users") == [(0,)]

@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 from unit.rendering.builders import a_plan, an_operation
 
+from tenantplan.apply.per_tenant import left_untouched
+from tenantplan.apply.work import Work
 from tenantplan.errors import PlanRefused
-from tenantplan.execution.programs import Programs
 from tenantplan.fleet.servers import Servers
-from tenantplan.fleet.survey import Survey
-from tenantplan.fleet.trees import Trees
 from tenantplan.live.main import MainFacts
+from tenantplan.live.survey import Survey
 from tenantplan.migration import graph
+from tenantplan.migration.running.workers import Programs
+from tenantplan.migration.trees import Trees
 from tenantplan.model.audit import Actor
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, Secret, State
 from tenantplan.postgres.connect import Connector
-from tenantplan.run.per_tenant import left_untouched
-from tenantplan.run.work import Work
 from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.settings import load
+from tenantplan.settings.settings import load
 
 pytestmark = pytest.mark.once
 CHANGED = "changed after the plan was made"

@@ -7,13 +7,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tenantplan.model.ignore import Ignore
 
 from tenantplan.cli.drift import _document, _show
-from tenantplan.inspection.drift import Drift
-from tenantplan.model.ignore import Ignore
+from tenantplan.commands.drift.drift import Drift
 from tenantplan.model.plan import Finding
 from tenantplan.rendering.view import DriftItem
-from tenantplan.settings import Settings, load
+from tenantplan.settings.settings import Settings, load
 
 pytestmark = pytest.mark.once
 CLEAN = Drift((), (), (), (), None, main="db.example:5432, database main")

@@ -6,11 +6,11 @@ import pytest
 from unit.planning.builders import a_member, an_organization, live, planned, wanted
 from unit.rendering.builders import a_plan
 
-from tenantplan.decision.brakes import brakes
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import State
+from tenantplan.planning.brakes import brakes
 from tenantplan.planning.guard import CHANGES, DELETES
-from tenantplan.settings import GuardSpec
+from tenantplan.settings.settings import GuardSpec
 
 pytestmark = pytest.mark.once
 OPEN = {"maxDeletes": 9, "maxChangedPercent": 100}
