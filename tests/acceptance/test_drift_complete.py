@@ -62,3 +62,21 @@ def test_a_declared_value_that_the_application_changed_and_a_deletion_are_drift(
         ("project/shop", "domain"): '"x.example"',
         ("project/shop", "deleted_at"): "2027-03-04T05:06:07Z",
     }
+
+
+def test_what_the_command_prints_and_where(fleet: Fleet) -> None:
+    assert "say drift --repair --out plan.json" in fleet.run("drift", "--out", "plan.json", code=1).err
+    fleet.organization("msf", "database: { mode: dedicated }")
+    fleet.apply()
+    clean = fleet.run("drift", "--repair")
+    assert clean.err == "" and not clean.out.endswith("\n\n")
+    assert fleet.run("drift", "--repair", "--json").json["operations"] == []
+    fleet.execute("DROP INDEX donations_campaign_id_idx", database=fleet.database("msf"))
+    found = fleet.run("drift", code=2)
+    assert found.out.startswith(f"tenantplan drift   fleet {fleet.name} ") and "donations_campaign_id_idx" in found.out
+    saved = fleet.run("drift", "--repair", "--out", "plan.json", code=2)
+    assert saved.err == "Saved: plan.json\n" and "CREATE INDEX donations_campaign_id_idx" in saved.out
+    assert (fleet.root / "plan.json").read_text().startswith("{")
+    assert fleet.run("drift", "--repair", code=2).err == ""
+    (operation,) = fleet.run("drift", "--repair", "--json", code=2).json["operations"]
+    assert operation["address"] == f"schema/primary/{fleet.database('msf')}"
