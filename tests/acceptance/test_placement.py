@@ -10,7 +10,7 @@ from servers import TestServer
 from tenantplan.desired.declare import load_documents
 from tenantplan.errors import ConnectError
 from tenantplan.live.current_servers import placed
-from tenantplan.settings.settings import settings
+from tenantplan.settings import settings
 
 pytestmark = pytest.mark.once
 

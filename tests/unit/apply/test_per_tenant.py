@@ -15,8 +15,8 @@ from tenantplan.errors import PlanRefused
 from tenantplan.fleet.servers import Servers
 from tenantplan.live.main import MainFacts
 from tenantplan.live.survey import Survey
-from tenantplan.migration import graph
 from tenantplan.migration.running.workers import Programs
+from tenantplan.migration.tree import graph
 from tenantplan.migration.trees import Trees
 from tenantplan.model.audit import Actor
 from tenantplan.model.encode import fingerprint
@@ -29,7 +29,7 @@ from tenantplan.settings.settings import load
 pytestmark = pytest.mark.once
 CHANGED = "changed after the plan was made"
 HASH_KEY = "00" * 32
-CANARY = "waits for the first wave, all of which changed after the plan was made"
+CANARY = "waits for the first wave, all of which, or all that it migrates, changed after the plan was made"
 
 
 def row(address: str, name: str) -> Row:

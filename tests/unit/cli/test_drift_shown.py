@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from tenantplan.model.ignore import Ignore
 
 from tenantplan.cli.drift import _document, _show
 from tenantplan.commands.drift.drift import Drift
+from tenantplan.model.drift import Ignore
 from tenantplan.model.plan import Finding
 from tenantplan.rendering.view import DriftItem
 from tenantplan.settings.settings import Settings, load

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tenantplan.settings.targets import TargetSpec
 from unit.rendering.builders import a_role, an_operation
 
 from tenantplan.model.login import MAIN_TARGET, Issued
@@ -14,6 +13,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import ON_ITS_WAY
 from tenantplan.planning.stays_behind import stays_behind
+from tenantplan.settings.targets import TargetSpec
 
 pytestmark = pytest.mark.once
 TARGETS = {

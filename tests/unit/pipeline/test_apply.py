@@ -9,8 +9,8 @@ from unit.rendering.builders import a_plan, an_operation
 
 from tenantplan.errors import Blocked
 from tenantplan.model.plan import Finding
-from tenantplan.pipeline import apply
-from tenantplan.settings import Settings, load
+from tenantplan.pipeline.apply import apply
+from tenantplan.settings.settings import Settings, load
 
 pytestmark = pytest.mark.once
 FAILED = Finding("server/second", "connection", "it does not answer")
