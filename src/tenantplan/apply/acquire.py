@@ -64,7 +64,10 @@ def take(work: Work, stack: ExitStack) -> Taken:
     dead = [run for run in recover.dead_runs(control) if run != work.run_id]
     if dead:
         end_sessions(work.connector, work.managed_servers, dead)
-        live = work.look(recover.open_operations(control, dead))
+        opened = recover.open_operations(control, dead)
+        live = work.look(opened)
+        ours = freshness.journaled(control, work.plan)
+        done |= {item.op_id for item in opened if item.op_id in ours and _happened(item, live)}
     newborn = work.run_id in recover.dead_runs(control)
     stale: Mapping[str, str] = {}
     if not newborn:
