@@ -14,7 +14,8 @@
     ├── Blocked                    exit 3: guard, protection or policy
     ├── PlanRefused                exit 4: plan file stale, tampered, expired, applied, other target
     ├── AppliedInPart              exit 5: some operations failed
-    └── Locked                     exit 6: another run holds the fleet
+    ├── Locked                     exit 6: another run holds the fleet
+    └── Stale                      what an operation is about is not as the plan saw it: the operation fails, alone
 
 An error says what happened (`message`), where (`where`: file:line, host:port, database) and what to do next (`hint`).
 Nothing in here may contain a secret: callers pass masked connection strings only.
@@ -139,3 +140,7 @@ class Locked(TenantplanError):
     """Another run holds the lock of this fleet."""
 
     exit_code = 6
+
+
+class Stale(TenantplanError):
+    """What an operation is about is not what the plan saw: somebody changed it in between."""

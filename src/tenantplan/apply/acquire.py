@@ -12,8 +12,8 @@ from tenantplan.apply import freshness
 from tenantplan.apply.bootstrap import bootstrap
 from tenantplan.apply.clearing import Watch, cleared
 from tenantplan.apply.context import Run
-from tenantplan.apply.convergence import as_planned
 from tenantplan.apply.effects import stored_secrets
+from tenantplan.apply.effects.table import effect
 from tenantplan.apply.per_tenant import left_untouched
 from tenantplan.apply.preflight import check_data
 from tenantplan.apply.work import Work
@@ -23,9 +23,8 @@ from tenantplan.journal import record, recover
 from tenantplan.model.address import MAIN
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Package, Role, Row, Schema
+from tenantplan.model.resource import Role
 from tenantplan.planning.clock import check_clock
-from tenantplan.planning.comparable import comparable
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, is_pooled
@@ -167,14 +166,4 @@ def _settle(work: Work, run: Run, control: Connection, live: Survey, dead: list[
 
 
 def _happened(item: recover.Open, live: Survey) -> bool:
-    """Whether the effect of an operation that an interrupted run left open is there."""
-    have = live.state.get(item.address)
-    if item.retire:
-        return have is not None and not isinstance(have, Row) and getattr(have, "retired_at", None) is not None
-    if item.action == "update" and isinstance(have, Schema):
-        return have.repaired == item.op_id
-    if item.after is None or have is None:
-        return item.after is None and have is None
-    if isinstance(have, (Row, Package)) and not (have.managed and have.retired_at is None):
-        return False
-    return as_planned(item.after, comparable(have, item.after))
+    return effect(item).happened(item, live.state.get(item.address))

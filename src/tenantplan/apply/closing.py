@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 from psycopg import sql
 
+from tenantplan.apply.blame import blame
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects.purge import drops_role
 from tenantplan.apply.sessions import NOW, Ending, end_sessions, end_transactions
@@ -59,17 +60,12 @@ def clear_way(run: Run, place: str, there: Connection, segment: Sequence[Operati
 
 def ended_again(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
     """Outcomes, where they failed, of operations that an earlier run has done: it may have been interrupted before the end."""
-    places = sorted({_place(o) for o in operations if _any(o)})
+    places = sorted({o.server for o in operations if _any(o)})
     found: list[Outcome] = []
     for place in places:
-        here = [o for o in operations if _any(o) and _place(o) == place]
+        here = [o for o in operations if _any(o) and o.server == place]
         found += [outcome for outcome in ended(run, main, place, here) if outcome.status != "done"]
     return found
-
-
-def _place(operation: Operation) -> str:
-    resource = operation.after or operation.before
-    return resource.server if isinstance(resource, (Role, Database)) else MAIN
 
 
 @contextmanager
@@ -167,7 +163,7 @@ def _refuse(left: dict[str, str], segment: Sequence[Operation]) -> None:
     for operation in segment:
         if operation.id in left:
             error = TenantplanError(left[operation.id], hint="end them, and apply again")
-            error.operation = operation  # type: ignore[attr-defined]
+            blame(error, operation)
             raise error
 
 

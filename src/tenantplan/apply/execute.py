@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import groupby
 
 import psycopg
 
 from tenantplan.apply import closing, groups
+from tenantplan.apply.blame import blame, blamed
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects import (
-    generated_passwords,
-    new_databases,
-    packages,
-    prepared,
-    purge,
-    row_secrets,
-    rows,
-    server_objects,
-)
+from tenantplan.apply.effects import generated_passwords, new_databases, packages, purge, row_secrets, server_objects
 from tenantplan.apply.effects.connections import saves_connection, try_connections
-from tenantplan.apply.effects.migrate import migrate
-from tenantplan.apply.effects.repair import repair
+from tenantplan.apply.effects.effect import Alone, Effect, Together, TwoCommits
+from tenantplan.apply.effects.table import effect
 from tenantplan.apply.failure import failure
 from tenantplan.apply.retrying import retrying
-from tenantplan.ddl import statements
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.journal import record
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Database, Package, Row, Schema
+from tenantplan.model.resource import Row
 from tenantplan.postgres.connect import Connection
 from tenantplan.tables.storage import RELEASE
 
@@ -49,13 +40,13 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
         try:
             with run.holding(segment):
                 _perform(run, main, segment)
-                finished = closing.ended(run, main, _place(segment[0]), segment)
+                finished = closing.ended(run, main, segment[0].server, segment)
         except Locked:
             raise
-        except (psycopg.Error, TenantplanError, rows.Stale) as error:
+        except (psycopg.Error, TenantplanError) as error:
             if main.broken or main.closed:
                 raise
-            guilty = getattr(error, "operation", segment[0])
+            guilty = blamed(error) or segment[0]
             return outcomes + failure(run, main, remaining, guilty, _explained(run, main, segment, error))
         outcomes += finished
         remaining = remaining[len(segment) :]
@@ -66,7 +57,7 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
 
 
 def _explained(run: Run, main: Connection, segment: list[Operation], error: Exception) -> Exception:
-    place = _place(segment[0])
+    place = segment[0].server
     try:
         with nullcontext(main) if place == MAIN else run.connector.connect(place) as there:
             return groups.explained(run, there, place, segment, error)
@@ -76,10 +67,7 @@ def _explained(run: Run, main: Connection, segment: list[Operation], error: Exce
 
 def shareable(operations: Sequence[Operation]) -> bool:
     """Whether all of it can happen in one transaction of the main database (databases are made before it)."""
-    return all(
-        _place(o) == MAIN and not _alone(o) and saves_connection(o) is None and not generated_passwords.apart(o)
-        for o in operations
-    )
+    return all(o.server == MAIN and type(effect(o)) is Together and saves_connection(o) is None for o in operations)
 
 
 def execute_together(run: Run, main: Connection, operations: list[Operation]) -> list[Outcome] | None:
@@ -90,7 +78,7 @@ def execute_together(run: Run, main: Connection, operations: list[Operation]) ->
             return closing.ended(run, main, MAIN, operations)
     except Locked:
         raise
-    except (psycopg.Error, TenantplanError, rows.Stale):
+    except (psycopg.Error, TenantplanError):
         if main.broken or main.closed:
             raise
         return None
@@ -98,47 +86,45 @@ def execute_together(run: Run, main: Connection, operations: list[Operation]) ->
 
 def _segments(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
     """Neighbours that can share one transaction: everything transactional on one server; the rest one by one."""
-    for _, group in groupby(
-        operations, key=lambda o: (_place(o), o.id if _alone(o) else "", generated_passwords.apart(o))
-    ):
+    for _, group in groupby(operations, key=lambda o: (o.server, type(effect(o)), _alone(o))):
         yield list(group)
 
 
-def _place(operation: Operation) -> str:
-    resource = operation.after or operation.before
-    return MAIN if isinstance(resource, (Row, Package)) or resource is None else resource.server
-
-
-def _alone(operation: Operation) -> bool:
-    return isinstance(operation.after, Schema) or _is_package(operation) or _drops(operation)
-
-
-def _is_package(operation: Operation) -> bool:
-    return isinstance(operation.after or operation.before, Package)
-
-
-def _drops(operation: Operation) -> bool:
-    return isinstance(operation.before, Database) and operation.after is None and not operation.retire
+def _alone(operation: Operation) -> str:
+    return operation.id if isinstance(effect(operation), Alone) else ""
 
 
 def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     first = segment[0]
-    place = _place(first)
-    if isinstance(first.after, Schema):
-        _inside(run, main, first, repair if first.schema else migrate)
-    elif _is_package(first):
-        _carry(run, main, first)
-    elif _drops(first):
-        _drop(run, main, first)
-    elif generated_passwords.apart(first):
-        _hand_out(run, main, place, segment)
-    elif place == MAIN:
-        purge.clear_left_behind(run, main, place, segment)
-        tried = try_connections(run, segment)
-        with closing.shut(run, main, place, main, segment), new_databases.created(run, place, main, segment):
-            retrying(lambda: _commit(run, main, segment, tried), lambda: closing.clear_way(run, place, main, segment))
-    else:
-        _commit_apart(run, main, place, segment)
+    match effect(first):
+        case Alone() as found:
+            _by_itself(run, main, first, found)
+        case TwoCommits():
+            _in_two_commits(run, main, first.server, segment)
+        case Together() if first.server == MAIN:
+            _on_main(run, main, segment)
+        case Together():
+            _elsewhere(run, main, first.server, segment)
+        case Effect():
+            raise AssertionError(f"how {first.address} takes effect is not known")
+
+
+def _by_itself(run: Run, main: Connection, operation: Operation, found: Alone) -> None:
+    """Intent, effect, then outcome and audit entry."""
+    record.intend(run.author, main, [operation])
+    performed = found.perform(run, main, operation)
+    with main.transaction():
+        record.check_epoch(main, run.author.epoch)
+        performed.write(main)
+        run.close(main, [operation], connected=performed.connected)
+    reach("committed")
+
+
+def _on_main(run: Run, main: Connection, segment: list[Operation]) -> None:
+    purge.clear_left_behind(run, main, MAIN, segment)
+    tried = try_connections(run, segment)
+    with closing.shut(run, main, MAIN, main, segment), new_databases.created(run, MAIN, main, segment):
+        retrying(lambda: _commit(run, main, segment, tried), lambda: closing.clear_way(run, MAIN, main, segment))
 
 
 def _commit(run: Run, main: Connection, segment: list[Operation], tried: list[Operation]) -> None:
@@ -186,7 +172,7 @@ def _commit_together(
     reach("committed")
 
 
-def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
+def _elsewhere(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
     """On another server than the main one: intent, effect, then outcome and audit entry."""
     record.intend(run.author, main, segment)
     purge.clear_left_behind(run, main, place, segment)
@@ -198,18 +184,19 @@ def _commit_apart(run: Run, main: Connection, place: str, segment: list[Operatio
         new_databases.created(run, place, there, segment),
     ):
         retrying(
-            lambda: _effects_apart(run, there, place, segment), lambda: closing.clear_way(run, place, there, segment)
+            lambda: _effects_elsewhere(run, there, place, segment),
+            lambda: closing.clear_way(run, place, there, segment),
         )
     reach("remote-committed")
     _conclude(run, main, segment)
 
 
-def _effects_apart(run: Run, there: Connection, place: str, segment: list[Operation]) -> None:
+def _effects_elsewhere(run: Run, there: Connection, place: str, segment: list[Operation]) -> None:
     with _catalog(run, place, segment), there.transaction():
         _effects(run, there, segment)
 
 
-def _hand_out(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
+def _in_two_commits(run: Run, main: Connection, place: str, segment: list[Operation]) -> None:
     """Generated passwords that leave the main database's transaction: journaled, set, delivered, and then current."""
     with main.transaction():
         record.intend(run.author, main, segment)
@@ -224,7 +211,7 @@ def _hand_out(run: Run, main: Connection, place: str, segment: list[Operation]) 
         try:
             generated_passwords.hand_over(run, operation)
         except TenantplanError as error:
-            error.operation = operation  # type: ignore[attr-defined]
+            blame(error, operation)
             raise
     _conclude(run, main, segment)
 
@@ -233,7 +220,7 @@ def _conclude(run: Run, main: Connection, segment: list[Operation]) -> None:
     """Outcome and audit entries of what has happened elsewhere."""
     with main.transaction():
         record.check_epoch(main, run.author.epoch)
-        if not generated_passwords.apart(segment[0]):  # the rows of those follow when passwords are issued
+        if not isinstance(effect(segment[0]), TwoCommits):  # the rows of those follow when passwords are issued
             generated_passwords.follow_names(main, segment)
         run.close(main, generated_passwords.settle(run, main, segment))
     reach("committed")
@@ -241,11 +228,12 @@ def _conclude(run: Run, main: Connection, segment: list[Operation]) -> None:
 
 def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None:
     for operation in server_objects.make_together(run, connection, segment):
-        resource = operation.after or operation.before
+        found = effect(operation)
+        assert isinstance(found, Together)
         try:
-            (rows if isinstance(resource, Row) else server_objects).write(run, connection, operation)
-        except (psycopg.Error, TenantplanError, rows.Stale) as error:
-            error.operation = operation  # type: ignore[union-attr]  # the transaction is everybody's, the fault is this one's
+            found.write(run, connection, operation)
+        except (psycopg.Error, TenantplanError) as error:
+            blame(error, operation)
             raise
     written = [
         o.after.values["version"] for o in segment if isinstance(o.after, Row) and o.after.table == RELEASE.table
@@ -256,42 +244,5 @@ def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None
 
 def _catalog(run: Run, place: str, segment: list[Operation]) -> AbstractContextManager[object]:
     """Serialises changes of a server's shared catalogs: PostgreSQL fails concurrent ones ("tuple concurrently updated")."""
-    touches = any(not isinstance(o.after or o.before, Row) for o in segment)
+    touches = any(effect(o).catalog for o in segment)
     return run.catalog_locks[place] if touches else nullcontext()
-
-
-def _inside(run: Run, main: Connection, operation: Operation, act: Callable[[Run, Operation], None]) -> None:
-    """What happens in the database itself."""
-    record.intend(run.author, main, [operation])
-    act(run, operation)
-    with main.transaction():
-        record.check_epoch(main, run.author.epoch)
-        run.close(main, [operation], connected=True)
-    reach("committed")
-
-
-def _carry(run: Run, main: Connection, operation: Operation) -> None:
-    """A package: intent, the file into its store, then its record, outcome and audit entry."""
-    record.intend(run.author, main, [operation])
-    file_id = packages.carry(run, main, operation)
-    with main.transaction():
-        record.check_epoch(main, run.author.epoch)
-        packages.write(run, main, operation, file_id)
-        run.close(main, [operation])
-    reach("committed")
-
-
-def _drop(run: Run, main: Connection, operation: Operation) -> None:
-    record.intend(run.author, main, [operation])
-    place = _place(operation)
-    opened = nullcontext(main) if place == MAIN else run.connector.connect(place)
-    assert isinstance(operation.before, Database)
-    with opened as connection:
-        prepared.clear(run, connection, place, operation.before.name)
-        for statement in statements.database(operation):
-            connection.execute(statement)
-    reach("database-dropped")
-    with main.transaction():
-        record.check_epoch(main, run.author.epoch)
-        run.close(main, [operation])
-    reach("committed")

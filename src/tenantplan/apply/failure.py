@@ -8,9 +8,8 @@ from itertools import groupby
 import psycopg
 
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects import rows
 from tenantplan.apply.effects.connections import saves_connection
-from tenantplan.errors import ConnectError, SchemaMismatch, TenantplanError
+from tenantplan.errors import ConnectError, SchemaMismatch, Stale, TenantplanError
 from tenantplan.journal import record
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
@@ -22,7 +21,7 @@ def failure(
     run: Run, main: Connection, remaining: Sequence[Operation], guilty: Operation, error: Exception
 ) -> list[Outcome]:
     """Records that an operation failed and that the others of its track, rolled back or not begun, were skipped."""
-    status = "stale" if isinstance(error, (rows.Stale, SchemaMismatch)) else "failed"
+    status = "stale" if isinstance(error, (Stale, SchemaMismatch)) else "failed"
     message = describe(error) if isinstance(error, psycopg.Error) else _told(error)
     message = "; ".join([message or type(error).__name__, *getattr(error, "__notes__", ())])
     unreachable = isinstance(error, ConnectError)

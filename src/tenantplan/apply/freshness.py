@@ -9,7 +9,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from tenantplan.apply.convergence import as_planned
+from tenantplan.apply.effects.table import effect
 from tenantplan.apply.work import Work
 from tenantplan.desired import declare
 from tenantplan.desired.secrets import replaced_secrets
@@ -109,11 +109,7 @@ def check_target(plan: Plan, live: Survey) -> None:
     """PlanRefused when a server the plan is about is not the one it was made for."""
     wanted = plan.target.get("servers")
     found = {alias: facts.system_identifier for alias, facts in live.servers.items()}
-    needed = {
-        r.server
-        for o in plan.operations
-        if (r := o.after or o.before) is not None and not isinstance(r, (Row, Package))
-    } | {MAIN}
+    needed = {MAIN, *(o.server for o in plan.operations)}
     if not isinstance(wanted, dict) or any(wanted.get(a) != found.get(a) for a in needed if not a.startswith("url:")):
         raise PlanRefused("the plan was made for another PostgreSQL server than this one", hint=STALE)
 
@@ -198,17 +194,19 @@ def taken_back(plan: Plan, done: set[str], live: Survey) -> list[Operation]:
 
 def _away(operation: Operation, live: Survey) -> bool:
     """Whether it is about something that cannot be seen now."""
-    resource = operation.after or operation.before
-    server = None if isinstance(resource, (Row, Package)) or resource is None else resource.server
-    away = server is not None and server not in live.servers and not server.startswith("url:")
-    return away or (resource is not None and addresses.owner(operation.address, resource) in live.held_out)
+    away = operation.server not in live.servers and not operation.server.startswith("url:")
+    return away or addresses.owner(operation.address, operation.subject) in live.held_out
 
 
 def _stands(operation: Operation, have: Resource | None) -> bool:
     gone = have is None or getattr(have, "retired_at", None) is not None or not getattr(have, "managed", True)
     if operation.after is None:
         return gone if operation.retire else have is None or not getattr(have, "managed", True)
-    return have is not None and not gone and as_planned(operation.after, comparable(have, operation.after))
+    return (
+        have is not None
+        and not gone
+        and effect(operation).converged(operation.after, comparable(have, operation.after))
+    )
 
 
 def _shut(operation: Operation, have: Resource | None) -> bool:
@@ -272,7 +270,4 @@ def _whose(operation: Operation, have: Resource | None) -> bool:
 def _seen(operation: Operation, state: State) -> Resource | None:
     """The live resource as the planner would have seen it."""
     have = state.get(operation.address)
-    want = operation.after or operation.before
-    if have is None or want is None:
-        return have
-    return comparable(have, want)
+    return have if have is None else comparable(have, operation.subject)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
+from tenantplan.apply.blame import blame, blamed
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects.role_creators import FROM
 from tenantplan.errors import PrivilegeError
@@ -63,6 +64,6 @@ def explained(
         where=run.connector.servers[place].place,
         hint=f"a superuser runs there: {grant}; then apply again",
     )
-    refused.operation = getattr(error, "operation", segment[0])  # type: ignore[attr-defined]
+    blame(refused, blamed(error) or segment[0])
     refused.__cause__ = error
     return refused

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tenantplan.apply.effects.rows import Stale
+from tenantplan.apply.blame import blame
+from tenantplan.errors import Stale
 from tenantplan.live.brought import left_server
 from tenantplan.live.occupancy import locked_database_rows, locked_shared_rows
 from tenantplan.model.operation import Operation
@@ -79,5 +80,5 @@ def _refuse(operation: Operation, rows: Mapping[str, int]) -> None:
     if rows:
         tables = ", ".join(sorted(rows))
         error = Stale(f"has rows in {tables} that were written after the plan was made: its place stays what it is")
-        error.operation = operation  # type: ignore[attr-defined]
+        blame(error, operation)
         raise error

@@ -30,6 +30,13 @@ class Open:
     before: Resource | None
     after: Resource | None
 
+    @property
+    def subject(self) -> Resource:
+        """What it is about: what is to be there, or, where that is nothing, what was."""
+        subject = self.after or self.before
+        assert subject is not None, "an operation is about something"
+        return subject
+
 
 def dead_runs(connection: Connection) -> list[str]:
     """Ids of runs that are journaled as running; whoever asks holds the lock, so they are dead."""

@@ -7,8 +7,9 @@ Objects of a server carry server and name: `database/primary/tenantplan_org_msf`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
-from tenantplan.model.resource import Resource, Row, State
+from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema, State
 
 FLEET = "fleet"
 MAIN = "primary"  # the server of the main database
@@ -32,6 +33,17 @@ def schema(server: str, name: str) -> str:
 def package(version: str) -> str:
     """The address of an update package."""
     return f"package/{version}"
+
+
+def server_of(resource: Resource) -> str:
+    """Alias of the server that a resource is on: rows and packages are in the main database."""
+    match resource:
+        case Row() | Package():
+            return MAIN
+        case Role() | Database() | Schema():
+            return resource.server
+        case _:
+            assert_never(resource)
 
 
 def document(address: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tenantplan.model.address import server_of
 from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource, Role, Schema
 from tenantplan.model.step import TRANSACTION, Check, Hazard, Origin, Step, parse_origins
@@ -56,6 +57,18 @@ class Operation:
     restore: bool = False
     losing: tuple[str, ...] | None = None
     origins: tuple[Origin, ...] = ()
+
+    @property
+    def subject(self) -> Resource:
+        """What it is about: what is to be there, or, where that is nothing, what was."""
+        subject = self.after or self.before
+        assert subject is not None, "an operation is about something"
+        return subject
+
+    @property
+    def server(self) -> str:
+        """Alias of the server on which it takes effect: rows and packages are in the main database."""
+        return server_of(self.subject)
 
     @property
     def in_own_database(self) -> bool:
@@ -116,6 +129,8 @@ class Operation:
         values["risk"] = values.pop("class")
         for name in ("before", "after"):
             values[name] = from_json(values[name])
+        if values["before"] is None and values["after"] is None:
+            raise ValueError("an operation is about something")
         for name in ("depends_on", "statements", "revisions"):
             values[name] = tuple(values[name])
         values["steps"] = tuple(Step.parse(item) for item in values["steps"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tenantplan.apply.blame import blame
 from tenantplan.apply.context import Run
 from tenantplan.errors import TenantplanError
 from tenantplan.model.operation import Operation
@@ -32,7 +33,7 @@ def try_connections(run: Run, operations: Sequence[Operation]) -> list[Operation
         try:
             run.try_connection(operation.address, reference)
         except TenantplanError as error:
-            error.operation = operation  # type: ignore[attr-defined]
+            blame(error, operation)
             raise
         tried.append(operation)
     return tried

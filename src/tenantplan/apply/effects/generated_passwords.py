@@ -56,7 +56,7 @@ class _Row:
     password: bytes | None
 
 
-def apart(operation: Operation) -> bool:
+def needs_two_commits(operation: Operation) -> bool:
     """Whether that takes more than one transaction of the main database."""
     after = operation.after
     if not generates(operation) or not isinstance(after, Role) or after.password is None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from psycopg import sql
 
 from tenantplan.apply.context import Run
+from tenantplan.apply.effects.effect import Performed
 from tenantplan.apply.effects.server_objects import stamping
 from tenantplan.apply.effects.shared_tables import share
 from tenantplan.migration.running.steps import Place, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import Step
+from tenantplan.postgres.connect import Connection
 
 
 def migrate(run: Run, operation: Operation) -> None:
@@ -34,6 +36,12 @@ def migrate(run: Run, operation: Operation) -> None:
     if after.tree == "shared":
         with run.connector.connect(after.server, after.database or None) as connection, connection.transaction():
             share(connection)
+
+
+def performed(run: Run, main: Connection, operation: Operation) -> Performed:
+    """The migration as an effect."""
+    migrate(run, operation)
+    return Performed(connected=True)
 
 
 def _facts(after: Schema, step: Step) -> dict[str, str | None]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects import rows
 from tenantplan.ddl import statements
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
@@ -41,7 +40,7 @@ def created(run: Run, place: str, there: Connection, segment: Sequence[Operation
         yield
     except Locked:
         raise
-    except (psycopg.Error, TenantplanError, rows.Stale):
+    except (psycopg.Error, TenantplanError):
         with suppress(psycopg.Error):
             for operation in creations:
                 drop_database(there, statements.temporary(operation))

@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects.rows import Stale
-from tenantplan.errors import SettingsError
+from tenantplan.apply.effects import effect
+from tenantplan.apply.effects.effect import Performed
+from tenantplan.errors import SettingsError, Stale
 from tenantplan.failpoint import reach
+from tenantplan.journal.recover import Open
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Package
+from tenantplan.model.resource import Package, Resource
 from tenantplan.postgres.connect import Connection
 from tenantplan.stores import Stored, upload
+
+
+def happened(item: Open, have: Resource | None) -> bool:
+    """Whether the package is as an interrupted run was to leave it."""
+    if isinstance(have, Package) and not (have.managed and have.retired_at is None):
+        return item.retire and have.retired_at is not None
+    return effect.happened(item, have)
+
+
+def performed(run: Run, main: Connection, operation: Operation) -> Performed:
+    """The file into its store; its record follows in the transaction of its audit entry."""
+    file_id = carry(run, main, operation)
+    return Performed(write=lambda main: write(run, main, operation, file_id))
 
 
 def carry(run: Run, main: Connection, operation: Operation) -> str | None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
+from tenantplan.apply.blame import blame
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects import prepared
 from tenantplan.errors import ConnectError, TenantplanError
@@ -61,7 +62,7 @@ def _kept(run: Run, place: str, operation: Operation, database: str, things: str
         where=run.connector.servers[place].place,
         hint=f"as a superuser, in database {database}: DROP OWNED BY {sql.Identifier(role).as_string()}; then apply again",
     )
-    error.operation = operation  # type: ignore[attr-defined]
+    blame(error, operation)
     return error
 
 

@@ -7,18 +7,25 @@ from functools import partial
 import psycopg
 
 from tenantplan.apply.context import Run
+from tenantplan.apply.effects.effect import Performed
 from tenantplan.apply.effects.server_objects import restamp
 from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.failpoint import reach
+from tenantplan.journal.recover import Open
 from tenantplan.migration.running.steps import Place, Session, Version
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Resource, Schema
 from tenantplan.model.site import beginning
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 
 
-def repair(run: Run, operation: Operation) -> None:
+def happened(item: Open, have: Resource | None) -> bool:
+    """Whether the repair that an interrupted run left open is there: the stamp names the last one."""
+    return isinstance(have, Schema) and have.repaired == item.op_id
+
+
+def performed(run: Run, main: Connection, operation: Operation) -> Performed:
     """Brings one schema back, and its stamp, or changes nothing.
 
     Raises SchemaMismatch when it is not what the plan saw, MigrationError when the statements did not lead where they were to,
@@ -30,6 +37,7 @@ def repair(run: Run, operation: Operation) -> None:
     with run.connector.connect(after.server, after.database) as connection:
         run.migrator.patiently(partial(_at_once, run, connection, operation, after))
     reach("schema-repaired")
+    return Performed(connected=True)
 
 
 def _at_once(run: Run, connection: Connection, operation: Operation, after: Schema) -> None:

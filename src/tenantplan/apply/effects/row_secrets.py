@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from tenantplan.apply.blame import blame
 from tenantplan.apply.context import Run
 from tenantplan.errors import TenantplanError
 from tenantplan.failpoint import reach
@@ -40,7 +41,7 @@ def hand_over(run: Run, main: Connection, operations: Sequence[Operation]) -> No
             try:
                 delivered.append(_deliver(run, main, operation, column, str(secret.target)))
             except TenantplanError as error:
-                error.operation = operation  # type: ignore[attr-defined]
+                blame(error, operation)
                 raise
     if delivered:
         reach("secret-delivered")

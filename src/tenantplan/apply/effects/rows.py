@@ -10,14 +10,15 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects import stored_secrets
+from tenantplan.apply.effects import effect, stored_secrets
+from tenantplan.errors import Stale
+from tenantplan.journal.recover import Open
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Row
+from tenantplan.model.resource import Ref, Resource, Row, Secret
 from tenantplan.model.rowtype import SECRET_TYPES, RowType
 from tenantplan.postgres.columns import normal, selected
 from tenantplan.postgres.connect import Connection
 
-__all__ = ["Stale", "row_id", "write"]
 NAMESPACE = uuid.UUID("6f0d3c1e-6a52-5a0b-9d6e-3f2f4d1c7b90")
 
 
@@ -32,6 +33,22 @@ def write(run: Run, connection: Connection, operation: Operation) -> None:
     else:
         assert isinstance(operation.before, Row)
         _delete(run, connection, operation, operation.before)
+
+
+def happened(item: Open, have: Resource | None) -> bool:
+    """Whether the row is as an interrupted run was to leave it. A deletion is journaled in its own transaction, so that one which
+    is open has not happened."""
+    if isinstance(have, Row) and not (have.managed and have.retired_at is None):
+        return False
+    return not item.retire and effect.happened(item, have, converged)
+
+
+def converged(want: Resource, have: Resource) -> bool:
+    """Whether a row has the values it was to get; a secret that had no keyed hash yet counts as equal to any."""
+    if not isinstance(want, Row) or not isinstance(have, Row):
+        return False
+    unhashed = {name for name, value in want.values.items() if isinstance(value, Secret) and value.keyed is None}
+    return all(have.values.get(name) == value for name, value in want.values.items() if name not in unhashed)
 
 
 def row_id(fleet: str, address: str, attempt: int = 0) -> str:
@@ -189,10 +206,6 @@ def _columns(
 
 
 _CASTS = {"timestamp": "%s::timestamptz", "json": "%s::jsonb", "encrypted": "%s::bytea", "list": "%s::text[]"}
-
-
-class Stale(Exception):
-    """The row is not what the plan saw: somebody changed it in between."""
 
 
 def bound(run: Run, rowtype: RowType, name: str, value: Any) -> Any:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
 from tenantplan.apply import groups
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects import generated_passwords, role_creators
+from tenantplan.apply.effects import effect, generated_passwords, role_creators
 from tenantplan.apply.effects.shared_tables import write_access
 from tenantplan.ddl import statements
 from tenantplan.errors import SettingsError
+from tenantplan.journal.recover import Open
 from tenantplan.model import stamp
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation, generates
-from tenantplan.model.resource import OWNER, Database, Role, Secret
+from tenantplan.model.resource import OWNER, Database, Resource, Role, Secret
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets import scram
 from tenantplan.secrets.keyed import keyed_hash
@@ -23,17 +25,21 @@ from tenantplan.secrets.references import resolve
 from tenantplan.secrets.storage import judge
 
 
-def write(run: Run, connection: Connection, operation: Operation) -> None:
-    """Runs a role's or database's statements and stamps it; the caller holds the transaction."""
-    if isinstance(operation.after or operation.before, Role):
-        _write_role(run, connection, operation)
-    else:
-        _write_database(run, connection, operation)
+def role_converged(want: Resource, have: Resource) -> bool:
+    """Whether a role is what it was to be; a password that had no keyed hash yet counts as equal to any."""
+    if isinstance(want, Role) and isinstance(have, Role) and want.password is not None and want.password.keyed is None:
+        return replace(want, password=None) == replace(have, password=None)
+    return want == have
 
 
-def _write_role(run: Run, connection: Connection, operation: Operation) -> None:
-    before, after = operation.before, operation.after
-    subject = after or before
+def role_happened(item: Open, have: Resource | None) -> bool:
+    """Whether a role is as an interrupted run was to leave it."""
+    return effect.happened(item, have, role_converged)
+
+
+def write_role(run: Run, connection: Connection, operation: Operation) -> None:
+    """Runs a role's statements and stamps it; the caller holds the transaction."""
+    before, after, subject = operation.before, operation.after, operation.subject
     assert isinstance(subject, Role)
     if not groups.missing(connection, [operation]):
         return
@@ -174,7 +180,8 @@ def set_password(connection: Connection, role: Role, password: str) -> str:
     return verifier
 
 
-def _write_database(run: Run, connection: Connection, operation: Operation) -> None:
+def write_database(run: Run, connection: Connection, operation: Operation) -> None:
+    """Runs a database's statements and stamps it, but for CREATE and DROP DATABASE; the caller holds the transaction."""
     before, after = operation.before, operation.after
     if before is None:
         return _execute(connection, _new_database(run, operation))
