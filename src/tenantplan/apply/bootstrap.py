@@ -60,7 +60,6 @@ def bootstrap(
 
 
 def _fill(run: Run, inside: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]) -> None:
-    assert run.migrator is not None
     for operation in first:
         if isinstance(operation.after, Schema):
             where = f"database {run.main_database}"

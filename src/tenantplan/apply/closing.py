@@ -86,7 +86,7 @@ def shut(run: Run, main: Connection, place: str, there: Connection, segment: Seq
         record.intend(run.author, main, renamed)
     names = [o.before.name for o in renamed if isinstance(o.before, Database)]
     allowed = there.execute(query("database_connects"), {"names": names}).fetchall()
-    with run.catalog_locks[place]:
+    with run.servers.catalog_locks[place]:
         _connects(there, "REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM {}", allowed)
     reach("database-shut")
     try:
@@ -96,7 +96,7 @@ def shut(run: Run, main: Connection, place: str, there: Connection, segment: Seq
     except Locked:
         raise
     except BaseException:
-        with suppress(psycopg.Error), run.catalog_locks[place]:
+        with suppress(psycopg.Error), run.servers.catalog_locks[place]:
             _connects(there, "GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", allowed)
         raise
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,59 +26,74 @@ from tenantplan.stores import Store
 
 
 @dataclass(frozen=True)
-class Run:
-    """One apply: where it works, for whom, and what it may assume.
+class RunServers:
+    """The servers as a run needs them: `versions` are server_version_num by alias, `template` returns the template database to
+    clone on a server. `catalog_locks` serialise changes of a server's shared catalogs; `creations` bounds how many databases are
+    copied at once on it: more of them only stand in each other's way."""
 
-    `ids` maps addresses of rows to their ids and grows as rows are made. `versions` are server_version_num by server.
-    `template` returns the template database to clone on a server. `tables` are the tables it may write to,
-    `vault` encrypts credentials (None: no key is set), `open_store` opens the store of update packages by a session on
-    the main database, or the one they were in before, by its URL. `migrator` runs the steps of migrations (None: this
-    run makes none), `fingerprint` tells what a schema is. `sealed` holds what was encrypted and is not yet recorded.
-    `undoes` maps operations that take something back to those that did it.
-    `try_connection` connects to the database behind a reference that an organization brings, and raises when it does not fit.
-    `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see, and `issued`
-    the passwords on their way, by the address of their role; `made` the generated secrets of rows, by table, id and column.
-    `lives` says how often a row was made at an address before, so that whoever takes a name later gets an id of its own.
-    `around` is what secrets are judged by. `now` is the time on the main server.
-    `holding` keeps writers out of databases that operations leave, `check_shared` out of the shared tables in the current
-    transaction of the main database; both raise Stale where rows would be left behind.
-    `creations` bounds how many databases are copied at once on a server: more of them only stand in each other's way.
+    versions: Mapping[str, int]
+    template: Callable[[str], Template]
+    catalog_locks: Mapping[str, threading.Lock]
+    creations: Mapping[str, threading.Semaphore]
+
+
+@dataclass(frozen=True)
+class RunSecrets:
+    """What a run needs to handle secrets: `vault` encrypts them (None: no key is set), `hash_key` is the key of keyed hashes,
+    `around` is what they are judged by.
+
+    `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see. `issued` holds the
+    passwords on their way, by the address of their role, `made` the generated secrets of rows, by table, id and column, and
+    `sealed` what was encrypted and is not yet recorded.
+    """
+
+    vault: Vault | None
+    hash_key: str
+    around: Around
+    targets: Mapping[str, TargetSpec]
+    hidden: Collection[str]
+    issued: dict[str, Any] = field(default_factory=dict)
+    made: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    sealed: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One apply: who writes, where it works, and what it may assume.
+
+    `tables` are the tables it may write to. `ids` maps addresses of rows to their ids and grows as rows are made; `lives` says how
+    often a row was made at an address before, so that whoever takes a name later gets an id of its own. `open_store` opens the
+    store of update packages by a session on the main database, or the one they were in before, by its URL. `migrator` runs the
+    steps of migrations, `fingerprint` tells what a schema is, `digests` maps (tree, revision) to the digest of its file.
+    `undoes` maps operations that take something back to those that did it. `try_connection` connects to the database behind a
+    reference that an organization brings, and raises when it does not fit. `now` is the time on the main server. `holding` keeps
+    writers out of databases that operations leave, `check_shared` out of the shared tables in the current transaction of the main
+    database; both raise Stale where rows would be left behind.
     """
 
     author: Author
     main_database: str
     root: Path
     connector: Connector
-    hash_key: str
-    role: str
-    ids: dict[str, str]
-    versions: Mapping[str, int]
-    template: Callable[[str], Template]
+    servers: RunServers
+    secrets: RunSecrets
     tables: Tables
+    ids: dict[str, str]
     open_store: Callable[[Connection, str | None], Store]
-    migrator: Migrator | None = None
-    fingerprint: Callable[[Connection], str] = lambda connection: ""
-    vault: Vault | None = None
-    sealed: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
-    digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    catalog_locks: Mapping[str, threading.Lock] = field(default_factory=dict)
-    undoes: dict[str, str] = field(default_factory=dict)
-    creations: Mapping[str, threading.Semaphore] = field(default_factory=dict)
+    migrator: Migrator
+    fingerprint: Callable[[Connection], str]
+    digests: Mapping[tuple[str, str], str]
+    try_connection: Callable[[str, str], None]
+    now: Callable[[], datetime]
+    holding: Callable[[Sequence[Operation]], AbstractContextManager[None]]
+    check_shared: Callable[[Connection, Sequence[Operation]], None]
     lives: Mapping[str, int] = field(default_factory=dict)
-    try_connection: Callable[[str, str], None] = lambda holder, reference: None
-    targets: Mapping[str, TargetSpec] = field(default_factory=dict)
-    hidden: Collection[str] = ()
-    around: Around = field(default_factory=Around)
-    issued: dict[str, Any] = field(default_factory=dict)
-    made: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    holding: Callable[[Sequence[Operation]], AbstractContextManager[None]] = lambda segment: nullcontext()
-    check_shared: Callable[[Connection, Sequence[Operation]], None] = lambda main, segment: None
+    undoes: dict[str, str] = field(default_factory=dict)
 
     def comment(self, **facts: str | None) -> str:
         """A stamp of this fleet with further facts."""
         fleet = self.author.fleet
-        identity = {"fleet": fleet, "main": self.main_database, "id": fleet_id(self.hash_key, fleet)}
+        identity = {"fleet": fleet, "main": self.main_database, "id": fleet_id(self.secrets.hash_key, fleet)}
         return stamp.encode({**identity, **facts})
 
     def close(self, main: Connection, operations: Sequence[Operation], *, connected: bool = False) -> None:

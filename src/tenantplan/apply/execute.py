@@ -177,7 +177,7 @@ def _elsewhere(run: Run, main: Connection, place: str, segment: list[Operation])
     record.intend(run.author, main, segment)
     purge.clear_left_behind(run, main, place, segment)
     if any(new_databases.creates(operation) for operation in segment):
-        run.template(place)  # built before a session is taken: it needs one of the server's budget itself
+        run.servers.template(place)  # built before a session is taken: it needs one of the server's budget itself
     with (
         run.connector.connect(place) as there,
         closing.shut(run, main, place, there, segment),
@@ -245,4 +245,4 @@ def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None
 def _catalog(run: Run, place: str, segment: list[Operation]) -> AbstractContextManager[object]:
     """Serialises changes of a server's shared catalogs: PostgreSQL fails concurrent ones ("tuple concurrently updated")."""
     touches = any(effect(o).catalog for o in segment)
-    return run.catalog_locks[place] if touches else nullcontext()
+    return run.servers.catalog_locks[place] if touches else nullcontext()

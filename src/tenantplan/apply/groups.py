@@ -46,7 +46,7 @@ def explained(
 
     From PostgreSQL 16 on, only who has the ADMIN OPTION on a group may grant it: the role that made it, at first.
     """
-    if not isinstance(error, psycopg.errors.InsufficientPrivilege) or run.versions.get(place, 0) < FROM:
+    if not isinstance(error, psycopg.errors.InsufficientPrivilege) or run.servers.versions.get(place, 0) < FROM:
         return error
     wanted = sorted({group for o in segment if isinstance(o.after, Role) for group in o.after.member_of})
     rows = connection.execute(

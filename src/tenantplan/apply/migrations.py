@@ -54,8 +54,8 @@ def execute_migrations(
 def _rehearse(run: Run, operation: Operation) -> None:
     """Builds the template of the new revision first: what cannot be done there is done nowhere."""
     schema = operation.after
-    if isinstance(schema, Schema) and schema.server in run.versions:
-        run.template(schema.server)
+    if isinstance(schema, Schema) and schema.server in run.servers.versions:
+        run.servers.template(schema.server)
 
 
 def _outcomes(done: Sequence[Operation]) -> list[Outcome]:

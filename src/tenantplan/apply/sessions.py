@@ -98,7 +98,7 @@ def _terminate(run: Run, place: str, connection: Connection, asked: Jsonb, found
     """
     if all(session.permitted for session in found):
         return _sessions(connection, asked, end=True)
-    with run.catalog_locks[place], connection.transaction(force_rollback=True):
+    with run.servers.catalog_locks[place], connection.transaction(force_rollback=True):
         _become(connection, sorted({session.role for session in found if not session.permitted}))
         return _sessions(connection, asked, end=True)
 
@@ -162,7 +162,7 @@ def end_transactions(run: Run, main: Connection) -> str:
         return ""
     remaining = left()
     pids, roles = [row[0] for row in remaining], sorted({row[2] for row in remaining})
-    with run.catalog_locks[MAIN]:
+    with run.servers.catalog_locks[MAIN]:
         terminate(main, pids, roles)
     if not _until(lambda: bool(left())):
         return ""

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 
 import psycopg
 
-from tenantplan.apply.context import Run
+from tenantplan.apply.context import Run, RunSecrets, RunServers
 from tenantplan.apply.vacated import Vacated, places_left
 from tenantplan.ddl.statements import Template
 from tenantplan.desired.secrets import around
@@ -110,20 +110,7 @@ class Work:
     def run(self, live: Survey, epoch: int) -> Run:
         """The run, as its steps see it."""
         vacated = Vacated(self.settings, self.connector, places_left(self.plan, live.state))
-        run = Run(
-            author=self.author(epoch),
-            main_database=self.main_database,
-            root=self.settings.root,
-            connector=self.connector,
-            hash_key=live.main.hash_key or "",
-            role=live.servers[MAIN].role,
-            tables=self.tables,
-            vault=fleet_vault(self.settings),
-            open_store=partial(fleet_store, self.settings),
-            try_connection=partial(try_connection, self.settings, self.connector),
-            migrator=self.migrator,
-            fingerprint=fingerprints.fingerprint,
-            ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
+        servers = RunServers(
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
             template=Templates(
                 self.connector,
@@ -131,15 +118,33 @@ class Work:
                 lambda *found: self._set_aside(run, *found),
                 lambda alias: self._clear_template(run, live, alias),
             ),
-            digests=self.trees.digests,
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
+            creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
+        )
+        secrets = RunSecrets(
+            vault=fleet_vault(self.settings),
+            hash_key=live.main.hash_key or "",
+            around=around(self.settings),
+            targets=self.settings.spec.credentials.targets,
+            hidden=hidden_variables(self.settings),
+        )
+        run = Run(
+            author=self.author(epoch),
+            main_database=self.main_database,
+            root=self.settings.root,
+            connector=self.connector,
+            servers=servers,
+            secrets=secrets,
+            tables=self.tables,
+            ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
+            open_store=partial(fleet_store, self.settings),
+            migrator=self.migrator,
+            fingerprint=fingerprints.fingerprint,
+            digests=self.trees.digests,
+            try_connection=partial(try_connection, self.settings, self.connector),
             now=lambda: live.now,
             holding=vacated.holding,
             check_shared=vacated.check_shared,
-            targets=self.settings.spec.credentials.targets,
-            around=around(self.settings),
-            hidden=hidden_variables(self.settings),
-            creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
         )
         return run
 

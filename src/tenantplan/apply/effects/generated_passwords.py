@@ -81,12 +81,12 @@ def issue(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
         password = _opened(run, main, role, pending) if pending else None
         others = tuple((row.role, row.state) for row in mine if row is not pending)
         if pending is not None and password is not None:
-            run.issued[address] = Issue(pending.id, password, others)
+            run.secrets.issued[address] = Issue(pending.id, password, others)
             continue
         if pending is not None:
             _remove(main, "id = %s", [pending.id])
-        run.issued[address] = Issue(str(uuid.uuid4()), new_password(), others)
-        fresh.append((role, run.issued[address]))
+        run.secrets.issued[address] = Issue(str(uuid.uuid4()), new_password(), others)
+        fresh.append((role, run.secrets.issued[address]))
     _store(run, main, fresh)
 
 
@@ -120,8 +120,8 @@ def _opened(run: Run, main: Connection, role: Role, pending: _Row) -> str | None
     """What an interrupted run has journaled; None where it does not open."""
     place = Place(TABLE, pending.id, COLUMN)
     try:
-        verified(main, place, bytes(pending.password or b""), run.hash_key)
-        password = the_vault(run.vault).open(place, bytes(pending.password or b""))
+        verified(main, place, bytes(pending.password or b""), run.secrets.hash_key)
+        password = the_vault(run.secrets.vault).open(place, bytes(pending.password or b""))
     except Refused:
         return None
     assert role.password is not None
@@ -134,17 +134,17 @@ def _store(run: Run, main: Connection, fresh: Sequence[tuple[Role, Issue]]) -> N
     for role, made in fresh:
         assert role.password is not None
         place = Place(TABLE, made.id, COLUMN)
-        sealed = the_vault(run.vault).seal(place, made.password)
+        sealed = the_vault(run.secrets.vault).seal(place, made.password)
         where = (issued_to(role), role.server, role.serves, role.name, *_address(run, role))
         rows.append((made.id, *where, role.password.target, sealed, run.author.fleet))
-        kept.append((place, keyed_hash(run.hash_key, made.password), sealed))
+        kept.append((place, keyed_hash(run.secrets.hash_key, made.password), sealed))
     with main.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO public.database_logins (id, holder, server, database_name, role_name, host, port, target, password,"
             " managed_by, state) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'pending')",
             rows,
         )
-    stored_secrets.keep_all(main, kept, run.hash_key)
+    stored_secrets.keep_all(main, kept, run.secrets.hash_key)
 
 
 def _address(run: Run, role: Role) -> tuple[str, int]:
@@ -154,7 +154,7 @@ def _address(run: Run, role: Role) -> tuple[str, int]:
 
 def hand_over(run: Run, operation: Operation) -> None:
     """Delivers a password that is set; the target "main" needs none."""
-    role, issued = operation.after, run.issued[operation.address]
+    role, issued = operation.after, run.secrets.issued[operation.address]
     assert isinstance(role, Role)
     assert role.password is not None
     target = str(role.password.target)
@@ -164,19 +164,21 @@ def hand_over(run: Run, operation: Operation) -> None:
     params = application(run.connector.servers[role.server].params, role.name, issued.password, str(role.serves))
     url, modes = compose(params, "postgresql"), {n: params[n] for n in ("sslmode", "sslrootcert") if n in params}
     handover = Handover(whose(issued_to(role)), role.name, host, port, str(role.serves), issued.password, url, **modes)
-    deliver(target, run.targets[target], handover, run.root, run.hidden)
+    deliver(target, run.secrets.targets[target], handover, run.root, run.secrets.hidden)
     reach("login-delivered")
 
 
 def secret(run: Run, operation: Operation) -> str:
     """The password that the operation gives its role."""
-    issued: Issue = run.issued[operation.address]
+    issued: Issue = run.secrets.issued[operation.address]
     return issued.password
 
 
 def remember(run: Run, operation: Operation, verifier: str) -> None:
     """Keeps the keyed hash of the verifier that was set, for the row of the password."""
-    run.issued[operation.address] = replace(run.issued[operation.address], verifier=keyed_hash(run.hash_key, verifier))
+    run.secrets.issued[operation.address] = replace(
+        run.secrets.issued[operation.address], verifier=keyed_hash(run.secrets.hash_key, verifier)
+    )
 
 
 def settle(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Operation]:
@@ -190,11 +192,11 @@ def settle(run: Run, main: Connection, operations: Sequence[Operation]) -> list[
 
 
 def _marked(run: Run, operation: Operation) -> Operation:
-    issued = run.issued.pop(operation.address, None) if generates(operation) else None
+    issued = run.secrets.issued.pop(operation.address, None) if generates(operation) else None
     role = operation.after
     if issued is None or not isinstance(role, Role) or role.password is None:
         return operation
-    known = Secret(role.password.reference, keyed_hash(run.hash_key, issued.password))
+    known = Secret(role.password.reference, keyed_hash(run.secrets.hash_key, issued.password))
     return replace(operation, after=replace(role, password=known))
 
 
@@ -202,7 +204,7 @@ def _promote(run: Run, main: Connection, operations: Sequence[Operation]) -> Non
     """Pending passwords become the current ones; what a role that takes turns has becomes the previous one."""
     rows, delivered = [], []
     for operation in operations:
-        role, issued = operation.after, run.issued[operation.address]
+        role, issued = operation.after, run.secrets.issued[operation.address]
         assert isinstance(role, Role)
         assert role.password is not None
         again = any(name == role.name for name, _ in issued.others)

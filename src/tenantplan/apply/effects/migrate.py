@@ -22,11 +22,10 @@ def migrate(run: Run, operation: Operation) -> None:
     """
     before, after = operation.before, operation.after
     assert isinstance(after, Schema)
-    assert run.migrator is not None
     start = Version(before.revision, before.halfway) if isinstance(before, Schema) else Version()
 
     def stamp(name: str, comment: str | None, step: Step) -> list[sql.Composed]:
-        if after.server not in run.versions:
+        if after.server not in run.servers.versions:
             return []  # nobody stamps a database that an organization brought
         return [stamping(run, name, comment, _facts(after, step))]
 

@@ -33,8 +33,8 @@ def created(run: Run, place: str, there: Connection, segment: Sequence[Operation
     creations = [operation for operation in segment if creates(operation)]
     try:
         for operation in creations:
-            template = run.template(place)
-            with run.creations[place]:
+            template = run.servers.template(place)
+            with run.servers.creations[place]:
                 _create(there, operation, template)
             reach("database-created")
         yield

@@ -33,7 +33,6 @@ def performed(run: Run, main: Connection, operation: Operation) -> Performed:
     """
     after = operation.after
     assert isinstance(after, Schema)
-    assert run.migrator is not None
     with run.connector.connect(after.server, after.database) as connection:
         run.migrator.patiently(partial(_at_once, run, connection, operation, after))
     reach("schema-repaired")
@@ -41,7 +40,6 @@ def performed(run: Run, main: Connection, operation: Operation) -> Performed:
 
 
 def _at_once(run: Run, connection: Connection, operation: Operation, after: Schema) -> None:
-    assert run.migrator is not None
     assert operation.schema is not None
     before, wanted, whole = operation.schema
     place = Place(run.connector, after.server, after.database, after.tree)

@@ -136,12 +136,16 @@ def _deliver(run: Run, main: Connection, operation: Operation, column: str, targ
     after = operation.after
     assert isinstance(after, Row)
     row_id = run.ids[operation.address]
-    made = run.made.get((after.table, row_id, column))
+    made = run.secrets.made.get((after.table, row_id, column))
     value = made if made is not None else _stored(run, main, after.table, row_id, column)
     held = addresses.document(operation.address)
     place = delivered_as(operation.address, column)
     deliver(
-        target, run.targets[target], Given(whose(held), place, place.rpartition(".")[2], value), run.root, run.hidden
+        target,
+        run.secrets.targets[target],
+        Given(whose(held), place, place.rpartition(".")[2], value),
+        run.root,
+        run.secrets.hidden,
     )
     return record.Fact(operation.address, "deliver", "done", held, detail=f"its {column} to {target}")
 
@@ -157,8 +161,8 @@ def _stored(run: Run, main: Connection, table: str, row_id: str, column: str) ->
     if rowtype.columns[column] != "encrypted":
         return str(row[0])
     place, stored = Place(table, row_id, column), bytes(row[0])
-    verified(main, place, stored, run.hash_key)
-    return the_vault(run.vault).open(place, stored)
+    verified(main, place, stored, run.secrets.hash_key)
+    return the_vault(run.secrets.vault).open(place, stored)
 
 
 def _marked(run: Run, operation: Operation) -> Operation:
@@ -167,8 +171,8 @@ def _marked(run: Run, operation: Operation) -> Operation:
         return operation
     found = {}
     for column, value in after.values.items():
-        made = run.made.pop((after.table, run.ids.get(operation.address, ""), column), None)
+        made = run.secrets.made.pop((after.table, run.ids.get(operation.address, ""), column), None)
         if made is not None and isinstance(value, Secret):
-            mark = judge(run.tables[after.table].columns[column]).mark(run.hash_key, made)
+            mark = judge(run.tables[after.table].columns[column]).mark(run.secrets.hash_key, made)
             found[column] = Secret(value.reference, mark)
     return replace(operation, after=replace(after, values={**after.values, **found})) if found else operation

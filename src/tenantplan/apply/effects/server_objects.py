@@ -45,7 +45,7 @@ def write_role(run: Run, connection: Connection, operation: Operation) -> None:
         return
     listed = statements.role(operation)
     if before is None and _owns(subject):
-        listed = _with_membership(run.versions[subject.server], [subject], listed)
+        listed = _with_membership(run.servers.versions[subject.server], [subject], listed)
     if operation.retire or (after is not None and not _only_ends(operation)):
         listed.append(_role_stamp(run, operation, subject))
     _execute(connection, listed)
@@ -80,7 +80,7 @@ def make_together(run: Run, connection: Connection, operations: Sequence[Operati
 def _make_roles(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
     """Makes new roles of one server; those of organizations as a creator, where that counts."""
     roles = [o.after for o in operations if isinstance(o.after, Role)]
-    version = run.versions[roles[0].server]
+    version = run.servers.versions[roles[0].server]
     common = [o for o in operations if getattr(o.after, "holder", None) is None]
     theirs = [o for o in operations if o not in common]
     _execute(connection, _created(run, version, groups.missing(connection, common)))
@@ -155,9 +155,9 @@ def _give_password(run: Run, connection: Connection, operation: Operation) -> No
 def _keyed(run: Run, operation: Operation, password: Secret) -> str | None:
     """The keyed hash to remember: the first plan of a fleet could not make it, since the key is made with the main database."""
     if generates(operation):
-        return keyed_hash(run.hash_key, generated_passwords.secret(run, operation))
+        return keyed_hash(run.secrets.hash_key, generated_passwords.secret(run, operation))
     if password.keyed is None and password.reference is not None:
-        return keyed_hash(run.hash_key, resolve(password.reference, run.root))
+        return keyed_hash(run.secrets.hash_key, resolve(password.reference, run.root))
     return password.keyed
 
 
@@ -166,7 +166,7 @@ def _value(run: Run, role: Role) -> str:
     assert role.password is not None
     assert role.password.reference is not None
     password = resolve(role.password.reference, run.root)
-    reason = judge("password", run.around, user=role.name).weakness(password)
+    reason = judge("password", run.secrets.around, user=role.name).weakness(password)
     if reason:
         raise SettingsError(f"the password in {role.password.reference} {reason}", hint="choose a longer, random one")
     return password

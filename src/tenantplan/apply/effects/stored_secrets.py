@@ -33,8 +33,8 @@ def stored(
         return {column: None, "password_fingerprint": None} if kind == "bcrypt" else {column: None}
     value = made_up(secret.bytes, kind) if secret.target else resolve(secret.reference, run.root)
     if secret.target:
-        run.made[rowtype.table, str(row_id), column] = value
-    how = judge(kind, run.around, purpose=purpose(rowtype.table, column, called))
+        run.secrets.made[rowtype.table, str(row_id), column] = value
+    how = judge(kind, run.secrets.around, purpose=purpose(rowtype.table, column, called))
     reason = how.weakness(value)
     if reason:
         raise SettingsError(f"the {how.what} in {secret.reference} {reason}", hint="choose a longer, random one")
@@ -45,8 +45,8 @@ def stored(
     if kind == "sha256":
         return {column: hashlib.sha256(value.encode()).hexdigest()}
     assert row_id is not None
-    sealed = the_vault(run.vault).seal(Place(rowtype.table, row_id, column), value)
-    run.sealed[rowtype.table, row_id, column] = sealed
+    sealed = the_vault(run.secrets.vault).seal(Place(rowtype.table, row_id, column), value)
+    run.secrets.sealed[rowtype.table, row_id, column] = sealed
     return {column: sealed}
 
 
@@ -58,10 +58,10 @@ def remember(run: Run, connection: Connection, rowtype: RowType, row_id: str, va
         if secret is None:
             forget(connection, rowtype, row_id, column)
             continue
-        sealed = run.sealed.pop((rowtype.table, row_id, column))
-        made = run.made.get((rowtype.table, row_id, column)) if secret.target else None
-        value = keyed_hash(run.hash_key, resolve(secret.reference, run.root) if made is None else made)
-        keep(connection, Place(rowtype.table, row_id, column), value, sealed, run.hash_key)
+        sealed = run.secrets.sealed.pop((rowtype.table, row_id, column))
+        made = run.secrets.made.get((rowtype.table, row_id, column)) if secret.target else None
+        value = keyed_hash(run.secrets.hash_key, resolve(secret.reference, run.root) if made is None else made)
+        keep(connection, Place(rowtype.table, row_id, column), value, sealed, run.secrets.hash_key)
 
 
 def keep(connection: Connection, place: Place, value_hash: str, sealed: bytes, hash_key: str) -> None:
@@ -112,11 +112,11 @@ def _unmarked(value: Any) -> bool:
 
 
 def _mark(run: Run, kind: str, secret: Secret) -> Secret:
-    return Secret(secret.reference, judge(kind).mark(run.hash_key, resolve(str(secret.reference), run.root)))
+    return Secret(secret.reference, judge(kind).mark(run.secrets.hash_key, resolve(str(secret.reference), run.root)))
 
 
 def _bcrypt(run: Run, column: str, password: str) -> dict[str, str]:
     """The bcrypt hash of a password, and the keyed hashes by which a later plan knows both."""
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
-    marks = f"{keyed_hash(run.hash_key, password)}:{keyed_hash(run.hash_key, hashed)}"
+    marks = f"{keyed_hash(run.secrets.hash_key, password)}:{keyed_hash(run.secrets.hash_key, hashed)}"
     return {column: hashed, "password_fingerprint": marks}
