@@ -19,7 +19,7 @@ from acceptance.test_plan_file import dump
 from servers import TestServer
 
 from tenantplan.cli.main import cli
-from tenantplan.secrets.box import Place, vault
+from tenantplan.secrets.box import CredentialPlace, vault
 
 SERVER = {**LOGGING, "log_min_duration_statement": "0"}
 # Where a secret can come from: each has a core of letters and digits, which quoting and URL-encoding leave as it is.
@@ -211,7 +211,9 @@ class World:
         keys = [key(name, generation) for name in ("key", "former", "unused", "store") for generation in (1, 2)]
         box = vault(keys[0], keys[1:])
         rows = self.fleet.rows("SELECT id::text, password FROM database_logins WHERE password IS NOT NULL")
-        return [box.open(Place("database_logins", row_id, "password"), bytes(sealed)) for row_id, sealed in rows]
+        return [
+            box.open(CredentialPlace("database_logins", row_id, "password"), bytes(sealed)) for row_id, sealed in rows
+        ]
 
 
 def environment(world: World, generation: int = 1) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from acceptance.harness import ROOT, Fleet
 from acceptance.test_projects import blockers, counts
 
-from tenantplan.secrets.box import Place, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
 pytestmark = pytest.mark.once
 
@@ -178,7 +178,7 @@ def test_adoption_takes_a_row_over_with_its_id(lived_in: Fleet) -> None:
 def test_an_adopted_secret_is_encrypted(lived_in: Fleet) -> None:  # E3
     adopt_all(lived_in)
     ((row_id, stored),) = lived_in.rows("SELECT id::text, access_key FROM buckets")
-    assert vault(KEY).open(Place("buckets", row_id, "access_key"), stored) == "access-7f3a9c2e"
+    assert vault(KEY).open(CredentialPlace("buckets", row_id, "access_key"), stored) == "access-7f3a9c2e"
 
 
 def test_an_adopted_project_that_is_restored_is_there_again(lived_in: Fleet) -> None:  # A3

@@ -11,7 +11,7 @@ import pytest
 from acceptance.harness import ROOT, Fleet
 from acceptance.test_projects import blockers, counts, refused
 
-from tenantplan.secrets.box import Place, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
 pytestmark = pytest.mark.once
 
@@ -251,7 +251,7 @@ def test_an_encrypted_column(applied: Fleet) -> None:  # C6, E3
 
     def opened(key: str) -> str:
         ((row_id, stored),) = applied.rows("SELECT id::text, token FROM things")
-        return vault(key).open(Place("things", row_id, "token"), stored)
+        return vault(key).open(CredentialPlace("things", row_id, "token"), stored)
 
     assert opened(KEY) == "token-7f3a9c2e"
     applied.converged()

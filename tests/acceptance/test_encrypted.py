@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from acceptance.harness import Fleet
 
-from tenantplan.secrets.box import Place, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
 pytestmark = pytest.mark.once
 
@@ -82,7 +82,7 @@ def values(fleet: Fleet, key: str = OLD) -> dict[tuple[str, str], str]:
     found = {}
     for what, (table, column, _) in PLACES.items():
         for name, (row_id, box) in boxes(fleet, what).items():
-            found[what, name] = vault(key).open(Place(table, row_id, column), box)
+            found[what, name] = vault(key).open(CredentialPlace(table, row_id, column), box)
     return found
 
 

@@ -10,7 +10,7 @@ from acceptance.delivered import handed, with_targets
 from acceptance.harness import Fleet
 from acceptance.test_projects import everything, refused
 
-from tenantplan.secrets.box import Place, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
 pytestmark = pytest.mark.once
 
@@ -31,7 +31,7 @@ def declare(fleet: Fleet, value: str = "{ generate: true, bytes: 48 }", more: st
 
 def stored(fleet: Fleet) -> Any:
     (row,) = fleet.rows("SELECT id::text, value, value_delivered_to, rotated_at FROM organization_secrets")
-    return vault(KEY).open(Place("organization_secrets", row[0], "value"), row[1]), *row[2:]
+    return vault(KEY).open(CredentialPlace("organization_secrets", row[0], "value"), row[1]), *row[2:]
 
 
 def test_it_is_made_once_and_rotated(keyed: Fleet) -> None:

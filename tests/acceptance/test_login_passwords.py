@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from acceptance.harness import Fleet
 
-from tenantplan.secrets.box import Place, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
 KEY = new_key()
 GENERATED = "database: {{ mode: dedicated, password: {{ generate: true }}{} }}"
@@ -51,7 +51,9 @@ def kept(fleet: Fleet, state: str = "current") -> list[dict[str, Any]]:
     found = [dict(zip(names, row, strict=True)) for row in rows]
     for row in found:
         if row["password"] is not None:
-            row["password"] = vault(KEY).open(Place("database_logins", row["id"], "password"), bytes(row["password"]))
+            row["password"] = vault(KEY).open(
+                CredentialPlace("database_logins", row["id"], "password"), bytes(row["password"])
+            )
     return found
 
 
@@ -323,7 +325,7 @@ def test_rekey_takes_generated_passwords_along(keyed: Fleet) -> None:  # C6
     keyed.settings("credentials: { formerKeys: [ { env: FORMER } ] }")
     keyed.env |= {"FORMER": KEY, "CREDENTIALS_ENCRYPTION_KEY": other}
     assert keyed.run("credentials", "rekey", "--json").json["rekeyed"] == 1
-    place = Place("database_logins", login["id"], "password")
+    place = CredentialPlace("database_logins", login["id"], "password")
     (box,) = keyed.rows("SELECT password FROM database_logins")[0]
     assert vault(other).open(place, bytes(box)) == login["password"]
     keyed.converged()

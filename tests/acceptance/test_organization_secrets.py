@@ -8,7 +8,7 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.test_projects import blockers, everything, refused
 
-from tenantplan.secrets.box import Place, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
 pytestmark = pytest.mark.once
 
@@ -40,7 +40,8 @@ def opened(fleet: Fleet) -> dict[tuple[str, str], str]:
         "SELECT slug, name, s.id::text, value FROM organization_secrets s JOIN organizations o ON o.id = organization_id"
     )
     return {
-        (slug, name): vault(KEY).open(Place("organization_secrets", i, "value"), box) for slug, name, i, box in rows
+        (slug, name): vault(KEY).open(CredentialPlace("organization_secrets", i, "value"), box)
+        for slug, name, i, box in rows
     }
 
 

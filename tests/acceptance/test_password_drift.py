@@ -10,7 +10,7 @@ from acceptance.harness import Fleet
 from acceptance.test_login_passwords import KEY, command, declare, kept, logs_in, targets
 from psycopg import sql
 
-from tenantplan.secrets.box import Place, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
 REFERENCE = "database: { mode: dedicated, password: { env: IRC } }"
 
@@ -167,4 +167,4 @@ def test_rekeyed_passwords_are_still_compared(applied: Fleet) -> None:
     applied.run("credentials", "rekey")
     assert drifted(applied, 0) == []
     identifier, box = applied.rows("SELECT id::text, password FROM database_logins WHERE password IS NOT NULL")[0]
-    assert vault(other).open(Place("database_logins", identifier, "password"), bytes(box))
+    assert vault(other).open(CredentialPlace("database_logins", identifier, "password"), bytes(box))

@@ -10,7 +10,7 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.test_projects import blockers, counts, everything, refused
 
-from tenantplan.secrets.box import Place, Vault, new_key, vault
+from tenantplan.secrets.box import CredentialPlace, Vault, new_key, vault
 
 pytestmark = pytest.mark.once
 
@@ -57,7 +57,7 @@ def sealed(fleet: Fleet) -> dict[str, bytes]:
 def opened(fleet: Fleet) -> dict[str, str]:
     """What an application that has the key reads, by column."""
     ((row_id,),) = fleet.rows("SELECT id::text FROM buckets")
-    return {c: opener().open(Place("buckets", row_id, c), s) for c, s in sealed(fleet).items()}
+    return {c: opener().open(CredentialPlace("buckets", row_id, c), s) for c, s in sealed(fleet).items()}
 
 
 def drift(fleet: Fleet) -> dict[tuple[str, str], str]:

@@ -17,7 +17,7 @@ from acceptance.test_plan_file import dump, forged, saved
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan, parse
 from tenantplan.model.resource import Database, Role, Row, Schema
-from tenantplan.model.step import Check, Step
+from tenantplan.model.step import PreflightCheck, Step
 
 pytestmark = pytest.mark.once
 
@@ -82,7 +82,7 @@ def test_an_honest_file_is_applied(pending: Fleet) -> None:
         lambda o: replace(o, statements=("DELETE FROM donors", *o.statements[1:])),
         lambda o: replace(o, steps=(Step("transaction", ("DELETE FROM donors",), o.after.revision),)),
         lambda o: replace(o, undo=(Step("transaction", ("DELETE FROM donors",), None),)),
-        lambda o: replace(o, checks=(Check("a0000001", "SELECT pg_sleep(1)"),)),
+        lambda o: replace(o, checks=(PreflightCheck("a0000001", "SELECT pg_sleep(1)"),)),
         lambda o: replace(o, risk="safe"),
         lambda o: replace(o, hazards=(), risk="safe", locks=()),
         lambda o: replace(o, scope="organization/beta"),

@@ -20,7 +20,7 @@ from servers import TestServer
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.compile.compile import downgrade, upgrade
-from tenantplan.migration.running.steps import Migrator, Place, Version
+from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.tree.graph import Graph, load
@@ -70,7 +70,7 @@ def migrate_by_tenantplan(programs: Programs, url: str, directory: Path, start: 
     connector = Connector({"primary": Server("primary", params, 5)}, 5)
     digests = {("tenant", revision.id): revision.digest for revision in graph.revisions}
     migrator = Migrator(VersionTables(graph), programs, files, digests, ("tenantplan_rw", "tenantplan_ro"))
-    migrator.run(Place(connector, "primary", database, "tenant"), steps, Version(start))
+    migrator.run(MigrationTarget(connector, "primary", database, "tenant"), steps, Version(start))
 
 
 def _comes_before(graph: Graph, first: str, second: str) -> bool:

@@ -20,7 +20,7 @@ from servers import TestServer
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.tree import prisma_files
-from tenantplan.migration.tree.prisma_files import Migration
+from tenantplan.migration.tree.prisma_files import PrismaMigration
 from tenantplan.postgres.databases import drop_database
 
 pytestmark = pytest.mark.once
@@ -67,7 +67,7 @@ def database(server: TestServer) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def migrations(tmp_path: Path) -> list[Migration]:
+def migrations(tmp_path: Path) -> list[PrismaMigration]:
     """The three scripts, in a directory as Prisma makes it."""
     for name, script in SCRIPTS.items():
         (tmp_path / name).mkdir()
@@ -76,7 +76,7 @@ def migrations(tmp_path: Path) -> list[Migration]:
     return prisma_files.load(tmp_path)
 
 
-def apply(connection: Connection, *wanted: Migration) -> None:
+def apply(connection: Connection, *wanted: PrismaMigration) -> None:
     """What a plan's transaction does."""
     with connection.transaction():
         connection.execute(prisma_files.table().encode())
@@ -107,7 +107,7 @@ def prisma_started(connection: Connection, name: str) -> str:
     return key
 
 
-def prisma_resolved(connection: Connection, migration: Migration) -> None:
+def prisma_resolved(connection: Connection, migration: PrismaMigration) -> None:
     """What `prisma migrate resolve --applied` does: it gives up the failed attempts, and notes one without steps."""
     connection.execute(
         "UPDATE _prisma_migrations SET rolled_back_at = clock_timestamp()"
@@ -121,7 +121,7 @@ def prisma_resolved(connection: Connection, migration: Migration) -> None:
     )
 
 
-def position(connection: Connection, migrations: list[Migration]) -> str | None:
+def position(connection: Connection, migrations: list[PrismaMigration]) -> str | None:
     return prisma_files.position(connection.execute(prisma_files.READ).fetchall(), migrations)
 
 
@@ -136,7 +136,7 @@ def test_the_table_is_prismas(database: Connection) -> None:
     assert found == [("_prisma_migrations_pkey", "PRIMARY KEY (id)")]
 
 
-def test_rows_are_those_that_prisma_writes(database: Connection, migrations: list[Migration]) -> None:
+def test_rows_are_those_that_prisma_writes(database: Connection, migrations: list[PrismaMigration]) -> None:
     apply(database, *migrations)
     rows = database.execute(
         "SELECT migration_name, checksum, logs, rolled_back_at, applied_steps_count, finished_at >= started_at"
@@ -150,7 +150,7 @@ def test_rows_are_those_that_prisma_writes(database: Connection, migrations: lis
     assert {len(key) for key in keys} == {36}
 
 
-def test_position_follows_what_was_applied(database: Connection, migrations: list[Migration]) -> None:
+def test_position_follows_what_was_applied(database: Connection, migrations: list[PrismaMigration]) -> None:
     apply(database)
     assert position(database, migrations) is None
     for migration in migrations:
@@ -158,14 +158,14 @@ def test_position_follows_what_was_applied(database: Connection, migrations: lis
         assert position(database, migrations) == migration.name
 
 
-def test_a_migration_that_fails_leaves_no_row(database: Connection, migrations: list[Migration]) -> None:
+def test_a_migration_that_fails_leaves_no_row(database: Connection, migrations: list[PrismaMigration]) -> None:
     apply(database, migrations[0])
     with pytest.raises(psycopg.errors.DuplicateTable):
         apply(database, migrations[1], migrations[2], migrations[0])
     assert position(database, migrations) == INIT
 
 
-def test_after_prisma(database: Connection, migrations: list[Migration]) -> None:
+def test_after_prisma(database: Connection, migrations: list[PrismaMigration]) -> None:
     prisma_applied(database, INIT, MORE)
     assert position(database, migrations) == MORE
     apply(database, migrations[2])
@@ -175,7 +175,7 @@ def test_after_prisma(database: Connection, migrations: list[Migration]) -> None
 
 
 def test_what_prisma_left_unfinished_is_refused_until_it_is_resolved(
-    database: Connection, migrations: list[Migration]
+    database: Connection, migrations: list[PrismaMigration]
 ) -> None:
     prisma_applied(database, INIT)
     prisma_started(database, MORE)
@@ -185,13 +185,13 @@ def test_what_prisma_left_unfinished_is_refused_until_it_is_resolved(
     assert position(database, migrations) == MORE
 
 
-def test_a_baseline_is_a_position(database: Connection, migrations: list[Migration]) -> None:
+def test_a_baseline_is_a_position(database: Connection, migrations: list[PrismaMigration]) -> None:
     database.execute(prisma_files.table().encode())
     prisma_resolved(database, migrations[0])
     assert position(database, migrations) == INIT
 
 
-def test_a_squashed_directory_goes_on(database: Connection, migrations: list[Migration], tmp_path: Path) -> None:
+def test_a_squashed_directory_goes_on(database: Connection, migrations: list[PrismaMigration], tmp_path: Path) -> None:
     prisma_applied(database, INIT, MORE)
     (tmp_path / "0_squashed").mkdir()
     (tmp_path / "0_squashed" / "migration.sql").write_bytes((SCRIPTS[INIT] + SCRIPTS[MORE]).encode())

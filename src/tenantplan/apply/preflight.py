@@ -15,7 +15,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
-from tenantplan.model.step import Check
+from tenantplan.model.step import PreflightCheck
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.guard import TIMEOUT, asked
@@ -77,7 +77,7 @@ def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation
 
 
 def _failed(
-    connection: Connection, check: Check, operation: Operation, organization: str | None = None
+    connection: Connection, check: PreflightCheck, operation: Operation, organization: str | None = None
 ) -> Iterator[str]:
     """Why a check does not hold, at most once."""
     assert isinstance(operation.after, Schema)

@@ -39,7 +39,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Session:
+class OpenSession:
     """A session that is to end: the operation that wants it, its process, role and database, and whether it may be ended here."""
 
     operation_id: str
@@ -85,12 +85,14 @@ def _starting(connection: Connection) -> set[int]:
     return {pid for (pid,) in connection.execute(query("starting_sessions")).fetchall()}
 
 
-def _sessions(connection: Connection, asked: Jsonb, *, end: bool = False) -> list[Session]:
+def _sessions(connection: Connection, asked: Jsonb, *, end: bool = False) -> list[OpenSession]:
     rows = connection.execute(query("end_sessions"), {"wanted": asked, "end": end}).fetchall()
-    return [Session(*row[:-1]) for row in rows]
+    return [OpenSession(*row[:-1]) for row in rows]
 
 
-def _terminate(run: Run, place: str, connection: Connection, asked: Jsonb, found: Sequence[Session]) -> list[Session]:
+def _terminate(
+    run: Run, place: str, connection: Connection, asked: Jsonb, found: Sequence[OpenSession]
+) -> list[OpenSession]:
     """Ends what was found, as far as tenantplan's role may; returns it.
 
     That takes being a member of the sessions' roles. Lasting memberships in every login would make each privilege check of
@@ -130,14 +132,14 @@ def _prepared(connection: Connection, asked: Jsonb) -> dict[str, str]:
     return {operation: text.format(some([str(gid) for gid in gids], SHOWN)) for operation, gids in rows}
 
 
-def _described(left: Sequence[Session]) -> dict[str, str]:
-    found: dict[str, list[Session]] = {}
+def _described(left: Sequence[OpenSession]) -> dict[str, str]:
+    found: dict[str, list[OpenSession]] = {}
     for session in left:
         found.setdefault(session.operation_id, []).append(session)
     return {operation: _sentence(sessions) for operation, sessions in found.items()}
 
 
-def _sentence(sessions: Sequence[Session]) -> str:
+def _sentence(sessions: Sequence[OpenSession]) -> str:
     roles = ", ".join(sorted({s.role for s in sessions}))
     many = f"{len(sessions)} session{'s' if len(sessions) != 1 else ''}"
     why = "" if all(s.permitted for s in sessions) else ", which tenantplan's role may not end"

@@ -10,7 +10,7 @@ from tenantplan.cli.common import settings
 from tenantplan.errors import NotFound, TenantplanError
 
 if TYPE_CHECKING:
-    from tenantplan.commands.status.databases import Place
+    from tenantplan.commands.status.databases import FleetDatabase
     from tenantplan.commands.status.scene import Scene
     from tenantplan.commands.upkeep.maintenance import Maintained
 
@@ -40,7 +40,7 @@ def command(vacuum: bool, analyze: bool, full: bool, target: tuple[str, ...]) ->
     scene = inspection.look(settings())
     if not scene.applied:
         raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
-    places = databases.places_of(scene, target) if target else databases.places(scene)
+    places = databases.databases_of(scene, target) if target else databases.fleet_databases(scene)
     _beside(scene)
     statement = maintenance.verb(vacuum, analyze, full)
     width = max(len(place.label) for place in places)
@@ -65,7 +65,7 @@ def _beside(scene: Scene) -> None:
         )
 
 
-def _tell(place: Place, found: Maintained | TenantplanError, statement: str, width: int) -> None:
+def _tell(place: FleetDatabase, found: Maintained | TenantplanError, statement: str, width: int) -> None:
     from tenantplan.rendering.parts import counted
     from tenantplan.rendering.safe import mask_url, terminal
 

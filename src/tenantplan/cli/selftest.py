@@ -11,7 +11,7 @@ from tenantplan.cli.common import json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.commands.selftest.selftest import Step
+    from tenantplan.commands.selftest.selftest import SelftestStep
     from tenantplan.migration.tree.graph import Graph
     from tenantplan.postgres.url import Server
 
@@ -34,7 +34,7 @@ def command(reference: str | None, as_json: bool) -> int:
     from tenantplan.commands.selftest.selftest import selftest
 
     server, tree = _fleet() if reference is None else _named(reference)
-    steps: list[Step] = []
+    steps: list[SelftestStep] = []
     if not as_json:
         from tenantplan.rendering.safe import terminal
 
@@ -72,7 +72,7 @@ def _named(reference: str) -> tuple[Server, Graph]:
     return Server("server", params, 4), graph.load(packaged_migrations("main"), "main")
 
 
-def _tell(step: Step) -> None:
+def _tell(step: SelftestStep) -> None:
     from tenantplan.rendering.safe import mask_url, terminal
 
     detail = terminal(mask_url(step.detail))

@@ -20,7 +20,7 @@ PATH = ("spec", "database", "revision")
 
 
 @dataclass(frozen=True)
-class Edit:
+class FileEdit:
     """A file as it is and as it is to be; `name` is its path below the fleet's root."""
 
     path: Path
@@ -34,7 +34,7 @@ class Edit:
         return "".join(difflib.unified_diff(old, new, f"a/{self.name}", f"b/{self.name}"))
 
 
-def pins(settings: Settings, organizations: Sequence[str], revision: str) -> list[Edit]:
+def pins(settings: Settings, organizations: Sequence[str], revision: str) -> list[FileEdit]:
     """What has to be written so that the databases of these organizations are at a revision and stay there.
 
     Raises NotFound for an organization that is not declared, UsageError for one without a database of its own, ManifestError.
@@ -80,5 +80,5 @@ def _read(path: Path) -> tuple[bytes, str]:
         raise UsageError(f"cannot be edited: {error}", where=str(path), hint="write it yourself") from error
 
 
-def _edit(root: Path, name: str, text: str) -> Edit:
-    return Edit(root / name, name, _read(root / name)[0], text.encode())
+def _edit(root: Path, name: str, text: str) -> FileEdit:
+    return FileEdit(root / name, name, _read(root / name)[0], text.encode())

@@ -24,7 +24,7 @@ class Document:
     restore: str | None
     spec: BaseModel
     source: Source
-    places: Place = field(repr=False, compare=False)
+    places: SourcePlace = field(repr=False, compare=False)
     text: SourceText = field(repr=False, compare=False)
 
     def at(self, *path: str | int) -> Source:
@@ -47,28 +47,28 @@ Spot = int  # a line and a column from 0, as one number
 
 
 @dataclass(slots=True, eq=False)
-class Inside:
+class NestedPlaces:
     """A mapping or a list: where it starts, and where what is in it does, by key or index."""
 
     spot: Spot
-    parts: dict[str, Place] | list[Place]
+    parts: dict[str, SourcePlace] | list[SourcePlace]
 
 
-Place = Spot | Inside
+SourcePlace = Spot | NestedPlaces
 
 
-def places_of(node: Node) -> Place:
+def places_of(node: Node) -> SourcePlace:
     """The places of a node and of everything in it."""
     mark: Mark = node.start_mark
     spot: Spot = mark.line << _BITS | mark.column
     if isinstance(node, Scalar):
         return spot
     if isinstance(node, MapNode):
-        return Inside(spot, {intern(key): places_of(value) for key, (_, value) in node.entries.items()})
-    return Inside(spot, [places_of(item) for item in node.items] if isinstance(node, ListNode) else [])
+        return NestedPlaces(spot, {intern(key): places_of(value) for key, (_, value) in node.entries.items()})
+    return NestedPlaces(spot, [places_of(item) for item in node.items] if isinstance(node, ListNode) else [])
 
 
-def locate(place: Place, path: Sequence[str | int]) -> tuple[tuple[int, int], bool]:
+def locate(place: SourcePlace, path: Sequence[str | int]) -> tuple[tuple[int, int], bool]:
     """Line and column from 0 of the value at a path, or of the nearest one above it; whether it was reached."""
     for step in path:
         found = _step(place, step)
@@ -78,7 +78,7 @@ def locate(place: Place, path: Sequence[str | int]) -> tuple[tuple[int, int], bo
     return _line_and_column(place), True
 
 
-def _step(place: Place, step: str | int) -> Place | None:
+def _step(place: SourcePlace, step: str | int) -> SourcePlace | None:
     if isinstance(place, int):
         return None
     if isinstance(place.parts, dict):
@@ -86,5 +86,5 @@ def _step(place: Place, step: str | int) -> Place | None:
     return place.parts[step] if isinstance(step, int) and step < len(place.parts) else None
 
 
-def _line_and_column(place: Place) -> tuple[int, int]:
+def _line_and_column(place: SourcePlace) -> tuple[int, int]:
     return divmod(place if isinstance(place, int) else place.spot, 1 << _BITS)

@@ -16,7 +16,7 @@ from tenantplan.documents.convert import Converter
 from tenantplan.documents.document import Document, places_of
 from tenantplan.documents.envelope import API_VERSION, Envelope, Metadata
 from tenantplan.documents.files import read_files
-from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, Refused, Scalar, is_null, parse
+from tenantplan.documents.nodes import ListNode, MapNode, Mark, Node, RefusedNode, Scalar, is_null, parse
 from tenantplan.documents.source import Problem, Problems, Source, SourceText
 from tenantplan.documents.suggest import did_you_mean, listing
 from tenantplan.errors import ManifestError, Mistake
@@ -143,7 +143,7 @@ def _refused_fields(root: Node) -> dict[tuple[int, int], tuple[str | int, ...]]:
     waiting: list[tuple[tuple[str | int, ...], Node]] = [((), root)]
     while waiting:
         path, node = waiting.pop()
-        if isinstance(node, Refused):
+        if isinstance(node, RefusedNode):
             found[node.start_mark.line + 1, node.start_mark.column + 1] = path
         elif isinstance(node, MapNode):
             waiting += [((*path, name), entry) for name, (_, entry) in node.entries.items()]
@@ -155,7 +155,7 @@ def _refused_fields(root: Node) -> dict[tuple[int, int], tuple[str | int, ...]]:
 def _document(node: Node, source: SourceText, problems: Problems, known: _Kinds) -> Document | None:
     spec_model = known.specs.get(_word(node.get("kind"))) if isinstance(node, MapNode) else None
     converter = Converter(source, problems, node, partial(belongs, kind=spec_model, kinds=known.specs))
-    if isinstance(node, Refused) or is_null(node):
+    if isinstance(node, RefusedNode) or is_null(node):
         return None  # already reported, or nothing between two `---`
     if not isinstance(node, MapNode):
         converter.report(node, "expected a document with apiVersion, kind, metadata and spec")

@@ -58,13 +58,13 @@ class MapNode:
 
 
 @dataclass(slots=True)
-class Refused:
+class RefusedNode:
     """Stands where a value was refused and reported, so that nothing more is said about it."""
 
     start_mark: Mark
 
 
-Node = Scalar | ListNode | MapNode | Refused
+Node = Scalar | ListNode | MapNode | RefusedNode
 Entries = dict[str, tuple[Scalar, Node]]
 
 
@@ -141,8 +141,8 @@ class _Builder:
         self._enter(event, depth)
         return self._inside(event, depth + 1)
 
-    def _scalar(self, event: Event) -> Scalar | Refused:
-        node: Scalar | Refused = event
+    def _scalar(self, event: Event) -> Scalar | RefusedNode:
+        node: Scalar | RefusedNode = event
         if type(event) is AliasEvent:
             node = self._refuse(event, "aliases (*name) are not supported", _NO_ALIAS)
         elif event.anchor is not None or event.tag is not None:
@@ -189,9 +189,9 @@ class _Builder:
             self._inside(event, depth + 1)
             return None
         key = self._scalar(event)
-        return None if isinstance(key, Refused) or self._bad_key(key, event, entries) else key
+        return None if isinstance(key, RefusedNode) or self._bad_key(key, event, entries) else key
 
-    def _bad_key(self, key: Scalar, event: Event, entries: Entries) -> Refused | None:
+    def _bad_key(self, key: Scalar, event: Event, entries: Entries) -> RefusedNode | None:
         """What stands for a text that cannot be a key here, after refusing it; None when it can."""
         text = key.value
         if is_null(key):
@@ -209,7 +209,7 @@ class _Builder:
     def _too_many(self, event: Event) -> NoReturn:
         self._stop(event, f"more than {MAX_NODES:,} values in one document")
 
-    def _decorated(self, event: Event) -> Refused:
+    def _decorated(self, event: Event) -> RefusedNode:
         if event.anchor is not None:
             return self._refuse(event, "anchors (&name) are not supported", _NO_ALIAS)
         return self._refuse(event, "tags (!name) are not supported", "write the value without the tag")
@@ -219,10 +219,10 @@ class _Builder:
         self._refuse(event, message, code=SYNTAX)
         raise _Stop
 
-    def _refuse(self, event: Event, message: str, hint: str = "", code: str = "refused") -> Refused:
+    def _refuse(self, event: Event, message: str, hint: str = "", code: str = "refused") -> RefusedNode:
         mark = event.start_mark
         self.problems.add(Problem(self.source.place(mark.line, mark.column), message, hint, self.source, code=code))
-        return Refused(mark)
+        return RefusedNode(mark)
 
 
 _NO_ALIAS = "write the value out, or give it to many organizations through a Tier"

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from tenantplan.journal.read import Conditions
-from tenantplan.model.audit import Entry, Link
+from tenantplan.model.audit import AuditEntry, Link
 from tenantplan.model.moment import ordered
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -33,7 +33,9 @@ class Event:
 
     def document(self) -> dict[str, Any]:
         """The event with every key of an audit entry; what only tenantplan's own log has is null."""
-        return dict.fromkeys((*Entry.__slots__, "previous_hash", "hash")) | {"address": self.subject} | asdict(self)
+        return (
+            dict.fromkeys((*AuditEntry.__slots__, "previous_hash", "hash")) | {"address": self.subject} | asdict(self)
+        )
 
 
 def find_events(connection: Connection, conditions: Conditions, limit: int) -> list[Event]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from tenantplan.errors import TenantplanError
-from tenantplan.model.audit import GENESIS, Anchor, Entry, Head, Link, broken_at
+from tenantplan.model.audit import GENESIS, Anchor, AuditEntry, Head, Link, broken_at
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
@@ -111,4 +111,4 @@ def read_anchor(connection: Connection, fleet: str) -> Head:
 
 def _link(row: tuple) -> Link:  # type: ignore[type-arg]
     *values, previous_hash, own_hash = row
-    return Link(Entry(*values), previous_hash, own_hash)
+    return Link(AuditEntry(*values), previous_hash, own_hash)

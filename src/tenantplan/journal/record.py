@@ -15,7 +15,7 @@ from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.journal.author import Author
 from tenantplan.model import address as addresses
-from tenantplan.model.audit import Entry, text
+from tenantplan.model.audit import AuditEntry, text
 from tenantplan.model.encode import to_json
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
@@ -249,7 +249,7 @@ def audit(author: Author, connection: Connection, facts: Sequence[Fact]) -> None
     rows = []
     for item in facts:
         sequence += 1
-        entry = Entry(
+        entry = AuditEntry(
             sequence=sequence,
             at=datetime.now(UTC).isoformat(timespec="microseconds"),
             run_id=author.id,
@@ -271,7 +271,7 @@ def audit(author: Author, connection: Connection, facts: Sequence[Fact]) -> None
     connection.execute("UPDATE tenantplan.audit_head SET sequence = %s, hash = %s WHERE id = 1", [sequence, previous])
 
 
-_NAMES = [*(f.name for f in fields(Entry)), "previous_hash", "hash"]
+_NAMES = [*(f.name for f in fields(AuditEntry)), "previous_hash", "hash"]
 
 
 def _copy(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

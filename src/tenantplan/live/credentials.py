@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenantplan.postgres.connect import Connection
-from tenantplan.secrets.box import Place, Refused
+from tenantplan.secrets.box import CredentialPlace, Refused
 from tenantplan.secrets.keyed import keyed_hash
 
 
@@ -13,7 +13,7 @@ def read_keys(connection: Connection) -> dict[str, int]:
     return {str(key_id): int(count) for key_id, count in rows}
 
 
-def verified(connection: Connection, place: Place, stored: bytes, hash_key: str) -> str:
+def verified(connection: Connection, place: CredentialPlace, stored: bytes, hash_key: str) -> str:
     """The keyed hash of the value in a place; Refused when what is stored there is not what tenantplan stored last."""
     row = connection.execute(
         "SELECT value_hash, stored_hash FROM tenantplan.credentials"

@@ -9,7 +9,7 @@ from tenantplan.live.credentials import verified
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import Role
 from tenantplan.postgres.connect import Connection
-from tenantplan.secrets.box import Place, Refused
+from tenantplan.secrets.box import CredentialPlace, Refused
 from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.secrets.references import resolve
 from tenantplan.settings.settings import Settings
@@ -59,7 +59,7 @@ def _generated(settings: Settings, main: Connection, role: Role, hash_key: str) 
             where=f"role {role.name}",
             hint="set CREDENTIALS_ENCRYPTION_KEY",
         )
-    place, stored = Place("database_logins", row[0], "password"), bytes(row[1])
+    place, stored = CredentialPlace("database_logins", row[0], "password"), bytes(row[1])
     verified(main, place, stored, hash_key)
     return vault.open(place, stored)
 
@@ -78,7 +78,7 @@ def brought_connection(settings: Settings, main: Connection, slug: str, referenc
     row = main.execute(statement, [slug]).fetchone()
     vault = fleet_vault(settings)
     if row is not None and row[1] is not None and vault is not None:
-        place, stored = Place(ORGANIZATION.table, row[0], CONNECTION), bytes(row[1])
+        place, stored = CredentialPlace(ORGANIZATION.table, row[0], CONNECTION), bytes(row[1])
         verified(main, place, stored, hash_key)
         return vault.open(place, stored)
     try:

@@ -21,8 +21,6 @@ from tenantplan.schema import fingerprint
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings.settings import Settings
 
-Difference = tuple[str, str | None, str | None]  # identity, what should be there, what is; None: nothing
-
 
 @dataclass(frozen=True)
 class Inside:
@@ -45,8 +43,8 @@ class Inside:
         return addresses.schema(self.schema.server, self.schema.database)
 
     @property
-    def differences(self) -> list[Difference]:
-        """Object by object; empty when it is as its revision makes it."""
+    def differences(self) -> list[tuple[str, str | None, str | None]]:
+        """(identity, expected, actual) of each object; empty when it is as its revision makes it."""
         if self.wanted is None or self.objects is None:
             return []
         return fingerprint.differences(self.wanted, self.objects)

@@ -11,14 +11,14 @@ from tenantplan.manifest.kinds.organization import OrganizationDatabase, Organiz
 from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.password_fields import Rotation
-from tenantplan.manifest.placement import Home, logins, roles
+from tenantplan.manifest.placement import PlacedDocument, logins, roles
 from tenantplan.model.login import Login, reader_of
 
 _DATABASE = ("spec", "database")
 _OF_TIER = ("spec", "defaults", "database")
 
 
-def declared_logins(found: Iterable[Home], facts: FleetFacts) -> dict[str, Login]:
+def declared_logins(found: Iterable[PlacedDocument], facts: FleetFacts) -> dict[str, Login]:
     """Holder -> how its login roles get their passwords, where those are generated."""
     declared = {}
     for home in found:

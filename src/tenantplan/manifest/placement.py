@@ -26,7 +26,7 @@ _NAME_PATH = ("spec", "database", "name")
 
 
 @dataclass(frozen=True)
-class Home:
+class PlacedDocument:
     """The placement of one document, and what its database and roles need to know.
 
     `own`: the database is this document's, not inherited. `was` is the database's name before a rename, if another.
@@ -78,7 +78,7 @@ def roles(database: str) -> tuple[str, str, str]:
     return derive("", database, "_owner"), derive("", database, "_app"), derive("", database, READER)
 
 
-def logins(home: Home) -> tuple[str, ...]:
+def logins(home: PlacedDocument) -> tuple[str, ...]:
     """The login roles that the application uses: one, or two that take turns; none where tenantplan makes none."""
     name = home.made[1] if home.made else home.bound
     if name is None:
@@ -95,7 +95,7 @@ def second(database: str) -> str:
 
 def homes(
     documents: Iterable[Document], organizations: Mapping[str, OrganizationSpec], facts: FleetFacts
-) -> dict[str, Home]:
+) -> dict[str, PlacedDocument]:
     """The home of every organization and tenant by address; a tenant of an unknown organization has none."""
     documents = list(documents)
     found = {
@@ -113,13 +113,13 @@ def homes(
     return found
 
 
-def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts) -> Home:
+def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts) -> PlacedDocument:
     holder = address("Organization", document.name)
     settings, deleted = spec.database, spec.state == "deleted"
     limit, timeout = settings.connection_limit, milliseconds(settings.statement_timeout) or 0  # for its tenants, too
     if settings.url is not None and facts.dedicated:
         place = Placement(holder, "dedicated", url=settings.url.text)
-        return Home(
+        return PlacedDocument(
             document,
             place,
             True,
@@ -129,7 +129,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
             revision=settings.revision,
         )
     shared = settings.mode == "shared" or not facts.dedicated
-    return Home(
+    return PlacedDocument(
         document,
         Placement(holder, "shared")
         if shared
@@ -152,14 +152,16 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
     )
 
 
-def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFacts) -> Home:
+def _tenant(document: Document, spec: TenantSpec, parent: PlacedDocument, facts: FleetFacts) -> PlacedDocument:
     holder, settings, above = address("Tenant", document.name), spec.database, parent.placement
     deleted = spec.state == "deleted"
     if settings.mode == "inherit":
-        return Home(document, Placement(holder, above.mode, above.server, above.database, above.url), deleted=deleted)
+        return PlacedDocument(
+            document, Placement(holder, above.mode, above.server, above.database, above.url), deleted=deleted
+        )
     if settings.mode == "shared" or not facts.dedicated:
-        return Home(document, Placement(holder, "shared"), deleted=deleted)
-    return Home(
+        return PlacedDocument(document, Placement(holder, "shared"), deleted=deleted)
+    return PlacedDocument(
         document,
         _dedicated(document, settings.server, above.server or facts.default_server, settings.name, facts),
         own=True,
@@ -177,12 +179,12 @@ def _tenant(document: Document, spec: TenantSpec, parent: Home, facts: FleetFact
     )
 
 
-def _alone(document: Document, spec: TenantSpec, facts: FleetFacts) -> Home:
+def _alone(document: Document, spec: TenantSpec, facts: FleetFacts) -> PlacedDocument:
     """A tenant without an organization: in a database of its own, or nowhere."""
     holder, settings, deleted = address("Tenant", document.name), spec.database, spec.state == "deleted"
     if spec.mode != "dedicated":
-        return Home(document, Placement(holder, "none"), deleted=deleted)
-    return Home(
+        return PlacedDocument(document, Placement(holder, "none"), deleted=deleted)
+    return PlacedDocument(
         document,
         _dedicated(document, settings.server, facts.default_server, settings.name, facts),
         own=True,
@@ -223,7 +225,7 @@ def _before(document: Document, explicit: str | None, facts: FleetFacts) -> str 
     return derive(facts.database_prefix, document.renamed_from)
 
 
-def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
+def server_objects(home: PlacedDocument, facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
     """Database, roles and schema of a home, by address; of a brought database the schema only."""
     holder = home.placement.holder
     if home.placement.url and home.own:
@@ -246,7 +248,7 @@ def server_objects(home: Home, facts: FleetFacts) -> Iterator[tuple[str, Resourc
 
 
 def _logins(
-    home: Home, server: str, name: str, groups: tuple[str, str], access: str | None = None
+    home: PlacedDocument, server: str, name: str, groups: tuple[str, str], access: str | None = None
 ) -> Iterator[tuple[str, Role]]:
     """The login roles of the application, of which a second one is closed until it is its turn, and the one that only reads
     where it is asked for."""
@@ -272,16 +274,16 @@ def _logins(
         yield addresses.role(server, reader), reading
 
 
-def groups(found: Iterable[Home], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
+def groups(found: Iterable[PlacedDocument], facts: FleetFacts) -> Iterator[tuple[str, Resource]]:
     """The group roles of every server that holds a database tenantplan makes."""
     for server in sorted({home.made[0] for home in found if home.made}):
         for name in (OWNER, facts.group_rw, facts.group_ro):
             yield addresses.role(server, name), Role(server, name)
 
 
-def collisions(found: Sequence[Home], facts: FleetFacts) -> Iterator[Problem]:
+def collisions(found: Sequence[PlacedDocument], facts: FleetFacts) -> Iterator[Problem]:
     """Databases or roles that two documents would share, and names that are the fleet's own."""
-    claimed: dict[str, Home] = {}
+    claimed: dict[str, PlacedDocument] = {}
     for home in found:
         place = home.made or ((facts.default_server, home.bound) if home.bound else None)
         if place is None:
@@ -301,10 +303,10 @@ def collisions(found: Sequence[Home], facts: FleetFacts) -> Iterator[Problem]:
                 break
 
 
-def _clash(home: Home, message: str) -> Problem:
+def _clash(home: PlacedDocument, message: str) -> Problem:
     path = _NAME_PATH if home.document.has(*_NAME_PATH) else ("metadata", "name")
     return home.document.problem(message, *path, hint="give it another name with `database: { name: ... }`")
 
 
-def _place(home: Home) -> str:
+def _place(home: PlacedDocument) -> str:
     return str(home.document.at(*(_NAME_PATH if home.document.has(*_NAME_PATH) else ("metadata", "name"))))

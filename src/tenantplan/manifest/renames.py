@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tenantplan.documents import Document
 from tenantplan.manifest.kinds import Kinds
-from tenantplan.manifest.placement import Home, roles, second
+from tenantplan.manifest.placement import PlacedDocument, roles, second
 from tenantplan.model import address as addresses
 from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
 
 
 def renames(
-    documents: Iterable[Document], found: Mapping[str, Home], kinds: Kinds, state: State, main_server: str
+    documents: Iterable[Document], found: Mapping[str, PlacedDocument], kinds: Kinds, state: State, main_server: str
 ) -> dict[str, str]:
     """The renames of documents, of the databases and roles named after them, and of rows that are named after renamed ones."""
     result = {
@@ -32,7 +32,7 @@ def renames(
     return result
 
 
-def _objects(home: Home, before: Mapping[str, str], main_server: str) -> Iterator[tuple[str, str]]:
+def _objects(home: PlacedDocument, before: Mapping[str, str], main_server: str) -> Iterator[tuple[str, str]]:
     holder = home.placement.holder
     if home.own and home.placement.url and holder in before:
         yield f"schema/{before[holder]}", f"schema/{holder}"

@@ -20,7 +20,7 @@ from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.logins import declared_logins, login_problems
-from tenantplan.manifest.placement import Home, collisions, groups, homes, server_objects
+from tenantplan.manifest.placement import PlacedDocument, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_places import same_places
 from tenantplan.model.desired import Desired
@@ -90,7 +90,7 @@ def _effective(documents: Iterable[Document], index: Index) -> dict[str, Organiz
 def _rows(
     documents: Iterable[Document],
     organizations: Mapping[str, OrganizationSpec],
-    found: Mapping[str, Home],
+    found: Mapping[str, PlacedDocument],
     kinds: Kinds,
     facts: FleetFacts,
 ) -> Draft:
@@ -102,7 +102,7 @@ def _rows(
     return draft
 
 
-def _objects(draft: Draft, found: Mapping[str, Home], facts: FleetFacts) -> None:
+def _objects(draft: Draft, found: Mapping[str, PlacedDocument], facts: FleetFacts) -> None:
     """Databases, roles and schemas. Those of a deleted document are deleted; its schema goes with its database."""
     for home in found.values():
         for key, resource in server_objects(home, facts):
@@ -142,7 +142,7 @@ def _labels(documents: Iterable[Document], kinds: Kinds) -> dict[str, dict[str, 
 PATH = ("spec", "database", "revision")
 
 
-def misplaced_pins(found: Iterable[Home], facts: FleetFacts) -> Iterator[Problem]:
+def misplaced_pins(found: Iterable[PlacedDocument], facts: FleetFacts) -> Iterator[Problem]:
     """Each pin of an organization in the shared tables, which all have one revision.
 
     Where dedicated databases are switched off for the whole fleet, a pin waits for them as `server` and `name` do.

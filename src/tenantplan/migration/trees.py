@@ -15,7 +15,7 @@ from tenantplan.migration.tree.graph import PRISMA, Graph
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Schema, State
-from tenantplan.model.step import PROGRAM, Check, Hazard, Migration, Step, flat, one_transaction
+from tenantplan.model.step import PROGRAM, Hazard, Migration, PreflightCheck, Step, flat, one_transaction
 from tenantplan.settings.settings import Settings
 
 
@@ -122,7 +122,7 @@ def _migration(
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
-        checks=tuple(Check(r.id, text) for r in path[1 if mark else 0 :] for text in r.preflight),
+        checks=tuple(PreflightCheck(r.id, text) for r in path[1 if mark else 0 :] for text in r.preflight),
         hazards=hazards,
         locks=locks,
         destructive=destructive,

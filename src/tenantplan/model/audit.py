@@ -24,7 +24,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One line of the audit log. `at` is ISO 8601 in UTC with microseconds; before and after are canonical JSON texts."""
 
     sequence: int
@@ -54,7 +54,7 @@ class Entry:
 class Link:
     """An entry as stored: with the hash it says came before it, and its own."""
 
-    entry: Entry
+    entry: AuditEntry
     previous_hash: str
     hash: str
 

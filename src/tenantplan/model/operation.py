@@ -8,7 +8,7 @@ from typing import Any
 from tenantplan.model.address import server_of
 from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource, Role, Schema
-from tenantplan.model.step import TRANSACTION, Check, Hazard, Origin, Step, parse_origins
+from tenantplan.model.step import TRANSACTION, Hazard, Origin, PreflightCheck, Step, parse_origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Operation:
     wave: int = 0
     adopt: bool = False
     steps: tuple[Step, ...] = ()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[PreflightCheck, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     locks: tuple[tuple[str, str], ...] = ()
     undo: tuple[Step, ...] | None = None
@@ -135,7 +135,7 @@ class Operation:
             values[name] = tuple(values[name])
         values["steps"] = tuple(Step.parse(item) for item in values["steps"])
         values["origins"] = parse_origins(values.get("origins", ()))
-        values["checks"] = tuple(Check(*item) for item in values["checks"])
+        values["checks"] = tuple(PreflightCheck(*item) for item in values["checks"])
         values["hazards"] = tuple(Hazard(**item) for item in values["hazards"])
         if values["schema"] is not None:
             before, after, whole = values["schema"]

@@ -71,7 +71,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class PreflightCheck:
     """What has to hold before a revision: SQL that must return no row."""
 
     revision: str
@@ -105,7 +105,7 @@ class Migration:
 
     revisions: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[PreflightCheck, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     locks: tuple[tuple[str, str], ...] = ()
     undo: tuple[Step, ...] | None = None

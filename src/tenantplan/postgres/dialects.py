@@ -20,14 +20,14 @@ _LIBPQ = ("hostaddr", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolSize:
     """How many connections an application may have to a database; `timeout` in ms is how long it waits for one."""
 
     limit: int | None = None
     timeout: int | None = None
 
 
-def compose(params: Mapping[str, str], driver: str, pool: Pool = Pool(), *, shown: bool = False) -> str:
+def compose(params: Mapping[str, str], driver: str, pool: PoolSize = PoolSize(), *, shown: bool = False) -> str:
     """The connection string of libpq's parameters for a driver; `shown`: with *** for the password."""
     user = quote(params.get("user", ""), safe="")
     secret = "***" if shown else quote(params.get("password", ""), safe="")
@@ -51,7 +51,7 @@ def application(server: Mapping[str, str], user: str, password: str, database: s
     return with_defaults({**params, "user": user, "password": password, "dbname": database})
 
 
-def _options(params: Mapping[str, str], driver: str, pool: Pool) -> dict[str, str]:
+def _options(params: Mapping[str, str], driver: str, pool: PoolSize) -> dict[str, str]:
     mode = params.get("sslmode")
     if driver == "asyncpg":  # it takes the CA file from PGSSLROOTCERT only, and knows no channel binding
         return {"ssl": mode} if mode else {}

@@ -24,7 +24,7 @@ _NONCE = 24
 
 
 @dataclass(frozen=True)
-class Place:
+class CredentialPlace:
     """Where an encrypted value is stored: table, id of the row, column."""
 
     relation: str
@@ -56,14 +56,14 @@ class Vault:
         """The ids of every key at hand."""
         return frozenset(_identifier(key).hex() for key in (self.current, *self.former))
 
-    def seal(self, place: Place, value: str) -> bytes:
+    def seal(self, place: CredentialPlace, value: str) -> bytes:
         """The value as it is stored; never the same bytes twice."""
         from nacl.secret import SecretBox
 
         sealed = SecretBox(_derived(self.current, place)).encrypt(value.encode())
         return bytes([_VERSION]) + _identifier(self.current) + bytes(sealed)
 
-    def open(self, place: Place, stored: bytes) -> str:
+    def open(self, place: CredentialPlace, stored: bytes) -> str:
         """The value; Refused when it was not sealed for this place, was changed, or needs a key that is not there."""
         from nacl.exceptions import CryptoError
         from nacl.secret import SecretBox
@@ -124,6 +124,6 @@ def _identifier(master: bytes) -> bytes:
     return hashlib.blake2b(digest_size=_KEY_ID, key=master, person=b"tenantplan-id").digest()
 
 
-def _derived(master: bytes, place: Place) -> bytes:
+def _derived(master: bytes, place: CredentialPlace) -> bytes:
     data = canonical([place.relation, place.row_id, place.column])
     return hashlib.blake2b(data, digest_size=MASTER_BYTES, key=master, person=b"tenantplan-box").digest()

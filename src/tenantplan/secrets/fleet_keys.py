@@ -9,7 +9,7 @@ import os
 from tenantplan.errors import PlanRefused, SettingsError
 from tenantplan.model.plan import Judge, Sign, unsigned
 from tenantplan.secrets import signing
-from tenantplan.secrets.box import Place, Refused, Vault, vault
+from tenantplan.secrets.box import CredentialPlace, Refused, Vault, vault
 from tenantplan.secrets.development import make_up
 from tenantplan.secrets.references import resolve
 from tenantplan.settings.settings import Settings
@@ -100,9 +100,9 @@ def _vault(settings: Settings, error: type[SettingsError | PlanRefused], where: 
     return vault(resolve(reference.text, settings.root), where=reference.text)
 
 
-def _place(settings: Settings) -> Place:
+def _place(settings: Settings) -> CredentialPlace:
     """What a key is derived for: the same master key opens nothing that was encrypted for something else."""
-    return Place("plan file", settings.fleet, "whole")
+    return CredentialPlace("plan file", settings.fleet, "whole")
 
 
 def the_vault(vault: Vault | None) -> Vault:

@@ -35,7 +35,7 @@ _PROHIBITED = (
 
 
 @dataclass(frozen=True, repr=False)
-class Verifier:
+class ScramVerifier:
     """What a server keeps of a password."""
 
     iterations: int
@@ -44,8 +44,8 @@ class Verifier:
     server_key: bytes
 
 
-def parse(text: str) -> Verifier:
-    """The Verifier in what pg_authid.rolpassword holds; SettingsError, without a word of it, when it is none."""
+def parse(text: str) -> ScramVerifier:
+    """The verifier in what pg_authid.rolpassword holds; SettingsError, without a word of it, when it is none."""
     found = _SHAPE.fullmatch(text)
     try:
         if found is None or len(text) > _LONGEST:
@@ -53,7 +53,7 @@ def parse(text: str) -> Verifier:
         salt, stored, server = (base64.b64decode(part, validate=True) for part in found.groups()[1:])
         if len(stored) != _KEY_BYTES or len(server) != _KEY_BYTES or not salt:
             raise ValueError
-        return Verifier(int(found[1]), salt, stored, server)
+        return ScramVerifier(int(found[1]), salt, stored, server)
     except (ValueError, binascii.Error):
         raise SettingsError(
             "this is not a SCRAM-SHA-256 verifier: PostgreSQL would take it for a plain password",
@@ -61,7 +61,7 @@ def parse(text: str) -> Verifier:
         ) from None
 
 
-def matches(verifier: Verifier, password: str) -> bool:
+def matches(verifier: ScramVerifier, password: str) -> bool:
     """Whether the verifier is that of the password, by its own salt and iterations."""
     salted = hashlib.pbkdf2_hmac("sha256", prepared(password), verifier.salt, verifier.iterations)
     client = hmac.digest(salted, b"Client Key", "sha256")

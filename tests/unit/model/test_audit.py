@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantplan.model.audit import GENESIS, Anchor, Entry, Link, broken_at
+from tenantplan.model.audit import GENESIS, Anchor, AuditEntry, Link, broken_at
 
 
-def an_entry(sequence: int) -> Entry:
-    return Entry(
+def an_entry(sequence: int) -> AuditEntry:
+    return AuditEntry(
         sequence, f"2026-11-20T20:00:{sequence:02}.000000+00:00", "run", "anna", "c0ffee", "d1", f"organization/o{sequence}",
         "create", "organization/x", None, '{"a":1}', "done", None,
     )  # fmt: skip
@@ -36,7 +36,7 @@ def test_whole() -> None:
     assert broken_at([], [Anchor(GENESIS), Anchor(GENESIS, 0)]) is None
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Entry)])
+@pytest.mark.parametrize("name", [field.name for field in fields(AuditEntry)])
 def test_every_field_is_part_of_the_hash(name: str) -> None:
     entry = an_entry(1)
     other = replace(entry, **{name: 7 if name == "sequence" else "something else"})

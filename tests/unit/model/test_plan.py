@@ -12,7 +12,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan, parse
 from tenantplan.model.resource import Package, Ref, Role, Row, Secret
 from tenantplan.model.rowtype import RowType
-from tenantplan.model.step import Check, Hazard, Origin, Step
+from tenantplan.model.step import Hazard, Origin, PreflightCheck, Step
 from tenantplan.model.window import Deferral
 
 
@@ -160,7 +160,7 @@ def test_so_is_every_field_of_an_operation(name: str) -> None:
     a_step = Step("outside", ("VACUUM",), "r1", mark="r1:1:x", begun="r1:0:x")
     other: object = {
         "transactional": False, "retire": True, "before": None, "after": None, "depends_on": ("x",), "statements": ("x",),
-        "revisions": ("x",), "action": "create", "steps": (a_step,), "undo": (a_step,), "checks": (Check("r", "SELECT"),),
+        "revisions": ("x",), "action": "create", "steps": (a_step,), "undo": (a_step,), "checks": (PreflightCheck("r", "SELECT"),),
         "schema": ("a", "b", True), "locks": (("t", "SHARE"),), "hazards": (Hazard("r", "danger", 0, None, None, "m"),),
         "origins": (Origin("r", True, 1),),
     }.get(name, "x")  # fmt: skip

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantplan.postgres.dialects import DRIVERS, Pool, compose
+from tenantplan.postgres.dialects import DRIVERS, PoolSize, compose
 from tenantplan.postgres.url import parse
 
 PARAMS = {"host": "db.example", "port": "6432", "user": "o_app", "password": "p@s:/?%#'\"\\ ü", "dbname": "o"}
 TLS = {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "channel_binding": "require"}
 PLACE = "o_app:p%40s%3A%2F%3F%25%23%27%22%5C%20%C3%BC@db.example:6432/o"
-POOL = Pool(30, 10_500)
+POOL = PoolSize(30, 10_500)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantplan.errors import SettingsError
-from tenantplan.secrets.box import PREFIX, Place, Refused, Vault, key_of, new_key, vault
+from tenantplan.secrets.box import PREFIX, CredentialPlace, Refused, Vault, key_of, new_key, vault
 
 KEY, OTHER = new_key(), new_key()
 VAULT = vault(KEY)
-PLACE = Place("buckets", "8d6f1c1e-0000-5000-8000-000000000001", "secret_key")
+PLACE = CredentialPlace("buckets", "8d6f1c1e-0000-5000-8000-000000000001", "secret_key")
 CANARY = "canary-s3cret-\u00e9\U0001f511"
 
 
@@ -39,12 +39,12 @@ def test_never_the_same_bytes_twice() -> None:
         replace(PLACE, relation="organizations"),
         replace(PLACE, row_id="8d6f1c1e-0000-5000-8000-000000000002"),
         replace(PLACE, column="access_key"),
-        Place("buckets", PLACE.row_id + "secret", "_key"),  # the parts are not just strung together
-        Place("bucket", "s" + PLACE.row_id, PLACE.column),
+        CredentialPlace("buckets", PLACE.row_id + "secret", "_key"),  # the parts are not just strung together
+        CredentialPlace("bucket", "s" + PLACE.row_id, PLACE.column),
     ],
     ids=str,
 )
-def test_what_was_moved_does_not_open(elsewhere: Place) -> None:
+def test_what_was_moved_does_not_open(elsewhere: CredentialPlace) -> None:
     """Fault 24: the ciphertexts of two rows swapped."""
     stored = VAULT.seal(PLACE, CANARY)
     with pytest.raises(Refused) as caught:

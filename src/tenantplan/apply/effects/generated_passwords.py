@@ -22,7 +22,7 @@ from tenantplan.model.operation import Operation, generates
 from tenantplan.model.resource import Role, Secret
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.dialects import application, compose
-from tenantplan.secrets.box import Place, Refused
+from tenantplan.secrets.box import CredentialPlace, Refused
 from tenantplan.secrets.delivery import Handover, deliver
 from tenantplan.secrets.fleet_keys import the_vault
 from tenantplan.secrets.keyed import keyed_hash
@@ -118,7 +118,7 @@ def _there(run: Run, main: Connection, roles: Sequence[Role]) -> list[_Row]:
 
 def _opened(run: Run, main: Connection, role: Role, pending: _Row) -> str | None:
     """What an interrupted run has journaled; None where it does not open."""
-    place = Place(TABLE, pending.id, COLUMN)
+    place = CredentialPlace(TABLE, pending.id, COLUMN)
     try:
         verified(main, place, bytes(pending.password or b""), run.secrets.hash_key)
         password = the_vault(run.secrets.vault).open(place, bytes(pending.password or b""))
@@ -133,7 +133,7 @@ def _store(run: Run, main: Connection, fresh: Sequence[tuple[Role, Issue]]) -> N
     rows, kept = [], []
     for role, made in fresh:
         assert role.password is not None
-        place = Place(TABLE, made.id, COLUMN)
+        place = CredentialPlace(TABLE, made.id, COLUMN)
         sealed = the_vault(run.secrets.vault).seal(place, made.password)
         where = (issued_to(role), role.server, role.serves, role.name, *_address(run, role))
         rows.append((made.id, *where, role.password.target, sealed, run.author.fleet))

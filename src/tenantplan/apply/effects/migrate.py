@@ -8,7 +8,7 @@ from tenantplan.apply.context import Run
 from tenantplan.apply.effects.effect import Performed
 from tenantplan.apply.effects.server_objects import stamping
 from tenantplan.apply.effects.shared_tables import share
-from tenantplan.migration.running.steps import Place, Version
+from tenantplan.migration.running.steps import MigrationTarget, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import Step
@@ -30,7 +30,9 @@ def migrate(run: Run, operation: Operation) -> None:
         return [stamping(run, name, comment, _facts(after, step))]
 
     run.migrator.run(
-        Place(run.connector, after.server, after.database or None, after.tree, stamp), operation.in_steps, start
+        MigrationTarget(run.connector, after.server, after.database or None, after.tree, stamp),
+        operation.in_steps,
+        start,
     )
     if after.tree == "shared":
         with run.connector.connect(after.server, after.database or None) as connection, connection.transaction():

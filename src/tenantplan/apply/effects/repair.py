@@ -12,7 +12,7 @@ from tenantplan.apply.effects.server_objects import restamp
 from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.failpoint import reach
 from tenantplan.journal.recover import Open
-from tenantplan.migration.running.steps import Place, Session, Version
+from tenantplan.migration.running.steps import MigrationSession, MigrationTarget, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Resource, Schema
 from tenantplan.model.site import beginning
@@ -42,9 +42,9 @@ def performed(run: Run, main: Connection, operation: Operation) -> Performed:
 def _at_once(run: Run, connection: Connection, operation: Operation, after: Schema) -> None:
     assert operation.schema is not None
     before, wanted, whole = operation.schema
-    place = Place(run.connector, after.server, after.database, after.tree)
+    place = MigrationTarget(run.connector, after.server, after.database, after.tree)
     with connection.transaction():
-        run.migrator.expect(Session(connection, place), Version(after.revision, after.halfway), careful=True)
+        run.migrator.expect(MigrationSession(connection, place), Version(after.revision, after.halfway), careful=True)
         if run.fingerprint(connection) != before:
             raise SchemaMismatch(
                 "its schema changed after the plan was made",

@@ -25,7 +25,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, Secret
 from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY, RowType
 from tenantplan.postgres.connect import Connection
-from tenantplan.secrets.box import Place
+from tenantplan.secrets.box import CredentialPlace
 from tenantplan.secrets.delivery import Given, deliver
 from tenantplan.secrets.fleet_keys import the_vault
 from tenantplan.secrets.storage import judge
@@ -160,7 +160,7 @@ def _stored(run: Run, main: Connection, table: str, row_id: str, column: str) ->
     assert row is not None
     if rowtype.columns[column] != "encrypted":
         return str(row[0])
-    place, stored = Place(table, row_id, column), bytes(row[0])
+    place, stored = CredentialPlace(table, row_id, column), bytes(row[0])
     verified(main, place, stored, run.secrets.hash_key)
     return the_vault(run.secrets.vault).open(place, stored)
 

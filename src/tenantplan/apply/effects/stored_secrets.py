@@ -15,7 +15,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role, Row, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
-from tenantplan.secrets.box import Place, key_of
+from tenantplan.secrets.box import CredentialPlace, key_of
 from tenantplan.secrets.fleet_keys import the_vault
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.passwords import made_up
@@ -45,7 +45,7 @@ def stored(
     if kind == "sha256":
         return {column: hashlib.sha256(value.encode()).hexdigest()}
     assert row_id is not None
-    sealed = the_vault(run.secrets.vault).seal(Place(rowtype.table, row_id, column), value)
+    sealed = the_vault(run.secrets.vault).seal(CredentialPlace(rowtype.table, row_id, column), value)
     run.secrets.sealed[rowtype.table, row_id, column] = sealed
     return {column: sealed}
 
@@ -61,15 +61,15 @@ def remember(run: Run, connection: Connection, rowtype: RowType, row_id: str, va
         sealed = run.secrets.sealed.pop((rowtype.table, row_id, column))
         made = run.secrets.made.get((rowtype.table, row_id, column)) if secret.target else None
         value = keyed_hash(run.secrets.hash_key, resolve(secret.reference, run.root) if made is None else made)
-        keep(connection, Place(rowtype.table, row_id, column), value, sealed, run.secrets.hash_key)
+        keep(connection, CredentialPlace(rowtype.table, row_id, column), value, sealed, run.secrets.hash_key)
 
 
-def keep(connection: Connection, place: Place, value_hash: str, sealed: bytes, hash_key: str) -> None:
+def keep(connection: Connection, place: CredentialPlace, value_hash: str, sealed: bytes, hash_key: str) -> None:
     """Records what is stored in a place, and under which key."""
     keep_all(connection, [(place, value_hash, sealed)], hash_key)
 
 
-def keep_all(connection: Connection, kept: Iterable[tuple[Place, str, bytes]], hash_key: str) -> None:
+def keep_all(connection: Connection, kept: Iterable[tuple[CredentialPlace, str, bytes]], hash_key: str) -> None:
     """The same of several places: each with the keyed hash of its value, and what is stored."""
     rows = [
         [*(place.relation, place.row_id, place.column), key_of(sealed), value_hash, keyed_hash(hash_key, sealed.hex())]

@@ -26,7 +26,7 @@ from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
-from tenantplan.secrets.box import Place, Refused, Vault, key_of
+from tenantplan.secrets.box import CredentialPlace, Refused, Vault, key_of
 from tenantplan.secrets.fleet_keys import fleet_vault, the_vault
 from tenantplan.settings.settings import Settings
 from tenantplan.tables import BUILTIN
@@ -47,7 +47,7 @@ class _Kept:
     """An encrypted value: the table and the place it is in, the address of its row, and the organization or tenant it serves."""
 
     rowtype: RowType
-    place: Place
+    place: CredentialPlace
     address: str
     holder: str | None
 
@@ -87,7 +87,7 @@ def rekey(settings: Settings) -> Rekeyed:
             if rowtype is None or address is None:
                 continue  # another fleet's
             holder = holders.get(row_id) or _holder(address, facts.state)
-            kept = _Kept(rowtype, Place(relation, row_id, column), address, holder)
+            kept = _Kept(rowtype, CredentialPlace(relation, row_id, column), address, holder)
             try:
                 done += _renew(writer, hash_key, control, vault, kept)
             except Refused as error:

@@ -20,7 +20,7 @@ from tenantplan.errors import TenantplanError
 from tenantplan.interruptible import interruptible
 from tenantplan.migration.authoring.scratch import migrator
 from tenantplan.migration.compile.compile import downgrade
-from tenantplan.migration.running.steps import Migrator, Place, Version
+from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
 from tenantplan.migration.running.template import measured
 from tenantplan.migration.running.workers import Programs
 from tenantplan.model import stamp
@@ -96,16 +96,16 @@ def _run(scene: Scene, path: Path) -> str:
         run = migrator(scene.settings, scene.trees, programs)
         if path.main:
             for tree in ("main", "shared") if scene.trees.shares else ("main",):
-                run.run(Place(connector, MAIN, name, tree), scene.trees.upgrade(tree, None), Version())
+                run.run(MigrationTarget(connector, MAIN, name, tree), scene.trees.upgrade(tree, None), Version())
             return " in an empty database"
         start = path.start if cloned else None
-        place = Place(connector, path.server, name, "tenant")
+        place = MigrationTarget(connector, path.server, name, "tenant")
         run.run(place, scene.trees.upgrade("tenant", start), Version(start))
         where = " on a copy of its template" if cloned else " in an empty database"
         return where + _and_back(scene, path, run, place)
 
 
-def _and_back(scene: Scene, path: Path, run: Migrator, place: Place) -> str:
+def _and_back(scene: Scene, path: Path, run: Migrator, place: MigrationTarget) -> str:
     graph = scene.trees.tenant
     if path.start is None or not all(r.reversible for r in graph.path(path.start, graph.head)):
         return ""

@@ -39,7 +39,7 @@ _LOOKED_AT = 20  # other organizations whose rows are looked for, to know whethe
 
 
 @dataclass(frozen=True)
-class Target:
+class ProbedRole:
     """A role whose isolation is tried: `mine` is its organization's id in the shared tables, None in a database of its own."""
 
     name: str
@@ -106,23 +106,25 @@ def _named_by_pool(resource: Resource | None) -> bool:
     return values.get("state") == "active" and values.get("database_mode") == "shared"
 
 
-def _targets(scene: Scene, settings: Settings, sample: int) -> list[Target]:
+def _targets(scene: Scene, settings: Settings, sample: int) -> list[ProbedRole]:
     roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.login and r.holder and r.managed]
     databases, main, ids = _databases(scene), scene.main_database, scene.live.main.ids
-    shared = [Target(str(r.holder), r.name, MAIN, main, ids.get(str(r.holder))) for r in roles if r.access == "bound"]
+    shared = [
+        ProbedRole(str(r.holder), r.name, MAIN, main, ids.get(str(r.holder))) for r in roles if r.access == "bound"
+    ]
     own = [
-        Target(str(r.holder), r.name, r.server, database.name)
+        ProbedRole(str(r.holder), r.name, r.server, database.name)
         for r in roles
         if r.access is None and (database := databases.get((r.server, r.holder)))
     ]
     pool = facts(settings).shared_groups[2]
     known = pool in scene.live.main.sharing.access
     organizations = sorted(i for a, i in ids.items() if _named_by_pool(scene.live.state.get(a)))
-    pooled = [Target("pool", pool, MAIN, main, i) for i in organizations[:1] if known]
+    pooled = [ProbedRole("pool", pool, MAIN, main, i) for i in organizations[:1] if known]
     return [*_sampled(shared, sample), *pooled, *_sampled(own, sample)]
 
 
-def _sampled(targets: Sequence[Target], sample: int) -> list[Target]:
+def _sampled(targets: Sequence[ProbedRole], sample: int) -> list[ProbedRole]:
     """All roles of so many of them."""
     names = sorted({target.name for target in targets})
     chosen = set(random.sample(names, min(sample, len(names))))
@@ -137,7 +139,7 @@ def _databases(scene: Scene) -> Mapping[tuple[str, str | None], Database]:
     }
 
 
-def _tried(scene: Scene, ground: Ground, target: Target, holding: Connection, *, first: bool) -> Iterator[Tried]:
+def _tried(scene: Scene, ground: Ground, target: ProbedRole, holding: Connection, *, first: bool) -> Iterator[Tried]:
     """Every attempt of one target; where its probe cannot log in, that is said. `first`: of its server."""
     try:
         with probe(ground, target.server, target.database, target.role) as session:
@@ -154,7 +156,7 @@ def _tried(scene: Scene, ground: Ground, target: Target, holding: Connection, *,
         yield Tried(target.name, target.role, "what comes after these", UNTRIED, describe(error))
 
 
-def _in_shared_tables(stand: Stand, target: Target) -> Iterator[Tried]:
+def _in_shared_tables(stand: Stand, target: ProbedRole) -> Iterator[Tried]:
     if not stand.others:
         yield stand.line("read rows of others", UNTRIED, "there is no other organization")
     elif target.name == "pool":
@@ -167,7 +169,7 @@ def _in_shared_tables(stand: Stand, target: Target) -> Iterator[Tried]:
     yield from row_attempts.large_objects(stand)
 
 
-def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: Target) -> Iterator[Tried]:
+def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: ProbedRole) -> Iterator[Tried]:
     roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.server == target.server and r.holder]
     strangers = [r.name for r in roles if r.holder != target.name]
     yield from server_attempts.become(stand, [scene.live.servers[target.server].role, *strangers])
@@ -181,7 +183,7 @@ def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: Target) -> I
 
 
 def _beside(
-    scene: Scene, ground: Ground, stand: Stand, target: Target, holding: Connection, first: bool
+    scene: Scene, ground: Ground, stand: Stand, target: ProbedRole, holding: Connection, first: bool
 ) -> Iterator[Tried]:
     """What is tenantplan's own: databases of no organization, the fleet's lock, and the roles that it drops."""
     yield creation_attempts.connect(stand, ground.connector)
@@ -193,7 +195,7 @@ def _beside(
     yield from leaving_attempts.leave(stand, ground, target.server, None if target.mine else target.database)
 
 
-def _notified(ground: Ground, stand: Stand, target: Target) -> Tried:
+def _notified(ground: Ground, stand: Stand, target: ProbedRole) -> Tried:
     """Whether a notification reaches who listens elsewhere: it goes to all sessions of the database, and to no other."""
     what = "notifications reach others"
     with ground.connector.connect(target.server, ground.database(target.server)) as listener:

@@ -20,7 +20,7 @@ from tenantplan.postgres.url import Server
 
 
 @dataclass(frozen=True)
-class Step:
+class SelftestStep:
     """One step: `status` is "pass", "fail" or "skip", `ms` how long it took, `advice` what to do when it failed."""
 
     name: str
@@ -34,7 +34,7 @@ class Step:
         return asdict(self)
 
 
-def selftest(server: Server, tree: Graph, on_step: Callable[[Step], None]) -> bool:
+def selftest(server: Server, tree: Graph, on_step: Callable[[SelftestStep], None]) -> bool:
     """Runs every step up to the first that fails, then cleans up; whether all passed. `on_step` hears of each at its end.
 
     Interrupted, it cleans up first, and then raises KeyboardInterrupt.
@@ -54,16 +54,16 @@ def selftest(server: Server, tree: Graph, on_step: Callable[[Step], None]) -> bo
     return ok and last.status != "fail"
 
 
-def _skipped(name: str) -> Step:
-    return Step(name, "skip", 0, "not tried, because of the step that failed")
+def _skipped(name: str) -> SelftestStep:
+    return SelftestStep(name, "skip", 0, "not tried, because of the step that failed")
 
 
-def _timed(name: str, run: Callable[[], str], advice: str, always: str = "") -> Step:
+def _timed(name: str, run: Callable[[], str], advice: str, always: str = "") -> SelftestStep:
     """Runs a step. `advice` is for a failure that brings none of its own, `always` for every failure."""
     started = time.monotonic()
 
-    def ended(status: str, detail: str, advice: str = "") -> Step:
-        return Step(name, status, round((time.monotonic() - started) * 1000), detail, advice)
+    def ended(status: str, detail: str, advice: str = "") -> SelftestStep:
+        return SelftestStep(name, status, round((time.monotonic() - started) * 1000), detail, advice)
 
     try:
         return ended("pass", run())

@@ -18,7 +18,7 @@ from tenantplan.postgres.connect import Connection
 
 
 @dataclass(frozen=True)
-class Place:
+class FleetDatabase:
     """One database and whose it is: `holder` is the address of an organization or a tenant, "main" for the main database."""
 
     holder: str
@@ -32,7 +32,7 @@ class Place:
         return f"{self.server}/{self.database}"
 
 
-def places(scene: Scene) -> list[Place]:
+def fleet_databases(scene: Scene) -> list[FleetDatabase]:
     """The main database, then the others by holder. Deleted ones are out of use, and those of other fleets are theirs."""
     holders: dict[Target, str] = {(MAIN, scene.main_database): "main"}
     for address, row in _residents(scene):
@@ -44,11 +44,11 @@ def places(scene: Scene) -> list[Place]:
     return [found[0], *sorted(found[1:], key=lambda place: (place.holder, place.label))]
 
 
-def places_of(scene: Scene, names: Iterable[str]) -> list[Place]:
+def databases_of(scene: Scene, names: Iterable[str]) -> list[FleetDatabase]:
     """The databases of organizations, or with `tenant/NAME` of tenants; NotFound with the nearest name."""
     known = dict(_residents(scene))
-    by_target = {place.target: place for place in places(scene)}
-    found: dict[Target, Place] = {}
+    by_target = {place.target: place for place in fleet_databases(scene)}
+    found: dict[Target, FleetDatabase] = {}
     for name in names:
         address = name if "/" in name else f"organization/{name}"
         if address not in known:
@@ -91,9 +91,9 @@ def _target(scene: Scene, address: str, row: Row) -> Target:
     return str(place.server), str(place.database)
 
 
-def _place(scene: Scene, target: Target, holder: str) -> Place:
+def _place(scene: Scene, target: Target, holder: str) -> FleetDatabase:
     alias, database = target
     server = scene.connector.servers.get(alias)
     brought = alias.startswith("url:")
     named = database or (server.params.get("dbname", "") if server else "")
-    return Place(holder, "its own" if brought else alias, named, target)
+    return FleetDatabase(holder, "its own" if brought else alias, named, target)

@@ -16,7 +16,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Ref, Role, Row, State
-from tenantplan.postgres.dialects import Pool
+from tenantplan.postgres.dialects import PoolSize
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import Server
 from tenantplan.settings.settings import Settings
@@ -41,7 +41,7 @@ class Placed:
     origin: str
     applied: bool
     login: Role | None = None
-    pool: Pool = field(default_factory=Pool)
+    pool: PoolSize = field(default_factory=PoolSize)
     reader: Role | None = None
     pooled: tuple[str, ...] = ()
     pool_group: str = ""
@@ -101,18 +101,18 @@ def _pooled(place: Placed, scene: Scene, settings: Settings) -> Placed:
     return replace(place, pooled=tuple(str(row[0]) for row in found), pool_group=group)
 
 
-def _pool(state: State, holder: str) -> Pool:
+def _pool(state: State, holder: str) -> PoolSize:
     """How many connections an application may have: its pool's, and no more than its login may have."""
     row = state.get(holder)
     owner = row.values.get("organization_id") if isinstance(row, Row) else None
     row = state.get(owner.address) if isinstance(owner, Ref) else row
     if not isinstance(row, Row) or "pool_size" not in row.values:  # a tenant that belongs to no organization
-        return Pool()
+        return PoolSize()
     size, limit = (
         int(row.values["pool_size"]) + int(row.values["pool_max_overflow"]),
         int(row.values["connection_limit"]),
     )
-    return Pool(size if limit < 0 else min(size, limit), row.values.get("pool_timeout"))
+    return PoolSize(size if limit < 0 else min(size, limit), row.values.get("pool_timeout"))
 
 
 def _known(desired: Desired, scene: Scene, kind: str) -> set[str]:

@@ -16,7 +16,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from tenantplan.commands.status.databases import Place
+from tenantplan.commands.status.databases import FleetDatabase
 from tenantplan.commands.status.scene import Scene, each
 from tenantplan.errors import TenantplanError
 from tenantplan.live.fan_out import PARALLEL
@@ -51,8 +51,8 @@ def verb(vacuum: bool, analyze: bool, full: bool = False) -> LiteralString:
 
 
 def maintain(
-    scene: Scene, places: Sequence[Place], statement: LiteralString
-) -> Iterator[tuple[Place, Maintained | TenantplanError]]:
+    scene: Scene, places: Sequence[FleetDatabase], statement: LiteralString
+) -> Iterator[tuple[FleetDatabase, Maintained | TenantplanError]]:
     """Runs `statement`, one of verb's, on the tables of every place, in parallel within the connection budget.
 
     Yields what was done, or why a database could not be reached, in the order of `places` and as early as it is known.
@@ -62,7 +62,7 @@ def maintain(
         yield from zip(places, pool.map(lambda place: _one(scene, place, statement), places), strict=True)
 
 
-def _one(scene: Scene, place: Place, statement: LiteralString) -> Maintained | TenantplanError:
+def _one(scene: Scene, place: FleetDatabase, statement: LiteralString) -> Maintained | TenantplanError:
     def maintained(connection: Connection) -> Maintained:
         if place.target != (MAIN, scene.main_database) and not is_brought(place.target[0]):
             with connection.transaction():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tenantplan.commands.status import scene as inspection
-from tenantplan.commands.status.databases import Place, newest_tables, places
+from tenantplan.commands.status.databases import FleetDatabase, fleet_databases, newest_tables
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.model.plan import Finding
@@ -19,7 +19,7 @@ LOCK_TIMEOUT = "5s"
 
 
 @dataclass(frozen=True)
-class Report:
+class FleetReport:
     """What a report is about and what to say when it is empty. `everywhere`: every database is asked, not the main one alone.
 
     `most` is how many rows it has unless another limit is asked for; None: all.
@@ -32,26 +32,32 @@ class Report:
 
 
 REPORTS = {
-    "active-tenants": Report("Tenants that are active, in an active organization.", "No tenant is active."),
-    "licenses-by-status": Report("How many licenses are in each status.", "There are no licenses."),
-    "licenses-expiring": Report(
+    "active-tenants": FleetReport("Tenants that are active, in an active organization.", "No tenant is active."),
+    "licenses-by-status": FleetReport("How many licenses are in each status.", "There are no licenses."),
+    "licenses-expiring": FleetReport(
         "Active licenses within 30 days (--days) of their date, or past it.", "No license expires by then."
     ),
-    "metrics-24h": Report("Metrics of the last 24 hours, by tenant.", "No tenant sent a metric in the last 24 hours."),
-    "top-tenants": Report("The ten tenants that are used most, by metrics of 24 hours.", "No tenant is used.", most=10),
-    "critical-errors": Report("CRITICAL errors that nobody resolved.", "No critical error is open."),
-    "inactive-tenants": Report("Active tenants without a metric for an hour.", "Every active tenant sends metrics."),
-    "without-database": Report(
+    "metrics-24h": FleetReport(
+        "Metrics of the last 24 hours, by tenant.", "No tenant sent a metric in the last 24 hours."
+    ),
+    "top-tenants": FleetReport(
+        "The ten tenants that are used most, by metrics of 24 hours.", "No tenant is used.", most=10
+    ),
+    "critical-errors": FleetReport("CRITICAL errors that nobody resolved.", "No critical error is open."),
+    "inactive-tenants": FleetReport(
+        "Active tenants without a metric for an hour.", "Every active tenant sends metrics."
+    ),
+    "without-database": FleetReport(
         "Organizations in shared mode, with what would give each a database of its own.",
         "Every organization has a database of its own.",
     ),
-    "unused-indexes": Report("Indexes that no query has used.", "Every index is used.", everywhere=True),
-    "stale-statistics": Report(
+    "unused-indexes": FleetReport("Indexes that no query has used.", "Every index is used.", everywhere=True),
+    "stale-statistics": FleetReport(
         "Tables whose statistics look wrong, and why: maintain renews them.",
         "All statistics look right.",
         everywhere=True,
     ),
-    "database-sizes": Report("Size of each database, largest first.", "There are no databases.", everywhere=True),
+    "database-sizes": FleetReport("Size of each database, largest first.", "There are no databases.", everywhere=True),
 }
 
 
@@ -64,7 +70,7 @@ class Answer:
     lost: tuple[Finding, ...] = ()
 
 
-def known(name: str) -> Report:
+def known(name: str) -> FleetReport:
     """The report called `name`; NotFound with the nearest name."""
     if name not in REPORTS:
         near = did_you_mean(name, REPORTS)
@@ -94,7 +100,7 @@ def _everywhere(settings: Settings, block: str) -> Answer:
     scene = inspection.look(settings)
     if not scene.applied:
         raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
-    by_target = {place.target: place for place in places(scene)}
+    by_target = {place.target: place for place in fleet_databases(scene)}
     answers = inspection.each(scene, by_target, lambda connection: _inside(connection, block))
     asked = [(by_target[target], found) for target, found in answers.items()]
     good = [(place, found) for place, found in asked if isinstance(found, Answer)]
@@ -118,6 +124,6 @@ def _largest_first(columns: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -
     return tuple(sorted(rows, key=order))
 
 
-def _lost(place: Place, error: TenantplanError) -> Finding:
+def _lost(place: FleetDatabase, error: TenantplanError) -> Finding:
     message = f"{error.where}: {error.message}" if error.where else error.message
     return Finding(f"{place.holder or 'database'} on {place.label}", "unreachable", message)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from tenantplan.documents import Problem
 from tenantplan.documents.suggest import listing
 from tenantplan.manifest.fleet_facts import FleetFacts
-from tenantplan.manifest.placement import Home
+from tenantplan.manifest.placement import PlacedDocument
 from tenantplan.model.plan import Finding
 
 _SERVER = ("spec", "database", "server")
 
 
-def unplaced(found: Iterable[Home], facts: FleetFacts) -> Iterator[Problem]:
+def unplaced(found: Iterable[PlacedDocument], facts: FleetFacts) -> Iterator[Problem]:
     """Each document that no server can be chosen for, or whose database is on one that the fleet file has no more."""
     for home in found:
         server = home.placement.server
@@ -26,7 +26,7 @@ def unplaced(found: Iterable[Home], facts: FleetFacts) -> Iterator[Problem]:
             yield _problem(home, message, "declare that server again, or name the one that the database is on now")
 
 
-def misplaced(found: Iterable[Home], facts: FleetFacts) -> tuple[Finding, ...]:
+def misplaced(found: Iterable[PlacedDocument], facts: FleetFacts) -> tuple[Finding, ...]:
     """A note for each database that stays where it is, although its server has not the tags asked for; by address."""
     offered, notes = facts.offered, []
     for home in found:
@@ -40,7 +40,7 @@ def misplaced(found: Iterable[Home], facts: FleetFacts) -> tuple[Finding, ...]:
 _STAYS = "a database is moved only where `server` names another"
 
 
-def _problem(home: Home, message: str, hint: str) -> Problem:
+def _problem(home: PlacedDocument, message: str, hint: str) -> Problem:
     """At the place where the document asks for a server, else where it names the tier that does."""
     path = _SERVER if home.document.has(*_SERVER) else ("spec", "tier")
     return home.document.problem(message, *path, hint=hint)
@@ -54,7 +54,7 @@ def _none(tags: Mapping[str, str], facts: FleetFacts) -> str:
     return f"no server{having} takes new databases: weight 0 for {listing(fitting)}"
 
 
-def _asker(home: Home) -> str:
+def _asker(home: PlacedDocument) -> str:
     tier = getattr(home.document.spec, "tier", None)
     return "" if home.document.has(*_SERVER) or tier is None else f"; tier `{tier}` asks for one"
 

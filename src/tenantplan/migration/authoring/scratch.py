@@ -13,7 +13,7 @@ from tenantplan.ddl.statements import TEMPLATE0, copied, opened
 from tenantplan.errors import ConnectError, MigrationError, PrivilegeError
 from tenantplan.fleet.servers import main_server
 from tenantplan.interruptible import interruptible
-from tenantplan.migration.running.steps import Migrator, Place, Version
+from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.trees import Trees
 from tenantplan.model.address import MAIN
@@ -39,7 +39,7 @@ def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
         try:
             _create(connector, name)
             with Programs() as programs:
-                place = Place(connector, MAIN, name, "tenant")
+                place = MigrationTarget(connector, MAIN, name, "tenant")
                 try:
                     migrator(settings, trees, programs).run(place, steps, Version())
                 except psycopg.Error as error:

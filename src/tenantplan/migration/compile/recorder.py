@@ -30,7 +30,7 @@ from tenantplan.migration.tree.revision import parts
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecordedStatement:
     """One statement; `alone`: it stands in an autocommit block, so that it is committed by itself."""
 
     text: str
@@ -44,7 +44,7 @@ class Recorder:
     def __init__(
         self, shared: bool, version_table: str, start: str | None, naming_convention: Mapping[str, str]
     ) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[RecordedStatement] = []
         self.refusals: list[str] = []
         self.asked = ""
         self._alone = False
@@ -85,7 +85,7 @@ class Recorder:
         self.asked = self.asked or how
         raise MigrationError(how)
 
-    def take(self) -> list[Entry]:
+    def take(self) -> list[RecordedStatement]:
         """What was recorded since the last time."""
         if self._alone:
             self.refuse("does not leave its autocommit block")
@@ -117,7 +117,7 @@ class Recorder:
         if obstacle:
             self.refuse(obstacle)
         if sqltext.bare(text):
-            self.entries.append(Entry(text, self._alone))
+            self.entries.append(RecordedStatement(text, self._alone))
 
     def _insert_rows(self, table: Any, rows: Any, multiinsert: bool = True) -> None:
         if isinstance(rows, list) and len({frozenset(row) for row in rows if isinstance(row, dict)}) > 1:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
 from psycopg import sql
@@ -19,6 +18,7 @@ from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.failpoint import reach
 from tenantplan.migration.running.fault import faults
 from tenantplan.migration.running.sending import send
+from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.running.workers import Job, Programs
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
@@ -43,21 +43,8 @@ class Version:
     mark: str | None = None
 
 
-class VersionTables(Protocol):
-    """The version tables of the trees "main", "tenant" and "shared"."""
-
-    def name(self, tree: str) -> str:
-        """The table's name in schema public."""
-
-    def read_locked(
-        self, connection: Connection, tree: str, first: sql.Composed, there: bool
-    ) -> tuple[str | None, str | None, str | None]:
-        """Revision, mark and stamp of the connected database, in the current transaction, after `first` was run; other migrations
-        are kept out until it ends. `there`: the version table ought to be."""
-
-
 @dataclass(frozen=True)
-class Place:
+class MigrationTarget:
     """A database that steps run in: `database` None is the one that the server's connection string names. `stamp` gives the
     statements that write down what it is at after a step, of its name, its stamp and the step."""
 
@@ -79,11 +66,11 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Session:
+class MigrationSession:
     """A connection to a place."""
 
     connection: Connection
-    place: Place
+    place: MigrationTarget
 
     @property
     def label(self) -> str:
@@ -106,13 +93,13 @@ class Migrator:
     statement_timeout: int = 900_000
     root: Path = Path()
 
-    def run(self, place: Place, steps: Sequence[Step], start: Version) -> None:
+    def run(self, place: MigrationTarget, steps: Sequence[Step], start: Version) -> None:
         """Runs `steps` from `start`. Raises psycopg.Error, ConnectError, SchemaMismatch when the database is at something else,
         or MigrationError; what was done until then is done, and marked."""
         at = start
         for kind, group in groupby(enumerate(steps), key=lambda item: item[1].kind == PROGRAM):
             with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
-                session = Session(connection, place)
+                session = MigrationSession(connection, place)
                 lasts = []
                 for number, step in group:
                     if kind:
@@ -146,13 +133,13 @@ class Migrator:
                     raise
                 time.sleep(random.uniform(0.2, 0.6) * attempt)
 
-    def _step(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
+    def _step(self, session: MigrationSession, step: Step, at: Version, resumed: bool) -> None:
         if step.kind == OUTSIDE:
             return self._outside(session, step, at, resumed)
         self.patiently(partial(self._together, session, step, at, step.statements))
         reach("tenant-committed")
 
-    def _together(self, session: Session, step: Step, at: Version, statements: Sequence[str] = ()) -> None:
+    def _together(self, session: MigrationSession, step: Step, at: Version, statements: Sequence[str] = ()) -> None:
         """Statements, mark, version table and stamp in one transaction, in as few messages as run_statements makes of them."""
         try:
             self._at_once(session, step, at, statements)
@@ -160,7 +147,7 @@ class Migrator:
             self._at_once(session, step, at, statements, careful=True)
 
     def _at_once(
-        self, session: Session, step: Step, at: Version, statements: Sequence[str], careful: bool = False
+        self, session: MigrationSession, step: Step, at: Version, statements: Sequence[str], careful: bool = False
     ) -> None:
         with session.connection.transaction():
             comment = self.expect(session, at, careful=careful)
@@ -168,7 +155,7 @@ class Migrator:
             run_statements(session.connection, statements, self._last(session, step, at, comment))
             reach("tenant-migrated")
 
-    def expect(self, session: Session, at: Version, *, careful: bool = False) -> str | None:
+    def expect(self, session: MigrationSession, at: Version, *, careful: bool = False) -> str | None:
         """Role and timeouts for this transaction, and that the database is at what it is thought to be at; returns its stamp.
 
         Raises guard.Suspected where code of others may be, CodeOfOthers if `careful`: only this finds out, by messages of its own.
@@ -194,7 +181,7 @@ class Migrator:
             )
         return comment
 
-    def _last(self, session: Session, step: Step, at: Version, comment: str | None) -> list[sql.Composed]:
+    def _last(self, session: MigrationSession, step: Step, at: Version, comment: str | None) -> list[sql.Composed]:
         """The last statements of a step's transaction: the mark, the version table kept from the application, the stamp."""
         table = sql.Identifier("public", self.tables.name(session.place.tree))
         found: list[sql.Composed] = []
@@ -208,7 +195,7 @@ class Migrator:
             ]
         return found + session.place.stamp(session.connection.info.dbname, comment, step)
 
-    def _looked_up(self, session: Session, step: Step, at: Version) -> list[sql.Composed]:
+    def _looked_up(self, session: MigrationSession, step: Step, at: Version) -> list[sql.Composed]:
         """The last statements of a program's transaction, which is in a session of its own."""
         _refuse_other_start(session, step, at)
         with session.connection.transaction():  # a database's search_path may lead to functions that fit a call better
@@ -216,7 +203,7 @@ class Migrator:
             row = session.connection.execute(query("own_stamp")).fetchone()
             return self._last(session, step, at, row[0] if row else None)
 
-    def _outside(self, session: Session, step: Step, at: Version, resumed: bool) -> None:
+    def _outside(self, session: MigrationSession, step: Step, at: Version, resumed: bool) -> None:
         """One statement outside a transaction. The mark that stands before it tells the next run to look whether it has run."""
         if at.mark != step.begun:
             self.patiently(partial(self._together, session, replace(step, mark=step.begun), at))
@@ -231,14 +218,14 @@ class Migrator:
         reach("outside-done")
         self.patiently(partial(self._together, session, step, at))
 
-    def _as_owner(self, session: Session) -> bool:
+    def _as_owner(self, session: MigrationSession) -> bool:
         """Whether the owner of what migrations make is who executes here; that there is no code of others is looked at again."""
         if session.place.trusting:
             return False
         with session.connection.transaction():
             return guard.enter(session.connection, self.tables.name(session.place.tree), self.lock_timeout)
 
-    def _alone(self, session: Session, step: Step, resumed: bool, owner: bool) -> None:
+    def _alone(self, session: MigrationSession, step: Step, resumed: bool, owner: bool) -> None:
         """Such statements wait without standing in anybody's way, and one that is stopped leaves things half done: it may take as
         long as it does, and wait for one lock for twice as long as other statements may take."""
         connection = session.connection
@@ -263,14 +250,14 @@ class Migrator:
         if step.index and not self._index(session, step):
             raise MigrationError(_invalid(step), where=session.label, hint=_repair(step))
 
-    def _index(self, session: Session, step: Step) -> bool | None:
+    def _index(self, session: MigrationSession, step: Step) -> bool | None:
         """Whether the index that a step builds is valid; None when it is not there, or the step builds none."""
         if step.index is None:
             return None
         row = session.connection.execute(query("index_validity"), {"index": step.index}).fetchone()
         return None if row is None else row[0]
 
-    def _program(self, place: Place, step: Step, at: Version, last: Sequence[sql.Composed]) -> None:
+    def _program(self, place: MigrationTarget, step: Step, at: Version, last: Sequence[sql.Composed]) -> None:
         assert step.program is not None
         verb, revision = step.program.split(" ", 1)
         job = Job(
@@ -291,7 +278,7 @@ class Migrator:
             self.programs.run(job, place.label)
 
 
-def _refuse_other_start(session: Session, step: Step, at: Version) -> None:
+def _refuse_other_start(session: MigrationSession, step: Step, at: Version) -> None:
     """MigrationError when statements were compiled from another revision than the one that the database was just found at."""
     if step.start != at.revision:
         raise MigrationError(

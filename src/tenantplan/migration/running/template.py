@@ -13,7 +13,7 @@ from tenantplan.ddl import statements
 from tenantplan.ddl.statements import TEMPLATE0, Template
 from tenantplan.failpoint import reach
 from tenantplan.migration.running.soundness import close, difference, is_ready, let_in, recorded, set_aside
-from tenantplan.migration.running.steps import Migrator, Place, Version
+from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
 from tenantplan.model import stamp
 from tenantplan.model.encode import digest
 from tenantplan.model.resource import OWNER
@@ -91,7 +91,9 @@ def ensure_template(
     reach("template-created")
     if older:
         start = stamps[older]["revision"]
-        recipe.migrator.run(Place(connector, alias, recipe.name, "tenant"), recipe.onward[start], Version(start))
+        recipe.migrator.run(
+            MigrationTarget(connector, alias, recipe.name, "tenant"), recipe.onward[start], Version(start)
+        )
     else:
         fill(connector, alias, recipe)
     return _finish(connector, alias, recipe)
@@ -185,7 +187,7 @@ def fill(connector: Connector, alias: str, recipe: Recipe) -> None:
     """Makes the tables, gives the groups their rights, and places the sentinel."""
     with connector.connect(alias, recipe.name) as inside, inside.transaction():
         grant_groups(inside, recipe.migrator.groups)
-    recipe.migrator.run(Place(connector, alias, recipe.name, "tenant"), recipe.steps(), Version())
+    recipe.migrator.run(MigrationTarget(connector, alias, recipe.name, "tenant"), recipe.steps(), Version())
     with connector.connect(alias, recipe.name) as inside, inside.transaction():
         place_sentinel(inside)
 

@@ -123,7 +123,7 @@ class VersionTables:
         return prisma_files.position(connection.execute(prisma_files.READ).fetchall(), self._migrations)
 
     @cached_property
-    def _migrations(self) -> list[prisma_files.Migration]:
+    def _migrations(self) -> list[prisma_files.PrismaMigration]:
         return prisma_files.load(self.tenant.directory)
 
     def _is_prisma(self, tree: str) -> bool:

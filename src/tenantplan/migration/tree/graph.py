@@ -99,7 +99,7 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class RevisionEdit:
     """An applied revision that is not what it was: `path` is its file, None when the file is gone."""
 
     revision: str
@@ -162,11 +162,11 @@ def _load_prisma(directory: Path, tree: str) -> Graph:
     return Graph(tree, directory, tuple(revisions), whole.hexdigest(), PRISMA)
 
 
-def edited(graph: Graph, recorded: Mapping[str, str]) -> tuple[Edit, ...]:
+def edited(graph: Graph, recorded: Mapping[str, str]) -> tuple[RevisionEdit, ...]:
     """Applied revisions (id -> digest, as recorded when they were applied) whose file differs or is gone."""
     files = {revision.id: revision for revision in graph.revisions}
     return tuple(
-        Edit(applied, files[applied].path if applied in files else None)
+        RevisionEdit(applied, files[applied].path if applied in files else None)
         for applied, known in sorted(recorded.items())
         if applied not in files or files[applied].digest != known
     )

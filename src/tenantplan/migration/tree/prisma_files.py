@@ -47,7 +47,7 @@ _CHECKSUM_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class PrismaMigration:
     """One directory: its name, its migration.sql (`path`, `script` and the SHA-256 that Prisma notes, in hex).
 
     `preflight` are the statements of preflight.sql and `down` is the text of down.sql, where they are beside it.
@@ -78,7 +78,7 @@ def is_tree(directory: Path) -> bool:
     return (directory / _LOCK).is_file() or any(directory.glob(f"*/{_SCRIPT}"))
 
 
-def load(directory: Path) -> list[Migration]:
+def load(directory: Path) -> list[PrismaMigration]:
     """The migrations in the order in which Prisma applies them; MigrationError, with the path, for what it refuses."""
     _refuse_provider(directory / _LOCK)
     try:
@@ -94,7 +94,7 @@ def table() -> str:
     return _TABLE
 
 
-def record(migration: Migration) -> str:
+def record(migration: PrismaMigration) -> str:
     """The statement that notes a migration as applied; for the transaction of its script, the same for all databases.
 
     The time is the statement's, so that migrations of one transaction stay in order.
@@ -110,7 +110,7 @@ def record(migration: Migration) -> str:
     )
 
 
-def position(rows: Iterable[Sequence[Any]], migrations: Sequence[Migration]) -> str | None:
+def position(rows: Iterable[Sequence[Any]], migrations: Sequence[PrismaMigration]) -> str | None:
     """The last migration that a database has, None when it has none; `rows` are what READ fetches.
 
     MigrationError, with Prisma's own way out, when the database does not have the first migrations of the directory,
@@ -132,7 +132,7 @@ def position(rows: Iterable[Sequence[Any]], migrations: Sequence[Migration]) -> 
     return applied[-1].name if applied else None
 
 
-def matches(migration: Migration, checksum: str) -> bool:
+def matches(migration: PrismaMigration, checksum: str) -> bool:
     """Whether a noted checksum is that of the file, as Prisma decides: for any newlines, and in its older format.
 
     There a byte below 16 was one digit.
@@ -167,7 +167,7 @@ def _refuse_provider(lock: Path) -> None:
         )
 
 
-def _read(folder: Path) -> Migration:
+def _read(folder: Path) -> PrismaMigration:
     path = folder / _SCRIPT
     script = _text(path)
     if script is None:
@@ -181,7 +181,7 @@ def _read(folder: Path) -> Migration:
             "the name of a migration has letters (a-z), digits, underscores, hyphens and dots only", where=str(folder)
         )
     preflight, down = _statements(folder / "preflight.sql"), _text(folder / "down.sql")
-    return Migration(folder.name, path, _digest(script).hex(), script, preflight, down)
+    return PrismaMigration(folder.name, path, _digest(script).hex(), script, preflight, down)
 
 
 def _statements(file: Path) -> tuple[str, ...]:
@@ -223,7 +223,7 @@ def _refuse_failed(tried: Sequence[_Row]) -> None:
             )
 
 
-def _refuse_unknown(finished: Mapping[str, _Row], migrations: Sequence[Migration]) -> None:
+def _refuse_unknown(finished: Mapping[str, _Row], migrations: Sequence[PrismaMigration]) -> None:
     """A squash replaces old directories by a new first one, which `migrate resolve` then notes as applied."""
     names = [migration.name for migration in migrations]
     base = finished.get(names[0]) if names else None
@@ -241,7 +241,7 @@ def _squashed(row: _Row, base: _Row | None) -> bool:
     return base is not None and base.steps == 0 and row.started <= base.started
 
 
-def _refuse_gap(applied: Sequence[Migration], migrations: Sequence[Migration]) -> None:
+def _refuse_gap(applied: Sequence[PrismaMigration], migrations: Sequence[PrismaMigration]) -> None:
     for missing, migration in zip(migrations, applied, strict=False):
         if missing is not migration:
             raise MigrationError(

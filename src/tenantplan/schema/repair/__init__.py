@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tenantplan.schema.repair.comparison import Comparison
-from tenantplan.schema.repair.difference import Difference, Fix, Left
+from tenantplan.schema.repair.comparison import SchemaComparison
+from tenantplan.schema.repair.difference import Fix, ObjectDifference, Unrepaired
 from tenantplan.schema.repair.kinds import outcome
 from tenantplan.schema.repair.order import actual, expected, ordered, possible
 from tenantplan.schema.repair.routines import with_drops
@@ -52,18 +52,18 @@ def find_repair(
     not known what is on it, and what is made keeps the rights that default privileges give it. `kept` are differences
     that are to stay, identity -> why: they are left, but the others are repaired in their presence.
     """
-    given = [Difference(*difference) for difference in differences]
-    comparison = with_drops(Comparison(given, objects or {}, kept))
+    given = [ObjectDifference(*difference) for difference in differences]
+    comparison = with_drops(SchemaComparison(given, objects or {}, kept))
     decided = [outcome(comparison, d) for d in comparison]
     fixes, left = possible(
         [each for each in decided if isinstance(each, Fix)],
-        [each for each in decided if isinstance(each, Left)],
+        [each for each in decided if isinstance(each, Unrepaired)],
         comparison.known,
     )
     return _reported({d.identity for d in given}, fixes, left)
 
 
-def _reported(asked: set[str], fixes: list[Fix], left: list[Left]) -> Repair:
+def _reported(asked: set[str], fixes: list[Fix], left: list[Unrepaired]) -> Repair:
     statements = [
         *(text.as_string() for fix in reversed(ordered(fixes, actual)) for text in fix.remove),
         *(text.as_string() for fix in ordered(fixes, expected) for text in fix.make),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
-from tenantplan.schema.repair.comparison import Comparison
-from tenantplan.schema.repair.difference import Difference, Fix, Left
+from tenantplan.schema.repair.comparison import SchemaComparison
+from tenantplan.schema.repair.difference import Fix, ObjectDifference, Unrepaired
 from tenantplan.schema.repair.grants import closed
 from tenantplan.schema.repair.names import identifier, split
 from tenantplan.schema.repair.statement import alter, drop, drop_part, read, verbatim
@@ -27,14 +27,14 @@ _STATES = {
 }  # fmt: skip
 
 
-def policy(_: Comparison, d: Difference) -> Fix | Left:
+def policy(_: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Dropped and made."""
     home, own = split(d.name)
     made = sql.SQL("CREATE POLICY {} ON {} ").format(identifier(own), identifier(home)) + sql.SQL(d.wanted)
     return Fix(d, _dropped("POLICY", d), (made,))
 
 
-def trigger(comparison: Comparison, d: Difference) -> Fix | Left:
+def trigger(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Renamed back, switched on or off, or dropped and made."""
     want = read(_TRIGGER, d.expected)
     home, own = split(d.name)
@@ -56,7 +56,7 @@ def _renamed(home: str, called: str, own: str) -> sql.Composed:
     return sql.SQL("ALTER TRIGGER {} ON {} RENAME TO {}").format(*names)
 
 
-def rule(_: Comparison, d: Difference) -> Fix | Left:
+def rule(_: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Dropped and made, and switched on or off."""
     want = read(_RULE, d.expected)
     home, own = split(d.name)
@@ -65,20 +65,20 @@ def rule(_: Comparison, d: Difference) -> Fix | Left:
     return Fix(d, _dropped("RULE", d), made)
 
 
-def statistics(_: Comparison, d: Difference) -> Fix | Left:
+def statistics(_: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Dropped and made."""
     removed = (drop("STATISTICS", d.name),) if d.actual is not None else ()
     return Fix(d, removed, (verbatim(d.wanted),))
 
 
-def sequence(_: Comparison, d: Difference) -> Fix | Left:
+def sequence(_: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Its settings are set; the number that comes next stays."""
     if d.actual is None:
-        return Left(d, "the number that comes next is gone: make it by hand, beyond the highest one in use")
+        return Unrepaired(d, "the number that comes next is gone: make it by hand, beyond the highest one in use")
     return Fix(d, make=tuple(_sequence(d, read(_SEQUENCE, d.expected), read(_SEQUENCE, d.actual))))
 
 
-def _sequence(d: Difference, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.Composed]:
+def _sequence(d: ObjectDifference, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.Composed]:
     given = {name: sql.SQL(want[name]) for name in ("type", "start", "increment", "min", "max", "cache")}
     yield sql.SQL(
         "ALTER SEQUENCE {name} AS {type} START {start} INCREMENT {increment} MINVALUE {min} MAXVALUE {max} CACHE {cache} {cycle}"
@@ -88,10 +88,10 @@ def _sequence(d: Difference, want: re.Match[str], have: re.Match[str]) -> Iterat
         yield sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(identifier(d.name), owner)
 
 
-def schema(comparison: Comparison, d: Difference) -> Fix | Left:
+def schema(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Made; it can differ in nothing but being there."""
     return Fix(d, make=(sql.SQL("CREATE SCHEMA {}").format(identifier(d.name)), *closed(comparison, d)))
 
 
-def _dropped(kind: str, d: Difference) -> tuple[sql.Composed, ...]:
+def _dropped(kind: str, d: ObjectDifference) -> tuple[sql.Composed, ...]:
     return (drop_part(kind, d.name),) if d.actual is not None else ()

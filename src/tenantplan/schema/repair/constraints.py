@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from tenantplan.schema.repair.comparison import Comparison
-from tenantplan.schema.repair.difference import Difference, Fix, Left, index_of
+from tenantplan.schema.repair.comparison import SchemaComparison
+from tenantplan.schema.repair.difference import Fix, ObjectDifference, Unrepaired, index_of
 from tenantplan.schema.repair.names import identifier, schema_of, split
 from tenantplan.schema.repair.statement import alter, drop, options, read, storage, verbatim
 from tenantplan.schema.repair.tables import inherited
@@ -24,7 +24,7 @@ _KEY = re.compile(r"(?:PRIMARY KEY|UNIQUE)[^(]*\((?P<columns>[^)]*)\)")
 _WITH = re.compile(r"""((?:"[^"]*"|'[^']*'|[^"'])*?) WITH \(([^()]*)\)(.*)""", re.DOTALL)
 
 
-def constraint(comparison: Comparison, d: Difference) -> Fix | Left:
+def constraint(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Renamed back, validated, or dropped and made. One that its rows break fails, and with it the whole repair."""
     want = read(_CONSTRAINT, d.expected)
     if want["inherited"]:
@@ -38,9 +38,9 @@ def constraint(comparison: Comparison, d: Difference) -> Fix | Left:
         given = sql.SQL("RENAME CONSTRAINT {} TO {}").format(identifier(split(old.name)[1]), name)
         return Fix(d, (), (place + given,), index_of(d), renamed=old)
     if want["text"].startswith("PRIMARY KEY") and (key := _primary(extras)):
-        return Left(d, f"{key.identity} was made by hand: drop it and repair again")
+        return Unrepaired(d, f"{key.identity} was made by hand: drop it and repair again")
     if d.actual is not None and (user := _user(comparison, d)):
-        return Left(d, f"{user} needs it as it is: drop that first, and repair again")
+        return Unrepaired(d, f"{user} needs it as it is: drop that first, and repair again")
     if d.actual == f"{d.expected} NOT VALID":
         return Fix(d, make=(place + sql.SQL("VALIDATE CONSTRAINT {}").format(name),))
     dropped = place + sql.SQL("DROP CONSTRAINT {}").format(name)
@@ -59,21 +59,21 @@ def _columns(found: re.Match[str] | None) -> list[str]:
     return sorted(found["columns"].split(", ")) if found else []
 
 
-def _user(comparison: Comparison, d: Difference) -> str | None:
+def _user(comparison: SchemaComparison, d: ObjectDifference) -> str | None:
     """A foreign key that is as it should be, and points at a key that is not and would have to be dropped."""
     others = ((i, text) for i, text in comparison.expected.items() if i not in comparison.differences)
     return next((identity for identity, text in others if points_at(text, d.home, d.actual)), None)
 
 
-def _primary(extras: list[Difference]) -> Difference | None:
+def _primary(extras: list[ObjectDifference]) -> ObjectDifference | None:
     return next((o for o in extras if (o.actual or "").startswith("PRIMARY KEY")), None)
 
 
-def index(comparison: Comparison, d: Difference) -> Fix | Left:
+def index(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Renamed back, built again where it is only invalid, or dropped and made; those of constraints come with them."""
     want = read(_INDEX, d.expected)
     outcome = _index(comparison, d, want)
-    if isinstance(outcome, Left):
+    if isinstance(outcome, Unrepaired):
         return outcome
     marks = ("CLUSTERED" if want["clustered"] else "", "REPLICA IDENTITY" if want["replica"] else "")
     itself = {d.identity, *outcome.gone}
@@ -81,7 +81,7 @@ def index(comparison: Comparison, d: Difference) -> Fix | Left:
     return replace(outcome, with_others=(*outcome.with_others, *lose))
 
 
-def _index(comparison: Comparison, d: Difference, want: re.Match[str]) -> Fix | Left:
+def _index(comparison: SchemaComparison, d: ObjectDifference, want: re.Match[str]) -> Fix | Unrepaired:
     if want["inherited"]:
         return inherited(comparison, d)
     if want["constraint"]:
@@ -90,17 +90,17 @@ def _index(comparison: Comparison, d: Difference, want: re.Match[str]) -> Fix | 
         return _missing(comparison, d, want)
     have = read(_INDEX, d.actual)
     if have["constraint"]:
-        return Left(d, "it belongs to a constraint made by hand: drop that and repair again")
+        return Unrepaired(d, "it belongs to a constraint made by hand: drop that and repair again")
     if want["create"] == have["create"]:
         if have["invalid"] and f" ON ONLY {d.home} " in want["create"]:
-            return Left(
+            return Unrepaired(
                 d, "an index of a partition is missing: CREATE INDEX and ALTER INDEX … ATTACH PARTITION by hand"
             )
         return Fix(d, tuple(_unmarked(d, want, have)), (*_valid(d, have), *_marked(d, want, have)))
     return Fix(d, (drop("INDEX", d.name),), (_created(d, want), *_marked(d, want)))
 
 
-def _missing(comparison: Comparison, d: Difference, want: re.Match[str]) -> Fix:
+def _missing(comparison: SchemaComparison, d: ObjectDifference, want: re.Match[str]) -> Fix:
     own = split(d.name)[1]
     for old in comparison.renamed("index", d.home):
         called = f" INDEX {split(old.name)[1]} ON "
@@ -109,14 +109,14 @@ def _missing(comparison: Comparison, d: Difference, want: re.Match[str]) -> Fix:
     return Fix(d, make=(_created(d, want), *_marked(d, want)))
 
 
-def _of_constraint(comparison: Comparison, d: Difference, want: re.Match[str]) -> Fix | Left:
+def _of_constraint(comparison: SchemaComparison, d: ObjectDifference, want: re.Match[str]) -> Fix | Unrepaired:
     its = comparison.differences.get(f"constraint {d.home}.{split(d.name)[1]}")
     have = read(_INDEX, d.actual) if d.actual is not None else None
     if its is None or its.expected is None:
         return _kept(d, want, have)
     outcome = constraint(comparison, its)
-    if isinstance(outcome, Left):
-        return Left(d, f"it goes with {its.identity}")
+    if isinstance(outcome, Unrepaired):
+        return Unrepaired(d, f"it goes with {its.identity}")
     if outcome.renamed:
         return _renamed(comparison, d, want, outcome)
     alone = have is not None and not have["constraint"]
@@ -124,7 +124,7 @@ def _of_constraint(comparison: Comparison, d: Difference, want: re.Match[str]) -
     return Fix(d, (drop("INDEX", d.name),) if alone else (), (*made, *_marked(d, want)), with_others=(its.identity,))
 
 
-def _renamed(comparison: Comparison, d: Difference, want: re.Match[str], key: Fix) -> Fix | Left:
+def _renamed(comparison: SchemaComparison, d: ObjectDifference, want: re.Match[str], key: Fix) -> Fix | Unrepaired:
     old = split(key.renamed.name)[1] if key.renamed else ""
     its = comparison.differences.get(f"index {schema_of(d.name)}.{old}")
     text = (its.actual or "").replace(f" INDEX {old} ON ", f" INDEX {split(d.name)[1]} ON ", 1) if its else None
@@ -132,15 +132,15 @@ def _renamed(comparison: Comparison, d: Difference, want: re.Match[str], key: Fi
     return replace(outcome, renamed=its) if isinstance(outcome, Fix) else outcome
 
 
-def _kept(d: Difference, want: re.Match[str], have: re.Match[str] | None, *key: str) -> Fix | Left:
+def _kept(d: ObjectDifference, want: re.Match[str], have: re.Match[str] | None, *key: str) -> Fix | Unrepaired:
     """The index of a constraint that is not dropped: its settings can change."""
     if have is None or _split_options(want)[0] != _split_options(have)[0]:
-        return Left(d, "a constraint needs it as it is: drop the constraint and repair again")
+        return Unrepaired(d, "a constraint needs it as it is: drop the constraint and repair again")
     stored = storage("INDEX", d.name, _split_options(have)[1], _split_options(want)[1])
     return Fix(d, tuple(_unmarked(d, want, have)), (*stored, *_valid(d, have), *_marked(d, want, have)), key)
 
 
-def _created(d: Difference, want: re.Match[str]) -> sql.Composed:
+def _created(d: ObjectDifference, want: re.Match[str]) -> sql.Composed:
     # Of a partitioned table's index only the top is printed; made without ONLY, the partitions get theirs.
     return verbatim(want["create"].replace(f" ON ONLY {d.home} ", f" ON {d.home} ", 1))
 
@@ -149,12 +149,12 @@ def _rename(name: str, own: str) -> sql.Composed:
     return sql.SQL("ALTER INDEX {} RENAME TO {}").format(identifier(name), identifier(own))
 
 
-def _valid(d: Difference, have: re.Match[str]) -> Iterator[sql.Composed]:
+def _valid(d: ObjectDifference, have: re.Match[str]) -> Iterator[sql.Composed]:
     if have["invalid"]:
         yield sql.SQL("REINDEX INDEX {}").format(identifier(d.name))
 
 
-def _marked(d: Difference, want: re.Match[str], have: re.Match[str] | None = None) -> Iterator[sql.Composed]:
+def _marked(d: ObjectDifference, want: re.Match[str], have: re.Match[str] | None = None) -> Iterator[sql.Composed]:
     name = identifier(split(d.name)[1])
     if want["clustered"] and not (have and have["clustered"]):
         yield alter(d.home, "CLUSTER ON {name}", name=name)
@@ -162,7 +162,7 @@ def _marked(d: Difference, want: re.Match[str], have: re.Match[str] | None = Non
         yield alter(d.home, "REPLICA IDENTITY USING INDEX {name}", name=name)
 
 
-def _unmarked(d: Difference, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.Composed]:
+def _unmarked(d: ObjectDifference, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.Composed]:
     if have["clustered"] and not want["clustered"]:
         yield alter(d.home, "SET WITHOUT CLUSTER")
 

@@ -27,7 +27,7 @@ _USED = ("table", "type", "sequence", "function", "view")
 
 
 @dataclass(frozen=True)
-class Difference:
+class ObjectDifference:
     """An object that differs: its identity, and its definitions as it should be and as it is; None means not there."""
 
     identity: str
@@ -92,11 +92,11 @@ class Fix:
     there under another name and is renamed back, `note` what the repair does not bring back.
     """
 
-    difference: Difference
+    difference: ObjectDifference
     remove: tuple[sql.Composable, ...] = ()
     make: tuple[sql.Composable, ...] = ()
     with_others: tuple[str, ...] = ()
-    renamed: Difference | None = None
+    renamed: ObjectDifference | None = None
     note: str = ""
 
     @property
@@ -106,14 +106,14 @@ class Fix:
 
 
 @dataclass(frozen=True)
-class Left:
+class Unrepaired:
     """An object that stays as it is: why, and what to do."""
 
-    difference: Difference
+    difference: ObjectDifference
     why: str
 
 
-def index_of(d: Difference) -> tuple[str, ...]:
+def index_of(d: ObjectDifference) -> tuple[str, ...]:
     """The index that comes and goes with a constraint: one identity, or none."""
     if d.kind != "constraint" or not (d.expected or d.actual or "").startswith(KEYS):
         return ()

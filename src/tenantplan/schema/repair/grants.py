@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from psycopg import sql
 
-from tenantplan.schema.repair.comparison import Comparison
-from tenantplan.schema.repair.difference import Difference, Fix, Left
+from tenantplan.schema.repair.comparison import SchemaComparison
+from tenantplan.schema.repair.difference import Fix, ObjectDifference, Unrepaired
 from tenantplan.schema.repair.names import identifier, routine, schema_of
 from tenantplan.schema.repair.rights import OPTION, PRIVILEGES, Right, privileges, right
 
@@ -34,26 +34,26 @@ _OWNERS = {
 }
 
 
-def grant(comparison: Comparison, d: Difference) -> Fix | Left:
+def grant(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """From the rights that one grantee has on one thing to those that it should have."""
     its = right(d)
     if its is None:
-        return Left(d, "whose right it is cannot be told: REVOKE it by hand")
+        return Unrepaired(d, "whose right it is cannot be told: REVOKE it by hand")
     if its.role:
-        return Left(d, f"it is about what {its.role} makes: ALTER DEFAULT PRIVILEGES FOR ROLE {its.role} by hand")
+        return Unrepaired(d, f"it is about what {its.role} makes: ALTER DEFAULT PRIVILEGES FOR ROLE {its.role} by hand")
     want, have = privileges(d.expected, its.usual), privileges(d.actual, its.usual)
     if not want.keys() | have.keys() <= PRIVILEGES:
-        return Left(d, "a privilege that is not known here: by hand")
+        return Unrepaired(d, "a privilege that is not known here: by hand")
     revoked = have.keys() - want.keys()
     return Fix(d, make=(*_statements(its, want, have), *_on_columns(comparison, its, revoked)))
 
 
-def closed(comparison: Comparison, d: Difference) -> Iterator[sql.Composed]:
+def closed(comparison: SchemaComparison, d: ObjectDifference) -> Iterator[sql.Composed]:
     """Takes from a thing just made what others got by default, and gives all to its owner: the rest is granted one by one."""
     place = _place(Right(d.kind, d.name, ""))
     holders = {"PUBLIC"} if d.kind == "function" else set()
     for identity, text in comparison.expected.items():
-        its = right(Difference(identity, text, None))
+        its = right(ObjectDifference(identity, text, None))
         if its and its.made == _LETTERS[d.kind] and its.schema in ("", schema_of(d.name)):
             holders.add(its.grantee)
     for holder in sorted(holders):
@@ -91,14 +91,14 @@ def _of_owner(its: Right, said: sql.Composed, end: str) -> sql.Composed:
     return sql.SQL("DO {}").format(sql.Literal(body.as_string()))
 
 
-def _on_columns(comparison: Comparison, its: Right, revoked: Iterable[str]) -> Iterator[sql.Composed]:
+def _on_columns(comparison: SchemaComparison, its: Right, revoked: Iterable[str]) -> Iterator[sql.Composed]:
     """REVOKE on a table takes the same rights on its columns as well: those that should be are granted again.
 
     On a column that is missing they come with the column.
     """
     lost = set(revoked) if its.on in ("table", "view") and not its.column else set()
     for identity, text in comparison.expected.items() if lost else ():
-        other = right(Difference(identity, text, None))
+        other = right(ObjectDifference(identity, text, None))
         if other and other.column and (other.name, other.grantee) == (its.name, its.grantee):
             column = comparison.differences.get(f"column {other.name}.{other.column}")
             if column and column.actual is None:

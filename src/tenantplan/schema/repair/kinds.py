@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tenantplan.schema.repair.attached import policy, rule, schema, sequence, statistics, trigger
-from tenantplan.schema.repair.comparison import Comparison
+from tenantplan.schema.repair.comparison import SchemaComparison
 from tenantplan.schema.repair.constraints import constraint, index
-from tenantplan.schema.repair.difference import Difference, Fix, Left, index_of
+from tenantplan.schema.repair.difference import Fix, ObjectDifference, Unrepaired, index_of
 from tenantplan.schema.repair.grants import grant
 from tenantplan.schema.repair.names import schema_of
 from tenantplan.schema.repair.routines import function, view
 from tenantplan.schema.repair.statement import drop_part
 from tenantplan.schema.repair.tables import column, table
 
-Outcome = Fix | Left
+Outcome = Fix | Unrepaired
 _BY_HAND = "drop it by hand, write a revision that makes it everywhere, or ignore it until a date"
 _EXTRA = {
     "trigger": f"made by hand, and it RUNS ON EVERY CHANGE OF THE TABLE'S ROWS: look at what it does, then {_BY_HAND}",
@@ -25,11 +25,11 @@ _HOLDERS = ("table", "type", "sequence")  # what is never made again
 _RELATIONS = ("table", "view", "sequence", "index")  # what has to have different names
 
 
-def _never(missing: str, changed: str) -> Callable[[Comparison, Difference], Outcome]:
-    return lambda _, d: Left(d, missing if d.actual is None else changed)
+def _never(missing: str, changed: str) -> Callable[[SchemaComparison, ObjectDifference], Outcome]:
+    return lambda _, d: Unrepaired(d, missing if d.actual is None else changed)
 
 
-_KINDS: Mapping[str, Callable[[Comparison, Difference], Outcome]] = {
+_KINDS: Mapping[str, Callable[[SchemaComparison, ObjectDifference], Outcome]] = {
     "schema": schema,
     "extension": _never(
         "CREATE EXTENSION by hand; columns of its types went with it, and are in backups only",
@@ -56,47 +56,47 @@ _KINDS: Mapping[str, Callable[[Comparison, Difference], Outcome]] = {
 }
 
 
-def outcome(comparison: Comparison, d: Difference) -> Outcome:
+def outcome(comparison: SchemaComparison, d: ObjectDifference) -> Outcome:
     """How an object is brought back, or why it is left."""
     if d.identity in comparison.kept:
-        return Left(d, comparison.kept[d.identity])
+        return Unrepaired(d, comparison.kept[d.identity])
     if why := why_held(comparison, d):
-        return Left(d, why)
+        return Unrepaired(d, why)
     if d.expected is None:
         return _extra(comparison, d)
     for kind in _HOLDERS:
         holder = comparison.differences.get(f"{kind} {d.home}")
         if holder and holder.actual is None:
-            return Left(d, f"it went with {holder.identity}")
+            return Unrepaired(d, f"it went with {holder.identity}")
     taken = (comparison.differences.get(f"{kind} {d.name}") for kind in _RELATIONS if d.kind in ("view", "index"))
     if other := next((o for o in taken if o and o.expected is None), None):
-        return Left(d, f"{other.identity}, made by hand, has its name: drop or rename that, and repair again")
+        return Unrepaired(d, f"{other.identity}, made by hand, has its name: drop or rename that, and repair again")
     return _KINDS[d.kind](comparison, d)
 
 
-def _extra(comparison: Comparison, d: Difference) -> Outcome:
+def _extra(comparison: SchemaComparison, d: ObjectDifference) -> Outcome:
     """What is there and should not be: rights and permissive policies let somebody in, and are taken back."""
     holder = comparison.made_by_hand(d.home)
     if holder:
-        return Left(d, f"it came with {holder.identity}")
+        return Unrepaired(d, f"it came with {holder.identity}")
     if d.kind == "grant":
         return grant(comparison, d)
     if d.kind == "policy" and (d.actual or "").startswith("AS PERMISSIVE"):
         return Fix(d, remove=(drop_part("POLICY", d.name),))
-    return Left(d, _EXTRA.get(d.kind, f"made by hand: {_BY_HAND}"))
+    return Unrepaired(d, _EXTRA.get(d.kind, f"made by hand: {_BY_HAND}"))
 
 
 _KEYS = ("constraint", "index")
 
 
-def why_held(comparison: Comparison, d: Difference) -> str:
+def why_held(comparison: SchemaComparison, d: ObjectDifference) -> str:
     """Why an object cannot be repaired while others are kept as they are; "" when it can."""
     kept = (comparison.differences[identity] for identity in comparison.kept if identity in comparison.differences)
     other = next((o for o in kept if o is not d and _together(comparison, d, o)), None)
     return f"it goes together with {other.identity}, which is to stay" if other else ""
 
 
-def _together(comparison: Comparison, d: Difference, o: Difference) -> bool:
+def _together(comparison: SchemaComparison, d: ObjectDifference, o: ObjectDifference) -> bool:
     if o.kind == "schema" and o.actual is None and o.name == _schema(d):
         return True
     alike = d.kind == o.kind or {d.kind, o.kind} == set(_KEYS)
@@ -111,9 +111,9 @@ def _together(comparison: Comparison, d: Difference, o: Difference) -> bool:
     return o.identity in index_of(d)
 
 
-def _schema(d: Difference) -> str:
+def _schema(d: ObjectDifference) -> str:
     return "" if d.kind in ("schema", "extension", "event trigger") else schema_of(d.home or d.name)
 
 
-def _texts(d: Difference) -> str:
+def _texts(d: ObjectDifference) -> str:
     return f"{d.expected} {d.actual}".lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from tenantplan.schema.repair.constraints import points_at
-from tenantplan.schema.repair.difference import KEYS, Difference, Fix, Left
+from tenantplan.schema.repair.difference import KEYS, Fix, ObjectDifference, Unrepaired
 from tenantplan.schema.repair.names import mentions, speaks_of_unknown
 from tenantplan.schema.repair.tables import usable
 
@@ -14,15 +14,15 @@ _RANKS = (
     "schema", "default privileges", "schema grant", "grant", "column grant", "function", "column", "key", "index", "constraint",
     "foreign key", "view", "table", "statistics", "trigger", "rule", "policy", "sequence",
 )  # fmt: skip
-Definition = Callable[[Difference], str]
+Definition = Callable[[ObjectDifference], str]
 
 
-def expected(d: Difference) -> str:
+def expected(d: ObjectDifference) -> str:
     """The definition as it should be."""
     return d.expected or ""
 
 
-def actual(d: Difference) -> str:
+def actual(d: ObjectDifference) -> str:
     """The definition as it is."""
     return d.actual or ""
 
@@ -33,7 +33,7 @@ def ordered(fixes: Iterable[Fix], definition: Definition) -> list[Fix]:
     texts = {fix.difference: fix.difference.text(definition(fix.difference)) for fix in by_kind}
     needed = [(fix, names) for fix in by_kind if (names := _needed_by(fix.difference, definition))]
     done: list[Fix] = []
-    begun: set[Difference] = set()
+    begun: set[ObjectDifference] = set()
 
     def place(fix: Fix) -> None:
         if fix.difference in begun:
@@ -49,7 +49,7 @@ def ordered(fixes: Iterable[Fix], definition: Definition) -> list[Fix]:
     return done
 
 
-def _rank(d: Difference, definition: Definition) -> str:
+def _rank(d: ObjectDifference, definition: Definition) -> str:
     if d.kind == "constraint":
         text = definition(d)
         return "key" if text.startswith(KEYS) else "foreign key" if text.startswith("FOREIGN KEY") else "constraint"
@@ -59,7 +59,7 @@ def _rank(d: Difference, definition: Definition) -> str:
     return d.kind
 
 
-def _needed_by(d: Difference, definition: Definition) -> tuple[str, ...]:
+def _needed_by(d: ObjectDifference, definition: Definition) -> tuple[str, ...]:
     if _rank(d, definition) == "key":
         return (d.home,)
     return d.called if d.kind in ("function", "view", "column") else ()
@@ -70,7 +70,9 @@ def _waits(fix: Fix, other: Fix) -> bool:
     return other.difference.kind != "constraint" or fix.difference.kind == "view"
 
 
-def possible(fixes: Sequence[Fix], left: Sequence[Left], known: Collection[str]) -> tuple[list[Fix], list[Left]]:
+def possible(
+    fixes: Sequence[Fix], left: Sequence[Unrepaired], known: Collection[str]
+) -> tuple[list[Fix], list[Unrepaired]]:
     """The repairs that can be done while something is left, and all that is left: what needs that is left as well.
 
     `known` are the names of all objects that should be: other names may be those of an extension that is not there.
@@ -80,35 +82,35 @@ def possible(fixes: Sequence[Fix], left: Sequence[Left], known: Collection[str])
         lacks = [e.difference for e in fresh if not _usable(e.difference)]
         lacks.sort(key=lambda d: d.kind == "column")  # where both are missing, the table is the reason
         gone = {e.difference.identity for e in fresh}
-        fresh = [Left(fix.difference, why) for fix in todo if (why := _why_not(fix, gone, lacks, known))]
+        fresh = [Unrepaired(fix.difference, why) for fix in todo if (why := _why_not(fix, gone, lacks, known))]
         waiting = {e.difference.identity for e in fresh}
         todo = [fix for fix in todo if fix.difference.identity not in waiting]
         stays += fresh
     return todo, stays
 
 
-def _usable(d: Difference) -> bool:
+def _usable(d: ObjectDifference) -> bool:
     """Whether what speaks of an object can be made while its difference stays."""
     if d.expected is None or d.actual is None:
         return False
     return usable(d) if d.kind == "column" else d.kind in ("table", "sequence")
 
 
-def _why_not(fix: Fix, gone: Collection[str], lacks: Sequence[Difference], known: Collection[str]) -> str:
+def _why_not(fix: Fix, gone: Collection[str], lacks: Sequence[ObjectDifference], known: Collection[str]) -> str:
     if other := next((identity for identity in fix.with_others if identity in gone), None):
         return f"it goes with {other}"
     lack = _lack(fix.difference, lacks, known)
     return f"it needs {lack}" if lack else ""
 
 
-def _lack(d: Difference, lacks: Iterable[Difference], known: Collection[str]) -> str:
+def _lack(d: ObjectDifference, lacks: Iterable[ObjectDifference], known: Collection[str]) -> str:
     """What a repair needs and cannot have; "" when there is nothing."""
     text = d.text(d.expected)
     wanted = (other for other in lacks if d.expected is not None and other.expected is not None)
     return next((other.identity for other in wanted if _needs(d, text, other, known)), "")
 
 
-def _needs(d: Difference, text: str, other: Difference, known: Collection[str]) -> bool:
+def _needs(d: ObjectDifference, text: str, other: ObjectDifference, known: Collection[str]) -> bool:
     if other.kind == "extension":
         return d.kind != "grant" and speaks_of_unknown(text, (other.expected or "").removeprefix("in "), known)
     if other.kind == "constraint":

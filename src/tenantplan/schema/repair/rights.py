@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tenantplan.schema.repair.difference import Difference
+from tenantplan.schema.repair.difference import ObjectDifference
 from tenantplan.schema.repair.names import IDENTIFIER, split
 
 _TABLE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"})
@@ -47,7 +47,7 @@ class Right:
         return _USUAL[self.on] if self.grantee == "owner" and self.on in _USUAL and not self.column else frozenset()
 
 
-def right(d: Difference) -> Right | None:
+def right(d: ObjectDifference) -> Right | None:
     """What a grant's identity says; None for other kinds and where it cannot be told, as of a role that was dropped."""
     found = d.grant
     if not found:

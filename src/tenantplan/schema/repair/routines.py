@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
-from tenantplan.schema.repair.comparison import Comparison
-from tenantplan.schema.repair.difference import Difference, Fix, Left
+from tenantplan.schema.repair.comparison import SchemaComparison
+from tenantplan.schema.repair.difference import Fix, ObjectDifference, Unrepaired
 from tenantplan.schema.repair.grants import closed
 from tenantplan.schema.repair.names import arguments, identifier, mentions, routine, routine_name
 from tenantplan.schema.repair.statement import drop, listed, options, read, verbatim
@@ -20,7 +20,7 @@ _VIEW = re.compile(
 )
 
 
-def replaceable(d: Difference) -> bool:
+def replaceable(d: ObjectDifference) -> bool:
     """Whether nothing has to be dropped: CREATE OR REPLACE adds columns to a view, and changes no type."""
     if d.kind not in ("view", "function") or d.expected is None or d.actual is None:
         return True
@@ -31,16 +31,16 @@ def replaceable(d: Difference) -> bool:
     return not stored and f"{want['columns']}, ".startswith(f"{have['columns']}, ")
 
 
-def with_drops(comparison: Comparison) -> Comparison:
+def with_drops(comparison: SchemaComparison) -> SchemaComparison:
     """The comparison after the views and functions that have to be dropped are gone: what should be on them is missing as well."""
     if not comparison.complete:
         return comparison
     dropped = [d for d in comparison if not replaceable(d) and d.identity not in comparison.kept]
     lost = [o for d in dropped for o in comparison.belonging(d.name) if o.identity not in comparison.kept]
-    return Comparison([*comparison, *lost], comparison.expected, comparison.kept)
+    return SchemaComparison([*comparison, *lost], comparison.expected, comparison.kept)
 
 
-def why_kept(comparison: Comparison, d: Difference) -> str:
+def why_kept(comparison: SchemaComparison, d: ObjectDifference) -> str:
     """Why a view or function that would have to be dropped cannot be; "" when it can."""
     if replaceable(d):
         return ""
@@ -54,9 +54,9 @@ def why_kept(comparison: Comparison, d: Difference) -> str:
     return f"it has to be dropped, and {user} uses it: drop that first, and repair again" if user else ""
 
 
-def _users(comparison: Comparison, d: Difference) -> Iterator[str]:
+def _users(comparison: SchemaComparison, d: ObjectDifference) -> Iterator[str]:
     """What keeps a view or function from being dropped: what uses it, and is not dropped or made itself."""
-    expected = (Difference(identity, text, text) for identity, text in comparison.expected.items())
+    expected = (ObjectDifference(identity, text, text) for identity, text in comparison.expected.items())
     stays = [o for o in comparison if o.expected is None]
     stays += [o for o in expected if not _dropped(comparison, comparison.differences.get(o.identity))]
     for other in stays:
@@ -64,7 +64,7 @@ def _users(comparison: Comparison, d: Difference) -> Iterator[str]:
             yield other.identity
 
 
-def _dropped(comparison: Comparison, d: Difference | None) -> bool:
+def _dropped(comparison: SchemaComparison, d: ObjectDifference | None) -> bool:
     if d is None or d.identity in comparison.kept:
         return False
     if d.kind == "column":
@@ -72,16 +72,16 @@ def _dropped(comparison: Comparison, d: Difference | None) -> bool:
     return d.actual is None or d.kind not in ("view", "function") or not replaceable(d)
 
 
-def _dropped_before(comparison: Comparison, d: Difference) -> tuple[str, ...]:
+def _dropped_before(comparison: SchemaComparison, d: ObjectDifference) -> tuple[str, ...]:
     """What uses it and is dropped as well, before it."""
     users = (o for o in comparison if o.actual is not None and o.kind != "grant" and o is not d)
     return () if replaceable(d) else tuple(o.identity for o in users if mentions(o.text(o.actual), d.called))
 
 
-def view(comparison: Comparison, d: Difference) -> Fix | Left:
+def view(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Views hold no rows, and materialized ones only what their query gives again."""
     if why := why_kept(comparison, d):
-        return Left(d, why)
+        return Unrepaired(d, why)
     want = read(_VIEW, d.expected)
     replaced = d.actual is not None and replaceable(d)
     made = sql.SQL("CREATE {kind} {name} {given}AS {query}").format(
@@ -99,14 +99,14 @@ def _view(definition: str | None) -> str:
     return "MATERIALIZED VIEW" if read(_VIEW, definition)["stored"] else "VIEW"
 
 
-def function(comparison: Comparison, d: Difference) -> Fix | Left:
+def function(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Functions and procedures; an aggregate's definition does not say enough to make it."""
     if d.wanted.startswith("aggregate"):
-        return Left(d, "aggregates are made again by hand, with the migrations' CREATE AGGREGATE")
+        return Unrepaired(d, "aggregates are made again by hand, with the migrations' CREATE AGGREGATE")
     if d.actual is None and (other := _same_signature(comparison, d)):
-        return Left(d, f"{other.identity} differs in its arguments' names only: drop that and repair again")
+        return Unrepaired(d, f"{other.identity} differs in its arguments' names only: drop that and repair again")
     if why := why_kept(comparison, d):
-        return Left(d, why)
+        return Unrepaired(d, why)
     if d.actual is not None and replaceable(d):
         return Fix(d, make=(verbatim(d.wanted),))
     removed = (sql.SQL("DROP ROUTINE {}").format(routine(d.name)),) if d.actual is not None else ()
@@ -118,7 +118,7 @@ def _head(definition: str) -> str:
     return definition.partition("\n LANGUAGE ")[0]
 
 
-def _same_signature(comparison: Comparison, d: Difference) -> Difference | None:
+def _same_signature(comparison: SchemaComparison, d: ObjectDifference) -> ObjectDifference | None:
     return next((o for o in comparison if o.kind == "function" and o.expected is None and _alike(d.name, o.name)), None)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
-from tenantplan.schema.repair.comparison import Comparison
-from tenantplan.schema.repair.difference import Difference, Fix, Left
+from tenantplan.schema.repair.comparison import SchemaComparison
+from tenantplan.schema.repair.difference import Fix, ObjectDifference, Unrepaired
 from tenantplan.schema.repair.names import IDENTIFIER, identifier, split
 from tenantplan.schema.repair.statement import alter, options, read, storage
 
@@ -26,13 +26,15 @@ _COLUMN = re.compile(
 _REPLICA = {None: "DEFAULT", "f": "FULL", "n": "NOTHING"}  # with an index, the index sets it
 
 
-def table(comparison: Comparison, d: Difference) -> Fix | Left:
+def table(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Row level security, replica identity and storage parameters are set; persistence, parents and partitions are not."""
     if d.actual is None:
-        return Left(d, "its rows are gone with it: restore them from a backup, or rename it back if it was renamed")
+        return Unrepaired(
+            d, "its rows are gone with it: restore them from a backup, or rename it back if it was renamed"
+        )
     want, have = read(_TABLE, d.expected), read(_TABLE, d.actual)
     if any(want[part] != have[part] for part in ("kind", "unlogged", "rest")):
-        return Left(d, "it is of another kind, persistence or parent: ALTER TABLE by hand, then repair again")
+        return Unrepaired(d, "it is of another kind, persistence or parent: ALTER TABLE by hand, then repair again")
     needed = (o for o in comparison if o.kind == "index" and o.home == d.name and " REPLICA IDENTITY" in o.wanted)
     indexes = tuple(o.identity for o in needed) + comparison.marked(d.name, "REPLICA IDENTITY")
     return Fix(d, (), tuple(_table(d.name, want, have)), indexes if want["replica"] != have["replica"] else ())
@@ -48,15 +50,19 @@ def _table(name: str, want: re.Match[str], have: re.Match[str]) -> Iterator[sql.
     yield from storage("TABLE", name, options(have["options"]), options(want["options"]))
 
 
-def inherited(comparison: Comparison, d: Difference) -> Fix | Left:
+def inherited(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """A table's part that comes back with the same part of its parent table."""
     parents = comparison.parents(d.home)
     above = (o for o in comparison if o.kind == d.kind and o.expected is not None and o.home in parents)
     same = next((o for o in above if _part(o) == _part(d)), None)
-    return Fix(d, with_others=(same.identity,)) if same else Left(d, "it comes from the parent table: by hand, there")
+    return (
+        Fix(d, with_others=(same.identity,))
+        if same
+        else Unrepaired(d, "it comes from the parent table: by hand, there")
+    )
 
 
-def _part(d: Difference) -> str:
+def _part(d: ObjectDifference) -> str:
     """What a part has in common with that of the parent table: columns and triggers the name, the others what they are."""
     if d.kind in ("column", "trigger"):
         return split(d.name)[1]
@@ -65,7 +71,7 @@ def _part(d: Difference) -> str:
     )[-1]
 
 
-def column(comparison: Comparison, d: Difference) -> Fix | Left:
+def column(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Defaults and NOT NULL are set, and a missing column is made where that needs no value that is lost."""
     want = read(_COLUMN, d.expected)
     parent = inherited(comparison, d) if want["inherited"] else None
@@ -74,13 +80,13 @@ def column(comparison: Comparison, d: Difference) -> Fix | Left:
     if d.actual is None:
         why = _why_not_made(comparison, d, want)
         note = "" if want["generated"] else "made again, without the values it had: those are in backups only"
-        return Left(d, why) if why else Fix(d, make=(_added(d.name, want),), note=note)
+        return Unrepaired(d, why) if why else Fix(d, make=(_added(d.name, want),), note=note)
     have = read(_COLUMN, d.actual)
     why = _why_not_changed(comparison, d, want, have)
-    return Left(d, why) if why else Fix(d, make=tuple(_changed(d.name, want, have)))
+    return Unrepaired(d, why) if why else Fix(d, make=tuple(_changed(d.name, want, have)))
 
 
-def _why_not_made(comparison: Comparison, d: Difference, want: re.Match[str]) -> str:
+def _why_not_made(comparison: SchemaComparison, d: ObjectDifference, want: re.Match[str]) -> str:
     if same := next((o for o in comparison.extras("column", d.home) if o.actual == d.expected), None):
         return f"was it renamed? {same.name} is as it should be: rename that back, or drop it and repair again"
     if want["identity"]:
@@ -90,13 +96,15 @@ def _why_not_made(comparison: Comparison, d: Difference, want: re.Match[str]) ->
     return ""
 
 
-def usable(d: Difference) -> bool:
+def usable(d: ObjectDifference) -> bool:
     """Whether what speaks of a column can be made while this difference stays: it is there, and of the right type."""
     want, have = read(_COLUMN, d.expected), read(_COLUMN, d.actual)
     return all(want[part] == have[part] for part in ("type", "collation"))
 
 
-def _why_not_changed(comparison: Comparison, d: Difference, want: re.Match[str], have: re.Match[str]) -> str:
+def _why_not_changed(
+    comparison: SchemaComparison, d: ObjectDifference, want: re.Match[str], have: re.Match[str]
+) -> str:
     if want["inherited"] != have["inherited"]:
         return "its table has another parent, or none: by hand"
     if not usable(d):

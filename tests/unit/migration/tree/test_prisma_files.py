@@ -12,7 +12,7 @@ import pytest
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.tree import prisma_files
-from tenantplan.migration.tree.prisma_files import Migration
+from tenantplan.migration.tree.prisma_files import PrismaMigration
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMES = ("1_init", "2_more", "3_last")
@@ -29,9 +29,11 @@ def a_directory(root: Path, *names: str, lock: str | None = 'provider = "postgre
     return root
 
 
-def a_migration(name: str, script: str = "") -> Migration:
+def a_migration(name: str, script: str = "") -> PrismaMigration:
     text = script or f"-- {name}\n"
-    return Migration(name, Path("prisma") / name / "migration.sql", hashlib.sha256(text.encode()).hexdigest(), text)
+    return PrismaMigration(
+        name, Path("prisma") / name / "migration.sql", hashlib.sha256(text.encode()).hexdigest(), text
+    )
 
 
 THREE = [a_migration(name) for name in NAMES]
