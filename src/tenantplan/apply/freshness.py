@@ -16,7 +16,7 @@ from tenantplan.desired.secrets import replaced_secrets
 from tenantplan.errors import Blocked, PlanRefused, PrivilegeError, TenantplanError
 from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
-from tenantplan.model.address import MAIN
+from tenantplan.model.address import MAIN, is_brought
 from tenantplan.model.common_group import made_since
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.listing import some
@@ -110,7 +110,7 @@ def check_target(plan: Plan, live: Survey) -> None:
     wanted = plan.target.get("servers")
     found = {alias: facts.system_identifier for alias, facts in live.servers.items()}
     needed = {MAIN, *(o.server for o in plan.operations)}
-    if not isinstance(wanted, dict) or any(wanted.get(a) != found.get(a) for a in needed if not a.startswith("url:")):
+    if not isinstance(wanted, dict) or any(wanted.get(a) != found.get(a) for a in needed if not is_brought(a)):
         raise PlanRefused("the plan was made for another PostgreSQL server than this one", hint=STALE)
 
 
@@ -194,7 +194,7 @@ def taken_back(plan: Plan, done: set[str], live: Survey) -> list[Operation]:
 
 def _away(operation: Operation, live: Survey) -> bool:
     """Whether it is about something that cannot be seen now."""
-    away = operation.server not in live.servers and not operation.server.startswith("url:")
+    away = operation.server not in live.servers and not is_brought(operation.server)
     return away or addresses.owner(operation.address, operation.subject) in live.held_out
 
 
@@ -224,7 +224,7 @@ def _shut(operation: Operation, have: Resource | None) -> bool:
 def _out_of_reach(operation: Operation, live: Survey) -> bool:
     """Whether it is about a database that an organization brought and that cannot be looked into now: it fails alone."""
     schema = operation.after
-    return isinstance(schema, Schema) and schema.server.startswith("url:") and schema.holder in live.held_out
+    return isinstance(schema, Schema) and is_brought(schema.server) and schema.holder in live.held_out
 
 
 def check_secrets(work: Work, done: set[str], live: Survey) -> None:

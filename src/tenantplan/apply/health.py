@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import psycopg
 
 from tenantplan.errors import CodeOfOthers, ConnectError
+from tenantplan.model.address import is_brought
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
-from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.postgres.guard import TIMEOUT, asked
 from tenantplan.settings.rollout import RolloutSpec
@@ -50,7 +50,7 @@ def _unhealthy(connector: Connector, schema: Schema, query: str) -> tuple[str, s
         with connector.connect(
             schema.server, schema.database or None, read_only=True, patience=TIMEOUT / 1000
         ) as connection:
-            found = asked(connection, query, trusting=guard.is_brought(schema.server))
+            found = asked(connection, query, trusting=is_brought(schema.server))
             return "finds rows" if found else "", None
     except CodeOfOthers as error:
         return f"cannot be asked ({error.message})", None

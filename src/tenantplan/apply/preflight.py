@@ -12,11 +12,11 @@ from tenantplan.apply.work import Work
 from tenantplan.errors import Blocked, CodeOfOthers, ConnectError
 from tenantplan.journal import record
 from tenantplan.model import address as addresses
+from tenantplan.model.address import is_brought
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import PreflightCheck
-from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.guard import TIMEOUT, asked
 
@@ -37,7 +37,7 @@ def check_data(work: Work, control: Connection, done: Collection[str], live: Sur
     if not operations:
         return
     width = max(1, min(PARALLEL, work.settings.spec.max_connections - 2))
-    ids = [(a, i) for a, i in live.main.ids.items() if a.startswith("organization/") and a.count("/") == 1]
+    ids = [(a, i) for a, i in live.main.ids.items() if addresses.kind(a) == "organization" and addresses.is_document(a)]
     with ThreadPoolExecutor(width) as pool:
         found = list(pool.map(partial(_problems, work.connector, dict(ids)), operations))
     problems = [problem for listed, _ in found for problem in listed]
@@ -82,7 +82,7 @@ def _failed(
     """Why a check does not hold, at most once."""
     assert isinstance(operation.after, Schema)
     try:
-        trusting = organization is not None or guard.is_brought(operation.after.server)
+        trusting = organization is not None or is_brought(operation.after.server)
         if asked(connection, check.sql, organization, trusting=trusting):
             yield f"the preflight of revision {check.revision} finds rows: {' '.join(check.sql.split())}"
     except _NOT_YET as error:

@@ -27,7 +27,7 @@ from tenantplan.migration.running.template import Recipe, clear_unfinished, ensu
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
-from tenantplan.model.address import MAIN
+from tenantplan.model.address import MAIN, is_brought
 from tenantplan.model.audit import Actor
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding, Plan
@@ -70,7 +70,7 @@ class Work:
     @property
     def managed_servers(self) -> list[str]:
         """Aliases of the fleet's servers, without databases that organizations brought."""
-        return [alias for alias in self.connector.servers if not alias.startswith("url:")]
+        return [alias for alias in self.connector.servers if not is_brought(alias)]
 
     def look(self, opened: Sequence[Open] = ()) -> Survey:
         """The live side, as far as this plan and what an interrupted run left open are concerned."""

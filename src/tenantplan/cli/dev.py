@@ -64,9 +64,11 @@ def psql(arguments: tuple[str, ...]) -> None:
 
 def _data(fleet: Settings) -> Path:
     """The folder of the embedded server; UsageError for a fleet that has a server of its own."""
+    from tenantplan.model.address import MAIN
+
     if not fleet.embedded:
         raise UsageError(
-            f"this fleet's server is the one of {fleet.url_reference('primary')}: dev is for the embedded one",
+            f"this fleet's server is the one of {fleet.url_reference(MAIN)}: dev is for the embedded one",
             hint="use psql with that URL; main: { embedded: true } in tenantplan.yaml chooses the embedded server",
         )
     return fleet.state_folder / "postgres"
@@ -76,6 +78,7 @@ def _database(fleet: Settings, named: str | None) -> str:
     """The database meant by an organization's or a database's name; NotFound with the nearest."""
     from tenantplan.commands.status.scene import main_session
     from tenantplan.documents.suggest import did_you_mean
+    from tenantplan.model.address import MAIN
 
     with main_session(fleet) as connection:
         if named is None:
@@ -83,7 +86,7 @@ def _database(fleet: Settings, named: str | None) -> str:
         rows = connection.execute(
             "SELECT slug, database_mode::text, database_server, database_name FROM public.organizations"
         ).fetchall()
-        elsewhere = {slug for slug, mode, server, _ in rows if mode == "dedicated" and server != "primary"}
+        elsewhere = {slug for slug, mode, server, _ in rows if mode == "dedicated" and server != MAIN}
         organizations = {slug: database or fleet.spec.main.database for slug, _, _, database in rows}
         databases = [
             row[0] for row in connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()

@@ -85,6 +85,7 @@ def _document(found: Drift) -> dict[str, object]:
 
 
 def _show(fleet: Settings, found: Drift) -> None:
+    from tenantplan.model.address import kind
     from tenantplan.rendering import text
     from tenantplan.rendering.safe import terminal
 
@@ -108,10 +109,10 @@ def _show(fleet: Settings, found: Drift) -> None:
         first, more = found.not_compared[0], len(found.not_compared) - 1
         others = f" and of {more} more" if more else ""
         click.echo(f"  i {terminal(first.address)}: its password{others} was not compared: {terminal(first.message)}")
-    passwords = [item for item in found.items if item.name == "password" and item.address.startswith("role/")]
+    passwords = [item for item in found.items if item.name == "password" and kind(item.address) == "role"]
     if passwords:
         click.echo("tenantplan plan --refresh deep --out plan.json plans the passwords anew.")
-    if any(not item.address.startswith("schema/") and item not in passwords for item in found.items):
+    if any(kind(item.address) != "schema" and item not in passwords for item in found.items):
         click.echo("tenantplan plan shows what apply would set right.")
-    if any(item.address.startswith("schema/") for item in found.items):
+    if any(kind(item.address) == "schema" for item in found.items):
         click.echo("tenantplan drift --repair plans what brings schemas back, where that is safe.")

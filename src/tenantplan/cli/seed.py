@@ -31,12 +31,13 @@ def command(demo: bool, tenants: int | None, number: int, remove: bool) -> None:
     if remove and tenants is not None:
         raise UsageError("--remove takes all demo rows away: it has no --tenants")
     from tenantplan.commands.demo import seed as seeding
+    from tenantplan.model.address import organization
     from tenantplan.rendering.safe import terminal
 
     fleet = settings()
     found = seeding.remove(fleet) if remove else seeding.seed(fleet, number, tenants)
     for name, why in found.without.items():
-        click.echo(terminal(f"organization/{name} has no demo donors: {why}"), err=True)
+        click.echo(terminal(f"{organization(name)} has no demo donors: {why}"), err=True)
     if remove:
         click.echo(f"Removed: {_counted(found.rows)}.")
         return

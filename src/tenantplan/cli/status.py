@@ -100,7 +100,7 @@ def _all(scene: Scene, as_json: bool) -> list[Home]:
     from tenantplan.rendering.safe import terminal
     from tenantplan.rendering.text import table
 
-    facts = scene.live.servers["primary"]
+    facts = scene.live.servers[scene.main.server]
     click.echo(f"fleet {scene.settings.fleet}   main {terminal(scene.place)}, PostgreSQL {terminal(facts.version)}")
     if not scene.applied:
         click.echo(f"\nNothing applied yet: {_NEXT}.")
@@ -143,10 +143,11 @@ def _reachable(item: Home) -> str:
 
 
 def _servers(scene: Scene) -> None:
+    from tenantplan.model.address import kind
     from tenantplan.rendering.safe import terminal
 
     for finding in scene.live.unreachable:
-        if finding.address.startswith("server/"):
+        if kind(finding.address) == "server":
             click.echo(f"  ! {terminal(finding.address)}  {terminal(finding.message)}")
 
 
@@ -180,7 +181,7 @@ def _document(scene: Scene, found: list[Home], now: Activity) -> dict[str, Any]:
         "applied": scene.applied,
         "main": {
             "url": scene.main_url,
-            "serverVersion": scene.live.servers["primary"].version,
+            "serverVersion": scene.live.servers[scene.main.server].version,
             "revision": main.get("main"),
             "sharedRevision": main.get("shared"),
         },

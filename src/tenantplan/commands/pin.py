@@ -12,6 +12,7 @@ from tenantplan.documents import Document
 from tenantplan.documents.edit import with_value
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
+from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Schema
 from tenantplan.settings.settings import Settings
@@ -43,7 +44,7 @@ def pins(settings: Settings, organizations: Sequence[str], revision: str) -> lis
     desired = declared(settings, documents)
     known = {document.name: document for document in documents if document.kind == "Organization"}
     texts: dict[str, str] = {}
-    for name in dict.fromkeys(organization.removeprefix("organization/") for organization in organizations):
+    for name in dict.fromkeys(addresses.spoken(addresses.named(name)) for name in organizations):
         document = _checked(name, known, desired)
         text = texts.get(document.source.path) or _read(settings.root / document.source.path)[1]
         texts[document.source.path] = _pinned(text, document, revision)
@@ -54,7 +55,7 @@ def _checked(name: str, known: dict[str, Document], desired: Desired) -> Documen
     if name not in known:
         hint = did_you_mean(name, list(known)) or "see them all: tenantplan status"
         raise NotFound(f"Organization not found: {name}", hint=hint)
-    holder = f"organization/{name}"
+    holder = addresses.organization(name)
     if not any(isinstance(r, Schema) and r.holder == holder for r in desired.state.values()):
         raise UsageError(
             f"organization {name} has no database of its own that could stay at a revision",

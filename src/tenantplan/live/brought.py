@@ -12,6 +12,7 @@ from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
 from tenantplan.fleet.servers import brought_server
 from tenantplan.live.session_checks import ODD, ODD_ADVICE, ODD_SAID, brought_checks
 from tenantplan.migration.running.version import VersionTables
+from tenantplan.model import address as addresses
 from tenantplan.model.check import Check
 from tenantplan.model.resource import Schema, State
 from tenantplan.postgres.connect import Connection, Connector, describe
@@ -31,11 +32,6 @@ class Brought:
     problems: dict[str, str] = field(default_factory=dict)
     unfit: dict[str, tuple[Check, ...]] = field(default_factory=dict)
     attempts: dict[str, str] = field(default_factory=dict)
-
-
-def alias_of(holder: str) -> str:
-    """What the server of an organization's own database is called: `url:NAME`."""
-    return f"url:{holder.split('/', 1)[1]}"
 
 
 def read_brought(
@@ -71,7 +67,7 @@ class _Look:
 
 
 def _look(settings: Settings, connector: Connector, holder: str, reference: str, versions: VersionTables) -> _Look:
-    alias = alias_of(holder)
+    alias = addresses.brought(holder)
     try:
         server = brought_server(alias, reference, settings, connector.servers)
         connector.add(server)
@@ -104,7 +100,7 @@ def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[
     elif look.problem:
         found.problems[holder] = found.attempts[holder] = look.problem
     elif look.schema:
-        found.state[f"schema/{holder}"] = look.schema
+        found.state[addresses.brought_schema(holder)] = look.schema
 
 
 def told(check: Check) -> str:
@@ -134,7 +130,7 @@ def try_connection(settings: Settings, connector: Connector, holder: str, refere
 
     For the moment before a connection string is saved (C2).
     """
-    alias = alias_of(holder)
+    alias = addresses.brought(holder)
     server = brought_server(alias, reference, settings, connector.servers)
     connector.add(server)
     try:

@@ -6,6 +6,7 @@ from psycopg import sql
 
 from tenantplan.errors import NotFound, SettingsError, TenantplanError
 from tenantplan.live.credentials import verified
+from tenantplan.model.address import organization
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import Role
 from tenantplan.postgres.connect import Connection
@@ -88,6 +89,6 @@ def brought_connection(settings: Settings, main: Connection, slug: str, referenc
             raise
         raise Refused(
             "the connection string is stored encrypted, and there is no key",
-            where=f"organization/{slug}",
+            where=organization(slug),
             hint=f"set CREDENTIALS_ENCRYPTION_KEY; or the value itself: {error.message}",
         ) from None

@@ -48,8 +48,8 @@ class Question:
 
     def names(self, alias: str) -> set[str]:
         """Names of databases and roles asked about on one server."""
-        parts = (a.split("/", 2) for a in self.addresses)
-        return {p[2].split("/")[0] for p in parts if p[0] in ("database", "role") and p[1] == alias and len(p) == 3}
+        here = (addresses.database(alias, ""), addresses.role(alias, ""))
+        return {addresses.last(a) for a in self.addresses if a.startswith(here)}
 
 
 def question(desired: Desired) -> Question:
@@ -57,7 +57,7 @@ def question(desired: Desired) -> Question:
     return Question(
         addresses=[*desired.state, *desired.deleted, *desired.renames],
         rows={**desired.gone, **{a: r for a, r in desired.state.items() if isinstance(r, Row)}},
-        brought={a: p.url for a, p in desired.placements.items() if p.url and a.startswith("organization/")},
+        brought={a: p.url for a, p in desired.placements.items() if p.url and addresses.kind(a) == "organization"},
         packages={a for a, r in desired.state.items() if isinstance(r, Package)},
         tables=desired.tables,
     )
@@ -85,7 +85,7 @@ def survey(
             if alias == MAIN:
                 raise
             trouble[alias] = f"{error.where}: {error.message}"
-            attempts.append(Finding(f"server/{alias}", "connect", trouble[alias]))
+            attempts.append(Finding(addresses.server(alias), "connect", trouble[alias]))
     _refuse_second_names(facts)
     _refuse_second_fleets(settings, facts[MAIN])
     main = replace(main, state=_still_stored(settings, connector, main.state, question.packages))
@@ -229,7 +229,8 @@ def _held_out(
     """Organizations and tenants that must not be planned, and one finding for each server or database at fault."""
     held: dict[str, str] = dict(problems)
     findings = [
-        Finding(f"server/{alias}", "unreachable", f"{why}; nothing on it is planned") for alias, why in trouble.items()
+        Finding(addresses.server(alias), "unreachable", f"{why}; nothing on it is planned")
+        for alias, why in trouble.items()
     ]
     for address, row in state.items():
         if isinstance(row, Row) and row.values.get("database_server") in trouble:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenantplan.errors import TenantplanError
-from tenantplan.live.fan_out import Target, each
+from tenantplan.live.fan_out import each
 from tenantplan.live.server import Whose
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model import stamp
+from tenantplan.model.address import Location
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Schema, State
@@ -54,7 +55,7 @@ def tenant_schemas(state: State) -> list[Schema]:
     """Schemas of databases that tenantplan made and that are in use; what an organization brought has its own rights and owner."""
     found = []
     for resource in state.values():
-        if isinstance(resource, Schema) and resource.tree == "tenant" and not resource.server.startswith("url:"):
+        if isinstance(resource, Schema) and resource.tree == "tenant" and not addresses.is_brought(resource.server):
             database = state.get(addresses.database(resource.server, resource.database))
             if isinstance(database, Database) and database.retired_at is None:
                 found.append(resource)
@@ -66,7 +67,7 @@ def look_inside(
 ) -> tuple[list[Inside], list[Finding]]:
     """Each database, looked into, and a finding for each that could not be."""
     budget = settings.spec.max_connections
-    stamped: dict[Target, Schema] = {(s.server, s.database): s for s in schemas}
+    stamped = {Location(s.server, s.database): s for s in schemas}
     answers = each(connector, stamped, versions.read_with_fingerprint, budget)
     lost = [
         Finding(addresses.database(alias, str(name)), "unreachable", answer.message)
@@ -94,8 +95,10 @@ def _compared(
     odd = {digest: k[0].schema for digest, k in kinds.items() if digest != right}
     if wanted is None and len(kinds) == 1:
         return list(group)
-    read = each(connector, [(s.server, s.database) for s in odd.values()], fingerprint.objects, budget)
-    objects = {d: o for d, s in odd.items() if not isinstance(o := read[s.server, s.database], TenantplanError)}
+    read = each(connector, [Location(s.server, s.database) for s in odd.values()], fingerprint.objects, budget)
+    objects = {
+        d: o for d, s in odd.items() if not isinstance(o := read[Location(s.server, s.database)], TenantplanError)
+    }
     if wanted is None:
         counted = Counter({digest: len(kinds[digest]) for digest in objects})
         wanted = objects[counted.most_common(1)[0][0]] if counted else {}

@@ -36,7 +36,6 @@ class FleetFacts:
     main_database: str
     database_prefix: str
     servers: frozenset[str]
-    default_server: str = "primary"
     dedicated: bool = True
     group_rw: str = "tenantplan_rw"
     group_ro: str = "tenantplan_ro"

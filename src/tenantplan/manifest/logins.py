@@ -12,6 +12,7 @@ from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.password_fields import Rotation
 from tenantplan.manifest.placement import PlacedDocument, logins, roles
+from tenantplan.model.address import MAIN
 from tenantplan.model.login import Login, reader_of
 
 _DATABASE = ("spec", "database")
@@ -22,7 +23,7 @@ def declared_logins(found: Iterable[PlacedDocument], facts: FleetFacts) -> dict[
     """Holder -> how its login roles get their passwords, where those are generated."""
     declared = {}
     for home in found:
-        server, database = home.made or (facts.default_server, facts.main_database)
+        server, database = home.made or (MAIN, facts.main_database)
         used, holder = logins(home), home.placement.holder
         if not used or home.deleted:
             continue

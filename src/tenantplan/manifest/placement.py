@@ -17,6 +17,7 @@ from tenantplan.manifest.names import derive
 from tenantplan.manifest.password_fields import Rotation
 from tenantplan.manifest.server_choice import choose
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.login import READER
 from tenantplan.model.placement import Placement
 from tenantplan.model.resource import OWNER, Database, Resource, Role, Schema, Secret
@@ -131,9 +132,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
     shared = settings.mode == "shared" or not facts.dedicated
     return PlacedDocument(
         document,
-        Placement(holder, "shared")
-        if shared
-        else _dedicated(document, settings.server, facts.default_server, settings.name, facts),
+        Placement(holder, "shared") if shared else _dedicated(document, settings.server, MAIN, settings.name, facts),
         own=not shared,
         open=spec.state == "active",
         deleted=deleted,
@@ -163,7 +162,7 @@ def _tenant(document: Document, spec: TenantSpec, parent: PlacedDocument, facts:
         return PlacedDocument(document, Placement(holder, "shared"), deleted=deleted)
     return PlacedDocument(
         document,
-        _dedicated(document, settings.server, above.server or facts.default_server, settings.name, facts),
+        _dedicated(document, settings.server, above.server or MAIN, settings.name, facts),
         own=True,
         open=getattr(parent.document.spec, "state", "active") == "active",
         deleted=deleted,
@@ -186,7 +185,7 @@ def _alone(document: Document, spec: TenantSpec, facts: FleetFacts) -> PlacedDoc
         return PlacedDocument(document, Placement(holder, "none"), deleted=deleted)
     return PlacedDocument(
         document,
-        _dedicated(document, settings.server, facts.default_server, settings.name, facts),
+        _dedicated(document, settings.server, MAIN, settings.name, facts),
         own=True,
         deleted=deleted,
         was=_before(document, settings.name, facts),
@@ -229,11 +228,11 @@ def server_objects(home: PlacedDocument, facts: FleetFacts) -> Iterator[tuple[st
     """Database, roles and schema of a home, by address; of a brought database the schema only."""
     holder = home.placement.holder
     if home.placement.url and home.own:
-        slug = holder.split("/", 1)[1]
-        yield f"schema/{holder}", Schema(f"url:{slug}", "", "tenant", home.revision, holder=holder)
+        server = addresses.brought(holder)
+        yield addresses.brought_schema(holder), Schema(server, "", "tenant", home.revision, holder=holder)
     if home.bound is not None:
         write, read, _ = facts.shared_groups
-        yield from _logins(home, facts.default_server, home.bound, (write, read), "bound")
+        yield from _logins(home, MAIN, home.bound, (write, read), "bound")
     if home.made is None:
         return
     server, name = home.made
@@ -285,7 +284,7 @@ def collisions(found: Sequence[PlacedDocument], facts: FleetFacts) -> Iterator[P
     """Databases or roles that two documents would share, and names that are the fleet's own."""
     claimed: dict[str, PlacedDocument] = {}
     for home in found:
-        place = home.made or ((facts.default_server, home.bound) if home.bound else None)
+        place = home.made or ((MAIN, home.bound) if home.bound else None)
         if place is None:
             continue
         server, name = place
@@ -298,8 +297,8 @@ def collisions(found: Sequence[PlacedDocument], facts: FleetFacts) -> Iterator[P
             first = claimed.setdefault(claim, home)
             if first is not home:
                 other = f"{first.document.kind} `{first.document.name}` at {_place(first)}"
-                kind, _, shared = claim.split("/", 2)
-                yield _clash(home, f"the {kind} `{shared}` on server {server} would also be that of {other}")
+                what = f"{addresses.kind(claim)} `{addresses.last(claim)}`"
+                yield _clash(home, f"the {what} on server {server} would also be that of {other}")
                 break
 
 

@@ -8,12 +8,13 @@ from tenantplan.documents import Document
 from tenantplan.manifest.kinds import Kinds
 from tenantplan.manifest.placement import PlacedDocument, roles, second
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Row, State
 from tenantplan.tables import BUILTIN
 
 
 def renames(
-    documents: Iterable[Document], found: Mapping[str, PlacedDocument], kinds: Kinds, state: State, main_server: str
+    documents: Iterable[Document], found: Mapping[str, PlacedDocument], kinds: Kinds, state: State
 ) -> dict[str, str]:
     """The renames of documents, of the databases and roles named after them, and of rows that are named after renamed ones."""
     result = {
@@ -25,20 +26,20 @@ def renames(
         return result
     before = {new: old for old, new in result.items()}
     for home in found.values():
-        result.update(_objects(home, before, main_server))
+        result.update(_objects(home, before))
     for row in state.values():
         if isinstance(row, Row):
             result.update(_named_after(row, before))
     return result
 
 
-def _objects(home: PlacedDocument, before: Mapping[str, str], main_server: str) -> Iterator[tuple[str, str]]:
+def _objects(home: PlacedDocument, before: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     holder = home.placement.holder
     if home.own and home.placement.url and holder in before:
-        yield f"schema/{before[holder]}", f"schema/{holder}"
+        yield addresses.brought_schema(before[holder]), addresses.brought_schema(holder)
     if home.bound and home.was and home.was != home.bound:
         for old, new in _roles(home.was, home.bound)[1:]:
-            yield addresses.role(main_server, old), addresses.role(main_server, new)
+            yield addresses.role(MAIN, old), addresses.role(MAIN, new)
     if home.made is None or home.was is None or home.was == home.made[1]:
         return
     server, name = home.made

@@ -24,7 +24,7 @@ from tenantplan.manifest.placement import PlacedDocument, collisions, groups, ho
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_places import same_places
 from tenantplan.model.desired import Desired
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Row, Schema, State
 from tenantplan.tables import BUILTIN
 
 __all__ = ["FleetFacts", "resolve"]
@@ -63,7 +63,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         state=dict(sorted(draft.state.items())),
         deleted=frozenset(draft.deleted),
         gone={**draft.gone, **_named(unique, kinds)},
-        renames=renames(unique, found, kinds, draft.state, facts.default_server),
+        renames=renames(unique, found, kinds, draft.state),
         labels=_labels(unique, kinds),
         origins=draft.origins,
         placements={key: home.placement for key, home in found.items() if not home.deleted},
@@ -109,7 +109,7 @@ def _objects(draft: Draft, found: Mapping[str, PlacedDocument], facts: FleetFact
             if not home.deleted:
                 draft.state[key] = resource
                 draft.origin(key, home.document)
-            elif not key.startswith("schema/"):
+            elif not isinstance(resource, Schema):
                 draft.delete(key, home.document)
     draft.state.update(groups(found.values(), facts))
 

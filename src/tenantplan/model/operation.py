@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tenantplan.model import address as addresses
 from tenantplan.model.address import server_of
 from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource, Role, Schema
@@ -80,7 +81,7 @@ class Operation:
         """The name that the database of a migration has before the plan runs, which may rename it; None: its server's own."""
         if not isinstance(self.after, Schema) or not self.after.database:
             return None
-        return self.renamed_from.rsplit("/", 1)[-1] if self.renamed_from else self.after.database
+        return addresses.last(self.renamed_from) if self.renamed_from else self.after.database
 
     @property
     def in_steps(self) -> tuple[Step, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tenantplan.model.address import Location, brought
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -19,3 +21,9 @@ class Placement:
     server: str | None = None
     database: str | None = None
     url: str | None = None
+
+    def location(self, main: Location) -> Location:
+        """The database that its rows are in, which may be the `main` one."""
+        if self.mode != "dedicated":
+            return main
+        return Location(brought(self.holder)) if self.url else Location(str(self.server), self.database)

@@ -110,7 +110,7 @@ class Plan:
                 migrated += 1
                 continue
             held = addresses.owner(operation.address, operation.after or operation.before)
-            nested = operation.action == "delete" and operation.address.startswith(held + "/")
+            nested = operation.action == "delete" and addresses.is_below(operation.address, held)
             if nested and _goes_along(operation, deleted):
                 continue
             actions.setdefault(operation.address if nested else held, set()).add(_SUMMARY[operation.action])

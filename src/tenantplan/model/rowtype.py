@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tenantplan.model import address as addresses
+
 SECRET_TYPES = ("bcrypt", "sha256", "encrypted", "key")
 DELIVERED = (
     "_delivered_to"  # after the name of a secret column: the target that a generated one went to; NULL: by reference
@@ -88,7 +90,7 @@ class RowType:
 
     def address(self, name: str, parent: str | None = None) -> str:
         """The address of the row called `name` (a ref's address may be given) under `parent`."""
-        last = name.split("/", 1)[1] if self.columns[self.name] == "ref" and "/" in name else name
+        last = addresses.name(name) or name if self.columns[self.name] == "ref" else name
         return f"{parent}/{self.kind}/{last}" if parent else f"{self.kind}/{last}"
 
     def document(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tenantplan.journal.last_applied import last_applied
 from tenantplan.live.survey import renamed
 from tenantplan.migration.trees import edited, migrations_for
 from tenantplan.model import address as addresses
-from tenantplan.model.address import MAIN
+from tenantplan.model.address import MAIN, is_brought
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.live import Survey
@@ -53,7 +53,6 @@ from tenantplan.planning.undeclared import given_back, in_question, made_again, 
 from tenantplan.planning.unreachable import not_planned, without_held_out
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
-from tenantplan.postgres.guard import is_brought
 from tenantplan.settings.settings import Settings
 from tenantplan.tables import BUILTIN
 from tenantplan.tables.fit import with_ids

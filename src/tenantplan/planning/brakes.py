@@ -81,4 +81,4 @@ def _organization(address: str, live: State) -> str:
     scope = addresses.scope(address, live[address], live)
     place = live.get(scope)
     organization = place.references.get("organization_id", scope) if isinstance(place, Row) else scope
-    return organization if organization.startswith("organization/") and organization != address else ""
+    return organization if addresses.kind(organization) == "organization" and organization != address else ""

@@ -193,7 +193,7 @@ def _follow(resource: Resource, renames: Mapping[str, str]) -> Resource:
 
 
 def _role_name(server: str, name: str, renames: Mapping[str, str]) -> str:
-    return renames.get(addresses.role(server, name), name).rsplit("/", 1)[-1]
+    return addresses.last(renames.get(addresses.role(server, name), name))
 
 
 def _manages(resource: Resource) -> bool:

@@ -47,7 +47,7 @@ def lacking_rights(plan: Plan, live: Survey) -> list[Finding]:
         if alias in made
     }
     return [
-        Finding(f"server/{alias}", RIGHTS, f"{why}. It can plan this; another role has to apply it")
+        Finding(addresses.server(alias), RIGHTS, f"{why}. It can plan this; another role has to apply it")
         for alias, why in lacking.items()
         if why
     ]

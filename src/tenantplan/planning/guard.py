@@ -257,7 +257,7 @@ def _mass(message: str) -> Finding:
 
 def live_organizations(live: State) -> int:
     """How many organizations and tenants exist and are not retired."""
-    rows = (r for a, r in live.items() if isinstance(r, Row) and a.count("/") == 1 and has_placement(a))
+    rows = (r for a, r in live.items() if isinstance(r, Row) and addresses.is_document(a) and has_placement(a))
     return sum(1 for row in rows if row.managed and row.retired_at is None)
 
 

@@ -70,14 +70,14 @@ def _members(state: State) -> dict[str, set[str]]:
     """Organization -> its members."""
     found: dict[str, set[str]] = {}
     for address in state:
-        organization, member, user = address.partition("/member/")
-        if member:
-            found.setdefault(organization, set()).add(user)
+        nested = addresses.nested(address)
+        if addresses.kind(nested) == "member":
+            found.setdefault(addresses.document(address), set()).add(addresses.name(nested))
     return found
 
 
 def _likely(address: str, other: str, common: list[str], origins: Mapping[str, str]) -> str:
-    kind, _, name = other.partition("/")
+    kind, name = addresses.kind(other), addresses.name(other)
     where = f" of {origins[address]}" if address in origins else ""
     return (
         f"looks like {other}, which no document declares (the same {' and '.join(common)}). If it is that {kind} under a new"
@@ -86,8 +86,8 @@ def _likely(address: str, other: str, common: list[str], origins: Mapping[str, s
 
 
 def _nothing(old: str, address: str, orphans: Mapping[str, Row]) -> str:
-    kind, _, name = old.partition("/")
-    others = [a.partition("/")[2] for a in orphans if a.startswith(f"{kind}/")]
+    kind, name = addresses.kind(old), addresses.name(old)
+    others = [addresses.name(a) for a in orphans if addresses.kind(a) == kind]
     hint = did_you_mean(name, others)
     return f"says renamedFrom: {name}, and no {kind} of this fleet is called that: a new, empty one is made." + (
         f" {hint[0].upper()}{hint[1:]}" if hint else " If nothing was to be renamed, remove the line"

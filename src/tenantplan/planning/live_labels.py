@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Ref, Row, State
 
@@ -40,5 +41,5 @@ def _labels(row: Row) -> dict[str, str]:
         found.setdefault("mode", str(row.values["database_mode"] or "none"))
     tier = row.values.get("tier_id")
     if isinstance(tier, Ref):
-        found.setdefault("tier", tier.address.split("/", 1)[1])
+        found.setdefault("tier", addresses.name(tier.address))
     return found

@@ -59,7 +59,7 @@ def turns(desired: Desired, issued: Sequence[Issued]) -> dict[str, Turn]:
         holder, role = addresses.renamed(row.holder, desired.renames), addresses.role(row.server, row.role)
         if holder != row.holder:  # else it is somebody's who has got the former name since
             role = addresses.renamed(role, desired.renames)
-        name = role.split("/", 2)[2]
+        name = addresses.last(role)
         found.setdefault((holder, row.server), {})[row.state, name] = replace(row, role=name, holder=holder)
     return {h: Turn(login, found.get((h, login.server), {})) for h, login in desired.logins.items()}
 
@@ -136,7 +136,7 @@ def findings(
         else:
             continue
         document = addresses.document(holder)
-        name = document.split("/", 1)[1] if document.startswith("organization/") else document
+        name = addresses.spoken(document)
         message = f"the password of its login {why}: tenantplan credentials rotate {name}"
         found.append(Finding(holder, "rotation-due", message))
     return tuple(sorted(found, key=lambda finding: finding.address))

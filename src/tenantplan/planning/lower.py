@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
+from tenantplan.model.address import MAIN
 from tenantplan.model.change import Change
 from tenantplan.model.encode import digest, fingerprint, to_json
 from tenantplan.model.login import MAIN_TARGET
@@ -31,12 +32,11 @@ class Context:
     live: State
     tables: Tables
     main_database: str
-    main_server: str = "primary"
 
     @property
     def main(self) -> str:
         """The address of the main database."""
-        return addresses.database(self.main_server, self.main_database)
+        return addresses.database(MAIN, self.main_database)
 
 
 def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
@@ -49,15 +49,15 @@ def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
     creating = {c.address for c in changes if isinstance(c.after, Database) and c.before is None and c.address != main}
     kept = [c for c in changes if not (isinstance(c.after, Schema) and _clone_of(c.after) in creating)]
     rows = {c.address for c in changes if isinstance(c.after, Row) and c.before is None}
-    steps = [step for change in kept for step in _steps(change, rows, context.tables, context.main_server)]
+    steps = [step for change in kept for step in _steps(change, rows, context.tables)]
     return _with_dependencies([_operation(step, context) for step in steps], context.tables)
 
 
-def _steps(change: Change, creating: Set[str], tables: Tables, main_server: str) -> list[Change]:
+def _steps(change: Change, creating: Set[str], tables: Tables) -> list[Change]:
     """The change, or two: a new row without its late references to other new rows, and then those; a new role, and, once its
     database is there, the password that its application gets."""
     row = change.after
-    if change.before is None and isinstance(row, Role) and _handed_out(row, main_server):
+    if change.before is None and isinstance(row, Role) and _handed_out(row):
         closed = replace(row, password=None)
         return [replace(change, after=closed), Change(change.address, closed, row)]
     if change.before is not None or not isinstance(row, Row):
@@ -69,12 +69,12 @@ def _steps(change: Change, creating: Set[str], tables: Tables, main_server: str)
     return [replace(change, after=first), Change(change.address, first, row)]
 
 
-def _handed_out(role: Resource | None, main_server: str) -> bool:
+def _handed_out(role: Resource | None) -> bool:
     """Whether a role's password is generated, and not within one transaction of the main database."""
     if not isinstance(role, Role) or role.password is None or role.password.keyed is not None:
         return False
     target = role.password.target
-    return target is not None and (target != MAIN_TARGET or role.server != main_server)
+    return target is not None and (target != MAIN_TARGET or role.server != MAIN)
 
 
 def _clone_of(schema: Schema) -> str:
@@ -95,11 +95,7 @@ def _operation(change: Change, context: Context) -> Operation:
         action=action,
         risk="destructive" if ran.destructive else _risk(change, action, context.tables),
         scope=_scope(change.address, resource, context),
-        transactional=not (
-            isinstance(resource, (Schema, Package))
-            or _outside(change)
-            or _handed_out(change.after, context.main_server)
-        ),
+        transactional=not (isinstance(resource, (Schema, Package)) or _outside(change) or _handed_out(change.after)),
         summary=summary(change, action, migration),
         before=change.before,
         after=change.after,

@@ -102,12 +102,12 @@ def _chosen(operation: Operation, selection: Selection, labels: Mapping[str, Map
     return all(mine.get(key) == value for key, value in selection.labels.items())
 
 
-def _named(operation: Operation, addresses: Sequence[str]) -> bool:
-    return any(_within(operation.address, a) or _within(operation.scope, a) for a in addresses)
+def _named(operation: Operation, targets: Sequence[str]) -> bool:
+    return any(_within(operation.address, a) or _within(operation.scope, a) for a in targets)
 
 
 def _within(address: str, ancestor: str) -> bool:
-    return address == ancestor or address.startswith(ancestor + "/")
+    return address == ancestor or addresses.is_below(address, ancestor)
 
 
 def labels(desired: Desired) -> dict[str, dict[str, str]]:
@@ -119,5 +119,5 @@ def labels(desired: Desired) -> dict[str, dict[str, str]]:
             own.setdefault("mode", str(resource.values["database_mode"] or "none"))
             tier = resource.values.get("tier_id")
             if isinstance(tier, Ref):
-                own.setdefault("tier", tier.address.split("/", 1)[1])
+                own.setdefault("tier", addresses.name(tier.address))
     return labels

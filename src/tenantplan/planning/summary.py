@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.moment import shown_day
 from tenantplan.model.resource import Database, Package, Role, Row, Schema
@@ -41,11 +42,11 @@ def summary(change: Change, action: str, migration: Migration) -> str:
     if change.before == change.after and change.before is not None:
         return f"bring back {what} {_name(change)}"
     if change.renamed_from:
-        return f"rename {what} {change.renamed_from.rsplit('/', 1)[-1]} to {_name(change)}"
+        return f"rename {what} {addresses.last(change.renamed_from)} to {_name(change)}"
     if isinstance(resource, Database) and action == "create" and migration.revisions:
         return f"create database {resource.name} on {resource.server} at revision {migration.revisions[-1]}"
     return f"{action} {what} {_name(change)}"
 
 
 def _name(change: Change) -> str:
-    return change.address.split("/", 2)[-1] if change.address.count("/") == 2 else change.address.split("/", 1)[1]
+    return addresses.label(change.address)

@@ -14,7 +14,7 @@ from tenantplan.model.rowtype import Tables
 
 def without_held_out(desired: Desired, live: Survey) -> tuple[Desired, State]:
     """Both sides without the organizations that cannot be planned now, and without what belongs to them."""
-    lost_servers = {f.address.split("/", 1)[1] for f in live.unreachable if f.address.startswith("server/")}
+    lost_servers = {addresses.name(f.address) for f in live.unreachable if addresses.kind(f.address) == "server"}
     held = set(live.held_out)
     held |= {a for a, place in desired.placements.items() if place.server in lost_servers}
     if not held and not lost_servers:

@@ -102,11 +102,6 @@ def code_of_others(connection: Connection) -> list[Code]:
     return [Code(*row) for row in connection.execute(query("code_of_others")).fetchall()]
 
 
-def is_brought(server: str) -> bool:
-    """Whether the alias is that of a database an organization brought, in which tenantplan has its login's rights only."""
-    return server.startswith("url:")
-
-
 def may_be_owner(connection: Connection) -> bool:
     """Whether the connected role can act as OWNER: it may have been made by another administrator's tenantplan."""
     right = "SET" if connection.info.server_version >= _SET_OPTION else "MEMBER"

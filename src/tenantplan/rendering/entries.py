@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
+from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Resource, Role, Row, Secret
 from tenantplan.rendering.parts import Entry, Field, counted
@@ -55,7 +56,7 @@ def declared(held: str, operations: Sequence[Operation], wording: Wording) -> It
         nested = [Field("-", _part(o)) for o in operations if o is not own and isinstance(o.before, Row)]
         yield _entry("-", held, _deletion(operations, wording), nested, operations)
         return
-    removed = [o for o in operations if o.action == "delete" and o.address.startswith(held + "/")]
+    removed = [o for o in operations if o.action == "delete" and addresses.is_below(o.address, held)]
     for operation in removed:
         yield _entry("-", operation.address, "removed", (), [operation])
     rest = [operation for operation in operations if operation not in removed]
@@ -276,5 +277,8 @@ def _part(operation: Operation) -> str:
         return f"{_kind(resource)} {resource.name}"
     if isinstance(resource, Package):
         return f"package {resource.version}"
-    nested = operation.address.split("/", 2)[2:]
-    return nested[0].replace("/", " ", 1) if nested and (resource is None or isinstance(resource, Row)) else ""
+    return (
+        addresses.nested(operation.address).replace("/", " ", 1)
+        if resource is None or isinstance(resource, Row)
+        else ""
+    )

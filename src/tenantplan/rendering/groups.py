@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import Hazard
@@ -34,7 +35,7 @@ def alike(entries: Sequence[Entry]) -> list[Entry]:
     kinds: dict[str, list[Entry]] = {}
     rest: list[Entry] = []
     for entry in entries:
-        (kinds.setdefault(entry.title.split("/")[0], []) if entry.shape else rest).append(entry)
+        (kinds.setdefault(addresses.kind(entry.title), []) if entry.shape else rest).append(entry)
     return [one for kind, group in kinds.items() for one in _summed(kind, group)] + rest
 
 
@@ -47,7 +48,7 @@ def deferrals(deferred: Sequence[Deferral], *, verbose: bool) -> list[Entry]:
     found: list[Entry] = []
     for (action, step, *_), group in groups.items():
         if len(group) > 1 and step:
-            names = [item.address.split("/", 1)[-1] for item in group]
+            names = [addresses.name(item.address) for item in group]
             found.append(_deferred(group[0], counted(len(group), "database"), step, names))
         elif len(group) > _NAMED and not verbose:
             names = list(dict.fromkeys(item.address for item in group))

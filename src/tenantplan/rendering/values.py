@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tenantplan.model import address as addresses
 from tenantplan.model.resource import GENERATED, Ref, Row, Secret
 from tenantplan.model.rowtype import SECRET_TYPES
 from tenantplan.rendering.parts import Field, clipped
@@ -61,7 +62,7 @@ def label(table: str, column: str) -> str:
 def show(value: Any, limit: int = SHORT) -> str:
     """The value like JSON, in `limit` characters at most."""
     if isinstance(value, Ref):
-        return clipped(value.address.partition("/")[2], limit)
+        return clipped(addresses.name(value.address), limit)
     if isinstance(value, Secret):
         return _reference(value.reference)
     return clipped(json.dumps(_masked(value), ensure_ascii=False, sort_keys=True), limit)

@@ -17,6 +17,7 @@ from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.documents.pools import DEFAULT_POOL, pool_defaults
 from tenantplan.documents.spec import Reference, Spec
 from tenantplan.errors import ManifestError, SettingsError
+from tenantplan.model.address import MAIN
 from tenantplan.model.drift import Ignore
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.window import Rules
@@ -203,7 +204,7 @@ class Settings:
     @property
     def servers(self) -> Mapping[str, ServerSpec]:
         """Servers by name; `primary`, the main database's, is always there."""
-        return {"primary": ServerSpec(), **self.spec.servers}
+        return {MAIN: ServerSpec(), **self.spec.servers}
 
     @property
     def embedded(self) -> bool:
@@ -235,7 +236,7 @@ class Settings:
         found = [spec.packages.url, spec.credentials.key, *spec.credentials.former_keys, *spec.plans.references]
         found += [server.url for server in spec.servers.values()]
         files = {f"file:{server.sslkey}" for server in spec.servers.values() if server.sslkey}
-        return frozenset({self.url_reference("primary"), *files, *(reference.text for reference in found if reference)})
+        return frozenset({self.url_reference(MAIN), *files, *(reference.text for reference in found if reference)})
 
     @property
     def ignores(self) -> tuple[Ignore, ...]:
@@ -290,10 +291,10 @@ def load(path: Path) -> Settings:
         )
     spec = documents[0].spec
     assert isinstance(spec, FleetSpec)
-    primary = spec.servers.get("primary")
+    primary = spec.servers.get(MAIN)
     if primary is not None and primary.url is not None:
-        said = "servers.primary has a url; primary is the main server: set spec.main.url instead"
-        raise ManifestError([documents[0].problem(said, "spec", "servers", "primary", "url")])
+        said = f"servers.{MAIN} has a url; {MAIN} is the main server: set spec.main.url instead"
+        raise ManifestError([documents[0].problem(said, "spec", "servers", MAIN, "url")])
     if "auto" in spec.servers:
         said = "a server cannot be called auto: `server: auto` means any of them"
         raise ManifestError([documents[0].problem(said, "spec", "servers", "auto")])

@@ -129,7 +129,7 @@ def _holder(address: str, state: State) -> str | None:
     """The organization or tenant that a row is nested in, through whatever it belongs to; None for what is nobody's."""
     held: str | None = address
     for _ in range(8):  # more than any row is nested
-        held = "/".join(held.split("/", 2)[:2]) if held else None
+        held = addresses.document(held) if held else None
         if held is None or addresses.has_placement(held):
             return held
         row = state.get(held)

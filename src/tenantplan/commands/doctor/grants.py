@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from psycopg import sql
 
+from tenantplan.model.address import MAIN
 from tenantplan.settings.settings import Settings
 
 READER, ADMIN = "tenantplan_reader", "tenantplan_admin"
@@ -23,10 +24,10 @@ CREATE ROLE {admin} LOGIN NOSUPERUSER CREATEDB CREATEROLE;"""
 
 def grants(settings: Settings) -> Iterator[str]:
     """The statements, in parts. No server is asked: the first of them are needed before there is a role to ask with."""
-    servers = [alias for alias, spec in settings.servers.items() if alias == "primary" or spec.url is not None]
+    servers = [alias for alias, spec in settings.servers.items() if alias == MAIN or spec.url is not None]
     for server in servers:
         yield _READING.format(server=server, reader=READER)
-        if server == "primary":
+        if server == MAIN:
             main = sql.Identifier(settings.spec.main.database)
             connect = sql.SQL("GRANT CONNECT ON DATABASE {} TO {};").format(main, sql.Identifier(READER))
             yield f"-- Once the first apply has made the main database:\n{connect.as_string()}"

@@ -23,6 +23,7 @@ from tenantplan.migration.compile.compile import downgrade
 from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
 from tenantplan.migration.running.template import measured
 from tenantplan.migration.running.workers import Programs
+from tenantplan.model import address as addresses
 from tenantplan.model import stamp
 from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
@@ -163,5 +164,5 @@ def collect(scene: Scene) -> list[str]:
 
 
 def _retired(scene: Scene, schema: str) -> bool:
-    database = scene.live.state.get(schema.replace("schema/", "database/", 1))
+    database = scene.live.state.get(addresses.database_of(schema))
     return isinstance(database, Database) and database.retired_at is not None

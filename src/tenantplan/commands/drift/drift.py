@@ -60,7 +60,7 @@ def drift(settings: Settings) -> Drift:
     if not scene.applied:
         raise NotFound("nothing was applied yet", hint="tenantplan apply makes the main database")
     readable = set(scene.live.servers)
-    skipped = {f"schema/{holder}" for holder in scene.live.held_out}
+    skipped = {addresses.brought_schema(holder) for holder in scene.live.held_out}
     items = differences(applied, scene.live.state, readable, skipped)
     inside, lost = schema_drift(scene)
     passwords = check_passwords(scene.settings, scene.connector, scene.live, applied.state)

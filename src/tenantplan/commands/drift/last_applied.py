@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from tenantplan.model import address as addresses
 from tenantplan.model.audit import parsed
 from tenantplan.model.drift import DriftItem
 from tenantplan.model.encode import from_json
@@ -46,9 +47,9 @@ class Applied:
         found: State = {}
         for resource in self.state.values():
             for referred in resource.references.values() if isinstance(resource, Row) else ():
-                kind, _, name = referred.partition("/")
-                if kind in named and referred not in self.state and "/" not in name:
-                    found[referred] = Row(named[kind].table, {named[kind].name: name})
+                kind = addresses.kind(referred)
+                if kind in named and referred not in self.state and addresses.is_document(referred):
+                    found[referred] = Row(named[kind].table, {named[kind].name: addresses.name(referred)})
         return found
 
     @property
@@ -82,16 +83,18 @@ def read_applied(connection: Connection) -> Applied:
         else:
             state.pop(address, None)
             gone[address] = retire
-            if not retire and address.startswith("database/"):  # a dropped database takes its schema with it
-                state.pop(address.replace("database/", "schema/", 1), None)
+            if not retire and addresses.kind(address) == "database":  # a dropped database takes its schema with it
+                state.pop(addresses.schema_in(address), None)
     return Applied(state, gone)
 
 
 def _with_schema(old: str, new: str) -> dict[str, str]:
     """A rename, and that of the schema in it: what was migrated before has an entry of its own, under the old name."""
-    inside = {f"schema/{old}": f"schema/{new}"}  # of the database that an organization brought
-    if old.startswith("database/"):
-        inside = {old.replace("database/", "schema/", 1): new.replace("database/", "schema/", 1)}
+    inside = {
+        addresses.brought_schema(old): addresses.brought_schema(new)
+    }  # of the database that an organization brought
+    if addresses.kind(old) == "database":
+        inside = {addresses.schema_in(old): addresses.schema_in(new)}
     return {old: new, **inside}
 
 
@@ -111,9 +114,9 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
         known = want or have
         if isinstance(known, (Role, Database)) and known.server not in readable:
             continue
-        if isinstance(known, Schema) and known.server.startswith("url:") and not _brings(applied, known.holder):
+        if isinstance(known, Schema) and addresses.is_brought(known.server) and not _brings(applied, known.holder):
             continue  # the organization has left the database that it brought: that is its own again
-        if isinstance(known, Schema) and known.server not in readable and not known.server.startswith("url:"):
+        if isinstance(known, Schema) and known.server not in readable and not addresses.is_brought(known.server):
             continue
         if want is not None:
             items += _changed(address, _seen_alike(want, have, applied.state), have)
@@ -182,7 +185,7 @@ def _equal(want: Any, have: Any) -> bool:
 
 def _returned(address: str, have: Resource | None, *, kept: bool) -> Iterator[DriftItem]:
     """What was deleted: purged things must not be there, retired ones must still be, and closed."""
-    kind = address.split("/", 1)[0]
+    kind = addresses.kind(address)
     noun = kind if kind in _NOUNS.values() else "row"
     if have is None:
         if kept:

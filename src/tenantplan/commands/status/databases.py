@@ -11,8 +11,8 @@ import psycopg
 from tenantplan.commands.status.homes import nowhere, placement
 from tenantplan.commands.status.scene import Scene, not_found, rows
 from tenantplan.errors import SchemaMismatch
-from tenantplan.live.fan_out import Target
-from tenantplan.model.address import MAIN
+from tenantplan.model import address as addresses
+from tenantplan.model.address import Location
 from tenantplan.model.resource import Database, Row
 from tenantplan.postgres.connect import Connection
 
@@ -24,7 +24,7 @@ class FleetDatabase:
     holder: str
     server: str
     database: str
-    target: Target
+    location: Location
 
     @property
     def label(self) -> str:
@@ -34,28 +34,28 @@ class FleetDatabase:
 
 def fleet_databases(scene: Scene) -> list[FleetDatabase]:
     """The main database, then the others by holder. Deleted ones are out of use, and those of other fleets are theirs."""
-    holders: dict[Target, str] = {(MAIN, scene.main_database): "main"}
+    holders: dict[Location, str] = {scene.main: "main"}
     for address, row in _residents(scene):
-        holders.setdefault(_target(scene, address, row), address)
+        holders.setdefault(_location(scene, address, row), address)
     for resource in scene.live.state.values():
         if isinstance(resource, Database) and resource.managed and resource.retired_at is None:
-            holders.setdefault((resource.server, resource.name), resource.holder or "")
-    found = [_place(scene, target, holder) for target, holder in holders.items()]
+            holders.setdefault(Location(resource.server, resource.name), resource.holder or "")
+    found = [_database(scene, location, holder) for location, holder in holders.items()]
     return [found[0], *sorted(found[1:], key=lambda place: (place.holder, place.label))]
 
 
 def databases_of(scene: Scene, names: Iterable[str]) -> list[FleetDatabase]:
     """The databases of organizations, or with `tenant/NAME` of tenants; NotFound with the nearest name."""
     known = dict(_residents(scene))
-    by_target = {place.target: place for place in fleet_databases(scene)}
-    found: dict[Target, FleetDatabase] = {}
+    by_location = {place.location: place for place in fleet_databases(scene)}
+    found: dict[Location, FleetDatabase] = {}
     for name in names:
-        address = name if "/" in name else f"organization/{name}"
+        address = addresses.named(name)
         if address not in known:
-            kind = address.split("/", 1)[0]
-            raise not_found(name, [a.split("/", 1)[1] for a in known if a.startswith(f"{kind}/")])
-        target = _target(scene, address, known[address])
-        found[target] = by_target[target]
+            kind = addresses.kind(address)
+            raise not_found(name, [addresses.name(a) for a in known if addresses.kind(a) == kind])
+        location = _location(scene, address, known[address])
+        found[location] = by_location[location]
     return list(found.values())
 
 
@@ -82,18 +82,11 @@ def _residents(scene: Scene) -> list[tuple[str, Row]]:
     ]
 
 
-def _target(scene: Scene, address: str, row: Row) -> Target:
-    place = placement(scene, address, row)
-    if place.mode != "dedicated":
-        return MAIN, scene.main_database
-    if place.url:
-        return f"url:{place.holder.split('/', 1)[1]}", None
-    return str(place.server), str(place.database)
+def _location(scene: Scene, address: str, row: Row) -> Location:
+    return placement(scene, address, row).location(scene.main)
 
 
-def _place(scene: Scene, target: Target, holder: str) -> FleetDatabase:
-    alias, database = target
-    server = scene.connector.servers.get(alias)
-    brought = alias.startswith("url:")
-    named = database or (server.params.get("dbname", "") if server else "")
-    return FleetDatabase(holder, "its own" if brought else alias, named, target)
+def _database(scene: Scene, location: Location, holder: str) -> FleetDatabase:
+    server = scene.connector.servers.get(location.server)
+    named = location.database or (server.params.get("dbname", "") if server else "")
+    return FleetDatabase(holder, location.server_label, named, location)

@@ -10,10 +10,10 @@ from typing import Any
 from tenantplan.commands.status.deleted import Deleted, deleted
 from tenantplan.commands.status.scene import Scene, each, not_found, rows
 from tenantplan.errors import TenantplanError
-from tenantplan.live.fan_out import Target
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.tree.graph import Graph
-from tenantplan.model.address import MAIN
+from tenantplan.model import address as addresses
+from tenantplan.model.address import Location
 from tenantplan.model.placement import Placement
 from tenantplan.model.resource import Ref, Row, State
 from tenantplan.postgres.connect import Connection
@@ -74,29 +74,31 @@ def homes(scene: Scene) -> list[Home]:
     """Every organization, then every tenant; each database is connected to once, in parallel within the budget."""
     state = scene.live.state
     found = [(kind, row) for kind in ("organization", "tenant") for row in rows(state, f"{kind}s")]
-    targets = {id(row): _target(scene, row, state) for _, row in found}
+    places = {id(row): _location(scene, kind, row) for kind, row in found}
     answers = each(
         scene,
-        {t for _, row in found if (t := targets[id(row)]) and row.retired_at is None and not nowhere(row)},
+        {places[id(row)] for _, row in found if row.retired_at is None and not nowhere(row)},
         partial(_revision, scene.trees.versions),
     )
-    return [_home(scene, kind, row, targets[id(row)], answers) for kind, row in found]
+    return [_home(scene, kind, row, places[id(row)], answers) for kind, row in found]
 
 
 def home(scene: Scene, name: str) -> Home:
     """One organization, or with `tenant/NAME` one tenant; NotFound, with the nearest name, when there is none."""
-    kind, _, short = name.rpartition("/")
-    kind = kind or "organization"
-    known = {str(_name(row)): row for row in rows(scene.live.state, f"{kind}s")} if "/" not in kind else {}
+    address = addresses.named(name)
+    kind, short = addresses.kind(address), addresses.name(address)
+    known = (
+        {str(_name(row)): row for row in rows(scene.live.state, f"{kind}s")} if addresses.is_document(address) else {}
+    )
     if short not in known:
         raise not_found(name, known)
-    target = _target(scene, known[short], scene.live.state)
+    location = _location(scene, kind, known[short])
     answers = each(
         scene,
-        {target} if target and known[short].retired_at is None and not nowhere(known[short]) else set(),
+        {location} if known[short].retired_at is None and not nowhere(known[short]) else set(),
         partial(_revision, scene.trees.versions),
     )
-    return _home(scene, kind, known[short], target, answers)
+    return _home(scene, kind, known[short], location, answers)
 
 
 def _revision(versions: VersionTables, connection: Connection) -> tuple[str | None, str | None]:
@@ -105,13 +107,8 @@ def _revision(versions: VersionTables, connection: Connection) -> tuple[str | No
         return versions.read(connection, "tenant")[0], versions.read(connection, "shared")[0]
 
 
-def _target(scene: Scene, row: Row, state: State) -> Target:
-    place, slug = _placed(row, state)
-    if place.values["database_mode"] != "dedicated":
-        return MAIN, scene.main_database
-    if place.values.get("database_url"):
-        return f"url:{slug}", None
-    return str(place.values["database_server"]), str(place.values["database_name"])
+def _location(scene: Scene, kind: str, row: Row) -> Location:
+    return placement(scene, f"{kind}/{_name(row)}", row).location(scene.main)
 
 
 def placement(scene: Scene, address: str, row: Row) -> Placement:
@@ -122,7 +119,7 @@ def placement(scene: Scene, address: str, row: Row) -> Placement:
     if place.values["database_mode"] != "dedicated":
         return Placement(address, "shared")
     if place.values.get("database_url"):
-        holder = address if place is row else f"organization/{slug}"
+        holder = address if place is row else addresses.organization(slug)
         return Placement(holder, "dedicated", url=str(place.values["database_url"]))
     values = place.values
     return Placement(address, "dedicated", str(values["database_server"]), str(values["database_name"]))
@@ -151,12 +148,11 @@ def _home(
     scene: Scene,
     kind: str,
     row: Row,
-    target: Target,
-    answers: Mapping[Target, tuple[str | None, str | None] | TenantplanError],
+    location: Location,
+    answers: Mapping[Location, tuple[str | None, str | None] | TenantplanError],
 ) -> Home:
-    alias, database = target
-    dedicated = (alias, database) != (MAIN, scene.main_database)
-    answer = None if nowhere(row) else answers.get(target)
+    database, dedicated = location.database, location != scene.main
+    answer = None if nowhere(row) else answers.get(location)
     revision: str | None = None
     reachable: bool | None = None
     gone = deleted(f"{kind}/{_name(row)}", row, scene.live.state, scene.settings.spec.guard.grace_days)
@@ -171,7 +167,7 @@ def _home(
     pin = _placed(row, scene.live.state)[0].values.get("database_revision") if reachable and dedicated else None
     if pin and behind:
         why = f"stays at {pin}: database.revision"
-    server = scene.connector.servers.get(alias)
+    server = scene.connector.servers.get(location.server)
     return Home(
         kind=kind,
         id=str(row.id),
@@ -180,7 +176,7 @@ def _home(
         state=_state(row),
         mode=str(row.values["database_mode"] or "none"),
         dedicated=dedicated,
-        server="" if nowhere(row) else "its own" if alias.startswith("url:") else alias,
+        server="" if nowhere(row) else location.server_label,
         database="" if nowhere(row) else database or (server.params.get("dbname", "") if server else ""),
         url=masked(server.params, database) if server and not nowhere(row) else "",
         revision=revision,

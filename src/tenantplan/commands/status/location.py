@@ -12,6 +12,7 @@ from tenantplan.desired import declare
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.live import current_servers as placing
+from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.placement import Placement
@@ -50,7 +51,7 @@ class Placed:
     @property
     def brought(self) -> bool:
         """Whether it is a database of its own that the organization brought."""
-        return self.alias.startswith("url:")
+        return addresses.is_brought(self.alias)
 
 
 def placed(settings: Settings, servers: Servers, name: str) -> Placed:
@@ -58,7 +59,7 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
 
     The main database is asked whether it was applied there.
     """
-    address = name if "/" in name else f"organization/{name}"
+    address = addresses.named(name)
     documents = declare.load_documents(settings)
     desired = declare.declared(settings, documents, placing.placed(settings, documents))
     declared = desired.placements.get(address)
@@ -66,7 +67,7 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
     row = scene.live.state.get(address)
     live = placement(scene, address, row) if isinstance(row, Row) and row.managed else None
     if declared is None and live is None:
-        raise not_found(name, _known(desired, scene, address.split("/", 1)[0]))
+        raise not_found(name, _known(desired, scene, addresses.kind(address)))
     place = declared or live
     assert place is not None
     found = _placed(settings, servers, place, address, desired.origins.get(address, ""), live == place)
@@ -117,19 +118,19 @@ def _pool(state: State, holder: str) -> PoolSize:
 
 def _known(desired: Desired, scene: Scene, kind: str) -> set[str]:
     live = {str(r.values.get("slug") or r.values.get("name")) for r in rows(scene.live.state, f"{kind}s")}
-    return live | {a.split("/", 1)[1] for a in desired.placements if a.startswith(f"{kind}/")}
+    return live | {addresses.name(a) for a in desired.placements if addresses.kind(a) == kind}
 
 
 def _placed(settings: Settings, servers: Servers, place: Placement, address: str, origin: str, applied: bool) -> Placed:
     if place.url:
-        slug = place.holder.split("/", 1)[1]
+        alias = addresses.brought(place.holder)
         server: Server | TenantplanError
         try:
-            server = brought_server(f"url:{slug}", place.url, settings, servers.usable)
+            server = brought_server(alias, place.url, settings, servers.usable)
         except TenantplanError as error:
             server = error
         database = "" if isinstance(server, TenantplanError) else server.params.get("dbname", "")
-        return Placed(address, place.mode, f"url:{slug}", database, server, place.url, origin, applied)
+        return Placed(address, place.mode, alias, database, server, place.url, origin, applied)
     if place.mode == "none":
         nothing = NotFound(
             f"{address} has no database: its rows are in the control plane alone",

@@ -8,6 +8,7 @@ from typing import Any
 
 from tenantplan.commands.status.scene import Scene, rows
 from tenantplan.migration.trees import edited
+from tenantplan.model import address as addresses
 from tenantplan.model.resource import Database, Schema
 
 
@@ -53,7 +54,7 @@ def revisions(scene: Scene) -> list[TreeStatus]:
         at: dict[str | None, list[str]] = {}
         for address, resource in sorted(scene.live.state.items()):
             if isinstance(resource, Schema) and resource.tree == tree and not _kept(scene, address):
-                at.setdefault(resource.revision, []).append(resource.database or address.removeprefix("schema/"))
+                at.setdefault(resource.revision, []).append(resource.database or addresses.name(address))
         changed = [f.message for f in edits if f.address.startswith(f"migrations/{graph.tree}/")]
         found.append(
             TreeStatus(
@@ -77,5 +78,5 @@ def _pins(scene: Scene) -> dict[str, str]:
 
 def _kept(scene: Scene, schema: str) -> bool:
     """Whether a schema is that of a deleted database that is kept for its grace period."""
-    database = scene.live.state.get(schema.replace("schema/", "database/", 1))
+    database = scene.live.state.get(addresses.database_of(schema))
     return isinstance(database, Database) and database.retired_at is not None

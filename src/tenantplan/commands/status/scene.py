@@ -11,10 +11,10 @@ from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.fleet.servers import Servers, fleet_servers, main_server
 from tenantplan.live import fan_out as databases
-from tenantplan.live.fan_out import Target
 from tenantplan.live.survey import Question, survey
 from tenantplan.migration.trees import Trees, load_trees
-from tenantplan.model.address import MAIN
+from tenantplan.model import address
+from tenantplan.model.address import MAIN, Location
 from tenantplan.model.live import Survey
 from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
@@ -40,6 +40,11 @@ class Scene:
     def main_database(self) -> str:
         """The name of the main database."""
         return self.settings.spec.main.database
+
+    @property
+    def main(self) -> Location:
+        """Where the main database is."""
+        return Location(MAIN, self.main_database)
 
     @property
     def applied(self) -> bool:
@@ -80,29 +85,30 @@ def rows(state: State, table: str = "organizations") -> list[Row]:
 def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:
     """The error for an organization that nobody declared or applied, with the nearest name."""
     names = list(known)
-    near = did_you_mean(name.rpartition("/")[2], names)
+    near = did_you_mean(address.last(name), names)
     return NotFound(f"Organization not found: {name}", hint=near or more or "see them all: tenantplan status")
 
 
 def each(
-    scene: Scene, targets: Iterable[Target], read: Callable[[Connection], T], patience: float | None = None
-) -> dict[Target, T | TenantplanError]:
+    scene: Scene, locations: Iterable[Location], read: Callable[[Connection], T], patience: float | None = None
+) -> dict[Location, T | TenantplanError]:
     """What `read` finds in each database, or why there is no answer; side by side, within the budget.
 
     What was found out of reach is not asked again. `patience` is that of Connector.connect.
     """
-    known: dict[Target, T | TenantplanError] = {}
-    wanted = sorted(set(targets), key=str)
-    for target in wanted:
-        if why := _out_of_reach(scene, target[0]):
-            known[target] = why
-    open_ones = [target for target in wanted if target not in known]
+    known: dict[Location, T | TenantplanError] = {}
+    wanted = sorted(set(locations), key=str)
+    for location in wanted:
+        if why := _out_of_reach(scene, location.server):
+            known[location] = why
+    open_ones = [location for location in wanted if location not in known]
     return known | databases.each(scene.connector, open_ones, read, scene.settings.spec.max_connections, patience)
 
 
 def _out_of_reach(scene: Scene, alias: str) -> TenantplanError | None:
-    why = scene.live.held_out.get(f"organization/{alias.removeprefix('url:')}") if alias.startswith("url:") else None
-    server = next((f.message for f in scene.live.unreachable if f.address == f"server/{alias}"), None)
+    slug = address.brought_by(alias) if address.is_brought(alias) else None
+    why = scene.live.held_out.get(address.organization(slug)) if slug else None
+    server = next((f.message for f in scene.live.unreachable if f.address == address.server(alias)), None)
     if alias in scene.connector.servers and not (why or server):
         return None
     return scene.servers.unusable.get(alias) or TenantplanError(

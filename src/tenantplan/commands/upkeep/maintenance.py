@@ -20,9 +20,8 @@ from tenantplan.commands.status.databases import FleetDatabase
 from tenantplan.commands.status.scene import Scene, each
 from tenantplan.errors import TenantplanError
 from tenantplan.live.fan_out import PARALLEL
-from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import UNBOUNDED, Connection, describe
-from tenantplan.postgres.guard import enter, is_brought
+from tenantplan.postgres.guard import enter
 from tenantplan.postgres.queries import blocks
 
 AT_ONCE = "200ms"
@@ -64,12 +63,12 @@ def maintain(
 
 def _one(scene: Scene, place: FleetDatabase, statement: LiteralString) -> Maintained | TenantplanError:
     def maintained(connection: Connection) -> Maintained:
-        if place.target != (MAIN, scene.main_database) and not is_brought(place.target[0]):
+        if place.location != scene.main and not place.location.is_brought:
             with connection.transaction():
                 enter(connection)
         return _database(connection, statement)
 
-    return each(scene, [place.target], maintained, UNBOUNDED)[place.target]
+    return each(scene, [place.location], maintained, UNBOUNDED)[place.location]
 
 
 def _database(connection: Connection, statement: LiteralString) -> Maintained:

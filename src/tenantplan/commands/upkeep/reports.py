@@ -100,9 +100,9 @@ def _everywhere(settings: Settings, block: str) -> Answer:
     scene = inspection.look(settings)
     if not scene.applied:
         raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
-    by_target = {place.target: place for place in fleet_databases(scene)}
-    answers = inspection.each(scene, by_target, lambda connection: _inside(connection, block))
-    asked = [(by_target[target], found) for target, found in answers.items()]
+    by_location = {place.location: place for place in fleet_databases(scene)}
+    answers = inspection.each(scene, by_location, lambda connection: _inside(connection, block))
+    asked = [(by_location[location], found) for location, found in answers.items()]
     good = [(place, found) for place, found in asked if isinstance(found, Answer)]
     lost = [_lost(place, found) for place, found in asked if isinstance(found, TenantplanError)]
     columns = ("holder", "server", "database", *(good[0][1].columns if good else ()))

@@ -7,6 +7,7 @@ from typing import Any
 
 from tenantplan.documents import Problem
 from tenantplan.manifest.draft import Draft
+from tenantplan.model import address as addresses
 from tenantplan.model.resource import Ref, Row, Secret
 from tenantplan.model.rowtype import Tables
 
@@ -34,7 +35,7 @@ def _hashable(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if isinstance(value, Secret):
         return str(value.reference)
-    return value.address.partition("/")[2] if isinstance(value, Ref) else str(value)
+    return addresses.name(value.address) if isinstance(value, Ref) else str(value)
 
 
 def _problem(draft: Draft, address: str, first: str, key: str) -> Problem:

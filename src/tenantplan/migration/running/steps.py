@@ -20,6 +20,7 @@ from tenantplan.migration.running.fault import faults
 from tenantplan.migration.running.sending import send
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.running.workers import Job, Programs
+from tenantplan.model.address import is_brought
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
 from tenantplan.postgres import guard
@@ -62,7 +63,7 @@ class MigrationTarget:
     @property
     def trusting(self) -> bool:
         """Whether code in it is not tenantplan's to judge: the main database, and those that organizations brought."""
-        return self.tree != "tenant" or guard.is_brought(self.server)
+        return self.tree != "tenant" or is_brought(self.server)
 
 
 @dataclass(frozen=True)
