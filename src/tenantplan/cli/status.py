@@ -156,7 +156,7 @@ def _activity(now: Activity) -> None:
 
     if now.holder:
         since = f"server process {now.holder.pid}, since {now.holder.since}"
-        click.echo(f"Locked by run {terminal(str(now.holder.tag).removeprefix('tp:'))}: {since}.")
+        click.echo(f"Locked by run {terminal(now.holder.run)}: {since}.")
     if now.last_run:
         run = {key: terminal(str(value or "")) for key, value in now.last_run.items()}
         ended = f", ended {run['finished_at']}" if run["finished_at"] else ""

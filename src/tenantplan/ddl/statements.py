@@ -12,7 +12,7 @@ from psycopg import sql
 from tenantplan.errors import SettingsError
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import OWNER, Database, Resource, Role
-from tenantplan.model.stamp import NEW, TOMBSTONE
+from tenantplan.model.stamp import NEW, TEMPLATE, TOMBSTONE
 
 Statements = list[sql.Composed]
 
@@ -130,7 +130,7 @@ def creation(operation: Operation, template: Template | None = None) -> Statemen
     check(after)
     if operation.before is not None or not isinstance(after, Database):
         return []
-    source = f"tp_template_{operation.revisions[-1]}" if operation.revisions else "template0"
+    source = f"{TEMPLATE}{operation.revisions[-1]}" if operation.revisions else "template0"
     name = sql.Identifier(temporary(operation))
     if template is None:
         text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(source) + " ALLOW_CONNECTIONS false"

@@ -120,7 +120,7 @@ def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
     state[addresses.database(MAIN, name)] = Database(MAIN, name, connect=())  # nobody but who was let in
     state[where] = Schema(MAIN, name, "main", trees.main.head)
     if trees.shares:
-        state[f"{where}/shared"] = Schema(MAIN, name, "shared", trees.tenant.head)
+        state[addresses.shared_schema(name)] = Schema(MAIN, name, "shared", trees.tenant.head)
         if any(revision.id == SHARING for revision in trees.main.revisions):
             state |= {addresses.role(MAIN, role.name): role for role in _sharing(settings)}
     return replace(desired, state=state)

@@ -90,7 +90,7 @@ def _runs(connection: Connection, columns: Mapping[str, Any]) -> tuple[str | Non
 def at_work(connection: Connection, main_database: str) -> tuple[str, str] | None:
     """The run that holds a fleet, and since when; None when no session does. `connection` is one on any database of the server."""
     holder = lock.holder(connection, main_database)
-    return None if holder is None else (holder.tag.removeprefix("tp:"), f"since {holder.since}")
+    return None if holder is None else (holder.run, f"since {holder.since}")
 
 
 def _scalar(connection: Connection, columns: Mapping[str, Any], table: str, statement: str) -> str | None:

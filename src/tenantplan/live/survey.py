@@ -193,7 +193,7 @@ def _place_main(state: State, main: MainFacts, name: str) -> None:
         return
     state[where] = replace(database, managed=database.managed or not main.foreign)
     schema = addresses.schema(MAIN, name)
-    for address, tree in ((schema, "main"), (f"{schema}/shared", "shared")):
+    for address, tree in ((schema, "main"), (addresses.shared_schema(name), "shared")):
         if main.revisions.get(tree):  # where nothing was applied, there is nothing
             state[address] = Schema(MAIN, name, tree, main.revisions[tree], halfway=main.marks.get(tree))
 

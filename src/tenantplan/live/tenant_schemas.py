@@ -114,7 +114,8 @@ def _templates(
     found: dict[tuple[str, str | None], Mapping[str, str]] = {}
     for alias in aliases:
         with connector.connect(alias, read_only=True) as connection:
-            comments = [row[0] for row in connection.execute(query("templates")).fetchall()]
+            named = {"template": stamp.TEMPLATE, "stamp": stamp.PREFIX}
+            comments = [row[0] for row in connection.execute(query("templates"), named).fetchall()]
         for facts in map(stamp.decode, comments):
             mine = whose.owns(facts) and facts.get("kind") == "template"
             if mine and (objects := stamp.unpacked(facts.get("objects", ""))):

@@ -10,7 +10,7 @@ import hashlib
 import re
 
 from tenantplan.documents.characters import describe
-from tenantplan.model.stamp import LOCK, NEW, TEMPLATE, TOMBSTONE
+from tenantplan.model.stamp import DATABASES
 
 MAX_BYTES = 63
 NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
@@ -20,7 +20,6 @@ EMAIL = (
 )
 DATABASE = r"[a-z_][a-z0-9_]*"
 RESERVED = ("postgres", "template0", "template1")
-_OWN = (NEW, TEMPLATE, TOMBSTONE, LOCK)
 
 
 def name_problem(name: str) -> str | None:
@@ -58,8 +57,8 @@ def database_problem(name: str) -> str | None:
         return f"a database name is at most {MAX_BYTES} characters; this has {len(name)}"
     if name in RESERVED or name.startswith("pg_"):
         return f"`{name}` is one of PostgreSQL's own names"
-    if name.startswith(_OWN):
-        return "names that start with " + ", ".join(_OWN) + " are tenantplan's own"
+    if name.startswith(DATABASES):
+        return "names that start with " + ", ".join(DATABASES) + " are tenantplan's own"
     return None
 
 

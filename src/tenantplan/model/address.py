@@ -97,6 +97,11 @@ def schema_in(database: str) -> str:
     return f"schema/{name(database)}"
 
 
+def shared_schema(main_database: str) -> str:
+    """The address of the shared tables, which have a revision of their own in the main database."""
+    return f"{schema(MAIN, main_database)}/shared"
+
+
 def package(version: str) -> str:
     """The address of an update package."""
     return f"package/{version}"

@@ -162,4 +162,4 @@ TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schem
 GROUPS = ("tenantplan_rw", "tenantplan_ro")
 
 
-CHANGED_OUTSIDE = "changed outside tenantplan"
+CHANGED_OUTSIDE = "changed outside tenantplan"  # the keyed hash of a secret that somebody else set

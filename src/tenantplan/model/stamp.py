@@ -13,10 +13,14 @@ import zlib
 from collections.abc import Mapping
 
 PREFIX = "tenantplan "
-NEW = "tp_new_"
-TEMPLATE = "tp_template_"
-TOMBSTONE = "tp_deleted_"
-LOCK = "tp_lock_"
+# How the names begin of what tenantplan makes for itself: databases, and the logins that prove isolation.
+MARK = "tp_"
+NEW = f"{MARK}new_"
+TEMPLATE = f"{MARK}template_"
+TOMBSTONE = f"{MARK}deleted_"
+LOCK = f"{MARK}lock_"
+DATABASES = (NEW, TEMPLATE, TOMBSTONE, LOCK)
+PROBE = f"{MARK}probe_"
 ASIDE = "aside"  # the fact of a template's stamp that says why nothing is cloned from it any more
 
 

@@ -13,7 +13,7 @@ from tenantplan.journal.last_applied import last_applied
 from tenantplan.live.survey import renamed
 from tenantplan.migration.trees import edited, migrations_for
 from tenantplan.model import address as addresses
-from tenantplan.model.address import MAIN, is_brought
+from tenantplan.model.address import is_brought
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.live import Survey
@@ -196,7 +196,7 @@ def _as_seen_by_apply(operations: list[Operation], known: State, by_stamp: State
 
 
 def _shared_tables(settings: Settings) -> str:
-    return f"{addresses.schema(MAIN, settings.spec.main.database)}/shared"
+    return addresses.shared_schema(settings.spec.main.database)
 
 
 def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, Findings]:

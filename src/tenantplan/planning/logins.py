@@ -14,9 +14,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, PREVIOUS, Issued, Login
 from tenantplan.model.moment import after
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import GENERATED, Database, Role, Row, Secret, State
-
-UNKNOWN = "changed outside tenantplan"  # the keyed hash of a password that somebody else set
+from tenantplan.model.resource import CHANGED_OUTSIDE, GENERATED, Database, Role, Row, Secret, State
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def _role(want: Role, have: Role | None, turn: Turn, now: datetime, rotate: bool
         lasting = have.ends_before if have is not None and turn.ends(current.set_at) > now else None
         moved = have is not None and have.name != want.name and turn.login.target != MAIN_TARGET
         outdated = moved and pending is None  # the pending one is delivered under the new name
-        known = Secret(fresh.reference, None if keyed == UNKNOWN or outdated else keyed)
+        known = Secret(fresh.reference, None if keyed == CHANGED_OUTSIDE or outdated else keyed)
         return replace(want, password=known, ends_before=lasting)
     if previous is not None and previous.superseded_at and turn.ends(previous.superseded_at) > now:
         return replace(want, password=None)

@@ -1,10 +1,11 @@
-"""DROP DATABASE for a role that is no superuser, whatever is at work inside."""
+"""Databases of a server: those in the making, and DROP DATABASE for a role that is no superuser, whatever is at work inside."""
 
 from __future__ import annotations
 
 import psycopg
 from psycopg import sql
 
+from tenantplan.model import stamp
 from tenantplan.postgres import membership
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -33,3 +34,9 @@ def end_sessions_in(connection: Connection, name: str) -> None:
         rows = connection.execute(query("roles_in_database"), {"database": name}).fetchall()
         membership.join(connection, [row[0] for row in rows])
         connection.execute(query("terminate_sessions"), {"database": name})
+
+
+def temporary_databases(connection: Connection) -> list[tuple[str, str | None, bool]]:
+    """Templates, and what is on its way to be a database: name, stamp, and whether a session of who makes it is there."""
+    named = {"template": stamp.TEMPLATE, "new": stamp.NEW}
+    return connection.execute(query("temporary_databases"), named).fetchall()

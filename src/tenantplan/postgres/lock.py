@@ -19,6 +19,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
 from tenantplan.postgres.queries import query
+from tenantplan.postgres.run_sessions import untagged
 
 KEY = 0x74656E616E747031  # "tenantp1"
 PROOF = KEY ^ 0x150  # held by a proof of isolation
@@ -33,6 +34,11 @@ class Holder:
     tag: str
     address: str
     since: str
+
+    @property
+    def run(self) -> str:
+        """The run that the session is of, or else its tag."""
+        return untagged(str(self.tag))
 
 
 @contextmanager
@@ -118,7 +124,7 @@ def _described(connector: Connector, main_database: str, found: Holder | None) -
     if found is None:
         return "it has just ended"
     who = _lease(connector, main_database)
-    return f"run {found.tag.removeprefix('tp:')}{who}, since {found.since}, server process {found.pid}"
+    return f"run {found.run}{who}, since {found.since}, server process {found.pid}"
 
 
 def _lease(connector: Connector, main_database: str) -> str:

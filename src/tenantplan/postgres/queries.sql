@@ -268,7 +268,7 @@ SELECT current_setting('max_connections')::int - current_setting('superuser_rese
 -- Templates, and what is on its way to be a database: name, stamp, and whether a session of who makes it is there.
 SELECT d.datname, s.comment, EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = 'tp:' || d.datname)
   FROM pg_database d CROSS JOIN LATERAL (SELECT shobj_description(d.oid, 'pg_database') AS comment) s
- WHERE starts_with(d.datname, 'tp_template_') OR starts_with(d.datname, 'tp_new_') ORDER BY 1;
+ WHERE starts_with(d.datname, %(template)s) OR starts_with(d.datname, %(new)s) ORDER BY 1;
 
 -- name: audit_entries
 -- Every entry of the audit log in order, the texts exactly as they were hashed; to_char does not tell years before Christ.
@@ -336,7 +336,7 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()), current_databa
 -- The stamps of template databases, which tell what a database at their revision looks like.
 SELECT s.comment FROM pg_database d
   CROSS JOIN LATERAL (SELECT shobj_description(d.oid, 'pg_database') AS comment) s
- WHERE starts_with(d.datname, 'tp_template_') AND s.comment LIKE 'tenantplan %%';
+ WHERE starts_with(d.datname, %(template)s) AND starts_with(s.comment, %(stamp)s);
 
 -- name: relations
 -- Columns of some tables: type, whether a row needs a value there, the primary key, what is unique alone, and our privileges.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 
@@ -9,10 +10,24 @@ from tenantplan.errors import TenantplanError
 from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.queries import query
 
+_TAG = "tp:"
+_RUN = re.compile(rf"{_TAG}([0-9a-f-]{{36}})")
+
 
 def tag(run_id: str) -> str:
     """The application_name of a run's sessions."""
-    return f"tp:{run_id}"
+    return _TAG + run_id
+
+
+def untagged(name: str) -> str:
+    """What an application_name names: a run, or else whatever it says."""
+    return name.removeprefix(_TAG)
+
+
+def run_of(name: str) -> str | None:
+    """The id of the run whose sessions have this application_name; None when the session is not a run's."""
+    found = _RUN.fullmatch(name)
+    return found.group(1) if found else None
 
 
 PATIENCE = 30.0  # seconds an old session gets to end

@@ -20,6 +20,7 @@ from tenantplan.errors import ManifestError, SettingsError
 from tenantplan.model.address import MAIN
 from tenantplan.model.drift import Ignore
 from tenantplan.model.login import MAIN_TARGET
+from tenantplan.model.stamp import MARK
 from tenantplan.model.window import Rules
 from tenantplan.settings.plans import PlansSpec
 from tenantplan.settings.rollout import RolloutSpec
@@ -306,10 +307,10 @@ def load(path: Path) -> Settings:
 
 
 def _checked_prefix(prefix: str) -> str:
-    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", prefix) or prefix.startswith(("pg_", "tp_")):
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,39}", prefix) or prefix.startswith(("pg_", MARK)):
         raise SettingsError(
             f"the database prefix {prefix!r} cannot be used",
-            hint="lower-case letters, digits and _, at most 40, not starting with pg_ or tp_"
+            hint=f"lower-case letters, digits and _, at most 40, not starting with pg_ or {MARK}"
             " (naming.databasePrefix, ORG_DB_PREFIX)",
         )
     return prefix

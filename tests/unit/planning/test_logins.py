@@ -9,8 +9,8 @@ import pytest
 
 from tenantplan.model.desired import Desired
 from tenantplan.model.login import Issued, Login
-from tenantplan.model.resource import Database, Role, Secret, State
-from tenantplan.planning.logins import UNKNOWN, findings, with_logins
+from tenantplan.model.resource import CHANGED_OUTSIDE, Database, Role, Secret, State
+from tenantplan.planning.logins import findings, with_logins
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 HOLDER = "organization/acme"
@@ -90,7 +90,7 @@ def test_what_was_interrupted_is_finished_before_anything_else() -> None:
 
 
 def test_a_password_of_somebody_else_is_replaced() -> None:
-    live: State = {**LIVE, APP: a_role("o_acme_app", UNKNOWN)}
+    live: State = {**LIVE, APP: a_role("o_acme_app", CHANGED_OUTSIDE)}
     assert seen(with_logins(desired(a_login()), live, (issued(),), NOW))["app"] == (True, "new")
 
 

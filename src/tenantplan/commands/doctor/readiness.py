@@ -17,6 +17,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row
+from tenantplan.postgres.databases import temporary_databases
 from tenantplan.postgres.queries import query
 from tenantplan.secrets.box import Vault
 from tenantplan.secrets.references import resolve
@@ -158,7 +159,7 @@ def runs(scene: Scene, activity: Activity) -> Iterator[Check]:
         yield passed("main", "runs", "none was interrupted")
     for alias in scene.live.servers:
         with scene.connector.connect(alias, read_only=True) as connection:
-            found = connection.execute(query("temporary_databases")).fetchall()
+            found = temporary_databases(connection)
         yield from _templates(scene, alias, {name: stamp.decode(comment) for name, comment, used in found if not used})
 
 

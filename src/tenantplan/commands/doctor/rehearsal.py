@@ -30,9 +30,8 @@ from tenantplan.model.check import Check, passed
 from tenantplan.model.resource import Database, Schema
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connector, describe
-from tenantplan.postgres.databases import drop_database
+from tenantplan.postgres.databases import drop_database, temporary_databases
 from tenantplan.postgres.guard import may_be_owner
-from tenantplan.postgres.queries import query
 from tenantplan.postgres.run_sessions import end_sessions, tag
 
 PREFIX = f"{stamp.NEW}doctor_"
@@ -143,7 +142,7 @@ def _template(scene: Scene, connector: Connector, path: Path) -> str | None:
     """The ready template of this fleet at a revision; none when nobody has one any more."""
     fleet = (scene.settings.fleet, scene.main_database)
     with connector.connect(path.server, read_only=True) as connection:
-        for name, comment, _ in connection.execute(query("temporary_databases")).fetchall():
+        for name, comment, _ in temporary_databases(connection):
             facts = stamp.decode(comment)
             ours = (facts.get("fleet"), facts.get("main")) == fleet
             if ours and facts.get("ready") == "1" and facts.get("revision") == path.start:
@@ -156,7 +155,7 @@ def collect(scene: Scene) -> list[str]:
     dropped: list[str] = []
     for alias in scene.live.servers:
         with scene.connector.connect(alias) as connection:
-            for name, _, used in connection.execute(query("temporary_databases")).fetchall():
+            for name, _, used in temporary_databases(connection):
                 if name.startswith(PREFIX) and not used:
                     drop_database(connection, name)
                     dropped.append(name)

@@ -23,8 +23,7 @@ from tenantplan.migration.running.soundness import compared, is_ready
 from tenantplan.migration.running.template import measured
 from tenantplan.model import stamp
 from tenantplan.postgres.connect import Connector, describe
-from tenantplan.postgres.databases import drop_database
-from tenantplan.postgres.queries import query
+from tenantplan.postgres.databases import drop_database, temporary_databases
 from tenantplan.postgres.run_sessions import end_sessions, tag
 from tenantplan.schema import fingerprint
 
@@ -57,7 +56,7 @@ def _difference(scene: Scene, alias: str, name: str, its_stamp: Mapping[str, str
 def connect(stand: Stand, connector: Connector) -> Tried:
     """Every database that is nobody's yet, nobody's any more, or tenantplan's own: a session in one is a leak."""
     user = stand.session.info.user
-    names = [name for (name,) in stand.rows("closed_databases")]
+    names = [name for (name,) in stand.rows("closed_databases", prefixes=list(stamp.DATABASES))]
     inside = [name for name in names if refusal(connector, user, name) is None]
     what = "connect to templates, tombstones, the lock's database and new ones"
     if inside:
@@ -82,7 +81,7 @@ def in_the_making(stand: Stand, scene: Scene, connector: Connector, alias: str) 
 
 def _ready(scene: Scene, alias: str, version: int) -> list[tuple[str, dict[str, str]]]:
     with scene.connector.connect(alias, read_only=True) as connection:
-        rows = connection.execute(query("temporary_databases")).fetchall()
+        rows = temporary_databases(connection)
     fleet = (scene.settings.fleet, scene.main_database)
     found = [(name, stamp.decode(comment)) for name, comment, _ in rows if name.startswith(stamp.TEMPLATE)]
     return [(n, f) for n, f in found if (f.get("fleet"), f.get("main")) == fleet and is_ready(f, version)]

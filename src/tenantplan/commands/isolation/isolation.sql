@@ -42,7 +42,8 @@ SELECT d.datname::text, d.datallowconn FROM pg_database d
 
 -- name: closed_databases
 -- Databases that are in the making, templates, tombstones and those of locks.
-SELECT d.datname::text FROM pg_database d WHERE d.datname ~ '^tp_(template|new|deleted|lock)_' ORDER BY 1;
+SELECT d.datname::text FROM pg_database d
+ WHERE EXISTS (SELECT FROM unnest(%(prefixes)s::text[]) p WHERE starts_with(d.datname, p)) ORDER BY 1;
 
 -- name: open_databases
 -- Databases that the current role may connect to, but for templates of others: what is left there is in what they make.
@@ -63,4 +64,4 @@ SELECT count(*) FROM pg_stats WHERE tablename = ANY(%(tables)s) AND schemaname =
 
 -- name: leftovers
 -- Roles that an interrupted proof left behind.
-SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, 'tp_probe_') AND shobj_description(oid, 'pg_authid') = %(mark)s
+SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, %(prefix)s) AND shobj_description(oid, 'pg_authid') = %(mark)s

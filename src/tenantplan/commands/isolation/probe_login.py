@@ -13,11 +13,11 @@ from psycopg import sql
 from tenantplan.apply.effects.purge import drop_owned
 from tenantplan.errors import ConnectError
 from tenantplan.model.address import MAIN
+from tenantplan.model.stamp import PROBE
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.queries import blocks, query
 from tenantplan.postgres.url import Server
 
-PREFIX = "tp_probe_"
 MINUTES = 10
 
 
@@ -40,7 +40,7 @@ def probe(ground: Ground, alias: str, database: str, role: str) -> Iterator[Conn
 
     Raises ConnectError where the server does not let such a login in.
     """
-    name, password = PREFIX + secrets.token_hex(6), secrets.token_urlsafe(32)
+    name, password = PROBE + secrets.token_hex(6), secrets.token_urlsafe(32)
     server = ground.connector.servers[alias]
     params = {k: v for k, v in server.session_params.items() if k not in ("sslcert", "sslkey")}
     ground.connector.add(Server(name, {**params, "user": name, "password": password}, 2))
@@ -130,6 +130,6 @@ def collect(ground: Ground, aliases: Sequence[str]) -> None:
     found = blocks("tenantplan.commands.isolation", "isolation.sql")["leftovers"]
     for alias in aliases:
         with suppress(psycopg.errors.UndefinedTable), ground.connector.connect(alias, ground.database(alias)) as admin:
-            names = [row[0] for row in admin.execute(found, {"mark": ground.mark}).fetchall()]
+            names = [row[0] for row in admin.execute(found, {"prefix": PROBE, "mark": ground.mark}).fetchall()]
             if names:
                 drop(ground, alias, admin, names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 
 import psycopg
@@ -17,10 +16,8 @@ from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.lock import Holder
 from tenantplan.postgres.queries import query
-from tenantplan.postgres.run_sessions import end_sessions
+from tenantplan.postgres.run_sessions import end_sessions, run_of
 from tenantplan.settings.settings import Settings
-
-_TAG = re.compile(r"tp:([0-9a-f-]{36})")
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,7 @@ class Held:
     @property
     def run(self) -> str | None:
         """The id of the run that holds it; None when the session is not a run's."""
-        found = _TAG.fullmatch(str(self.holder.tag))
-        return found.group(1) if found else None
+        return run_of(str(self.holder.tag))
 
 
 def held(settings: Settings) -> Held | None:

@@ -220,7 +220,8 @@ def _stamps(connection: Connection) -> list[tuple[str, str | None]]:
     rows = connection.execute(
         "SELECT datname, description FROM pg_database"
         " LEFT JOIN pg_shdescription ON objoid = oid AND classoid = 'pg_database'::regclass"
-        " WHERE description LIKE 'tenantplan %' OR starts_with(datname, 'tp_template_')"
+        " WHERE starts_with(description, %s) OR starts_with(datname, %s)",
+        [stamp.PREFIX, stamp.TEMPLATE],
     ).fetchall()
     return [(name, comment) for name, comment in rows]
 
