@@ -10,7 +10,7 @@ from functools import partial
 
 from tenantplan.apply import freshness
 from tenantplan.apply.bootstrap import bootstrap
-from tenantplan.apply.clearing import Watch, cleared
+from tenantplan.apply.clearing import SessionWatch, cleared
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects import stored_secrets
 from tenantplan.apply.effects.table import effect
@@ -36,7 +36,7 @@ HELD_UP = "held-up"  # the rule of a note about a session that stands in the way
 
 
 @dataclass(frozen=True)
-class Taken:
+class Acquired:
     """A fleet that this run holds: a session on its main database, how many effects of interrupted runs were recorded now,
     what whoever applies should know, and operations that must not run (id -> why): those that are `held` back since something is
     out of reach, and the `stale` of a plan made per tenant."""
@@ -49,7 +49,7 @@ class Taken:
     stale: Mapping[str, str] = field(default_factory=dict)
 
 
-def take(work: Work, stack: ExitStack) -> Taken:
+def acquire(work: Work, stack: ExitStack) -> Acquired:
     """Takes the fleet; it is given back when `stack` closes. Everything about the plan is checked before the first write.
 
     Raises Locked when another run holds it, PlanRefused when the plan is not fresh.
@@ -64,12 +64,12 @@ def take(work: Work, stack: ExitStack) -> Taken:
     if dead:
         end_sessions(work.connector, work.managed_servers, dead)
         opened = recover.open_operations(control, dead)
-        live = work.look(opened)
+        live = work.read_live(opened)
         ours = freshness.journaled(control, work.plan)
         done |= {item.op_id for item in opened if item.op_id in ours and _happened(item, live)}
-    newborn = work.run_id in recover.dead_runs(control)
+    first_run = work.run_id in recover.dead_runs(control)
     stale: Mapping[str, str] = {}
-    if not newborn:
+    if not first_run:
         begun = freshness.begun_already(control, work.plan)
         stale = left_untouched(work, done, live, begun)
         settled = done | stale.keys()  # of which there is nothing to check any more
@@ -86,7 +86,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
     run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
     recovered = _settle(work, run, control, live, dead) if dead else 0
     work.clear_templates(live, control)
-    if newborn:
+    if first_run:
         control.execute("UPDATE tenantplan.runs SET epoch = %s WHERE id = %s", [epoch, run.author.id])
         hashed = [(o, stored_secrets.marked(run, o)) for o in work.plan.operations]
         record.rewrite(run.author, control, [new for old, new in hashed if new is not old])
@@ -94,7 +94,7 @@ def take(work: Work, stack: ExitStack) -> Taken:
         left_out = {*done, *held, *stale}
         record.open_run(run.author, control, [o for o in work.plan.operations if o.id not in left_out])
     reach("run-opened")
-    return Taken(run, control, recovered, clocks, held, stale)
+    return Acquired(run, control, recovered, clocks, held, stale)
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey, Mapping[str, str]]:
@@ -108,21 +108,21 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
     holding = stack.enter_context(lock.entered(work.connector, name))
     # A first apply that was killed holds the lock until the server has made its database.
     lock.acquire(work.connector, holding, work.main_database, patience=0.0 if born else BIRTH_PATIENCE)
-    live = work.look()
+    live = work.read_live()
     freshness.check_target(work.plan, live)
     freshness.check_rights(work.plan, live)
     check_clock(live)
     freshness.check_time(work.settings, work.plan, live.now)
     held: Mapping[str, str] = {}
     if "tenantplan.lease" not in live.main.columns:
-        held = _bear(work, live, holding)
-        live = work.look()
+        held = _create_main(work, live, holding)
+        live = work.read_live()
     control = stack.enter_context(work.connector.connect(MAIN, work.main_database))
     lock.check_held(holding)
     return holding, control, live, held
 
 
-def _watched(work: Work, live: Survey, server: str) -> Watch:
+def _watched(work: Work, live: Survey, server: str) -> SessionWatch:
     """Login roles of a server that must not hold up the run."""
     planned = [o.after for o in work.plan.operations if isinstance(o.after, Role)]
     roles = [
@@ -134,7 +134,7 @@ def _watched(work: Work, live: Survey, server: str) -> Watch:
     here = bound if server == MAIN else set()
     logins = {*here, *(role.name for role in roles if role.managed)}
     patience = work.settings.spec.rollout.statement_timeout_seconds
-    return Watch(server, tag(work.run_id), work.main_database, logins, here, patience)
+    return SessionWatch(server, tag(work.run_id), work.main_database, logins, here, patience)
 
 
 def _refuse_pooler(work: Work, session: Connection) -> None:
@@ -146,7 +146,7 @@ def _refuse_pooler(work: Work, session: Connection) -> None:
         )
 
 
-def _bear(work: Work, live: Survey, holding: Connection) -> Mapping[str, str]:
+def _create_main(work: Work, live: Survey, holding: Connection) -> Mapping[str, str]:
     """Makes the main database by the plan's own operations, in the session that holds the lock: as long as the server makes it,
     nobody else does. Returns operations that must not run."""
     freshness.check_fresh(work.plan, set(), live)

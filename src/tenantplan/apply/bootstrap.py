@@ -68,6 +68,6 @@ def _fill(run: Run, inside: Connection, first: Sequence[Operation], all_operatio
     table = sql.Identifier("public", run.migrator.tables.name("main"))
     for group in present_groups(inside, run.migrator.groups):
         inside.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(group)))
-    newborn = replace(run.author, epoch=0)  # the lease's first epoch
-    record.open_run(newborn, inside, all_operations)
-    record.done(newborn, inside, first)
+    author = replace(run.author, epoch=0)  # the lease's first epoch
+    record.open_run(author, inside, all_operations)
+    record.done(author, inside, first)

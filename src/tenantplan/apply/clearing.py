@@ -29,7 +29,7 @@ _ANSWER = 10.0  # seconds that another server has for an answer
 
 
 @dataclass(frozen=True)
-class Watch:
+class SessionWatch:
     """Sessions that wait on a server (`tag` is their application_name), the main database, and roles of the server: login roles
     of organizations, and those of them that are `bound` to one in the shared tables. Who holds up its own organization alone
     has `patience` seconds."""
@@ -69,7 +69,7 @@ class Looks:
 
 @contextmanager
 def cleared(
-    watches: Sequence[Watch], connector: Connector, holding: Connection, on_kept: Callable[[str], None]
+    watches: Sequence[SessionWatch], connector: Connector, holding: Connection, on_kept: Callable[[str], None]
 ) -> Iterator[None]:
     """While the block runs, ends sessions of logins that sessions of the run have waited for: for about two seconds where it is
     for databases and roles, or a bound one's for anything in the main database; anywhere else for the watch's patience.
@@ -91,7 +91,11 @@ def cleared(
 
 
 def _watch(
-    watch: Watch, connector: Connector, holding: Connection, over: threading.Event, on_kept: Callable[[str], None]
+    watch: SessionWatch,
+    connector: Connector,
+    holding: Connection,
+    over: threading.Event,
+    on_kept: Callable[[str], None],
 ) -> None:
     looks, kept = Looks(), set[str]()
     while not over.wait(LOOK):
@@ -108,11 +112,11 @@ def _watch(
                 return  # the lock is lost with it, which the lease of the next run says
 
 
-def _session(watch: Watch, connector: Connector, holding: Connection) -> AbstractContextManager[Connection]:
+def _session(watch: SessionWatch, connector: Connector, holding: Connection) -> AbstractContextManager[Connection]:
     return nullcontext(holding) if watch.server == MAIN else connector.connect(watch.server, patience=_ANSWER)
 
 
-def _look(watch: Watch, session: Connection, looks: Looks) -> Mapping[int, str]:
+def _look(watch: SessionWatch, session: Connection, looks: Looks) -> Mapping[int, str]:
     """Ends those who stood in the way for too long; returns those of them that tenantplan's role may not end."""
     asked = {
         "tag": watch.tag,

@@ -14,7 +14,7 @@ def not_as_planned(work: Work, outcomes: Sequence[Outcome]) -> list[str]:
     """Addresses that a done operation left different from what it was to bring about: an error, and empty in a sound run."""
     if not outcomes:
         return []
-    state = work.look().state
+    state = work.read_live().state
     wrong = []
     last = {outcome.operation.address: outcome for outcome in outcomes}  # a row may be made in two steps
     for outcome in last.values():

@@ -22,7 +22,7 @@ def failure(
 ) -> list[Outcome]:
     """Records that an operation failed and that the others of its track, rolled back or not begun, were skipped."""
     status = "stale" if isinstance(error, (Stale, SchemaMismatch)) else "failed"
-    message = describe(error) if isinstance(error, psycopg.Error) else _told(error)
+    message = describe(error) if isinstance(error, psycopg.Error) else _one_line(error)
     message = "; ".join([message or type(error).__name__, *getattr(error, "__notes__", ())])
     unreachable = isinstance(error, ConnectError)
     record.failed(run.author, main, guilty, status, message, connected=not unreachable)
@@ -52,7 +52,7 @@ def _place(run: Run, operation: Operation) -> str:
     return server.place if server is not None else ""
 
 
-def _told(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """An error in one line: what happened, and what to do."""
     if not isinstance(error, TenantplanError):
         return str(error)

@@ -87,7 +87,7 @@ class _Progress:
 
 
 @dataclass(frozen=True)
-class Rolled:
+class RolloutResult:
     """Outcomes in plan order, and why the rollout was stopped ("": it was not)."""
 
     outcomes: tuple[Outcome, ...]
@@ -100,7 +100,7 @@ def rollout(
     limits: Limits,
     sessions: Sequence[Connection],
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
-) -> Rolled:
+) -> RolloutResult:
     """Executes the operations.
 
     `sessions` are connections to the main database, one for each track that runs at once. A failed track stops and the
@@ -125,7 +125,7 @@ def rollout(
         pool = stack.enter_context(ThreadPoolExecutor(min(limits.parallelism, len(sessions))))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         while True:
-            _look_back(progress, limits)
+            _after_wave(progress, limits)
             settled = len(progress.outcomes)
             for batch in _next(progress, limits, shared):
                 progress.running[pool.submit(work, batch)] = batch
@@ -144,7 +144,7 @@ def rollout(
             lost = next((other for other in operation.depends_on if other in progress.lost), None)
             not_begun = Outcome(operation, "skipped", f"not begun: {stopped or 'the run was stopped'}")
             progress.settle(not_begun if lost is None else progress.follows(operation, lost))
-    return Rolled(tuple(progress.outcomes[o.id] for o in operations), stopped)
+    return RolloutResult(tuple(progress.outcomes[o.id] for o in operations), stopped)
 
 
 def _work(run: Run, session: Connection, batch: Batch, halt: threading.Event) -> list[Outcome] | None:
@@ -156,7 +156,7 @@ def _work(run: Run, session: Connection, batch: Batch, halt: threading.Event) ->
     return execute_together(run, session, operations)
 
 
-def _look_back(progress: _Progress, limits: Limits) -> None:
+def _after_wave(progress: _Progress, limits: Limits) -> None:
     """Between two waves, whoever watches over the rollout is asked whether it may go on."""
     wave = progress.wave
     if wave <= progress.ended or progress.running:

@@ -13,13 +13,13 @@ from functools import partial
 import psycopg
 
 from tenantplan.apply import closing, freshness, rollback
-from tenantplan.apply.acquire import Taken, take
+from tenantplan.apply.acquire import Acquired, acquire
 from tenantplan.apply.context import Run
 from tenantplan.apply.convergence import not_as_planned
 from tenantplan.apply.failure import held_back
 from tenantplan.apply.health import between_waves
 from tenantplan.apply.per_tenant import stale_outcomes
-from tenantplan.apply.rollout import Limits, Rolled, rollout
+from tenantplan.apply.rollout import Limits, RolloutResult, rollout
 from tenantplan.apply.work import Check, Work
 from tenantplan.errors import TenantplanError
 from tenantplan.failpoint import reach
@@ -55,67 +55,77 @@ def session(
     with ExitStack() as stack:
         work = replace(_work(settings, plan, stack.enter_context(Programs())), check=check)
         stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
-        taken = take(work, stack)
+        acquired = acquire(work, stack)
         if check:  # what an unsigned file says is not written down, but what was seen when it was compared
-            held = {o.scope for o in plan.operations if o.id in taken.held}  # these are recorded as what they hold back
+            held = {
+                o.scope for o in plan.operations if o.id in acquired.held
+            }  # these are recorded as what they hold back
             attempts = [attempt for attempt in work.attempts if attempt.address not in held]
-            seen_before(taken.run, taken.control, attempts, "while the plan was compared")
+            seen_before(acquired.run, acquired.control, attempts, "while the plan was compared")
         else:
-            seen_before(taken.run, taken.control, plan.attempts, f"while the plan was made, {plan.created_at}")
-        done = freshness.already_done(taken.control, plan)
-        settled = {*done, *taken.held, *taken.stale}
+            seen_before(acquired.run, acquired.control, plan.attempts, f"while the plan was made, {plan.created_at}")
+        done = freshness.already_done(acquired.control, plan)
+        settled = {*done, *acquired.held, *acquired.stale}
         operations = [o for o in plan.operations if o.id not in settled]
-        limits = _limits(work, taken, parallelism)
-        before = (*_close_again(taken, [o for o in plan.operations if o.id in done]), *_hold_back(work, taken, done))
-        rolled = _carry_out(work, taken, operations, limits, on_outcome)
-        rolled = replace(rolled, outcomes=(*before, *rolled.outcomes))
-        taken_back = _take_back(work, taken, rolled, done, limits, on_outcome)
+        limits = _limits(work, acquired, parallelism)
+        before = (
+            *_close_again(acquired, [o for o in plan.operations if o.id in done]),
+            *_held_back_outcomes(work, acquired, done),
+        )
+        result = _roll_out(work, acquired, operations, limits, on_outcome)
+        result = replace(result, outcomes=(*before, *result.outcomes))
+        taken_back = _roll_back(work, acquired, result, done, limits, on_outcome)
         gone = {outcome.operation.address for outcome in taken_back}
-        kept = [outcome for outcome in rolled.outcomes if outcome.operation.address not in gone]
+        kept = [outcome for outcome in result.outcomes if outcome.operation.address not in gone]
         remaining = len(not_as_planned(work, [*kept, *taken_back]))
-        failed = bool(rolled.stopped) or any(o.status != "done" for o in (*rolled.outcomes, *taken_back))
+        failed = bool(result.stopped) or any(o.status != "done" for o in (*result.outcomes, *taken_back))
         status = "partial" if failed or remaining else "done"
         record.close_run(
-            taken.run.author, taken.control, status, applied=not failed and not plan.empty, kinds=plan.kinds
+            acquired.run.author, acquired.control, status, applied=not failed and not plan.empty, kinds=plan.kinds
         )
         reach("run-closed")
     seconds = time.monotonic() - started
     still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)
-    notes = (*taken.notes, *work.notes)
-    facts = (taken.recovered, remaining, rolled.stopped, taken_back, still_open, notes)
-    return Report(work.run_id, plan.digest, rolled.outcomes, seconds, *facts)
+    notes = (*acquired.notes, *work.notes)
+    facts = (acquired.recovered, remaining, result.stopped, taken_back, still_open, notes)
+    return Report(work.run_id, plan.digest, result.outcomes, seconds, *facts)
 
 
-def _close_again(taken: Taken, done: Sequence[Operation]) -> tuple[Outcome, ...]:
+def _close_again(acquired: Acquired, done: Sequence[Operation]) -> tuple[Outcome, ...]:
     """What an interrupted apply of this plan has closed, and whose sessions go on."""
-    return tuple(closing.ended_again(taken.run, taken.control, done))
+    return tuple(closing.ended_again(acquired.run, acquired.control, done))
 
 
-def _hold_back(work: Work, taken: Taken, done: set[str]) -> list[Outcome]:
+def _held_back_outcomes(work: Work, acquired: Acquired, done: set[str]) -> list[Outcome]:
     """What must not run, as failed, or as stale."""
     operations = [
-        o for o in work.plan.operations if o.id in taken.held and o.id not in done and o.id not in taken.stale
+        o for o in work.plan.operations if o.id in acquired.held and o.id not in done and o.id not in acquired.stale
     ]
-    stale = [o for o in work.plan.operations if o.id in taken.stale]
+    stale = [o for o in work.plan.operations if o.id in acquired.stale]
     return [
-        *held_back(taken.run, taken.control, operations, taken.held),
-        *stale_outcomes(taken.run, taken.control, stale, taken.stale),
+        *held_back(acquired.run, acquired.control, operations, acquired.held),
+        *stale_outcomes(acquired.run, acquired.control, stale, acquired.stale),
     ]
 
 
-def _take_back(
-    work: Work, taken: Taken, rolled: Rolled, before: set[str], limits: Limits, on_outcome: Callable[[Outcome], None]
+def _roll_back(
+    work: Work,
+    acquired: Acquired,
+    result: RolloutResult,
+    before: set[str],
+    limits: Limits,
+    on_outcome: Callable[[Outcome], None],
 ) -> tuple[Outcome, ...]:
     """Outcomes of the compensating downgrades, where the fleet wants them and the rollout was stopped."""
-    if work.settings.spec.rollout.on_failure != "rollback" or not rolled.stopped:
+    if work.settings.spec.rollout.on_failure != "rollback" or not result.stopped:
         return ()
-    done = before | {outcome.operation.id for outcome in rolled.outcomes if outcome.status == "done"}
-    operations = rollback.journal(work, taken.run, taken.control, done)
+    done = before | {outcome.operation.id for outcome in result.outcomes if outcome.status == "done"}
+    operations = rollback.journal(work, acquired.run, acquired.control, done)
     if not operations:
         return ()
     reach("rollback-journaled")
-    outcomes = _carry_out(work, taken, operations, replace(limits, max_failures=None), on_outcome).outcomes
-    rollback.forget_revisions(work, taken.run, taken.control, work.look(), work.plan.operations)
+    outcomes = _roll_out(work, acquired, operations, replace(limits, max_failures=None), on_outcome).outcomes
+    rollback.forget_revisions(work, acquired.run, acquired.control, work.read_live(), work.plan.operations)
     return outcomes
 
 
@@ -130,28 +140,28 @@ def _work(settings: Settings, plan: Plan, programs: Programs) -> Work:
     return Work(settings, plan, trees, servers, connector, actor, run_id, programs)
 
 
-def _limits(work: Work, taken: Taken, parallelism: int | None) -> Limits:
+def _limits(work: Work, acquired: Acquired, parallelism: int | None) -> Limits:
     """As many tracks as asked for and as the connection budget allows: two sessions each, and one for the lock."""
     spec = work.settings.spec
     budget = min(spec.max_connections, work.settings.servers[MAIN].max_connections)
     width = max(1, min(parallelism or spec.rollout.parallelism, (budget - 1) // 2))
     failures = None if spec.rollout.on_failure == "continue" else spec.rollout.max_failures
-    attempted = partial(record.attempted, taken.run.author, taken.control)
+    attempted = partial(record.attempted, acquired.run.author, acquired.control)
     return Limits(width, failures, partial(between_waves, spec.rollout, work.connector, attempted))
 
 
-def _carry_out(
+def _roll_out(
     work: Work,
-    taken: Taken,
+    acquired: Acquired,
     operations: Sequence[Operation],
     limits: Limits,
     on_outcome: Callable[[Outcome], None],
-) -> Rolled:
+) -> RolloutResult:
     width = min(limits.parallelism, len({o.scope for o in operations}) or 1)
     with ExitStack() as stack:
         # The run's own session is the first: while tracks are at work, it has nothing else to do.
-        sessions = [taken.control, *_sessions(work, stack, width - 1)]
-        return rollout(taken.run, operations, replace(limits, parallelism=width), sessions, on_outcome)
+        sessions = [acquired.control, *_sessions(work, stack, width - 1)]
+        return rollout(acquired.run, operations, replace(limits, parallelism=width), sessions, on_outcome)
 
 
 @contextmanager

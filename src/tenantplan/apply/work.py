@@ -72,7 +72,7 @@ class Work:
         """Aliases of the fleet's servers, without databases that organizations brought."""
         return [alias for alias in self.connector.servers if not is_brought(alias)]
 
-    def look(self, opened: Sequence[Open] = ()) -> Survey:
+    def read_live(self, opened: Sequence[Open] = ()) -> Survey:
         """The live side, as far as this plan and what an interrupted run left open are concerned."""
         names = {a for o in self.plan.operations for a in (o.address, o.renamed_from) if a}
         names |= {a for o in opened for a in (o.address, o.renamed_from) if a}

@@ -96,7 +96,7 @@ def drop_owned(inside: Connection, roles: list[str]) -> None:
     for grantor in _names(inside, "grantors_here", roles):
         # What another's role granted stays, and is named afterwards.
         with suppress(psycopg.errors.InsufficientPrivilege):
-            _take_back(inside, roles, grantor)
+            _revoke_granted(inside, roles, grantor)
     with inside.transaction():
         joined = membership.join(inside, roles)
         _drop(inside, roles)
@@ -112,7 +112,7 @@ def _unlink_large_objects(inside: Connection, roles: list[str]) -> None:
             membership.leave(inside, joined)
 
 
-def _take_back(inside: Connection, roles: list[str], grantor: str) -> None:
+def _revoke_granted(inside: Connection, roles: list[str], grantor: str) -> None:
     """What a role granted, as that role: PostgreSQL takes back only what who asks has granted, or the owner."""
     with inside.transaction():
         joined = membership.join(inside, [grantor])
