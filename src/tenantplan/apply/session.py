@@ -29,8 +29,9 @@ from tenantplan.journal import record
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.trees import load_trees
 from tenantplan.model.address import MAIN
+from tenantplan.model.finding_rules import STILL_OPEN
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import STILL_OPEN, Finding, Plan
+from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.postgres.connect import Connection, Connector, lost
 from tenantplan.postgres.run_sessions import tag

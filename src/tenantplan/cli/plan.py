@@ -104,9 +104,11 @@ def command(
 
 def exit_code(made: Plan, *, detailed: bool) -> int:
     """3 for a plan that apply refuses; else 0, or, `detailed`, 2 where it holds anything or could not see everything."""
+    from tenantplan.model.finding_rules import CHANGED
+
     if made.blockers:
         return 3
-    otherwise = made.unreachable or made.deferred or any(note.rule == "changed" for note in made.notes)
+    otherwise = made.unreachable or made.deferred or any(note.rule == CHANGED for note in made.notes)
     return 2 if detailed and (otherwise or not made.empty) else 0
 
 

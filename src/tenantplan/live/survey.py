@@ -18,6 +18,7 @@ from tenantplan.migration.running.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import MainFacts, ServerFacts, Survey
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
@@ -229,7 +230,7 @@ def _held_out(
     """Organizations and tenants that must not be planned, and one finding for each server or database at fault."""
     held: dict[str, str] = dict(problems)
     findings = [
-        Finding(addresses.server(alias), "unreachable", f"{why}; nothing on it is planned")
+        Finding(addresses.server(alias), UNREACHABLE, f"{why}; nothing on it is planned")
         for alias, why in trouble.items()
     ]
     for address, row in state.items():
@@ -246,7 +247,7 @@ def _held_out(
                 address,
                 "is closed to connections (ALLOW_CONNECTIONS false): not planned until it is opened",
             )
-    findings += [Finding(address, "unreachable", why) for address, why in held.items()]
+    findings += [Finding(address, UNREACHABLE, why) for address, why in held.items()]
     return held, tuple(sorted(findings, key=lambda finding: finding.address))
 
 

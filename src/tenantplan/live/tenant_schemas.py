@@ -13,6 +13,7 @@ from tenantplan.migration.running.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model import stamp
 from tenantplan.model.address import Location
+from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Schema, State
@@ -70,7 +71,7 @@ def look_inside(
     stamped = {Location(s.server, s.database): s for s in schemas}
     answers = each(connector, stamped, versions.read_with_fingerprint, budget)
     lost = [
-        Finding(addresses.database(alias, str(name)), "unreachable", answer.message)
+        Finding(addresses.database(alias, str(name)), UNREACHABLE, answer.message)
         for (alias, name), answer in answers.items()
         if isinstance(answer, TenantplanError)
     ]

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 
-LOSSES = "destructive"  # the rule of the brake on them
-
 
 def losing_revisions(operations: Iterable[Operation]) -> tuple[str, ...]:
     """The revisions that take a person's word, each once, in how many databases it may run. Of a file that does not say which,

@@ -17,6 +17,7 @@ from typing import Any
 from tenantplan.errors import PlanRefused
 from tenantplan.model import address as addresses
 from tenantplan.model.encode import Members, from_json, joined, members, to_json
+from tenantplan.model.finding_rules import RIGHTS
 from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
@@ -30,10 +31,6 @@ _ROUTE = ("host", "port")  # a server behind a tunnel is the same one
 _RANK = ("delete", "move", "create", "update")
 Sign = Callable[[bytes], str]  # what a seal covers -> the seal
 Judge = Callable[[bytes, str], str | None]  # what a seal covers, and the seal -> what is wrong with it, None: nothing
-
-
-RIGHTS = "rights"  # the rule of notes about what the role that made the plan may not do
-STILL_OPEN = "still-open"  # the rule of notes about logins that tenantplan cannot close
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.common_group import without_made
 from tenantplan.model.encode import canonical
+from tenantplan.model.finding_rules import CHANGES, CONNECTION, DELETES, LOSSES, OCCUPIED
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
-from tenantplan.model.losing import LOSSES
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role
@@ -95,7 +95,7 @@ def check_again(
 
 def _out_of_reach(made: Plan) -> dict[str, str]:
     """Organizations and tenants that nothing is planned for now, since a database cannot be looked into, and why."""
-    found = (*made.unreachable, *(blocker for blocker in made.blockers if blocker.rule == "connection"))
+    found = (*made.unreachable, *(blocker for blocker in made.blockers if blocker.rule == CONNECTION))
     return {f.address: f.message for f in found if addresses.has_placement(f.address)}
 
 
@@ -215,5 +215,5 @@ def _other(have: object, want: object) -> bool:
 def _guards(made: Plan) -> list[Finding]:
     """The blockers of the plan made again, but for those that count, since they count what the file holds, and for rows that
     would be left behind: the operation itself asks for those again, and fails alone."""
-    counting = (guard.DELETES, LOSSES, guard.CHANGES)
-    return [finding for finding in made.blockers if finding.rule not in (*counting, guard.OCCUPIED)]
+    counting = (DELETES, LOSSES, CHANGES)
+    return [finding for finding in made.blockers if finding.rule not in (*counting, OCCUPIED)]

@@ -16,6 +16,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.address import is_brought
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import fingerprint
+from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
@@ -90,7 +91,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     ordered, circles = order(_as_seen_by_apply(lowered, known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
     operations, stay, lost = _moves(comparison, connector, without(operations, theirs), known)
-    lost += [Finding(holder, "unreachable", why) for holder, why in theirs.items()]
+    lost += [Finding(holder, UNREACHABLE, why) for holder, why in theirs.items()]
     operations, stopped, broken = _without_halfway(connector, operations)
     lost += broken
     passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))

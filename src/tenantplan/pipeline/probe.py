@@ -13,6 +13,7 @@ from tenantplan.live.brought import HOST, left_server, said, told
 from tenantplan.live.tenant_schemas import Inside, look_inside, tenant_schemas
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import CHANGED, CONNECTION, OCCUPIED, UNREACHABLE
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
@@ -43,7 +44,7 @@ def changed(comparison: Comparison, connector: Connector, known: State) -> Itera
     yield from lost
     for inside in seen:
         if why := _why(inside):
-            yield Finding(inside.address, "changed", why)
+            yield Finding(inside.address, CHANGED, why)
 
 
 def _why(inside: Inside) -> str:
@@ -78,9 +79,9 @@ def unfit_connections(desired: Desired, live: Survey, settings: Settings) -> tup
             continue
         failed = [check for check in checks if check.status == "fail"]
         if failed:
-            blockers.append(Finding(holder, "connection", "; ".join(said(check) for check in failed)))
+            blockers.append(Finding(holder, CONNECTION, "; ".join(said(check) for check in failed)))
         else:
-            notes += [Finding(holder, "connection", said(check)) for check in checks if check.name == "TLS"]
+            notes += [Finding(holder, CONNECTION, said(check)) for check in checks if check.name == "TLS"]
     return blockers, notes
 
 
@@ -161,12 +162,12 @@ def losses(
             blocker = guard.occupied(operation, _occupancy(settings, connector, place, live))
             found += [blocker] if blocker else []
         except HostNotAllowed as error:
-            found.append(Finding(operation.address, "host", f"{error.message}: {error.hint}"))
+            found.append(Finding(operation.address, HOST, f"{error.message}: {error.hint}"))
         except TenantplanError as error:
-            lost.append(Finding(operation.address, "unreachable", f"{_UNKNOWN}: {error.message} {error.hint}".strip()))
+            lost.append(Finding(operation.address, UNREACHABLE, f"{_UNKNOWN}: {error.message} {error.hint}".strip()))
         except psycopg.Error as error:
             (lost if place.url else found).append(
-                Finding(operation.address, guard.OCCUPIED, f"{_UNKNOWN}: {_why_not_asked(error)}")
+                Finding(operation.address, OCCUPIED, f"{_UNKNOWN}: {_why_not_asked(error)}")
             )
     return found, lost
 

@@ -15,6 +15,7 @@ from tenantplan.migration.trees import Trees, load_trees
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import Survey
 from tenantplan.model.login import CURRENT, PENDING, reader_of
 from tenantplan.model.operation import generates
@@ -65,7 +66,7 @@ def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Surv
     operations, deferred = restricted(ordered, asked, settings.rules, now, live_labels(ordered, live.state))
     if any(generates(operation) or generated(operation.after) for operation in operations):
         the_vault(fleet_vault(settings))
-    lost = tuple(Finding(h, "unreachable", f"server {t.login.server} is out of reach") for h, t in _lost(found, live))
+    lost = tuple(Finding(h, UNREACHABLE, f"server {t.login.server} is out of reach") for h, t in _lost(found, live))
     made = draft(settings, trees, live, operations)
     return replace(
         made,

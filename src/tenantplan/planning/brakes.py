@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tenantplan.model import address as addresses
+from tenantplan.model.finding_rules import CHANGES
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Row, State
 from tenantplan.planning import guard
-from tenantplan.planning.guard import CHANGES
 from tenantplan.settings.settings import GuardSpec
 
 

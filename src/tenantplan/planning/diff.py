@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import UNMANAGED
 from tenantplan.model.moment import after, shown_day
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
@@ -88,17 +89,17 @@ def _aside(desired: Desired, live: State) -> dict[str, Finding]:
     for address, have in live.items():
         alone = isinstance(have, Row) and have.manager is None and not have.managed and address in desired.state
         if alone and addresses.document(address) not in desired.adopted:
-            found[address] = Finding(address, "unmanaged", _LEFT_ALONE)
+            found[address] = Finding(address, UNMANAGED, _LEFT_ALONE)
     for address in desired.gone:
         row = live.get(address)
         if isinstance(row, Row) and row.manager is None and not row.managed:
             found[address] = Finding(
-                address, "unmanaged", "is declared as deleted, but the application made it: left alone"
+                address, UNMANAGED, "is declared as deleted, but the application made it: left alone"
             )
     for address in desired.state:
         above = addresses.document(address)
         if above != address and above in found:
-            found[address] = Finding(address, "unmanaged", f"left alone, since {above} is the application's")
+            found[address] = Finding(address, UNMANAGED, f"left alone, since {above} is the application's")
     return found
 
 
@@ -206,7 +207,7 @@ def _unmanaged(address: str, have: Resource) -> Finding:
     owner = f"by this fleet, but by {have.manager}" if known and isinstance(have, Row) else "by this fleet"
     return Finding(
         address,
-        "unmanaged",
+        UNMANAGED,
         f"exists already and is not managed {owner}; it is left alone. Rename the declared one, or remove the existing one",
     )
 

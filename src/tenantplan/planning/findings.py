@@ -9,11 +9,12 @@ from datetime import datetime
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import KIND, LOSSES, RIGHTS, STILL_OPEN
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
-from tenantplan.model.losing import LOSSES, migration_tree
+from tenantplan.model.losing import migration_tree
 from tenantplan.model.operation import Operation
-from tenantplan.model.plan import RIGHTS, STILL_OPEN, Finding, Plan
+from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Resource, Role, Row, Schema, State
 from tenantplan.model.step import Migration
 from tenantplan.planning import guard
@@ -56,9 +57,7 @@ def lacking_rights(plan: Plan, live: Survey) -> list[Finding]:
 def misfit_kinds(plan: Plan, live: Survey) -> list[Finding]:
     """Kinds that the plan has rows of, whose tables are not as declared, and kinds that left rows in another table."""
     left = [
-        Finding(
-            f"kind/{kind}", "kind", f"stood for table {table}, where {count} rows are still managed: {_HOW_TO_FREE}"
-        )
+        Finding(f"kind/{kind}", KIND, f"stood for table {table}, where {count} rows are still managed: {_HOW_TO_FREE}")
         for (kind, table), count in ((name.split(" ", 1), count) for name, count in live.main.left.items())
     ]
     used = {r.table for o in plan.operations if isinstance(r := o.after or o.before, Row)}

@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 from tenantplan.model import address as addresses
 from tenantplan.model.address import has_placement
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import CHANGES, DELETES, LOSSES, OCCUPIED
 from tenantplan.model.listing import some
-from tenantplan.model.losing import LOSSES, losing_revisions
+from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Database, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.lower import moves
 
-DELETES = "max-deletes"
-CHANGES = "max-changes"
-OCCUPIED = "occupied"
 _NAMED = 5
 _SMALL_FLEET = 10  # a share of fewer organizations than this says nothing
 

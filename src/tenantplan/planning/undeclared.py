@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import DELETED_BY_APPLICATION, STAYS_DISABLED
 from tenantplan.model.moment import ordered
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
@@ -51,21 +52,21 @@ def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
     for address, want, have in _pairs(desired, live):
         rowtype, known = desired.tables[want.table], last.get(address)
         if _deleted_by_others(want, have, known) and desired.restores.get(address) != have.id:
-            left[address] = Finding(address, "deleted-by-the-application", _left(have))
+            left[address] = Finding(address, DELETED_BY_APPLICATION, _left(have))
         if have.retired_at is None and desired.restores.get(address) == have.id is not None:
             notes.append(Finding(address, "restore", _RESTORED))
         if shut := _shut(want, have, known, rowtype):
             want = replace(want, initial={**want.initial, **shut})
             state[address] = want
             if address not in left:
-                notes.append(Finding(address, "stays-disabled", _still_shut(shut)))
+                notes.append(Finding(address, STAYS_DISABLED, _still_shut(shut)))
         unsaid = [c for c in _unsaid(want, have, rowtype) if have.retired_at is None or c not in rowtype.retired]
         gone = {c: want.initial.get(c) for c in unsaid if _said_before(c, have, known)}
         kept = [c for c, value in gone.items() if c in rowtype.access and gives(have.values.get(c), value)]
         if kept:
-            notes.append(Finding(address, "stays-disabled", _kept(have, gone, kept)))
+            notes.append(Finding(address, STAYS_DISABLED, _kept(have, gone, kept)))
         if "state" in unsaid and "state" not in gone and _same("state", have, known):
-            notes.append(Finding(address, "stays-disabled", _maybe_theirs(have)))
+            notes.append(Finding(address, STAYS_DISABLED, _maybe_theirs(have)))
         if back := {c: value for c, value in gone.items() if c not in kept}:
             initial = {c: value for c, value in want.initial.items() if c not in back}
             state[address] = replace(want, values={**want.values, **back}, initial=initial)
@@ -129,7 +130,7 @@ def _not_adopted(desired: Desired, live: State) -> Iterator[tuple[str, Finding]]
         if not isinstance(have, Row) or have.managed or address not in desired.state:
             continue
         if (deleted := have.observed.get("deleted_at")) and desired.restores.get(address) != have.id:
-            yield address, Finding(address, "deleted-by-the-application", _stays_deleted(have, deleted))
+            yield address, Finding(address, DELETED_BY_APPLICATION, _stays_deleted(have, deleted))
 
 
 def _asks(want: Row, have: Row, rowtype: RowType) -> bool:

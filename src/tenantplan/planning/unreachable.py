@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
+from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Package, Resource, Row, State
@@ -36,7 +37,7 @@ def not_planned(wanted: Desired, planned: Desired, live: Survey) -> tuple[Findin
     """A finding for each declared organization or tenant that was held out and is not named as unreachable itself."""
     named = {finding.address for finding in live.unreachable}
     gone = sorted(a for a in wanted.placements if a in wanted.state and a not in planned.state and a not in named)
-    return tuple(Finding(a, "unreachable", "not planned: what it depends on is out of reach") for a in gone)
+    return tuple(Finding(a, UNREACHABLE, "not planned: what it depends on is out of reach") for a in gone)
 
 
 def _along(state: State, tables: Tables, held: set[str]) -> set[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from tenantplan.model.finding_rules import CHANGED, DELETED_BY_APPLICATION, STAYS_DISABLED, UNMANAGED
 from tenantplan.rendering.parts import counted
 from tenantplan.rendering.view import View
 
 # Rules of notes about what was declared and is not like that, and is left alone all the same.
-_LEFT_ALONE = ("unmanaged", "deleted-by-the-application", "stays-disabled")
-_CHANGED = "changed"  # of notes about databases that are not what their stamps say
+_LEFT_ALONE = (UNMANAGED, DELETED_BY_APPLICATION, STAYS_DISABLED)
 
 
 def nothing(view: View) -> tuple[str, bool]:
@@ -28,7 +28,7 @@ def nothing(view: View) -> tuple[str, bool]:
 
 def _otherwise(view: View) -> str:
     """What is known to be otherwise, and that apply leaves alone."""
-    changed = len([note for note in view.notes if note.rule == _CHANGED])
+    changed = len([note for note in view.notes if note.rule == CHANGED])
     left = len([note for note in view.notes if note.rule in _LEFT_ALONE])
     found = [
         f"{number} {one if number == 1 else many}"

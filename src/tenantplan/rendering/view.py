@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.drift import DriftItem
+from tenantplan.model.finding_rules import DELETES, LOSSES
 from tenantplan.model.host import place
-from tenantplan.model.losing import LOSSES
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.rendering import groups
@@ -21,7 +21,7 @@ __all__ = ["DriftItem", "Entry", "Field", "View", "build", "counts", "risk"]
 _ORDER = {symbol: rank for rank, symbol in enumerate(SYMBOLS)}
 _MESSAGE = 1000
 _ADDRESS = 400  # more than any that was declared; a row that somebody else wrote may have a longer one
-_BRAKES = {"max-deletes": "--allow-deletes", LOSSES: "--allow-destructive"}
+_BRAKES = {DELETES: "--allow-deletes", LOSSES: "--allow-destructive"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def risk(view: View) -> str:
 
 def _words(plan: Plan) -> tuple[str, ...]:
     """The flags by which a person says that what the brakes hold is meant."""
-    held = {"max-deletes": plan.summary["delete"], LOSSES: len(plan.losing)}
+    held = {DELETES: plan.summary["delete"], LOSSES: len(plan.losing)}
     rules = {blocker.rule for blocker in plan.blockers}
     return tuple(f"{flag} {held[rule]}" for rule, flag in _BRAKES.items() if rule in rules)
 

@@ -18,9 +18,9 @@ from unit.planning.builders import (
     wanted,
 )
 
+from tenantplan.model.finding_rules import CHANGES
 from tenantplan.model.resource import Ref, Row, State
 from tenantplan.planning.brakes import OrganizationBrakes, organization_brakes
-from tenantplan.planning.guard import CHANGES
 
 
 def members(number: int, role: str = "CLIENT_EDITOR", organization: str = "msf") -> State:

@@ -6,10 +6,10 @@ import pytest
 from unit.planning.builders import a_member, an_organization, live, planned, wanted
 from unit.rendering.builders import a_plan
 
+from tenantplan.model.finding_rules import CHANGES, DELETES
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import State
 from tenantplan.planning.brakes import brakes
-from tenantplan.planning.guard import CHANGES, DELETES
 from tenantplan.settings.settings import GuardSpec
 
 pytestmark = pytest.mark.once

@@ -21,7 +21,8 @@ from unit.planning.builders import (
 )
 
 from tenantplan.model.desired import Desired
-from tenantplan.model.losing import LOSSES, losing_revisions
+from tenantplan.model.finding_rules import CHANGES, DELETES, LOSSES
+from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Ref, Role, Row, Schema, State
@@ -51,7 +52,7 @@ def test_protection_is_what_lives_not_what_is_written() -> None:
 def test_deletions(deletes: int, limit: int, found: bool) -> None:
     """P5"""
     rules = [f.rule for f in guard.brakes([], deletes, 0, Brakes(limit, 100))]
-    assert rules == ([guard.DELETES] if found else [])
+    assert rules == ([DELETES] if found else [])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_mass_changes(changed: int, alive: int, percent: int, absolute: int | No
     before = live(*(an_organization(f"o{n}") for n in range(changed)))
     after = wanted(*(an_organization(f"o{n}", display_name="X") for n in range(changed)))
     rules = [f.rule for f in guard.brakes(planned(after, before), 0, alive, Brakes(0, percent, absolute))]
-    assert rules == ([guard.CHANGES] if found else [])
+    assert rules == ([CHANGES] if found else [])
 
 
 def test_an_organization_counts_once_and_users_do_not() -> None:
@@ -105,7 +106,7 @@ def test_only_the_exact_number_lifts_the_brake(allowed: int | None, stands: bool
 def test_a_number_that_is_wrong_stops_a_plan_that_no_brake_holds(said: int | None, stands: bool) -> None:
     """P5: guard.maxDeletes lets two go; who says three has seen another plan."""
     plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", planned(*deleting("a", "b")))
-    assert [f.rule for f in guard.standing(plan, Words(deletes=said))] == ([guard.DELETES] if stands else [])
+    assert [f.rule for f in guard.standing(plan, Words(deletes=said))] == ([DELETES] if stands else [])
 
 
 def dropping(*databases: str, losing: tuple[str, ...] | None = ("r1", "r3"), tree: str = "tenant") -> list[Operation]:
@@ -225,16 +226,16 @@ class TestWhatBrakesCount:
             for n, (have, want) in enumerate(zip(before, [*over, opened, limited], strict=True))
         ]
         rules = [[f.rule for f in guard.brakes([o], 0, 1, Brakes(0, 100, 0))] for o in operations]
-        assert rules == [[], [], [guard.CHANGES], [guard.CHANGES]]  # a login that opens, and a limit, are changes
+        assert rules == [[], [], [CHANGES], [CHANGES]]  # a login that opens, and a limit, are changes
         dropped = replace(operations[0], action="delete", after=None)
-        assert [f.rule for f in guard.brakes([dropped], 0, 1, Brakes(0, 100, 0))] == [guard.CHANGES]
+        assert [f.rule for f in guard.brakes([dropped], 0, 1, Brakes(0, 100, 0))] == [CHANGES]
 
     def test_what_is_destroyed_in_the_shared_tables_is_everybodys_there(self) -> None:
         (operation,) = dropping("main_db", tree="shared")
         shared = replace(operation, scope="main")
         sharing = [f"organization/o{n}" for n in range(6)]
         rules = [f.rule for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing)]
-        assert rules == [LOSSES, guard.CHANGES]
+        assert rules == [LOSSES, CHANGES]
         (message,) = [f.message for f in guard.brakes([shared], 0, 10, Brakes(0, 50), sharing) if f.rule != LOSSES]
         assert message.startswith(
             "6 of 10 organizations and tenants would change, 6 of them by migrations that destroy data"

@@ -9,6 +9,7 @@ from tenantplan.commands.status import scene as inspection
 from tenantplan.commands.status.databases import FleetDatabase, fleet_databases, newest_tables
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
+from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.plan import Finding
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import blocks
@@ -126,4 +127,4 @@ def _largest_first(columns: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -
 
 def _lost(place: FleetDatabase, error: TenantplanError) -> Finding:
     message = f"{error.where}: {error.message}" if error.where else error.message
-    return Finding(f"{place.holder or 'database'} on {place.label}", "unreachable", message)
+    return Finding(f"{place.holder or 'database'} on {place.label}", UNREACHABLE, message)

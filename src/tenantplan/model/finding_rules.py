@@ -1,0 +1,23 @@
+"""The rules that findings cite: what a machine calls each of them, in plan files and reports.
+
+A rule that one module gives and nobody asks for stands in that module.
+"""
+
+from __future__ import annotations
+
+# Notes and blockers
+CHANGED = "changed"  # a database is not what its stamp says
+CONNECTION = "connection"  # a database that an organization brought cannot be used, or is weaker than it could be
+DELETED_BY_APPLICATION = "deleted-by-the-application"
+KIND = "kind"  # the table of a kind that the fleet declared is not as declared
+RIGHTS = "rights"  # what the role that made the plan may not do
+STAYS_DISABLED = "stays-disabled"
+STILL_OPEN = "still-open"  # logins that tenantplan cannot close
+UNMANAGED = "unmanaged"  # declared, and left alone as the application's
+UNREACHABLE = "unreachable"
+
+# Brakes
+CHANGES = "max-changes"
+DELETES = "max-deletes"
+LOSSES = "destructive"
+OCCUPIED = "occupied"
