@@ -13,7 +13,8 @@ import pytest
 from psycopg import sql
 from servers import TestServer
 
-from tenantplan.migration.compile.compile import SHARED_VERSION_TABLE, compile_path
+from tenantplan.migration.compile.compile import compile_path
+from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE
 from tenantplan.migration.tree.graph import load
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.databases import drop_database

@@ -17,7 +17,8 @@ from psycopg import sql
 from servers import TestServer
 from unit.migration.trees import a_tree
 
-from tenantplan.migration.compile.compile import SHARED_VERSION_TABLE, compile_path, downgrade_path
+from tenantplan.migration.compile.compile import compile_path, downgrade_path
+from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE
 from tenantplan.migration.tree.graph import Graph, load
 from tenantplan.postgres.databases import drop_database
 from tenantplan.schema.fingerprint import differences, fingerprint, objects

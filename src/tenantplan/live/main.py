@@ -10,6 +10,7 @@ from psycopg import sql
 
 from tenantplan.live.issued import read_logins
 from tenantplan.live.rows import Wanted, read_rows
+from tenantplan.migration.running.version import ALEMBIC_TABLES
 from tenantplan.model import address
 from tenantplan.model.live import Gap, MainFacts, Sharing
 from tenantplan.model.resource import Package, Row, State
@@ -40,7 +41,7 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
         state, ids = read_rows(connection, replace(wanted, tables=readable), columns, key)
         state |= read_packages(connection, wanted.fleet) if "tenantplan.packages" in columns else {}
         unfinished, at_work = _runs(connection, columns)
-        at = {tree: _revision(connection, columns, table) for tree, table in _VERSION_TABLES.items()}
+        at = {tree: _revision(connection, columns, ALEMBIC_TABLES[tree]) for tree in ("main", "shared")}
         return MainFacts(
             state=state,
             ids=ids,
@@ -96,9 +97,6 @@ def at_work(connection: Connection, main_database: str) -> tuple[str, str] | Non
 def _scalar(connection: Connection, columns: Mapping[str, Any], table: str, statement: str) -> str | None:
     row = connection.execute(statement.encode()).fetchone() if table in columns else None
     return None if row is None else row[0]
-
-
-_VERSION_TABLES = {"main": "alembic_version", "shared": "alembic_version_tenant"}
 
 
 def _revision(connection: Connection, columns: Mapping[str, Any], table: str) -> tuple[str | None, str | None]:

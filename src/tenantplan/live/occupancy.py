@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
+from tenantplan.migration.running.version import NAMES as VERSION_TABLES
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
-
-_CONTROL_ONLY = ["alembic_version", "alembic_version_tenant", "_prisma_migrations"]
 
 
 def shared_rows(connection: Connection, organization_id: str) -> dict[str, int]:
@@ -27,7 +26,7 @@ def shared_rows(connection: Connection, organization_id: str) -> dict[str, int]:
 
 
 def _shared_tables(connection: Connection) -> list[str]:
-    tables = connection.execute(query("user_tables"), {"except": _CONTROL_ONLY}).fetchall()
+    tables = connection.execute(query("user_tables"), {"except": list(VERSION_TABLES)}).fetchall()
     return [table for table, shared, forced in tables if shared and forced]
 
 
@@ -81,7 +80,7 @@ def locked_database_rows(connection: Connection, *, trusting: bool) -> dict[str,
 
 
 def _tables(connection: Connection) -> list[tuple[str, str]]:
-    return connection.execute(query("tables_with_data"), {"except": _CONTROL_ONLY}).fetchall()
+    return connection.execute(query("tables_with_data"), {"except": list(VERSION_TABLES)}).fetchall()
 
 
 def _with_rows(connection: Connection, tables: Sequence[tuple[str, str]]) -> dict[str, int]:

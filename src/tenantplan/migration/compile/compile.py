@@ -21,6 +21,7 @@ from tenantplan.migration.compile import scripts
 from tenantplan.migration.compile.assemble import Part, assemble
 from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.tree import prisma_files
+from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
 from tenantplan.migration.tree.graph import PRISMA, Graph
 from tenantplan.migration.tree.revision import Revision, digest
 from tenantplan.model.step import Step, flat
@@ -28,8 +29,6 @@ from tenantplan.model.step import Step, flat
 if TYPE_CHECKING:
     from tenantplan.migration.compile.recorder import Recorder
 
-# The tenant tree has its own version table where it shares the main database with the main tree.
-SHARED_VERSION_TABLE = "alembic_version_tenant"
 _LOCK = threading.Lock()
 _COMPILED: dict[tuple[object, ...], tuple[Step, ...]] = {}  # each path once in a process; the digest covers every file
 _HINT = "write it as plain SQL (INSERT … SELECT, DO $$ … $$), which runs as it is written"
@@ -71,7 +70,7 @@ def downgrade_path(graph: Graph, start: str | None, end: str | None, **options: 
 
 
 def _table(shared: bool, named: str | None) -> str:
-    return named or (SHARED_VERSION_TABLE if shared else "alembic_version")
+    return named or (SHARED_VERSION_TABLE if shared else VERSION_TABLE)
 
 
 def _compile(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from psycopg import sql
-
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
 from tenantplan.migration.compile.assemble import Part
@@ -33,7 +31,7 @@ def parts(graph: Graph, path: Sequence[Revision], start: str | None, up: bool) -
                 hint="write down.sql beside migration.sql, or a new migration that takes it back",
             )
         at = graph.after(at, revision) if up else graph.before(at, revision)
-        version = prisma_files.record(migration) if up else _forget(migration.name)
+        version = prisma_files.record(migration) if up else prisma_files.forget(migration.name)
         checks = revision.preflight if up else ()
         found.append(Part(revision, at, _entries(revision, script), [version], up, checks=checks))
     return found
@@ -63,8 +61,3 @@ def _entries(revision: Revision, script: str) -> list[tuple[str, bool]]:
 
 def _ends(statement: str) -> bool:
     return sqltext.transaction_control(statement) == "COMMIT"
-
-
-def _forget(name: str) -> str:
-    statement = sql.SQL("DELETE FROM _prisma_migrations WHERE migration_name = {}")
-    return statement.format(sql.Literal(name)).as_string()

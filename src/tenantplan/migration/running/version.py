@@ -12,15 +12,15 @@ from psycopg import sql
 
 from tenantplan.errors import SchemaMismatch
 from tenantplan.migration.tree import prisma_files
+from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
 from tenantplan.migration.tree.graph import PRISMA, Graph
 from tenantplan.migration.tree.revision import position
 from tenantplan.model.step import as_mark
 from tenantplan.postgres.queries import query
 from tenantplan.schema.fingerprint import fingerprint, fingerprint_and
 
-_TABLES = {"main": "alembic_version", "tenant": "alembic_version", "shared": "alembic_version_tenant"}
-_PRISMA_TABLE = "_prisma_migrations"
-NAMES = tuple({*_TABLES.values(), _PRISMA_TABLE})
+ALEMBIC_TABLES = {"main": VERSION_TABLE, "tenant": VERSION_TABLE, "shared": SHARED_VERSION_TABLE}
+NAMES = (VERSION_TABLE, SHARED_VERSION_TABLE, prisma_files.VERSION_TABLE)
 # Straight from the catalogs: a new backend would have to plan what obj_description and shobj_description do as well.
 _STAMP = sql.SQL(
     "(SELECT description FROM pg_shdescription WHERE classoid = 'pg_database'::regclass"
@@ -44,7 +44,7 @@ class VersionTables:
 
     def name(self, tree: str) -> str:
         """The table's name in schema public."""
-        return _PRISMA_TABLE if self._is_prisma(tree) else _TABLES[tree]
+        return prisma_files.VERSION_TABLE if self._is_prisma(tree) else ALEMBIC_TABLES[tree]
 
     def read(self, connection: psycopg.Connection[Any], tree: str) -> tuple[str | None, str | None]:
         """(revision, mark) of the connected database: the mark is what a migration left that stopped halfway.

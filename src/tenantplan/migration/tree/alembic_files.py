@@ -12,6 +12,8 @@ from typing import Any
 from tenantplan.errors import MigrationError
 from tenantplan.migration.tree.revision import Revision, digest
 
+# Where a database says what it is at; the tenant tree has its own table where it shares the main database with the main tree.
+VERSION_TABLE, SHARED_VERSION_TABLE = "alembic_version", "alembic_version_tenant"
 _MOVE = "move it into versions/ itself: version_locations and recursive_version_locations are not supported"
 _FIELDS = ("revision", "down_revision", "depends_on", "preflight")
 # Alembic's own column is varchar(32), and it refuses "@", "+" and "-" in identifiers.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tenantplan.errors import MigrationError
+from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
 
 # Options of context.configure() that change what a migration leaves behind, and that only env.py itself could carry out.
 _REFUSED = {
@@ -23,7 +24,6 @@ _CALLS = {
     "execute": "executes a statement itself",
     "exec_driver_sql": "executes a statement itself",
 }
-_TABLES = {"alembic_version", "alembic_version_tenant"}
 _HINT = "tenantplan runs revisions, and not env.py: say what it does in a revision"
 
 
@@ -49,7 +49,9 @@ def read(directory: Path) -> EnvFile:
         values = _values(tree, node)
         if name in _REFUSED and values != [None]:
             raise _refusal(_REFUSED[name], path, node)
-        if name == "version_table" and not all(isinstance(v, str) and v in _TABLES for v in values):
+        if name == "version_table" and not all(
+            isinstance(v, str) and v in (VERSION_TABLE, SHARED_VERSION_TABLE) for v in values
+        ):
             raise _refusal("renames the version table", path, node)
         if name == "transaction_per_migration":
             each_alone = values != [False]

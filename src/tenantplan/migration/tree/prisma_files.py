@@ -21,6 +21,7 @@ from psycopg import sql
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
 
+VERSION_TABLE = "_prisma_migrations"
 READ = """\
 SELECT pg_catalog.left(migration_name::text, 255), pg_catalog.left(checksum::text, 64),
        started_at, finished_at, rolled_back_at, applied_steps_count
@@ -108,6 +109,12 @@ def record(migration: PrismaMigration) -> str:
         .format(sql.Literal(migration.checksum), sql.Literal(migration.name))
         .as_string()
     )
+
+
+def forget(name: str) -> str:
+    """The statement that takes back what `record` noted."""
+    statement = sql.SQL("DELETE FROM _prisma_migrations WHERE migration_name = {}")
+    return statement.format(sql.Literal(name)).as_string()
 
 
 def position(rows: Iterable[Sequence[Any]], migrations: Sequence[PrismaMigration]) -> str | None:
@@ -217,7 +224,7 @@ def _refuse_failed(tried: Sequence[_Row]) -> None:
         if row.finished is None:
             raise MigrationError(
                 f"migration {row.name} failed, or is still running: it started at {row.started:%Y-%m-%d %H:%M:%S %Z}",
-                where="_prisma_migrations",
+                where=VERSION_TABLE,
                 hint=f"undo its changes, then `prisma migrate resolve --rolled-back {row.name}`; "
                 f"or complete them, then `prisma migrate resolve --applied {row.name}`",
             )
@@ -232,7 +239,7 @@ def _refuse_unknown(finished: Mapping[str, _Row], migrations: Sequence[PrismaMig
         squash = f"; after a squash, `prisma migrate resolve --applied {names[0]}`" if names and not base else ""
         raise MigrationError(
             f"migration {lost[0]} was applied, but the directory does not have it",
-            where=str(migrations[0].path.parents[1]) if migrations else "_prisma_migrations",
+            where=str(migrations[0].path.parents[1]) if migrations else VERSION_TABLE,
             hint=f"use the checkout that has it, or restore it{squash}",
         )
 
