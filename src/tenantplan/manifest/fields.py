@@ -13,6 +13,7 @@ from tenantplan.documents import Spec
 from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.manifest.names import DATABASE, EMAIL, NAME, database_problem, email_problem, name_problem
 from tenantplan.manifest.password_fields import GeneratedPassword, Rotation
+from tenantplan.model.moment import written
 from tenantplan.settings.targets import TargetName
 
 Presence = Literal["active", "deleted"]
@@ -64,7 +65,7 @@ def _when(text: str) -> str:
         raise ValueError(f"there is no such date: {error}") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(moment.astimezone(UTC))
 
 
 def _duration(text: str) -> str:

@@ -8,6 +8,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 
+def written(moment: datetime) -> str:
+    """A time in UTC as tenantplan writes it, to the second: "2027-01-31T00:00:00Z"."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def ordered(text: str) -> tuple[int, int, str]:
     """A key that puts times in their order, whatever form they are read in."""
     if text == "-infinity" or text.endswith("BC"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
+from tenantplan.model.moment import written
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, State
 from tenantplan.model.window import Deferral, Freeze, Rules, Window, fits
@@ -103,5 +104,5 @@ def _wait(windows: Sequence[Window], freeze: Freeze | None, now: datetime) -> _W
 
 def _deferral(operation: Operation, wait: _Wait) -> Deferral:
     why = wait.why if wait.root == operation.address else f"waits for {wait.root}"
-    until = f"{wait.until:%Y-%m-%dT%H:%M:%SZ}"
+    until = written(wait.until)
     return Deferral(operation.address, operation.action, operation.summary, until, wait.zone, why)

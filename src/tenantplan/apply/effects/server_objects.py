@@ -16,6 +16,7 @@ from tenantplan.errors import SettingsError
 from tenantplan.journal.recover import Open
 from tenantplan.model import stamp
 from tenantplan.model.address import MAIN
+from tenantplan.model.moment import written
 from tenantplan.model.operation import Operation, generates
 from tenantplan.model.resource import OWNER, Database, Resource, Role, Secret
 from tenantplan.postgres.connect import Connection
@@ -221,4 +222,4 @@ def _comment(database: str, comment: str) -> sql.Composed:
 
 
 def _now(run: Run) -> str:
-    return run.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(run.now())
