@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tenantplan.manifest.names import derive
 from tenantplan.model.login import MAIN_TARGET
+from tenantplan.model.resource import GROUPS
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class FleetFacts:
     database_prefix: str
     servers: frozenset[str]
     dedicated: bool = True
-    group_rw: str = "tenantplan_rw"
-    group_ro: str = "tenantplan_ro"
+    group_rw: str = GROUPS[0]
+    group_ro: str = GROUPS[1]
     encrypts: bool = False
     tables: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()

@@ -201,7 +201,7 @@ def edited(trees: Trees, recorded: Mapping[tuple[str, str], str]) -> list[Findin
     for graph in (trees.main, trees.tenant):
         applied = {revision: known for (tree, revision), known in recorded.items() if tree == graph.tree}
         findings += [
-            Finding(f"migrations/{graph.tree}/{e.revision}", "edited-revision", e.message)
+            Finding(addresses.revision(graph.tree, e.revision), "edited-revision", e.message)
             for e in graphs.edited(graph, applied)
         ]
     return findings

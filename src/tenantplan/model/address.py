@@ -72,6 +72,21 @@ def server(alias: str) -> str:
     return f"server/{alias}"
 
 
+def revision(tree: str, identifier: str) -> str:
+    """The address of a revision, in findings."""
+    return f"migrations/{tree}/{identifier}"
+
+
+def run(identifier: str) -> str:
+    """The address of a run, in findings and in the audit log."""
+    return f"run/{identifier}"
+
+
+def resource_kind(kind: str) -> str:
+    """The address of a kind that a fleet declares itself, in findings."""
+    return f"kind/{kind}"
+
+
 def role(server: str, name: str) -> str:
     """The address of a role."""
     return f"role/{server}/{name}"

@@ -159,7 +159,7 @@ State = dict[str, Resource]
 TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schema": Schema, "package": Package}
 
 
-GROUPS = ("tenantplan_rw", "tenantplan_ro")
+GROUPS = ("tenantplan_rw", "tenantplan_ro")  # roles that write and that read in the databases of tenants
 
 
 CHANGED_OUTSIDE = "changed outside tenantplan"  # the keyed hash of a secret that somebody else set

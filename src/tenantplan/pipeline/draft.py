@@ -6,6 +6,7 @@ from tenantplan import __version__
 from tenantplan.desired import declare
 from tenantplan.fleet import provenance
 from tenantplan.migration.trees import Trees
+from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
@@ -36,7 +37,7 @@ def at_work(live: Survey) -> tuple[Finding, ...]:
         return ()
     run, known = live.main.at_work
     said = f"is at work {known}: this plan lists what it has not done yet; plan again when it has ended (tenantplan status)"
-    return (Finding(f"run/{run}", "at-work", said),)
+    return (Finding(addresses.run(run), "at-work", said),)
 
 
 def _target(settings: Settings, live: Survey) -> dict[str, object]:

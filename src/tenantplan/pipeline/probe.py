@@ -28,7 +28,7 @@ from tenantplan.postgres.queries import query
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
 from tenantplan.settings.settings import Settings
-from tenantplan.stores.location import MAIN as MAIN_STORE
+from tenantplan.stores.location import MAIN_STORE
 
 _NAMED = 3
 _NEXT = "tenantplan drift shows them, drift --repair plans the way back"

@@ -57,7 +57,11 @@ def lacking_rights(plan: Plan, live: Survey) -> list[Finding]:
 def misfit_kinds(plan: Plan, live: Survey) -> list[Finding]:
     """Kinds that the plan has rows of, whose tables are not as declared, and kinds that left rows in another table."""
     left = [
-        Finding(f"kind/{kind}", KIND, f"stood for table {table}, where {count} rows are still managed: {_HOW_TO_FREE}")
+        Finding(
+            addresses.resource_kind(kind),
+            KIND,
+            f"stood for table {table}, where {count} rows are still managed: {_HOW_TO_FREE}",
+        )
         for (kind, table), count in ((name.split(" ", 1), count) for name, count in live.main.left.items())
     ]
     used = {r.table for o in plan.operations if isinstance(r := o.after or o.before, Row)}
@@ -107,7 +111,7 @@ def allowed_losses(operations: Iterable[Operation], migrations: Mapping[str, Mig
         if operation.action != "migrate" or not isinstance(operation.after, Schema):
             continue
         for revision, why in migrations.get(operation.address, Migration()).allowed:
-            address = f"migrations/{migration_tree(operation.after)}/{revision}"
+            address = addresses.revision(migration_tree(operation.after), revision)
             if address not in told:
                 told.add(address)
                 yield Finding(

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from tenantplan.stores.failures import told
-from tenantplan.stores.location import MAIN
+from tenantplan.stores.location import MAIN_STORE
 from tenantplan.stores.store import CHUNK, Stored, checked_key, missing, source_chunks
 
 Connection = psycopg.Connection[Any]
@@ -34,7 +34,7 @@ class LargeObjectStore:
     """Files in the database that `main` connects to; each call takes one connection while it lasts."""
 
     main: Callable[[], AbstractContextManager[Connection]]
-    url: str = MAIN
+    url: str = MAIN_STORE
 
     def put(self, key: str, source: Path) -> None:
         """Stores a file in one transaction: bytes, size, checksum and name appear together."""

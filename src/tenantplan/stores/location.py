@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-MAIN = "main:"
+MAIN_STORE = "main:"
 MONGODB = ("mongodb", "mongodb+srv")
 # Stores without folders, whose uploads appear as a whole or not at all.
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci"})
@@ -58,7 +58,7 @@ def url_problem(url: str) -> str | None:
     if scheme == "file":
         return _folder_problem(url, rest)
     if scheme == "main":
-        return None if url == MAIN else f"the main database is {MAIN}, with nothing after it"
+        return None if url == MAIN_STORE else f"the main database is {MAIN_STORE}, with nothing after it"
     if not rest.startswith("//"):
         return f"after {scheme}: comes //; {_EXPECTED}"
     return _mongodb_problem(rest) if scheme in MONGODB else _fsspec_problem(scheme, rest[2:])

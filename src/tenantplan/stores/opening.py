@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tenantplan.errors import SettingsError
 from tenantplan.stores.folder import FolderStore
-from tenantplan.stores.location import MAIN, MONGODB, folder_of, masked_url, scheme_of, url_problem
+from tenantplan.stores.location import MAIN_STORE, MONGODB, folder_of, masked_url, scheme_of, url_problem
 from tenantplan.stores.store import Store
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def open_store(url: str, root: Path, main: Callable[[], AbstractContextManager[C
     problem = url_problem(url)
     if problem:
         raise SettingsError(f"the URL of the package store cannot be used: {problem}", where=masked_url(url))
-    if url == MAIN:
+    if url == MAIN_STORE:
         from tenantplan.stores.large_objects import LargeObjectStore
 
         return LargeObjectStore(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from tenantplan.model.address import resource_kind
 from tenantplan.model.finding_rules import KIND
 from tenantplan.model.plan import Finding
 from tenantplan.model.rowtype import Relation, RowType, Tables
@@ -36,7 +37,7 @@ def _with_id(rowtype: RowType, relation: Relation | None) -> RowType:
 def misfits(kinds: Iterable[RowType], relations: Mapping[str, Relation]) -> list[Finding]:
     """A finding for each thing about a table that does not let its rows be declared: one that is missing, or of another type."""
     return [
-        Finding(f"kind/{rowtype.kind}", KIND, f"table {rowtype.table}: {problem}")
+        Finding(resource_kind(rowtype.kind), KIND, f"table {rowtype.table}: {problem}")
         for rowtype in kinds
         for problem in _problems(rowtype, relations.get(".".join(rowtype.relation)), relations)
     ]

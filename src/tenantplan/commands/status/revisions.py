@@ -55,7 +55,7 @@ def revisions(scene: Scene) -> list[TreeStatus]:
         for address, resource in sorted(scene.live.state.items()):
             if isinstance(resource, Schema) and resource.tree == tree and not _kept(scene, address):
                 at.setdefault(resource.revision, []).append(resource.database or addresses.name(address))
-        changed = [f.message for f in edits if f.address.startswith(f"migrations/{graph.tree}/")]
+        changed = [f.message for f in edits if f.address.startswith(addresses.revision(graph.tree, ""))]
         found.append(
             TreeStatus(
                 tree=tree,

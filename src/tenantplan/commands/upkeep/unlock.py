@@ -11,7 +11,7 @@ from tenantplan.errors import PrivilegeError
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.journal import record
 from tenantplan.journal.author import author
-from tenantplan.model.address import MAIN
+from tenantplan.model.address import MAIN, run
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.lock import Holder
@@ -69,7 +69,7 @@ def unlock(settings: Settings, found: Held) -> int | None:
             record.audit(
                 writer,
                 control,
-                [record.Fact(f"run/{writer.id}", "unlock", "done", detail=detail)],
+                [record.Fact(run(writer.id), "unlock", "done", detail=detail)],
             )
     _end(connector, found)  # what it opened in the meantime: the epoch keeps it from writing
     return epoch
