@@ -13,13 +13,13 @@ from tenantplan.manifest.checks.duplicate_rows import same_rows
 from tenantplan.manifest.checks.fleet_secrets import own_secrets
 from tenantplan.manifest.checks.references import Index, crosscheck, index_of
 from tenantplan.manifest.checks.servers import misplaced, unplaced
+from tenantplan.manifest.declared_logins import declared_logins, login_problems
 from tenantplan.manifest.definitions import kinds_of, not_allowed
 from tenantplan.manifest.draft import Draft
 from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
-from tenantplan.manifest.logins import declared_logins, login_problems
 from tenantplan.manifest.placement import PlacedDocument, collisions, groups, homes, server_objects
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_places import same_places
