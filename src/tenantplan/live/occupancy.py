@@ -33,7 +33,7 @@ def _shared_tables(connection: Connection) -> list[str]:
 def _of_organization(connection: Connection, tables: Sequence[str], organization_id: str) -> dict[str, int]:
     """Rows of one organization in those tables, as row level security shows them to their owner in this transaction."""
     found: dict[str, int] = {}
-    connection.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [organization_id])
+    guard.show_rows_of(connection, organization_id)
     for table in tables:
         statement = sql.SQL("SELECT count(*) FROM public.{} WHERE organization_id = %s").format(sql.Identifier(table))
         row = connection.execute(statement, [organization_id]).fetchone()
@@ -47,7 +47,7 @@ def locked_shared_rows(connection: Connection, organization_ids: Sequence[str]) 
     tables = _shared_tables(connection)
     _lock(connection, [("public", table) for table in tables])
     found = {each: _of_organization(connection, tables, each) for each in organization_ids}
-    connection.execute("SELECT set_config('tenantplan.organization_id', '', true)")
+    guard.show_rows_of(connection, "")
     return found
 
 

@@ -102,6 +102,12 @@ def code_of_others(connection: Connection) -> list[Code]:
     return [Code(*row) for row in connection.execute(query("code_of_others")).fetchall()]
 
 
+def show_rows_of(connection: Connection, organization: str) -> None:
+    """Names the organization, by its id, whose rows row level security shows in shared tables until the transaction ends; "":
+    nobody's."""
+    connection.execute("SELECT pg_catalog.set_config('tenantplan.organization_id', %s, true)", [organization])
+
+
 def may_be_owner(connection: Connection) -> bool:
     """Whether the connected role can act as OWNER: it may have been made by another administrator's tenantplan."""
     right = "SET" if connection.info.server_version >= _SET_OPTION else "MEMBER"
@@ -138,5 +144,5 @@ def asked(connection: Connection, text: str, organization: str | None = None, *,
         guard.enter(connection, trusting=trusting, statement_timeout=TIMEOUT)
         connection.execute("SET LOCAL search_path = public, pg_temp; SET TRANSACTION READ ONLY")
         if organization is not None:
-            connection.execute("SELECT pg_catalog.set_config('tenantplan.organization_id', %s, true)", [organization])
+            show_rows_of(connection, organization)
         return connection.execute(text.strip().rstrip(";").encode()).fetchone() is not None

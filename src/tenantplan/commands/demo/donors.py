@@ -16,7 +16,7 @@ from tenantplan.commands.demo.rows import DEMO, FIRST, LAST, Rows, demo_id
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.servers import fleet_servers
 from tenantplan.postgres.connect import Connection, Connector
-from tenantplan.postgres.guard import enter
+from tenantplan.postgres.guard import enter, show_rows_of
 from tenantplan.settings.settings import Settings
 from tenantplan.tables.control import TENANT_TABLES as TABLES  # parents before children
 
@@ -150,7 +150,7 @@ def _replaced(
     if not _fits(connection, organization):
         return None
     if organization.server is None:  # whose rows a session of the owner sees and makes, in the shared tables
-        connection.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [str(organization.id)])
+        show_rows_of(connection, str(organization.id))
     removed = {}
     for table in reversed(TABLES):
         statement = sql.SQL("DELETE FROM {} WHERE id BETWEEN %s AND %s").format(sql.Identifier("public", table))

@@ -31,6 +31,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Resource, Role, Row
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.guard import show_rows_of
 from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
 from tenantplan.postgres.queries import blocks
 from tenantplan.settings.settings import Settings
@@ -226,7 +227,7 @@ def _rows_of(control: Connection, organization: str) -> set[tuple[str, str]]:
     """The tenant tables in which an organization has rows: their owner may name it."""
     found = set()
     with control.transaction(force_rollback=True):
-        control.execute("SELECT set_config('tenantplan.organization_id', %s, true)", [organization])
+        show_rows_of(control, organization)
         for schema, table in control.execute(
             blocks("tenantplan.commands.isolation", "isolation.sql")["tenant_tables"]
         ).fetchall():
