@@ -27,8 +27,9 @@ from tenantplan.model.resource import Role
 from tenantplan.planning.clock import check_clock
 from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres import lock
-from tenantplan.postgres.connect import Connection, is_pooled
+from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.lock_database import ensure_lock_database
+from tenantplan.postgres.pooler import is_pooled
 from tenantplan.postgres.run_sessions import end_sessions, tag
 
 BIRTH_PATIENCE = 3.0  # seconds

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from tenantplan.model.check import Check, passed
+from tenantplan.postgres import pooler
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.tls import ENFORCED, VERIFIED, is_local
@@ -50,8 +51,7 @@ def session_checks(connection: Connection, server: Server, subject: str, facts: 
     else:
         yield passed(subject, "version", version)
     if facts["pid"] != connection.info.backend_pid:  # libpq's idea of the backend is not the server's own
-        advice = "give the address of PostgreSQL itself: locks and prepared names need a session"
-        yield Check(subject, "no pooler", "fail", "a connection pooler answers there", advice)
+        yield Check(subject, "no pooler", "fail", pooler.FOUND, pooler.ADVICE)
     else:
         yield passed(subject, "no pooler", "PostgreSQL itself answers")
     yield _tls(server, subject, facts)

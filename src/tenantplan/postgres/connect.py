@@ -297,12 +297,6 @@ _LOST: tuple[tuple[type[psycopg.Error], str], ...] = (
 )
 
 
-def is_pooled(connection: Connection) -> bool:
-    """Whether a pooler answers in the server's place: then libpq's idea of the backend is not the server's own."""
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return row is None or row[0] != connection.info.backend_pid
-
-
 def describe(error: psycopg.Error) -> str:
     """SQLSTATE and message of a failed statement, without values of rows: they stand in DETAIL, and in 22xxx messages."""
     if error.pgresult is None and error.sqlstate:  # of another process, which has described it

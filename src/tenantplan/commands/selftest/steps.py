@@ -14,8 +14,9 @@ from tenantplan.errors import ConnectError, PrivilegeError, SchemaMismatch, Tena
 from tenantplan.migration.compile.compile import compile_path
 from tenantplan.migration.running.steps import run_statements
 from tenantplan.migration.tree.graph import Graph
-from tenantplan.postgres.connect import Connection, Connector, is_pooled
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.databases import drop_database
+from tenantplan.postgres.pooler import refuse_pooler
 from tenantplan.postgres.queries import blocks, query
 from tenantplan.postgres.run_sessions import end_sessions, tag
 from tenantplan.postgres.url import Server
@@ -68,9 +69,7 @@ class Bench:
 
 def _connect(bench: Bench) -> str:
     with bench.outside() as connection:
-        if is_pooled(connection):
-            hint = "give the address of PostgreSQL itself: locks and prepared names need a session"
-            raise ConnectError("a connection pooler answers there", where=bench.server.place, hint=hint)
+        refuse_pooler(connection, bench.server.place)
         cursor = connection.execute(query("connection_facts"))
         facts = dict(zip([c.name for c in cursor.description or ()], cursor.fetchall()[0], strict=True))
     if not facts["createdb"]:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.ddl.statements import TEMPLATE0, copied, opened
-from tenantplan.errors import ConnectError, MigrationError, PrivilegeError
+from tenantplan.errors import MigrationError, PrivilegeError
 from tenantplan.fleet.servers import main_server
 from tenantplan.interruptible import interruptible
 from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
@@ -19,8 +19,9 @@ from tenantplan.migration.trees import Trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.resource import GROUPS
 from tenantplan.model.stamp import NEW
-from tenantplan.postgres.connect import MIGRATING, Connection, Connector, describe, is_pooled
+from tenantplan.postgres.connect import MIGRATING, Connection, Connector, describe
 from tenantplan.postgres.databases import drop_database
+from tenantplan.postgres.pooler import refuse_pooler
 from tenantplan.postgres.run_sessions import end_sessions, tag
 from tenantplan.settings.settings import Settings
 
@@ -34,7 +35,8 @@ def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
     steps = trees.upgrade("tenant", None)
     name = f"{NEW}autogenerate_{secrets.token_hex(6)}"
     connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections, tag=tag(name))
-    _refuse_pooler(connector)
+    with connector.connect(MAIN) as connection:
+        refuse_pooler(connection, connector.servers[MAIN].place)
     with interruptible() as undisturbed:
         try:
             _create(connector, name)
@@ -52,13 +54,6 @@ def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
         finally:
             undisturbed()
             _drop(connector, name)
-
-
-def _refuse_pooler(connector: Connector) -> None:
-    with connector.connect(MAIN) as connection:
-        if is_pooled(connection):
-            hint = "give the address of PostgreSQL itself: locks and prepared names need a session"
-            raise ConnectError("a connection pooler answers there", where=connector.servers[MAIN].place, hint=hint)
 
 
 def _create(connector: Connector, name: str) -> None:
