@@ -8,7 +8,7 @@ from psycopg import sql
 
 from tenantplan.migration.running.version import NAMES as VERSION_TABLES
 from tenantplan.postgres import guard
-from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection
 from tenantplan.postgres.queries import query
 
 
@@ -57,7 +57,7 @@ def _lock(connection: Connection, tables: Sequence[tuple[str, str]]) -> None:
         listed = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
         connection.execute("SET LOCAL lock_timeout = '2s'")
         connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(listed))
-        connection.execute("SET LOCAL lock_timeout = '10s'")
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", [ROW_PATIENCE])
 
 
 def database_rows(connection: Connection, *, trusting: bool) -> dict[str, int]:

@@ -29,6 +29,7 @@ OFTEN = 4  # sessions of one login after which it is worth one more to learn its
 PINNED = "-c search_path=pg_catalog,pg_temp -c timezone=UTC -c datestyle=ISO -c client_min_messages=warning"
 READ_ONLY = " -c default_transaction_read_only=on -c idle_in_transaction_session_timeout=900s"
 WRITING = " -c lock_timeout=60s"  # what somebody holds for ever fails one track, and the rest goes on
+ROW_PATIENCE = "10s"  # a lock_timeout in the main database, where a session of the application may hold a row for ever
 UNBOUNDED = 0.0  # a patience: for as long as it takes
 # Migrations mean what their authors meant: times and dates as the database has them, names in public.
 MIGRATING = "-c search_path=public,pg_temp -c client_min_messages=warning"

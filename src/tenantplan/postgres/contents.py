@@ -26,7 +26,7 @@ def contents(connection: Connection) -> dict[str, str]:
     Raises CodeOfOthers before any row is read where there is code of others.
     """
     with connection.transaction(force_rollback=True):
-        guard.enter(connection, statement_timeout=60_000)
+        guard.enter(connection, statement_timeout=guard.TIMEOUT)
         connection.execute(_PINNED)
         found = {}
         for schema, name, kind, readable in connection.execute(query("holders")).fetchall():

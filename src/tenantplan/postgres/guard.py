@@ -17,12 +17,13 @@ from psycopg import sql
 
 from tenantplan.errors import CodeOfOthers
 from tenantplan.model.resource import OWNER
-from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
 _SET_OPTION = 160000  # the version from which being a member and SET ROLE are two things
 _SHOWN = 5
+LOCK_TIMEOUT, STATEMENT_TIMEOUT = 2000, 900_000  # ms, where the fleet file says no other
+TIMEOUT = 60_000  # ms that reading the rows of a database, or a query of the fleet's own, may take
 _NOBODY = "tenantplan_finds_code_of_others"  # a role that there is not
 # Ends what ran as OWNER: what was deferred runs now, and not at the commit as somebody else.
 LEAVE = "SET CONSTRAINTS ALL IMMEDIATE; RESET ROLE; SET LOCAL search_path = pg_catalog, pg_temp"
@@ -49,8 +50,8 @@ class Suspected(Exception):
 def enter(
     connection: Connection,
     table: str | None = None,
-    lock_timeout: int = 2000,
-    statement_timeout: int = 900_000,
+    lock_timeout: int = LOCK_TIMEOUT,
+    statement_timeout: int = STATEMENT_TIMEOUT,
     *,
     trusting: bool = False,
 ) -> bool:
@@ -132,16 +133,13 @@ def _hint(code: Code) -> str:
     return drop if code.kind == "extension" else f"{drop}, or take it over: ALTER {what} OWNER TO {OWNER}"
 
 
-TIMEOUT = 60_000  # ms
-
-
 def asked(connection: Connection, text: str, organization: str | None = None, *, trusting: bool = False) -> bool:
     """Whether a query returns a row, asked read-only and taken back. `organization` is the id that row level security shows.
 
-    `trusting` is that of guard.enter. Raises psycopg.Error, or CodeOfOthers.
+    `trusting` is that of `enter`. Raises psycopg.Error, or CodeOfOthers.
     """
     with connection.transaction(force_rollback=True):
-        guard.enter(connection, trusting=trusting, statement_timeout=TIMEOUT)
+        enter(connection, trusting=trusting, statement_timeout=TIMEOUT)
         connection.execute("SET LOCAL search_path = public, pg_temp; SET TRANSACTION READ ONLY")
         if organization is not None:
             show_rows_of(connection, organization)

@@ -15,7 +15,7 @@ from tenantplan.journal.author import Author, author
 from tenantplan.live.stored_secrets import brought_connection, login_password
 from tenantplan.model.address import MAIN, brought_by
 from tenantplan.model.resource import Role
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector, describe
 from tenantplan.postgres.dialects import compose
 from tenantplan.postgres.tls import with_defaults
 from tenantplan.postgres.url import POOL, Server, masked, parse
@@ -24,7 +24,6 @@ from tenantplan.secrets.box import Refused
 from tenantplan.settings.settings import Settings
 
 SHORTEST, LONGEST = 3, 500  # characters of a reason
-_LOCK = "10s"
 
 
 def checked_reason(reason: str) -> str:
@@ -114,7 +113,7 @@ def _audit(connector: Connector, settings: Settings, writer: Author, place: Plac
     fact = record.Fact(place.address, "reveal", result, organization=place.address, detail=detail)
     try:
         with connector.connect(MAIN, settings.spec.main.database) as connection, connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = '{_LOCK}'".encode())
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [ROW_PATIENCE])
             record.audit(writer, connection, [fact])
     except psycopg.Error as error:
         raise PrivilegeError(

@@ -18,7 +18,7 @@ from tenantplan.commands.status.scene import main_session
 from tenantplan.errors import Blocked, NotFound
 from tenantplan.fleet.servers import main_server
 from tenantplan.model.address import MAIN
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector
 from tenantplan.settings.settings import Settings
 
 TABLES = ("tenant_metrics", "error_logs", "deployments", "uploads", "files")  # parents before children
@@ -91,7 +91,9 @@ def _writing(settings: Settings) -> Iterator[Connection]:
         pass
     connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections)
     with connector.connect(MAIN, settings.spec.main.database) as connection, connection.transaction():
-        connection.execute("SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock(%s)", [_LOCK])
+        connection.execute(
+            "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)", [ROW_PATIENCE, _LOCK]
+        )
         with newest_tables(connection):
             yield connection
 

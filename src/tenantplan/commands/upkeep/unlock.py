@@ -13,7 +13,7 @@ from tenantplan.journal import record
 from tenantplan.journal.author import author
 from tenantplan.model.address import MAIN, run
 from tenantplan.postgres import lock
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector
 from tenantplan.postgres.lock import Holder
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.run_sessions import end_sessions, run_of
@@ -63,7 +63,7 @@ def unlock(settings: Settings, found: Held) -> int | None:
     with lock.held(connector, settings.fleet, name), connector.connect(MAIN, name) as control:
         writer = author(settings, found.run)
         with control.transaction():
-            control.execute("SELECT set_config('lock_timeout', '10s', true)")
+            control.execute("SELECT set_config('lock_timeout', %s, true)", [ROW_PATIENCE])
             epoch = lock.take_over(control, writer.id, writer.actor.name, writer.actor.host, os.getpid())
             detail = f"ended server process {found.holder.pid} ({found.holder.tag}), lease epoch {epoch}"
             record.audit(

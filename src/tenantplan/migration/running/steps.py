@@ -90,8 +90,8 @@ class Migrator:
     files: Mapping[tuple[str, str], Path]
     digests: Mapping[tuple[str, str], str]
     groups: tuple[str, str]
-    lock_timeout: int = 2000
-    statement_timeout: int = 900_000
+    lock_timeout: int = guard.LOCK_TIMEOUT
+    statement_timeout: int = guard.STATEMENT_TIMEOUT
     root: Path = Path()
 
     def run(self, place: MigrationTarget, steps: Sequence[Step], start: Version) -> None:
