@@ -70,12 +70,13 @@ def command(folder: Path, name: str | None) -> None:
 
 def _name(folder: Path, name: str | None) -> str:
     """The fleet's name: as given, else made of the folder's name."""
-    from tenantplan.manifest.names import MAX_BYTES, NAME
+    from tenantplan.manifest.names import NAME
+    from tenantplan.model.resource import MAX_NAME_BYTES
 
     if name is None:
-        name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower())[:MAX_BYTES].strip("-") or "fleet"
-    if not re.fullmatch(NAME, name) or len(name) > MAX_BYTES:
-        hint = f"use lower-case letters, digits and hyphens, at most {MAX_BYTES}, a letter or digit at both ends"
+        name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower())[:MAX_NAME_BYTES].strip("-") or "fleet"
+    if not re.fullmatch(NAME, name) or len(name) > MAX_NAME_BYTES:
+        hint = f"use lower-case letters, digits and hyphens, at most {MAX_NAME_BYTES}, a letter or digit at both ends"
         raise UsageError(f"{name!r} cannot be the fleet's name", hint=hint)
     return name
 

@@ -12,12 +12,11 @@ from tenantplan.documents import Document
 from tenantplan.documents.edit import with_value
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
+from tenantplan.manifest.resolve import PINNED_AT
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Schema
 from tenantplan.settings.settings import Settings
-
-PATH = ("spec", "database", "revision")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def _checked(name: str, known: dict[str, Document], desired: Desired) -> Documen
     if not any(isinstance(r, Schema) and r.holder == holder for r in desired.state.values()):
         raise UsageError(
             f"organization {name} has no database of its own that could stay at a revision",
-            where=str(known[name].at(*PATH[:2])),
+            where=str(known[name].at(*PINNED_AT[:2])),
             hint="organizations in the shared tables have one revision together; a deleted one has none",
         )
     return known[name]
@@ -67,10 +66,10 @@ def _checked(name: str, known: dict[str, Document], desired: Desired) -> Documen
 
 def _pinned(text: str, document: Document, revision: str) -> str:
     try:
-        return with_value(text, document.kind, document.name, PATH, revision)
+        return with_value(text, document.kind, document.name, PINNED_AT, revision)
     except ValueError as error:
         hint = f"write it yourself: database: {{ revision: {revision} }}"
-        raise UsageError(str(error), where=str(document.at(*PATH)), hint=hint) from error
+        raise UsageError(str(error), where=str(document.at(*PINNED_AT)), hint=hint) from error
 
 
 def _read(path: Path) -> tuple[bytes, str]:

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from tenantplan.errors import SettingsError
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import OWNER, Database, Resource, Role
+from tenantplan.model.resource import INITIAL_DATABASES, MAX_NAME_BYTES, OWNER, Database, Resource, Role
 from tenantplan.model.stamp import NEW, TEMPLATE, TOMBSTONE
 
 Statements = list[sql.Composed]
@@ -218,12 +218,6 @@ def _altered_access(name: sql.Identifier, before: set[str], after: set[str]) -> 
     return gone + [_f(grant, name=name, role=grantee(r)) for r in sorted(after - before)]
 
 
-MAX_BYTES = 63
-
-
-_DATABASES = ("postgres", "template0", "template1")
-
-
 _ROLES = ("public", "none", "current_user", "current_role", "session_user")
 
 
@@ -233,7 +227,7 @@ def check(*resources: Resource | None) -> None:
         if isinstance(resource, Role):
             _check("role", (resource.name, *resource.member_of), _ROLES)
         elif isinstance(resource, Database):
-            _check("database", (resource.name,), _DATABASES)
+            _check("database", (resource.name,), INITIAL_DATABASES)
             _check("role", (resource.owner,) if resource.owner else (), _ROLES)
 
 
@@ -241,7 +235,9 @@ def _check(what: str, names: tuple[str, ...], reserved: tuple[str, ...]) -> None
     for name in names:
         if not name or "\0" in name:
             raise SettingsError(f"{name!r} cannot be the name of a {what}")
-        if len(name.encode(errors="surrogatepass")) > MAX_BYTES:
-            raise SettingsError(f"the name {name!r} of a {what} has over {MAX_BYTES} bytes: PostgreSQL would cut it")
+        if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
+            raise SettingsError(
+                f"the name {name!r} of a {what} has over {MAX_NAME_BYTES} bytes: PostgreSQL would cut it"
+            )
         if name.startswith("pg_") or name in reserved:
             raise SettingsError(f"the {what} {name} is PostgreSQL's own: tenantplan does nothing to it")

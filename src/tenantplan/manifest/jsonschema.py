@@ -11,7 +11,8 @@ from pydantic.json_schema import models_json_schema
 
 from tenantplan.documents.loading import API_VERSION, Metadata
 from tenantplan.manifest.kinds import KINDS
-from tenantplan.manifest.names import EMAIL, MAX_BYTES, NAME
+from tenantplan.manifest.names import EMAIL, NAME
+from tenantplan.model.resource import MAX_NAME_BYTES
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _FIELDS = ["apiVersion", "kind", "metadata", "spec"]
@@ -86,7 +87,7 @@ def _name_rule(kind: str) -> dict[str, Any]:
             "maxLength": 254,
             "description": "The e-mail address: with the kind, its identity.",
         }
-    return {"pattern": f"^{NAME}$", "maxLength": MAX_BYTES}
+    return {"pattern": f"^{NAME}$", "maxLength": MAX_NAME_BYTES}
 
 
 def _tidy(schema: Any) -> Any:

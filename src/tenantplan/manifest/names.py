@@ -10,16 +10,15 @@ import hashlib
 import re
 
 from tenantplan.documents.characters import describe
+from tenantplan.model.resource import INITIAL_DATABASES, MAX_NAME_BYTES
 from tenantplan.model.stamp import DATABASES
 
-MAX_BYTES = 63
 NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 EMAIL = (
     r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@"
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
 DATABASE = r"[a-z_][a-z0-9_]*"
-RESERVED = ("postgres", "template0", "template1")
 
 
 def name_problem(name: str) -> str | None:
@@ -29,9 +28,9 @@ def name_problem(name: str) -> str | None:
         return strange
     if not re.fullmatch(NAME, name):
         return "a name is lower-case letters, digits and hyphens, with a letter or digit at both ends"
-    if len(name) > MAX_BYTES:
-        return f"a name is at most {MAX_BYTES} characters; this has {len(name)}"
-    return f"`{name}` is PostgreSQL's own name" if name in RESERVED else None
+    if len(name) > MAX_NAME_BYTES:
+        return f"a name is at most {MAX_NAME_BYTES} characters; this has {len(name)}"
+    return f"`{name}` is PostgreSQL's own name" if name in INITIAL_DATABASES else None
 
 
 def email_problem(email: str) -> str | None:
@@ -53,9 +52,9 @@ def database_problem(name: str) -> str | None:
         return strange
     if not re.fullmatch(DATABASE, name):
         return "a database name is lower-case letters, digits and underscores, and does not start with a digit"
-    if len(name) > MAX_BYTES:
-        return f"a database name is at most {MAX_BYTES} characters; this has {len(name)}"
-    if name in RESERVED or name.startswith("pg_"):
+    if len(name) > MAX_NAME_BYTES:
+        return f"a database name is at most {MAX_NAME_BYTES} characters; this has {len(name)}"
+    if name in INITIAL_DATABASES or name.startswith("pg_"):
         return f"`{name}` is one of PostgreSQL's own names"
     if name.startswith(DATABASES):
         return "names that start with " + ", ".join(DATABASES) + " are tenantplan's own"
@@ -65,10 +64,10 @@ def database_problem(name: str) -> str | None:
 def derive(prefix: str, name: str, suffix: str = "") -> str:
     """prefix + name + suffix with "-" as "_"; over 63 bytes it is cut, with 8 hex digits of its SHA-256 at the cut."""
     full = f"{prefix}{name.replace('-', '_')}{suffix}"
-    if len(full.encode()) <= MAX_BYTES:
+    if len(full.encode()) <= MAX_NAME_BYTES:
         return full
     tail = "_" + hashlib.sha256(f"{prefix}{name}{suffix}".encode()).hexdigest()[:8] + suffix
-    kept = full[: len(full) - len(suffix)].encode()[: MAX_BYTES - len(tail.encode())]
+    kept = full[: len(full) - len(suffix)].encode()[: MAX_NAME_BYTES - len(tail.encode())]
     return kept.decode(errors="ignore") + tail
 
 

@@ -139,7 +139,7 @@ def _labels(documents: Iterable[Document], kinds: Kinds) -> dict[str, dict[str, 
     return labels
 
 
-PATH = ("spec", "database", "revision")
+PINNED_AT = ("spec", "database", "revision")  # where a document says which revision its database stays at
 
 
 def misplaced_pins(found: Iterable[PlacedDocument], facts: FleetFacts) -> Iterator[Problem]:
@@ -150,7 +150,7 @@ def misplaced_pins(found: Iterable[PlacedDocument], facts: FleetFacts) -> Iterat
     for home in found:
         if home.revision is not None and facts.dedicated and home.placement.mode == "shared" and not home.deleted:
             message = "`revision` is for a database of its own, and the data is in the shared tables"
-            yield home.document.problem(message, *PATH, hint="remove it, or say `mode: dedicated`")
+            yield home.document.problem(message, *PINNED_AT, hint="remove it, or say `mode: dedicated`")
 
 
 def with_taken_along(documents: Sequence[Document]) -> list[Document]:

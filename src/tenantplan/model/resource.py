@@ -12,6 +12,10 @@ from typing import Any
 
 # The role that owns what migrations make in tenants' databases, on each server: it owns no database and has no rights beside.
 OWNER = "tenantplan_owner"
+# PostgreSQL cuts a longer name without a word.
+MAX_NAME_BYTES = 63
+# The databases that a server of PostgreSQL has from the start.
+INITIAL_DATABASES = ("postgres", "template0", "template1")
 # How the names of roles begin that make other roles for tenantplan's.
 CREATOR = "tenantplan_creator_"
 

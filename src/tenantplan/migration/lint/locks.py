@@ -43,7 +43,7 @@ _ALTER = {
 _UPKEEP_OPTIONS = re.compile(
     r"autovacuum_|log_autovacuum_|vacuum_|(fillfactor|toast_tuple_target|parallel_workers|n_distinct|deduplicate_items)$"
 )
-_OF_TABLES = ("TRIGGER", "POLICY", "RULE")  # what is named on a table: DROP TRIGGER t ON donors
+OF_TABLES = ("TRIGGER", "POLICY", "RULE")  # what is named on a table: DROP TRIGGER t ON donors
 _RELATIONS = ("TABLE", "INDEX", "VIEW", "MATVIEW", "SEQUENCE", "FOREIGN_TABLE")
 
 
@@ -205,7 +205,7 @@ def _create(node: Any) -> Taken:
 def _drop(node: Any) -> Taken:
     what = word(node, "remove_type").removeprefix("OBJECT_")
     for parts in (each.list.items for each in node.objects):
-        if what in _OF_TABLES:
+        if what in OF_TABLES:
             yield listed(parts[:-1]), ALL
         elif what in _RELATIONS:
             yield listed(parts), UPKEEP if node.concurrent else ALL
@@ -217,13 +217,13 @@ def _comment(node: Any) -> Taken:
         yield listed(parts), UPKEEP
     elif what == "COLUMN":
         yield listed(parts[:-1]), UPKEEP
-    elif what in (*_OF_TABLES, "TABCONSTRAINT"):
+    elif what in (*OF_TABLES, "TABCONSTRAINT"):
         yield listed(parts[:-1]), READ
 
 
 def _rename(node: Any) -> Taken:
     what = word(node, "rename_type").removeprefix("OBJECT_")
-    if what in (*_RELATIONS, *_OF_TABLES, "COLUMN", "TABCONSTRAINT"):
+    if what in (*_RELATIONS, *OF_TABLES, "COLUMN", "TABCONSTRAINT"):
         yield named(node.relation), UPKEEP if what == "INDEX" else ALL
 
 

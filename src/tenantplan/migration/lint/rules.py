@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tenantplan.migration.lint import row_rules
-from tenantplan.migration.lint.locks import Name, listed, named
+from tenantplan.migration.lint.locks import OF_TABLES, Name, listed, named
 from tenantplan.migration.risk import DANGER, INFO, WARNING, Risk, Risks
 from tenantplan.migration.sqltext import Tree, definition, option, outside_tree, word
 
 _LATER = "do it in a later release than the one that stops using it"
-_OF_TABLES = ("TRIGGER", "POLICY", "RULE")
 _RELATIONS = ("VIEW", "MATVIEW", "INDEX", "SEQUENCE", "FOREIGN_TABLE")
 _TYPES = ("TYPE", "DOMAIN")
-_ONLY_LOGIC = ("INDEX", *_OF_TABLES)  # CASCADE takes no column with them
+_ONLY_LOGIC = ("INDEX", *OF_TABLES)  # CASCADE takes no column with them
 _IN_USE = (
     "TABLE",
     "VIEW",
@@ -66,10 +65,10 @@ def _dropped(what: str, cascade: bool, node: Any) -> Risk:
     parts, kind = list(_parts(node)), what.lower().replace("_", " ").replace("matview", "materialized view")
     level = DANGER if cascade and what not in _ONLY_LOGIC else WARNING
     others = " and everything that depends on it, columns too" if level == DANGER else ""
-    shown = parts[-1:] if what in _OF_TABLES else parts
+    shown = parts[-1:] if what in OF_TABLES else parts
     message = f"drops {' '.join((kind, '.'.join(shown))).strip()}{others}: {_LATER}"
     name: Name = ((parts[-2] if len(parts) > 1 else ""), parts[-1]) if parts else ("", "")
-    if what in _OF_TABLES:
+    if what in OF_TABLES:
         return Risk("drop-other", level, message, listed(node.list.items[:-1]))
     if what in _RELATIONS:
         return Risk("drop-other", level, message, name)
