@@ -43,7 +43,7 @@ def pins(settings: Settings, organizations: Sequence[str], revision: str) -> lis
     desired = declared(settings, documents)
     known = {document.name: document for document in documents if document.kind == "Organization"}
     texts: dict[str, str] = {}
-    for name in dict.fromkeys(addresses.spoken(addresses.named(name)) for name in organizations):
+    for name in dict.fromkeys(addresses.short_name(addresses.from_name(name)) for name in organizations):
         document = _checked(name, known, desired)
         text = texts.get(document.source.path) or _read(settings.root / document.source.path)[1]
         texts[document.source.path] = _pinned(text, document, revision)

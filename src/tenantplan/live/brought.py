@@ -67,7 +67,7 @@ class _Look:
 
 
 def _look(settings: Settings, connector: Connector, holder: str, reference: str, versions: VersionTables) -> _Look:
-    alias = addresses.brought(holder)
+    alias = addresses.brought_alias(holder)
     try:
         server = brought_server(alias, reference, settings, connector.servers)
         connector.add(server)
@@ -130,7 +130,7 @@ def try_connection(settings: Settings, connector: Connector, holder: str, refere
 
     For the moment before a connection string is saved (C2).
     """
-    alias = addresses.brought(holder)
+    alias = addresses.brought_alias(holder)
     server = brought_server(alias, reference, settings, connector.servers)
     connector.add(server)
     try:

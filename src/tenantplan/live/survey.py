@@ -50,7 +50,7 @@ class Question:
     def names(self, alias: str) -> set[str]:
         """Names of databases and roles asked about on one server."""
         here = (addresses.database(alias, ""), addresses.role(alias, ""))
-        return {addresses.last(a) for a in self.addresses if a.startswith(here)}
+        return {addresses.last_segment(a) for a in self.addresses if a.startswith(here)}
 
 
 def question(desired: Desired) -> Question:

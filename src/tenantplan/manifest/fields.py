@@ -13,7 +13,7 @@ from tenantplan.documents import Spec
 from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.manifest.names import DATABASE, EMAIL, NAME, database_problem, email_problem, name_problem
 from tenantplan.manifest.password_fields import GeneratedPassword, Rotation
-from tenantplan.model.moment import written
+from tenantplan.model.moment import iso_utc
 from tenantplan.settings.targets import TargetName
 
 Presence = Literal["active", "deleted"]
@@ -65,7 +65,7 @@ def _when(text: str) -> str:
         raise ValueError(f"there is no such date: {error}") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return written(moment.astimezone(UTC))
+    return iso_utc(moment.astimezone(UTC))
 
 
 def _duration(text: str) -> str:

@@ -228,7 +228,7 @@ def server_objects(home: PlacedDocument, facts: FleetFacts) -> Iterator[tuple[st
     """Database, roles and schema of a home, by address; of a brought database the schema only."""
     holder = home.placement.holder
     if home.placement.url and home.own:
-        server = addresses.brought(holder)
+        server = addresses.brought_alias(holder)
         yield addresses.brought_schema(holder), Schema(server, "", "tenant", home.revision, holder=holder)
     if home.bound is not None:
         write, read, _ = facts.shared_groups
@@ -297,7 +297,7 @@ def collisions(found: Sequence[PlacedDocument], facts: FleetFacts) -> Iterator[P
             first = claimed.setdefault(claim, home)
             if first is not home:
                 other = f"{first.document.kind} `{first.document.name}` at {_place(first)}"
-                what = f"{addresses.kind(claim)} `{addresses.last(claim)}`"
+                what = f"{addresses.kind(claim)} `{addresses.last_segment(claim)}`"
                 yield _clash(home, f"the {what} on server {server} would also be that of {other}")
                 break
 

@@ -1,11 +1,11 @@
-"""Addresses and locations: what things are called, and where they are. Nothing else composes them or takes them apart.
+"""Addresses and locations: what things are called, and where they live. No other module composes or splits them.
 
 An address is the stable, readable name of a resource, such as `organization/msf/member/anna@x.org`. The first two segments
 name a document's object ("organization/msf"), further pairs what is nested in it. Objects of a server carry server and name:
 `database/primary/tenantplan_org_msf`.
 
 A location is a database on a server. Servers go by their aliases in the fleet file; a database that an organization brought
-is alone on a server of its own, `url:NAME`.
+counts as a server of its own, `url:NAME`.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from tenantplan.model.resource import Database, Package, Resource, Role, Row, Sc
 
 FLEET = "fleet"
 MAIN = "primary"  # the server of the main database
-_BROUGHT = "url:"  # how the server of a database begins that an organization brought
+_BROUGHT = "url:"  # the prefix of the alias of a database that an organization brought
 
 
 class Location(NamedTuple):
-    """A database on a server; `database` None: the one that the server's connection string names."""
+    """A database on a server. `database` None is the one that the server's connection string names."""
 
     server: str
     database: str | None = None
 
     @property
     def is_brought(self) -> bool:
-        """Whether an organization brought it."""
+        """Whether an organization brought this database."""
         return is_brought(self.server)
 
     @property
     def server_label(self) -> str:
-        """What people read for its server."""
+        """The server as reports show it."""
         return "its own" if self.is_brought else self.server
 
 
 def is_brought(server: str) -> bool:
-    """Whether a server is a database that an organization brought, in which tenantplan has its login's rights only."""
+    """Whether the alias is that of a database an organization brought, where tenantplan has only the rights of its login."""
     return server.startswith(_BROUGHT)
 
 
-def brought(holder: str) -> str:
-    """The server that the database is which an organization brought, or a tenant."""
+def brought_alias(holder: str) -> str:
+    """The alias of the database that an organization, or a tenant, brought."""
     return _BROUGHT + name(holder)
 
 
-def brought_by(server: str) -> str:
-    """The slug of the organization that brought the database."""
+def brought_slug(server: str) -> str:
+    """The name of the organization or tenant that brought the database with this alias."""
     return server.removeprefix(_BROUGHT)
 
 
@@ -57,13 +57,13 @@ def organization(slug: str) -> str:
     return f"organization/{slug}"
 
 
-def named(text: str) -> str:
-    """The address that a person means: an organization's by its slug, or a tenant's by `tenant/NAME`."""
+def from_name(text: str) -> str:
+    """The address for a name typed by a person: an organization's slug, or `tenant/NAME`."""
     return text if "/" in text else organization(text)
 
 
-def spoken(address: str) -> str:
-    """What a person calls it, the reverse of `named`."""
+def short_name(address: str) -> str:
+    """The name a person would type for an address: the inverse of `from_name`."""
     return name(address) if kind(address) == "organization" else address
 
 
@@ -83,7 +83,7 @@ def run(identifier: str) -> str:
 
 
 def resource_kind(kind: str) -> str:
-    """The address of a kind that a fleet declares itself, in findings."""
+    """The address of a kind that the fleet itself declares, in findings."""
     return f"kind/{kind}"
 
 
@@ -107,13 +107,18 @@ def brought_schema(holder: str) -> str:
     return f"schema/{holder}"
 
 
-def schema_in(database: str) -> str:
-    """The address of the schema in the database of an address."""
+def schema_of_database(database: str) -> str:
+    """The address of the schema in the database at an address."""
     return f"schema/{name(database)}"
 
 
+def database_of_schema(schema: str) -> str:
+    """The address of the database that holds the schema at an address."""
+    return f"database/{name(schema)}"
+
+
 def shared_schema(main_database: str) -> str:
-    """The address of the shared tables, which have a revision of their own in the main database."""
+    """The address of the shared tables in the main database, which have a revision of their own."""
     return f"{schema(MAIN, main_database)}/shared"
 
 
@@ -133,43 +138,38 @@ def server_of(resource: Resource) -> str:
             assert_never(resource)
 
 
-def database_of(schema: str) -> str:
-    """The address of the database that the schema of an address is in."""
-    return f"database/{name(schema)}"
-
-
 def kind(address: str) -> str:
-    """The first segment: what sort of thing it is."""
+    """The first segment: the kind of thing addressed."""
     return address.partition("/")[0]
 
 
 def name(address: str) -> str:
-    """All that follows the kind: "msf", "msf/member/anna@x.org"."""
+    """Everything after the kind: "msf", "msf/member/anna@x.org"."""
     return address.partition("/")[2]
 
 
-def last(address: str) -> str:
-    """The last segment: the name of a role or database on its server, or of what is nested."""
+def last_segment(address: str) -> str:
+    """The last segment: the name of a role or database on its server, or of a nested object."""
     return address.rpartition("/")[2]
 
 
 def label(address: str) -> str:
-    """What a sentence calls it after its kind: "msf", "msf/member/anna@x.org"; a role or database by its name on its server."""
-    return last(address) if address.count("/") == 2 else name(address)
+    """The name to put after the kind in a sentence: "msf", "msf/member/anna@x.org", or a role's or database's own name."""
+    return last_segment(address) if address.count("/") == 2 else name(address)
 
 
 def nested(address: str) -> str:
-    """What follows the document's object: "member/anna@x.org"; "" for the object itself."""
+    """What follows the document's object: "member/anna@x.org", or "" for the object itself."""
     return "".join(address.split("/", 2)[2:])
 
 
 def is_document(address: str) -> bool:
-    """Whether it names a document's object, and nothing that is nested in one or on a server."""
+    """Whether the address is that of a document's object, rather than of something nested in one or on a server."""
     return address.count("/") == 1
 
 
 def is_below(address: str, ancestor: str) -> bool:
-    """Whether it is nested in another one."""
+    """Whether the address is nested in `ancestor`."""
     return address.startswith(ancestor + "/")
 
 

@@ -1,6 +1,6 @@
-"""The rules that findings cite: what a machine calls each of them, in plan files and reports.
+"""The rules that findings cite: the machine-readable name of each, in plan files and reports.
 
-A rule that one module gives and nobody asks for stands in that module.
+A rule that only one module uses is defined there.
 """
 
 from __future__ import annotations

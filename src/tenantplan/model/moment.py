@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 
-def written(moment: datetime) -> str:
+def iso_utc(moment: datetime) -> str:
     """A time in UTC as tenantplan writes it, to the second: "2027-01-31T00:00:00Z"."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 

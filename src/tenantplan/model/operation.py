@@ -81,7 +81,7 @@ class Operation:
         """The name that the database of a migration has before the plan runs, which may rename it; None: its server's own."""
         if not isinstance(self.after, Schema) or not self.after.database:
             return None
-        return addresses.last(self.renamed_from) if self.renamed_from else self.after.database
+        return addresses.last_segment(self.renamed_from) if self.renamed_from else self.after.database
 
     @property
     def in_steps(self) -> tuple[Step, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tenantplan.model.address import Location, brought
+from tenantplan.model.address import Location, brought_alias
 
 
 @dataclass(frozen=True)
@@ -26,4 +26,4 @@ class Placement:
         """The database that its rows are in, which may be the `main` one."""
         if self.mode != "dedicated":
             return main
-        return Location(brought(self.holder)) if self.url else Location(str(self.server), self.database)
+        return Location(brought_alias(self.holder)) if self.url else Location(str(self.server), self.database)

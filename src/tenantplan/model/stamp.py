@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 
 PREFIX = "tenantplan "
-# How the names begin of what tenantplan makes for itself: databases, and the logins that prove isolation.
+# Prefixes of what tenantplan makes for itself: databases, and the logins that probe isolation.
 MARK = "tp_"
 NEW = f"{MARK}new_"
 TEMPLATE = f"{MARK}template_"

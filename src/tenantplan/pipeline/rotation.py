@@ -90,7 +90,7 @@ def _as_open_as_live(desired: Desired, live: State) -> State:
 
 def _holders(name: str, desired: Desired, live: State) -> list[str]:
     """What the logins of an organization (or tenant/NAME) are issued to."""
-    holder = addresses.named(name)
+    holder = addresses.from_name(name)
     found = [known for known in (holder, reader_of(holder)) if known in desired.logins]
     if found:
         return found
@@ -99,7 +99,7 @@ def _holders(name: str, desired: Desired, live: State) -> list[str]:
             f"{holder} has no login whose password tenantplan generates",
             hint="say `password: { generate: true }` in its database, or give what its reference names a new value and apply",
         )
-    near = did_you_mean(name, [addresses.spoken(known) for known in desired.logins])
+    near = did_you_mean(name, [addresses.short_name(known) for known in desired.logins])
     raise NotFound(f"Organization not found: {name}", hint=near or "see them all: tenantplan credentials status")
 
 

@@ -194,7 +194,7 @@ def _follow(resource: Resource, renames: Mapping[str, str]) -> Resource:
 
 
 def _role_name(server: str, name: str, renames: Mapping[str, str]) -> str:
-    return addresses.last(renames.get(addresses.role(server, name), name))
+    return addresses.last_segment(renames.get(addresses.role(server, name), name))
 
 
 def _manages(resource: Resource) -> bool:

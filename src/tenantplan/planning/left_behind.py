@@ -24,7 +24,7 @@ def left_behind(
         holder = addresses.renamed(have.holder, desired.renames)
         if not have.managed or have.retired_at is not None or holder not in desired.state or holder in without:
             continue
-        kept = replace(have, name=addresses.last(address), holder=holder)
+        kept = replace(have, name=addresses.last_segment(address), holder=holder)
         kept = replace(kept, login=False) if isinstance(kept, Role) else replace(kept, connect=())
         if have != kept or lingers(have, kept):
             yield Change(address, have, kept, renamed_from=sources.get(address))

@@ -57,7 +57,7 @@ def turns(desired: Desired, issued: Sequence[Issued]) -> dict[str, Turn]:
         holder, role = addresses.renamed(row.holder, desired.renames), addresses.role(row.server, row.role)
         if holder != row.holder:  # else it is somebody's who has got the former name since
             role = addresses.renamed(role, desired.renames)
-        name = addresses.last(role)
+        name = addresses.last_segment(role)
         found.setdefault((holder, row.server), {})[row.state, name] = replace(row, role=name, holder=holder)
     return {h: Turn(login, found.get((h, login.server), {})) for h, login in desired.logins.items()}
 
@@ -134,7 +134,7 @@ def findings(
         else:
             continue
         document = addresses.document(holder)
-        name = addresses.spoken(document)
+        name = addresses.short_name(document)
         message = f"the password of its login {why}: tenantplan credentials rotate {name}"
         found.append(Finding(holder, "rotation-due", message))
     return tuple(sorted(found, key=lambda finding: finding.address))

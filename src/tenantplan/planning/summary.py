@@ -42,7 +42,7 @@ def summary(change: Change, action: str, migration: Migration) -> str:
     if change.before == change.after and change.before is not None:
         return f"bring back {what} {_name(change)}"
     if change.renamed_from:
-        return f"rename {what} {addresses.last(change.renamed_from)} to {_name(change)}"
+        return f"rename {what} {addresses.last_segment(change.renamed_from)} to {_name(change)}"
     if isinstance(resource, Database) and action == "create" and migration.revisions:
         return f"create database {resource.name} on {resource.server} at revision {migration.revisions[-1]}"
     return f"{action} {what} {_name(change)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
-from tenantplan.model.moment import written
+from tenantplan.model.moment import iso_utc
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, State
 from tenantplan.model.window import Deferral, Freeze, Rules, Window, fits
@@ -104,5 +104,5 @@ def _wait(windows: Sequence[Window], freeze: Freeze | None, now: datetime) -> _W
 
 def _deferral(operation: Operation, wait: _Wait) -> Deferral:
     why = wait.why if wait.root == operation.address else f"waits for {wait.root}"
-    until = written(wait.until)
+    until = iso_utc(wait.until)
     return Deferral(operation.address, operation.action, operation.summary, until, wait.zone, why)

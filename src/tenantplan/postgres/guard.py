@@ -104,8 +104,7 @@ def code_of_others(connection: Connection) -> list[Code]:
 
 
 def show_rows_of(connection: Connection, organization: str) -> None:
-    """Names the organization, by its id, whose rows row level security shows in shared tables until the transaction ends; "":
-    nobody's."""
+    """Makes row level security show the rows of one organization, by its id, until the transaction ends; "" shows none."""
     connection.execute("SELECT pg_catalog.set_config('tenantplan.organization_id', %s, true)", [organization])
 
 

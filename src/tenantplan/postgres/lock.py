@@ -37,7 +37,7 @@ class Holder:
 
     @property
     def run(self) -> str:
-        """The run that the session is of, or else its tag."""
+        """The id of the run that holds it, or else its tag."""
         return untagged(str(self.tag))
 
 

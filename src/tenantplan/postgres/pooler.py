@@ -1,4 +1,4 @@
-"""Connection poolers, which hand each transaction another session: tenantplan needs one of its own."""
+"""Connection poolers, which give each transaction another session: tenantplan needs to keep one."""
 
 from __future__ import annotations
 

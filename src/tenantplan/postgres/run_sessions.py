@@ -20,12 +20,12 @@ def tag(run_id: str) -> str:
 
 
 def untagged(name: str) -> str:
-    """What an application_name names: a run, or else whatever it says."""
+    """An application_name without the prefix: the id of a run, or any other name."""
     return name.removeprefix(_TAG)
 
 
 def run_of(name: str) -> str | None:
-    """The id of the run whose sessions have this application_name; None when the session is not a run's."""
+    """The id of the run that an application_name belongs to; None when it is not a run's."""
     found = _RUN.fullmatch(name)
     return found.group(1) if found else None
 

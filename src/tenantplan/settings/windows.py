@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from tenantplan.documents.envelope import LabelKey, LabelValue
 from tenantplan.documents.spec import Spec
 from tenantplan.documents.suggest import did_you_mean
-from tenantplan.model.moment import written
+from tenantplan.model.moment import iso_utc
 from tenantplan.model.window import Freeze, Window, period
 
 _DURATION = "([1-9][0-9]{0,3})([mhd])"
@@ -43,7 +43,7 @@ def _moment(text: str) -> str:
     try:
         if not re.fullmatch(_MOMENT, text):
             raise ValueError
-        return written(datetime.fromisoformat(text).astimezone(UTC))
+        return iso_utc(datetime.fromisoformat(text).astimezone(UTC))
     except (ValueError, OverflowError):
         raise ValueError("expected a date and time with an offset, such as 2026-12-19T18:00:00+01:00") from None
 

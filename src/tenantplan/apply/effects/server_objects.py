@@ -16,7 +16,7 @@ from tenantplan.errors import SettingsError
 from tenantplan.journal.recover import Open
 from tenantplan.model import stamp
 from tenantplan.model.address import MAIN
-from tenantplan.model.moment import written
+from tenantplan.model.moment import iso_utc
 from tenantplan.model.operation import Operation, generates
 from tenantplan.model.resource import OWNER, Database, Resource, Role, Secret
 from tenantplan.postgres.connect import Connection
@@ -222,4 +222,4 @@ def _comment(database: str, comment: str) -> sql.Composed:
 
 
 def _now(run: Run) -> str:
-    return written(run.now())
+    return iso_utc(run.now())

@@ -10,7 +10,7 @@ from tenantplan.desired import declare
 from tenantplan.live.current_servers import placed
 from tenantplan.live.issued import read_logins
 from tenantplan.model.login import CURRENT, PENDING, PREVIOUS
-from tenantplan.model.moment import written
+from tenantplan.model.moment import iso_utc
 from tenantplan.planning.logins import Turn, turns
 from tenantplan.postgres.connect import Connection
 from tenantplan.settings.settings import Settings
@@ -68,8 +68,8 @@ def _status(holder: str, turn: Turn, now: datetime) -> LoginStatus:
         role=current.role if current else turn.next_role,
         target=turn.login.target,
         set_at=current.set_at[:19] + "Z" if current else "",
-        due_at=written(due) if due else "",
+        due_at=iso_utc(due) if due else "",
         due=due is not None and due <= now,
         pending=pending is not None,
-        former=written(over) if over else "",
+        former=iso_utc(over) if over else "",
     )

@@ -13,7 +13,7 @@ from tenantplan.fleet.servers import main_server
 from tenantplan.journal import record
 from tenantplan.journal.author import Author, author
 from tenantplan.live.stored_secrets import brought_connection, login_password
-from tenantplan.model.address import MAIN, brought_by
+from tenantplan.model.address import MAIN, brought_slug
 from tenantplan.model.resource import Role
 from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector, describe
 from tenantplan.postgres.dialects import compose
@@ -61,7 +61,7 @@ def _secret(
 ) -> tuple[str, str | None]:
     """The connection string, and the password in it."""
     if place.brought:
-        url = brought_connection(settings, main, brought_by(place.alias), place.source, hash_key)
+        url = brought_connection(settings, main, brought_slug(place.alias), place.source, hash_key)
         params = with_defaults(parse(url, place.source))
         return url if driver is None else compose(params, driver, place.pool), params.get("password")
     if isinstance(place.server, TenantplanError):

@@ -163,5 +163,5 @@ def collect(scene: Scene) -> list[str]:
 
 
 def _retired(scene: Scene, schema: str) -> bool:
-    database = scene.live.state.get(addresses.database_of(schema))
+    database = scene.live.state.get(addresses.database_of_schema(schema))
     return isinstance(database, Database) and database.retired_at is not None

@@ -84,7 +84,7 @@ def read_applied(connection: Connection) -> Applied:
             state.pop(address, None)
             gone[address] = retire
             if not retire and addresses.kind(address) == "database":  # a dropped database takes its schema with it
-                state.pop(addresses.schema_in(address), None)
+                state.pop(addresses.schema_of_database(address), None)
     return Applied(state, gone)
 
 
@@ -94,7 +94,7 @@ def _with_schema(old: str, new: str) -> dict[str, str]:
         addresses.brought_schema(old): addresses.brought_schema(new)
     }  # of the database that an organization brought
     if addresses.kind(old) == "database":
-        inside = {addresses.schema_in(old): addresses.schema_in(new)}
+        inside = {addresses.schema_of_database(old): addresses.schema_of_database(new)}
     return {old: new, **inside}
 
 

@@ -50,7 +50,7 @@ def databases_of(scene: Scene, names: Iterable[str]) -> list[FleetDatabase]:
     by_location = {place.location: place for place in fleet_databases(scene)}
     found: dict[Location, FleetDatabase] = {}
     for name in names:
-        address = addresses.named(name)
+        address = addresses.from_name(name)
         if address not in known:
             kind = addresses.kind(address)
             raise not_found(name, [addresses.name(a) for a in known if addresses.kind(a) == kind])

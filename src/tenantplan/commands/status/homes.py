@@ -85,7 +85,7 @@ def homes(scene: Scene) -> list[Home]:
 
 def home(scene: Scene, name: str) -> Home:
     """One organization, or with `tenant/NAME` one tenant; NotFound, with the nearest name, when there is none."""
-    address = addresses.named(name)
+    address = addresses.from_name(name)
     kind, short = addresses.kind(address), addresses.name(address)
     known = (
         {str(_name(row)): row for row in rows(scene.live.state, f"{kind}s")} if addresses.is_document(address) else {}

@@ -59,7 +59,7 @@ def placed(settings: Settings, servers: Servers, name: str) -> Placed:
 
     The main database is asked whether it was applied there.
     """
-    address = addresses.named(name)
+    address = addresses.from_name(name)
     documents = declare.load_documents(settings)
     desired = declare.declared(settings, documents, placing.placed(settings, documents))
     declared = desired.placements.get(address)
@@ -123,7 +123,7 @@ def _known(desired: Desired, scene: Scene, kind: str) -> set[str]:
 
 def _placed(settings: Settings, servers: Servers, place: Placement, address: str, origin: str, applied: bool) -> Placed:
     if place.url:
-        alias = addresses.brought(place.holder)
+        alias = addresses.brought_alias(place.holder)
         server: Server | TenantplanError
         try:
             server = brought_server(alias, place.url, settings, servers.usable)

@@ -78,5 +78,5 @@ def _pins(scene: Scene) -> dict[str, str]:
 
 def _kept(scene: Scene, schema: str) -> bool:
     """Whether a schema is that of a deleted database that is kept for its grace period."""
-    database = scene.live.state.get(addresses.database_of(schema))
+    database = scene.live.state.get(addresses.database_of_schema(schema))
     return isinstance(database, Database) and database.retired_at is not None

@@ -43,7 +43,7 @@ class Scene:
 
     @property
     def main(self) -> Location:
-        """Where the main database is."""
+        """The location of the main database."""
         return Location(MAIN, self.main_database)
 
     @property
@@ -85,7 +85,7 @@ def rows(state: State, table: str = "organizations") -> list[Row]:
 def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:
     """The error for an organization that nobody declared or applied, with the nearest name."""
     names = list(known)
-    near = did_you_mean(address.last(name), names)
+    near = did_you_mean(address.last_segment(name), names)
     return NotFound(f"Organization not found: {name}", hint=near or more or "see them all: tenantplan status")
 
 
@@ -106,7 +106,7 @@ def each(
 
 
 def _out_of_reach(scene: Scene, alias: str) -> TenantplanError | None:
-    slug = address.brought_by(alias) if address.is_brought(alias) else None
+    slug = address.brought_slug(alias) if address.is_brought(alias) else None
     why = scene.live.held_out.get(address.organization(slug)) if slug else None
     server = next((f.message for f in scene.live.unreachable if f.address == address.server(alias)), None)
     if alias in scene.connector.servers and not (why or server):
