@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from tenantplan.errors import SettingsError
 from tenantplan.postgres import embedded
@@ -164,7 +165,7 @@ class TestServer:
         self, user: str = "tp_admin", dbname: str = "postgres", password: str | None = None
     ) -> psycopg.Connection[Any]:
         """A session over TCP, in autocommit mode."""
-        return psycopg.connect("", **self.params(user, dbname, password), autocommit=True)  # type: ignore[arg-type]
+        return psycopg.connect(make_conninfo(**self.params(user, dbname, password)), autocommit=True)
 
     def superuser_connect(self, dbname: str = "postgres") -> psycopg.Connection[Any]:
         """A session of the superuser over the socket, in autocommit mode."""

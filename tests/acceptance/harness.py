@@ -104,11 +104,11 @@ class Fleet:
         target.write_text(textwrap.dedent(text), encoding="utf-8")
         return target
 
-    def organization(self, name: str, body: str = "", **metadata: object) -> Path:
+    def organization(self, name: str, body: str = "", /, **metadata: object) -> Path:
         """Declares an organization in a file of its own; `body` is YAML for its spec."""
         return self.document("Organization", name, f"displayName: {name.title()}\n{textwrap.dedent(body)}", **metadata)
 
-    def document(self, kind: str, name: str, body: str, **metadata: object) -> Path:
+    def document(self, kind: str, name: str, body: str, /, **metadata: object) -> Path:
         """Declares a document in a file of its own."""
         meta = {"name": name, **metadata}
         text = f"apiVersion: tenantplan/v1\nkind: {kind}\nmetadata: {json.dumps(meta)}\nspec:\n"

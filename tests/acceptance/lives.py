@@ -463,8 +463,8 @@ class Life:
         """The rows of organizations."""
         columns = "id::text, slug, state::text, protect, database_mode::text AS mode, database_server AS server, database_name"
         with self.fleet.connect() as session:
-            session.row_factory = psycopg.rows.dict_row  # type: ignore[assignment]
-            return session.execute(f"SELECT {columns} FROM organizations".encode()).fetchall()  # type: ignore[return-value]
+            session.row_factory = psycopg.rows.dict_row
+            return session.execute(f"SELECT {columns} FROM organizations".encode()).fetchall()
 
     def refresh(self, *, whole: bool) -> None:
         """Reads what is live; `whole`: what was wanted is."""

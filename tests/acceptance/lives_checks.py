@@ -170,7 +170,7 @@ def _rows(life: Life, opened: Mapping[tuple[str, str], str]) -> Iterator[str]:
     seen: dict[str, list[str]] = defaultdict(list)
     for (alias, name), now in opened.items():
         for text, plan, organization in _donors(life, alias, now):
-            owner = by_id.get(organization) if now == life.fleet.main_database else owners.get((alias, name))
+            owner = by_id.get(organization or "") if now == life.fleet.main_database else owners.get((alias, name))
             ident = life.markers.get(text, text.partition(".")[0])
             where = f"{now} on {alias}" + (f", of {owner}" if owner else ", which is nobody's")
             if text.startswith("evil"):

@@ -113,7 +113,7 @@ class AlembicTree:
     def _write(self, body: str) -> None:
         revision = f"a{len(self.revisions) + 1:07}"
         text = _HEAD.format(
-            revision=revision, down=(self.revisions or [None])[-1], body=body, note=_NOTE.format("STEP")
+            revision=revision, down=self.revisions[-1] if self.revisions else None, body=body, note=_NOTE.format("STEP")
         )
         self.fleet.write(f"migrations/tenant/versions/{revision}.py", text)
         self.revisions.append(revision)

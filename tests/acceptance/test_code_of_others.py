@@ -244,8 +244,8 @@ def test_code_of_a_tenant_is_not_run(attacked: Attacked) -> None:
     reading = (["plan", "--refresh", "deep"], ["status"], ["status", "version-table"], ["report", "database-sizes"])
     for command in reading:
         fleet.run(*command, code=None)
-    told = fleet.run("maintain", code=None)
-    assert "function public.evil()" in told.out + told.err
+    result = fleet.run("maintain", code=None)
+    assert "function public.evil()" in result.out + result.err
     fleet.run("drift", "--repair", code=None)
     assert attacked.harm() == before
 
@@ -425,8 +425,12 @@ def test_databases_from_before_the_owner_role_go_on(attacked: Attacked) -> None:
     """What is in them belongs to tenantplan's own role; their schema counts as the same."""
     fleet = attacked.fleet
     database = fleet.database("before")
-    given = ("SELECT, INSERT, UPDATE, DELETE ON TABLES TO tenantplan_rw", "USAGE, SELECT ON SEQUENCES TO tenantplan_rw")
-    given += ("SELECT ON TABLES TO tenantplan_ro", "SELECT ON SEQUENCES TO tenantplan_ro")
+    given = (
+        "SELECT, INSERT, UPDATE, DELETE ON TABLES TO tenantplan_rw",
+        "USAGE, SELECT ON SEQUENCES TO tenantplan_rw",
+        "SELECT ON TABLES TO tenantplan_ro",
+        "SELECT ON SEQUENCES TO tenantplan_ro",
+    )
     defaults = "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA public {} {};"
     fleet.execute(
         "DO $$ DECLARE t text; BEGIN FOR t IN SELECT format('%I', relname) FROM pg_class"

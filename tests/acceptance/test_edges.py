@@ -145,8 +145,9 @@ def resealed(document: dict[str, Any]) -> bytes:
     content = {name: value for name, value in document.items() if name not in ("seal", "digest", "created_at")}
     target = content.get("target")
     known = {**target} if isinstance(target, dict) else target
-    for name in ("host", "port") if isinstance(known, dict) else ():
-        known.pop(name, None)  # how the server was reached is outside the plan's identity
+    for name in ("host", "port"):
+        if isinstance(known, dict):
+            known.pop(name, None)  # how the server was reached is outside the plan's identity
     identity = sha256(canonical({**content, "target": known} if "target" in content else content)).hexdigest()
     made = {**content, "created_at": document["created_at"], "digest": identity}
     return canonical({**made, "seal": sha256(canonical(made)).hexdigest()}) + b"\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from psycopg.conninfo import make_conninfo
 from servers import TestServer
 
 
@@ -41,7 +42,8 @@ def test_a_fleet_on_a_server_of_another_encoding(other: Fleet) -> None:
     other.organization("msf", f'contact: {{ company: "{TEXT}" }}\ndatabase: {{ mode: dedicated }}')
     other.apply()
     other.converged()
-    with psycopg.connect("", **other.server.params(dbname=other.main_database), client_encoding="UTF8") as main:  # type: ignore[arg-type]
+    login = make_conninfo(**other.server.params(dbname=other.main_database), client_encoding="UTF8")
+    with psycopg.connect(login) as main:
         assert main.execute("SELECT DISTINCT company_name FROM organizations").fetchall() == [(TEXT,)]
     encodings = other.rows(
         "SELECT DISTINCT pg_encoding_to_char(encoding) FROM pg_database WHERE datname IN (%s, %s)",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
-from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+from conftest import FreshServer
 
 ONLY_IN_A_TEMPLATE = (
     "DO $$ BEGIN IF left(current_database(), 11) = 'tp_template' THEN RAISE EXCEPTION 'cannot be built'; END IF; END $$"

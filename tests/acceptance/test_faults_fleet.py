@@ -13,9 +13,10 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -192,30 +193,34 @@ def pgbouncer(server: TestServer, folder: Path, ignore_options: bool) -> Iterato
         f"pool_mode = transaction\n{'ignore_startup_parameters = options' if ignore_options else ''}\n"
     )
     account = server_account()
-    who = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
-    process = subprocess.Popen([program, str(settings)], stderr=subprocess.PIPE, text=True, **who)  # type: ignore[call-overload]
-    assert process.stderr is not None
-    reader = threading.Thread(target=process.stderr.read)
+    who: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+    process = subprocess.Popen([program, str(settings)], stderr=subprocess.PIPE, text=True, **who)
+    said = process.stderr
+    assert said is not None
+    reader = threading.Thread(target=said.read)
     try:
-        until(lambda: "process up" in process.stderr.readline())
+        until(lambda: "process up" in said.readline())
         reader.start()
         yield url
     finally:
         process.kill()
         process.wait()
         reader.join()
-        process.stderr.close()
+        said.close()
 
 
 @pytest.mark.parametrize("pooler", [own_pooler, pgbouncer])
 @pytest.mark.parametrize("ignore_options", [True, False], ids=["told-to-ignore-options", "as-shipped"])
 def test_a_pooler_is_refused_before_the_first_write(
-    hundred: Hundred, tmp_path: Path, pooler: Callable[..., object], ignore_options: bool
+    hundred: Hundred,
+    tmp_path: Path,
+    pooler: Callable[[TestServer, Path, bool], AbstractContextManager[str]],
+    ignore_options: bool,
 ) -> None:
     """Fault 5: in transaction mode; with the reason."""
     fleet = hundred.fleet
     revision = hundred.rollout("")
-    with pooler(fleet.server, tmp_path, ignore_options) as url:  # type: ignore[attr-defined]
+    with pooler(fleet.server, tmp_path, ignore_options) as url:
         before = next_transaction(fleet.server)
         result = fleet.run("apply", "--auto-approve", code=1, env={"TENANTPLAN_MAIN_URL": url})
         assert next_transaction(fleet.server) == before
@@ -410,7 +415,12 @@ def test_a_server_that_fills_up_is_waited_for(hundred: Hundred, body: str) -> No
         taken = all_connections(fleet.server)
         for process in paused:
             os.kill(process, signal.SIGCONT)
-        until(lambda: bool(taken.extend(all_connections(fleet.server)) or refused(fleet) > before + 4 or ended(apply)))
+
+        def waits() -> bool:
+            taken.extend(all_connections(fleet.server))
+            return refused(fleet) > before + 4 or ended(apply)
+
+        until(waits)
         for connection in taken:
             connection.close()
         out, err = apply.communicate(timeout=90)

@@ -89,7 +89,8 @@ def test_a_life_under_attack(servers: dict[str, TestServer], tmp_path: Path, see
         check(life)
         for number in range(1, ROUNDS + 1):
             one_round(life, number)
-        life.crowd.end()  # type: ignore[union-attr]
+        assert life.crowd is not None
+        life.crowd.end()
         life.crowd = None
         life.settle()
         check(life, deep=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.harness import Fleet
-from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+from conftest import FreshServer
 
 FLEETS = 4
 ROUNDS = 2

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import TenantTree, tenant_tree
-from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+from conftest import FreshServer
 
 PASSWORD = "a-long-enough-secret"
 WAYS = {

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+from psycopg.conninfo import make_conninfo
 
 from tenantplan.secrets.box import CredentialPlace, new_key, vault
 
@@ -60,7 +61,7 @@ def kept(fleet: Fleet, state: str = "current") -> list[dict[str, Any]]:
 def logs_in(fleet: Fleet, role: str, password: str, database: str) -> bool:
     given = {"host": "127.0.0.1", "port": str(fleet.server.port), "require_auth": "scram-sha-256"}
     try:
-        psycopg.connect("", **given, user=role, password=password, dbname=database).close()  # type: ignore[arg-type]
+        psycopg.connect(make_conninfo(**given, user=role, password=password, dbname=database)).close()
     except psycopg.OperationalError as error:
         refused = str(error)
     else:

@@ -25,7 +25,7 @@ def running(fleet: Fleet) -> Fleet:
 def counts(fleet: Fleet, database: str, column: str = "analyze_count") -> dict[str, int]:
     fleet.rows("SELECT pg_stat_clear_snapshot()", database=database)
     found = fleet.rows(f"SELECT relname, {column} FROM pg_stat_user_tables", database=database)
-    return dict(found)  # type: ignore[arg-type]
+    return dict(found)
 
 
 def settled(fleet: Fleet, database: str, column: str = "analyze_count") -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from acceptance.harness import Fleet
-from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+from conftest import FreshServer
 from servers import TestServer
 
 from tenantplan.desired.declare import load_documents

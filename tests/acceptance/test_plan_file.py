@@ -30,7 +30,8 @@ pytestmark = pytest.mark.once
 
 def dump(server: TestServer) -> str:
     """The whole cluster as SQL: roles with their passwords, databases with their rows, comments and rights."""
-    command = [server.programs / "pg_dumpall", "-h", server.socket_dir, "-p", str(server.port), "-U", "postgres"]
+    program, folder = str(server.programs / "pg_dumpall"), str(server.socket_dir)
+    command = [program, "-h", folder, "-p", str(server.port), "-U", "postgres"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.defpath})
     return re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)  # a random word since 2025
 

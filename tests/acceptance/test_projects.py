@@ -414,10 +414,10 @@ def test_an_organization_goes_with_all_it_had(studio: Fleet) -> None:  # A7
     assert studio.rows("SELECT count(*) FROM projects WHERE deleted_at IS NULL") == [(0,)]
     studio.converged()
     studio.settings("guard: { graceDays: 0 }")
-    deleted = {o["address"] for o in studio.plan()["operations"]}
+    purged = {o["address"] for o in studio.plan()["operations"]}
     nested = {"project/shop/apikey/website", "team/core", "team/core/member/ben@x.example", "bucket/originals"}
-    assert {"organization/studio", "project/shop", "project/other", "invitation/nora", "user/anna@x.example"} <= deleted
-    assert nested <= deleted
+    assert {"organization/studio", "project/shop", "project/other", "invitation/nora", "user/anna@x.example"} <= purged
+    assert nested <= purged
     purge(studio)
     gone = [
         "organizations",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
 from acceptance.harness import Fleet
 
 DEDICATED = "database: { mode: dedicated }"
@@ -119,9 +120,9 @@ def test_the_lock_dies_with_its_process(fleet: Fleet) -> None:
     assert fleet.databases() == sorted([fleet.main_database, fleet.database("msf")])
 
 
-def test_two_fleets_share_a_server(fleet: Fleet, tmp_path_factory: object) -> None:
+def test_two_fleets_share_a_server(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> None:
     """P11, P16: another fleet's lock, rows and databases are not this one's."""
-    other = Fleet(tmp_path_factory.mktemp("other"), fleet.server)  # type: ignore[attr-defined]
+    other = Fleet(tmp_path_factory.mktemp("other"), fleet.server)
     try:
         for each in (fleet, other):
             each.organization("msf", DEDICATED)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
-from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+from conftest import FreshServer
 
 from tenantplan.postgres import membership
 

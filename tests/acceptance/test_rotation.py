@@ -15,8 +15,10 @@ from acceptance.neighbours import emails, neighbours
 from acceptance.test_login_passwords import KEY, STORE, command, declare, kept, logs_in, targets
 from servers import TestServer
 
-POINTS = ("run-opened", "intent-recorded", "login-pending", "login-set", "login-delivered", "journal-closed")
-POINTS += ("audit-written", "committed", "run-closed")
+POINTS = (
+    "run-opened", "intent-recorded", "login-pending", "login-set", "login-delivered", "journal-closed",
+    "audit-written", "committed", "run-closed",
+)  # fmt: skip
 STEPS = ("login-pending", "login-set", "login-delivered", "journal-closed")
 ONE = ", rotation: { graceMinutes: 0 }"
 TWO = ", rotation: { roles: 2, graceMinutes: 0 }"

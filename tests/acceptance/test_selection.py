@@ -13,11 +13,11 @@ def declared(fleet: Fleet) -> Fleet:
     fleet.document("Tier", "pro", "displayName: Pro")
     fleet.document("Tier", "basic", "displayName: Basic")
     fleet.document("User", "anna@x.example", "{ displayName: A, role: CLIENT_EDITOR }")
-    fleet.organization("acme", "tier: basic", labels={"region": "us"})  # type: ignore[arg-type]
+    fleet.organization("acme", "tier: basic", labels={"region": "us"})
     fleet.organization(
         "msf",
         "tier: pro\ndatabase: { mode: dedicated }\nmembers: [ { user: anna@x.example, role: AGENCY_ADMIN } ]",
-        labels={"region": "eu"},  # type: ignore[arg-type]
+        labels={"region": "eu"},
     )
     fleet.document("Tenant", "paris", "{ organization: msf, displayName: P }")
     return fleet

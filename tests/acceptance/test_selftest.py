@@ -166,14 +166,15 @@ def test_interrupted_it_cleans_up(alone: Fleet, number: signal.Signals) -> None:
 
 def test_a_database_that_somebody_is_in_goes_all_the_same(alone: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     from tenantplan.commands.selftest import selftest, steps
+    from tenantplan.errors import SchemaMismatch
 
     opened = []
 
     def looked_into(bench: steps.Bench) -> str:
         opened.append(alone.server.connect(dbname=bench.name))  # as the same role: a monitor, say
-        raise steps.SchemaMismatch("on purpose")
+        raise SchemaMismatch("on purpose")
 
-    monkeypatch.setattr(selftest, "STEPS", [*selftest.STEPS[:3], ("look", looked_into, "")])
+    monkeypatch.setattr(selftest, "STEPS", [*steps.STEPS[:3], ("look", looked_into, "")])
     result = alone.run("selftest", code=1)
     opened[0].close()
     assert "on purpose" in result.out

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from acceptance.harness import Fleet
-from conftest import FreshServer  # type: ignore[import-not-found]  # the one in tests/
+from conftest import FreshServer
+from servers import TestServer
 
 pytestmark = pytest.mark.once
 
@@ -13,8 +14,8 @@ def on(server: str) -> str:
     return f"database: {{ mode: dedicated, server: {server} }}"
 
 
-def names(fleet: Fleet, other: object) -> list[str]:
-    with other.superuser_connect() as connection:  # type: ignore[attr-defined]
+def names(fleet: Fleet, other: TestServer) -> list[str]:
+    with other.superuser_connect() as connection:
         like = f"o{fleet.id}\\_%"
         found = connection.execute("SELECT datname::text FROM pg_database WHERE datname LIKE %s", [like]).fetchall()
     return sorted(name for (name,) in found)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def commands_go_on(fleet: Fleet, named: str, *, live: bool = True) -> None:
     said = within(BOUND, lambda: fleet.run("plan"))
     assert named in said.out and "wwf" in said.out
     for command in (["status"], ["drift"], ["doctor", "--skip-rehearsal"]):
-        said = within(BOUND, lambda command=command: fleet.run(*command, code=None))  # type: ignore[misc]
+        said = within(BOUND, partial(fleet.run, *command, code=None))
         assert said.code in (0, 1, 2), said.err
         assert named in said.out + said.err or not (live or command[0] == "doctor"), said.out + said.err
         assert "Traceback" not in said.err and CANARY not in said.out + said.err
@@ -98,7 +99,7 @@ def test_a_dedicated_database_that_locks_its_tables(applied: Fleet) -> None:
     with applied.connect(applied.database("msf")) as tenant, tenant.transaction():
         tenant.execute("LOCK TABLE alembic_version, donors")
         for command in (["status"], ["drift"], ["plan", "--refresh", "deep"]):
-            said = within(BOUND, lambda command=command: applied.run(*command, code=None))  # type: ignore[misc]
+            said = within(BOUND, partial(applied.run, *command, code=None))
             assert "msf" in said.out and "lock timeout" in said.out, said.out + said.err
         applied.organization("msf", "displayName: MSF\nmembers: []")
         within(BOUND, lambda: applied.apply(code=None))
@@ -190,5 +191,5 @@ def test_a_lock_on_a_shared_table(applied: Fleet) -> None:
         tenant.execute("LOCK TABLE donors IN ACCESS EXCLUSIVE MODE")
         applied.organization("wwf", "contact: { phone: '4711' }")
         for command in (["plan"], ["status"], ["drift"], ["apply", "--auto-approve"]):
-            within(BOUND, lambda command=command: applied.run(*command))  # type: ignore[misc]
+            within(BOUND, partial(applied.run, *command))
     applied.converged()

@@ -57,7 +57,11 @@ def refused(fleet: Fleet, path: Path, code: int = 4, *arguments: str) -> str:
 
 
 def after(**changes: Any) -> Edit:
-    return lambda operation: replace(operation, after=replace(operation.after, **changes))  # type: ignore[type-var]
+    def edit(operation: Operation) -> Operation:
+        assert operation.after is not None
+        return replace(operation, after=replace(operation.after, **changes))
+
+    return edit
 
 
 def value(**changes: Any) -> Edit:
@@ -123,9 +127,9 @@ def test_a_migration_is_what_the_tree_compiles_to(pending: Fleet, edit: Edit) ->
 )
 def test_objects_of_a_server_are_those_that_the_documents_ask_for(pending: Fleet, kind: str, edit: Edit) -> None:
     path, plan = saved(pending)
-    kinds = {"role": Role, "database": Database}
+    kinds: dict[str, type[Role | Database]] = {"role": Role, "database": Database}
     made = [o for o in plan.operations if isinstance(o.after, kinds[kind]) and o.after.holder == "organization/new"]
-    chosen = next(o for o in made if kind == "database" or o.after.login)  # type: ignore[union-attr]
+    chosen = next(o for o in made if not isinstance(o.after, Role) or o.after.login)
     edited(path, plan, chosen.address, edit)
     refused(pending, path)
 

@@ -91,8 +91,8 @@ def test_every_page_says_host_and_port(fleet: Fleet) -> None:
     fleet.run("plan", "--out", "plan.json")
     assert place in fleet.run("apply", "plan.json", "--auto-approve").err
     for command in ("status", "drift"):
-        shown = fleet.run(*command.split(), code=None)
-        assert str(params["port"]) in shown.out + shown.err, command
+        result = fleet.run(*command.split(), code=None)
+        assert str(params["port"]) in result.out + result.err, command
 
 
 def test_a_place_in_the_environment_is_named_as_it_is(fleet: Fleet) -> None:

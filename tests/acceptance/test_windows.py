@@ -234,7 +234,7 @@ def test_a_target_that_needs_what_waits(fleet: Fleet) -> None:
     fleet.document("Tier", "pro", "displayName: Pro")
     fleet.apply()
     fleet.document("Tier", "new", "displayName: New")
-    fleet.organization("a", "tier: new", labels={"ring": "early"})  # type: ignore[arg-type]
+    fleet.organization("a", "tier: new", labels={"ring": "early"})
     rules(fleet, freeze=frozen(-HOUR, HOUR, "{ ring: early }"))
     plan = fleet.plan("--target", "organization/a")
     assert plan["operations"] == []

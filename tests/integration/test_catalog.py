@@ -88,7 +88,7 @@ def main(server: TestServer) -> Iterator[Connection]:
             graph = load(TREES / tree, tree)
             assert graph.head
             with connection.transaction():
-                for statement in compile_path(graph, None, graph.head, **options):  # type: ignore[arg-type]
+                for statement in compile_path(graph, None, graph.head, **options):
                     connection.execute(statement.encode())
         yield connection
     with server.connect() as admin:
@@ -151,8 +151,8 @@ def test_every_declared_column_exists_with_its_type(db: Connection, rowtype: Row
     assert ("password_fingerprint" in found) == ("bcrypt" in rowtype.columns.values())
     assert "managed_by" in keys(db, rowtype.table, unique=False)
     # A row is found by what names it and by what makes it the declared one: neither may be two.
-    name = (rowtype.parent, rowtype.name) if rowtype.parent else (rowtype.name,)
-    assert {",".join(name), ",".join(rowtype.identity)} <= set(keys(db, rowtype.table, unique=True))
+    named = (rowtype.parent, rowtype.name) if rowtype.parent else (rowtype.name,)
+    assert {",".join(named), ",".join(rowtype.identity)} <= set(keys(db, rowtype.table, unique=True))
 
 
 def expected(rowtype: RowType, name: str, kind: str) -> tuple[str, ...]:

@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tenantplan.errors import SettingsError
 from tenantplan.postgres import embedded
@@ -42,7 +44,7 @@ except SettingsError as error:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _the_wheel(pg_version):
+def _the_wheel(pg_version: int) -> None:
     if pg_version != embedded.MAJOR:
         pytest.skip(f"the embedded server is PostgreSQL {embedded.MAJOR}: it is tested in that run")
     try:
@@ -52,7 +54,7 @@ def _the_wheel(pg_version):
 
 
 @pytest.fixture
-def folder():
+def folder() -> Iterator[Path]:
     """A short path that others can pass through, unlike pytest's."""
     made = Path(tempfile.mkdtemp(prefix="tp-emb-"))
     made.chmod(0o755)
@@ -62,7 +64,7 @@ def folder():
     shutil.rmtree(made)
 
 
-def _start_in_a_process(data, account=None):
+def _start_in_a_process(data: Path, account: Account | None = None) -> subprocess.Popen[str]:
     arguments = [str(account.uid), str(account.gid)] if account else []
     return subprocess.Popen(
         [sys.executable, "-c", _ENSURE, str(data), *arguments],
@@ -73,17 +75,17 @@ def _start_in_a_process(data, account=None):
     )
 
 
-def _ended(process):
+def _ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
-def test_starts_on_demand_as_a_role_without_superuser(folder):
+def test_starts_on_demand_as_a_role_without_superuser(folder: Path) -> None:
     data = folder / ".tenantplan" / "postgres"
     assert not embedded.running(data)
     params = embedded.ensure(data)
     assert embedded.running(data)
-    with psycopg.connect(**params) as connection:
+    with psycopg.connect(make_conninfo(**params)) as connection:
         role = connection.execute(
             "SELECT rolname, rolcanlogin, rolcreatedb, rolcreaterole, rolsuper, rolbypassrls, rolreplication"
             " FROM pg_roles WHERE rolname = current_user"
@@ -95,25 +97,25 @@ def test_starts_on_demand_as_a_role_without_superuser(folder):
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
 
-def test_data_outlive_a_stop(folder):
+def test_data_outlive_a_stop(folder: Path) -> None:
     data = folder / "postgres"
-    with psycopg.connect(**embedded.ensure(data), autocommit=True) as connection:
+    with psycopg.connect(make_conninfo(**embedded.ensure(data)), autocommit=True) as connection:
         connection.execute("CREATE DATABASE kept")
     assert embedded.stop(data)
     assert not embedded.running(data)
     assert not embedded.stop(data)
-    with psycopg.connect(**(embedded.ensure(data) | {"dbname": "kept"})) as connection:
+    with psycopg.connect(make_conninfo(**embedded.ensure(data) | {"dbname": "kept"})) as connection:
         assert connection.execute("SELECT current_database()").fetchone() == ("kept",)
 
 
-def test_the_server_outlives_the_process_that_started_it(folder):
+def test_the_server_outlives_the_process_that_started_it(folder: Path) -> None:
     code, out, err = _ended(_start_in_a_process(folder / "postgres"))
     assert code == 0, err
-    with psycopg.connect(**json.loads(out)) as connection:
+    with psycopg.connect(make_conninfo(**json.loads(out))) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_running_server_is_found_within_5_ms(folder):
+def test_a_running_server_is_found_within_5_ms(folder: Path) -> None:
     embedded.ensure(folder / "postgres")
     times = []
     for _ in range(20):
@@ -123,13 +125,13 @@ def test_a_running_server_is_found_within_5_ms(folder):
     assert sorted(times)[len(times) // 2] < 0.005
 
 
-def test_processes_that_start_it_at_once_all_get_it(folder):
+def test_processes_that_start_it_at_once_all_get_it(folder: Path) -> None:
     results = [_ended(process) for process in [_start_in_a_process(folder / "postgres") for _ in range(3)]]
     assert [code for code, _, _ in results] == [0, 0, 0], results
     assert len({out for _, out, _ in results}) == 1
 
 
-def test_after_a_crash_it_starts_again(folder):
+def test_after_a_crash_it_starts_again(folder: Path) -> None:
     data = folder / "postgres"
     embedded.ensure(data)
     pid = int((data / "postmaster.pid").read_text().split()[0])
@@ -137,11 +139,11 @@ def test_after_a_crash_it_starts_again(folder):
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text():
         time.sleep(0.01)
     assert not embedded.running(data)
-    with psycopg.connect(**embedded.ensure(data)) as connection:
+    with psycopg.connect(make_conninfo(**embedded.ensure(data))) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_process_id_that_is_somebody_elses_by_now_is_no_server(folder):
+def test_a_process_id_that_is_somebody_elses_by_now_is_no_server(folder: Path) -> None:
     """A container that restarts gives the dead server's process id to another process."""
     data = folder / "postgres"
     embedded.ensure(data)
@@ -155,14 +157,14 @@ def test_a_process_id_that_is_somebody_elses_by_now_is_no_server(folder):
     assert embedded.running(data)
 
 
-def test_a_half_made_cluster_is_made_anew(folder):
+def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
     (folder / "postgres.new" / "base").mkdir(parents=True)
     embedded.ensure(folder / "postgres")
     assert not (folder / "postgres.new").exists()
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "a,b", 'qu"ote', "sp ace", "naïve", "a$(false)`b'c"])
-def test_a_path_that_no_socket_can_have_gets_a_private_folder(folder, name):
+def test_a_path_that_no_socket_can_have_gets_a_private_folder(folder: Path, name: str) -> None:
     data = folder / name / "postgres"
     data.parent.mkdir()
     params = embedded.ensure(data)
@@ -171,14 +173,14 @@ def test_a_path_that_no_socket_can_have_gets_a_private_folder(folder, name):
         assert not place.is_relative_to(folder)
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
         assert embedded.ensure(data) == params  # the fast way finds it too
-        with psycopg.connect(**params) as connection:
+        with psycopg.connect(make_conninfo(**params)) as connection:
             assert connection.execute("SELECT current_user").fetchone() == ("tenantplan",)
     finally:
         embedded.stop(data)
     assert not place.exists()
 
 
-def test_a_socket_folder_made_by_somebody_else_is_refused(folder, monkeypatch):
+def test_a_socket_folder_made_by_somebody_else_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = folder / ("x" * 120) / "postgres"
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     params = embedded.ensure(data)
@@ -190,7 +192,7 @@ def test_a_socket_folder_made_by_somebody_else_is_refused(folder, monkeypatch):
         embedded.ensure(data)
 
 
-def test_a_copy_of_the_folder_is_not_taken_for_the_server(folder):
+def test_a_copy_of_the_folder_is_not_taken_for_the_server(folder: Path) -> None:
     embedded.ensure(folder / "postgres")
     subprocess.run(["cp", "-a", folder / "postgres", folder / "copy"], check=True, stderr=subprocess.DEVNULL)
     assert not embedded.running(folder / "copy")
@@ -199,13 +201,13 @@ def test_a_copy_of_the_folder_is_not_taken_for_the_server(folder):
     (folder / "copy" / "postmaster.pid").unlink()
 
 
-def test_variables_of_postgres_do_not_steer_it(folder, monkeypatch):
+def test_variables_of_postgres_do_not_steer_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "1")
     monkeypatch.setenv("PGDATA", "/nowhere")
     assert embedded.ensure(folder / "postgres")["port"] == "5432"
 
 
-def test_data_of_another_version_are_refused(folder):
+def test_data_of_another_version_are_refused(folder: Path) -> None:
     data = folder / "postgres"
     data.mkdir()
     (data / "PG_VERSION").write_text("16\n")
@@ -213,7 +215,7 @@ def test_data_of_another_version_are_refused(folder):
         embedded.ensure(data)
 
 
-def test_a_folder_that_is_no_cluster_is_left_alone(folder):
+def test_a_folder_that_is_no_cluster_is_left_alone(folder: Path) -> None:
     data = folder / "postgres"
     data.mkdir()
     (data / "mine.txt").write_text("mine")
@@ -222,7 +224,7 @@ def test_a_folder_that_is_no_cluster_is_left_alone(folder):
     assert (data / "mine.txt").read_text() == "mine"
 
 
-def test_a_failed_start_shows_the_servers_last_words(folder):
+def test_a_failed_start_shows_the_servers_last_words(folder: Path) -> None:
     data = folder / "postgres"
     embedded.ensure(data)
     embedded.stop(data)
@@ -233,14 +235,14 @@ def test_a_failed_start_shows_the_servers_last_words(folder):
     assert "TENANTPLAN_MAIN_URL" in caught.value.hint
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch):
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError) as caught:
         embedded.binary("psql")
     assert "pip install 'tenantplan[embedded]'" in caught.value.hint
 
 
-def test_psql_of_the_wheel_reaches_it(folder):
+def test_psql_of_the_wheel_reaches_it(folder: Path) -> None:
     params = embedded.ensure(folder / "postgres")
     place = [f"--{name}={params[key]}" for name, key in (("host", "host"), ("port", "port"), ("username", "user"))]
     said = subprocess.run(
@@ -250,13 +252,13 @@ def test_psql_of_the_wheel_reaches_it(folder):
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can become another user")
-def test_as_an_ordinary_user(folder):
+def test_as_an_ordinary_user(folder: Path) -> None:
     let_run(embedded.binary("postgres"), NOBODY)
     os.chown(folder, NOBODY.uid, NOBODY.gid)
     code, out, err = _ended(_start_in_a_process(folder / "home" / "postgres", NOBODY))
     assert code == 0, err
     assert (folder / "home" / "postgres").stat().st_uid == NOBODY.uid
-    with psycopg.connect(**json.loads(out)) as connection:  # root reaches it as well
+    with psycopg.connect(make_conninfo(**json.loads(out))) as connection:  # root reaches it as well
         assert connection.execute("SELECT current_user").fetchone() == ("tenantplan",)
     assert embedded.stop(folder / "home" / "postgres")
     embedded.ensure(folder / "home" / "postgres")  # started by root, it still runs as the owner of the data
@@ -264,7 +266,7 @@ def test_as_an_ordinary_user(folder):
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can become another user")
-def test_another_users_server_is_refused_clearly(folder):
+def test_another_users_server_is_refused_clearly(folder: Path) -> None:
     let_run(embedded.binary("postgres"), NOBODY)
     embedded.ensure(folder / "postgres")
     code, _, err = _ended(_start_in_a_process(folder / "postgres", NOBODY))
@@ -274,14 +276,14 @@ def test_another_users_server_is_refused_clearly(folder):
 
 
 @pytest.mark.skipif(not ROOT, reason="only root runs postgres as another user")
-def test_root_in_a_private_folder_lets_the_server_pass_and_no_more(folder):
+def test_root_in_a_private_folder_lets_the_server_pass_and_no_more(folder: Path) -> None:
     private = folder / "home"
     private.mkdir(mode=0o700)
     embedded.ensure(private / "fleet" / "postgres")
     assert stat.S_IMODE(private.stat().st_mode) == 0o701
 
 
-def test_a_stale_socket_is_no_server(folder):
+def test_a_stale_socket_is_no_server(folder: Path) -> None:
     data = folder / "postgres"
     params = embedded.ensure(data)
     lines = (data / "postmaster.pid").read_text()

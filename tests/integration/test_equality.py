@@ -156,7 +156,7 @@ def test_every_way_through_a_tree(
 ) -> None:
     line = [file.stem.partition("_")[0] for file in sorted((tree / "versions").glob("*.py"))]
     head = line[-1]
-    starts = {(revision,): new_database() for revision in line}
+    starts: dict[tuple[str, ...], str] = {(revision,): new_database() for revision in line}
     starts |= {unmerged: new_database() for unmerged in UNMERGED.get(tree.name, ())}
     ends = {revision: new_database() for revision in (None, *line[:-1])}
     walks = {name: [("upgrade", revision) for revision in at] for at, name in starts.items()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import psycopg
 import pytest
 from psycopg import pq
+from psycopg.conninfo import make_conninfo
 from servers import TestServer
 
 from tenantplan.errors import ConnectError
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.skipif(pq.version() < TAKES_KEYS, reason="libpq takes S
 
 
 @pytest.fixture
-def login(server: TestServer):  # type: ignore[no-untyped-def]
+def login(server: TestServer) -> Iterator[dict[str, str]]:
     """A role with a password."""
     with server.superuser_connect() as connection:
         connection.execute(f"CREATE ROLE often LOGIN PASSWORD '{PASSWORD}'")
@@ -30,7 +32,7 @@ def login(server: TestServer):  # type: ignore[no-untyped-def]
 def test_the_keys_log_in_instead_of_the_password(login: dict[str, str]) -> None:
     keys = learned_keys(login)
     assert set(keys) == {"scram_client_key", "scram_server_key"}
-    with psycopg.connect("", **{**login, **keys, "password": "another one"}) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(make_conninfo(**{**login, **keys, "password": "another one"})) as connection:
         assert connection.info.user == "often"
 
 

@@ -101,7 +101,7 @@ def test_every_start_leads_to_the_same_schema_and_back(database: Database, middl
     for connection in (straight, stepwise):
         if shared:
             run(connection, up(MAIN))
-    version = {"shared": shared, "version_table": SHARED_VERSION_TABLE if shared else "alembic_version"}
+    version: dict[str, Any] = {"shared": shared, "version_table": SHARED_VERSION_TABLE if shared else "alembic_version"}
     run(straight, up(TENANT, **version))
     run(stepwise, up(TENANT, None, middle, **version))
     at_middle = fingerprint(stepwise)
@@ -114,7 +114,7 @@ def test_every_start_leads_to_the_same_schema_and_back(database: Database, middl
 def test_downgrade_to_the_base_leaves_only_the_version_tables(database: Database) -> None:
     connection = database()
     empty = objects(connection)
-    shared = {"shared": True, "version_table": SHARED_VERSION_TABLE}
+    shared: dict[str, Any] = {"shared": True, "version_table": SHARED_VERSION_TABLE}
     run(connection, up(MAIN) + up(TENANT, **shared))
     run(connection, downgrade_path(TENANT, str(TENANT.head), None, **shared))
     run(connection, downgrade_path(MAIN, str(MAIN.head), None))

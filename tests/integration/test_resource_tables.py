@@ -15,7 +15,8 @@ from psycopg import sql
 from servers import TestServer
 
 from tenantplan.migration.compile.compile import compile_path, downgrade_path
-from tenantplan.migration.tree.graph import Revision, load
+from tenantplan.migration.tree.graph import load
+from tenantplan.migration.tree.revision import Revision
 from tenantplan.postgres.databases import drop_database
 from tenantplan.postgres.queries import query
 from tenantplan.schema.fingerprint import differences, objects

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from conftest import FreshServer
 from servers import TestServer
 
 from tenantplan.errors import ConnectError
@@ -39,9 +40,8 @@ def postmaster(server: TestServer) -> int:
 
 
 @pytest.fixture
-def own(fresh_server: object) -> TestServer:
-    made: TestServer = fresh_server()  # type: ignore[operator]
-    return made
+def own(fresh_server: FreshServer) -> TestServer:
+    return fresh_server()
 
 
 def test_a_question_that_takes_too_long_is_ended_by_the_server(server: TestServer) -> None:

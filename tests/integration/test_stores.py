@@ -123,16 +123,12 @@ def mongodb_store(monkeypatch: pytest.MonkeyPatch) -> Store:
     """The adapter over mongomock: its chunks and files are in memory, the GridFS code is pymongo's own."""
     mongomock = pytest.importorskip("mongomock", reason="GridFS needs mongomock")
     pytest.importorskip("pymongo", reason="GridFS needs pymongo")
-    from mongomock.gridfs import enable_gridfs_integration
-    from mongomock.store import ServerStore
-
-    class Client(mongomock.MongoClient):  # type: ignore[misc,name-defined]
-        options = SimpleNamespace(timeout=None)  # what pymongo's GridFSBucket asks for, and mongomock does not have
-
-    enable_gridfs_integration()
+    # What pymongo's GridFSBucket asks for, and mongomock does not have.
+    client = type("Client", (mongomock.MongoClient,), {"options": SimpleNamespace(timeout=None)})
+    pytest.importorskip("mongomock.gridfs").enable_gridfs_integration()
     monkeypatch.setattr("gridfs.synchronous.grid_file._UPLOAD_BUFFER_SIZE", CHUNK)  # chunks arrive before the close
-    kept = ServerStore()
-    monkeypatch.setattr("pymongo.MongoClient", lambda url, **options: Client(url, _store=kept))
+    kept = pytest.importorskip("mongomock.store").ServerStore()
+    monkeypatch.setattr("pymongo.MongoClient", lambda url, **options: client(url, _store=kept))
     return open_store("mongodb://anna:geheim@localhost/updates", Path("/"), _no_main)
 
 
@@ -525,8 +521,7 @@ def test_s3_upload_in_parts(s3_store: Store, tmp_path: Path) -> None:
 def test_s3_upload_that_breaks_off_leaves_nothing(
     s3_store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import s3fs
-
+    s3fs = pytest.importorskip("s3fs")
     package = a_package(tmp_path / "large.zip", size=101 * CHUNK)
     call = s3fs.S3FileSystem._call_s3
     calls: list[str] = []
@@ -546,9 +541,7 @@ def test_s3_upload_that_breaks_off_leaves_nothing(
 
 
 def test_s3_listing_that_another_process_outdates(s3: str, s3_store: Store, package: Path) -> None:
-    import boto3
-    import s3fs
-
+    boto3, s3fs = pytest.importorskip("boto3"), pytest.importorskip("s3fs")
     s3_store.put(KEY, package)
     s3fs.S3FileSystem().ls(
         f"updates/some/prefix/{Path(KEY).parent}"
@@ -596,7 +589,8 @@ def documents(store: Store) -> SimpleNamespace:
     """What is in the bucket's two collections."""
     import pymongo
 
-    with pymongo.MongoClient("mongodb://localhost/updates") as client:
+    client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient("mongodb://localhost/updates")
+    with client:
         database = client.get_default_database()
         files = list(database["update_packages.files"].find())
         return SimpleNamespace(files=files, chunks=database["update_packages.chunks"].count_documents({}))

@@ -170,14 +170,14 @@ def test_a_rename_of_every_organization_keeps_all_rows(state: State, new: list[s
     assert difference(desired, carried_out(planned(desired, shared), shared)).changes == ()
 
 
-def _moved(address: str, resource: object, renames: dict[str, str]) -> object:
-    values = getattr(resource, "values", None)
-    if values is None:
+def _moved(address: str, resource: Resource, renames: dict[str, str]) -> Resource:
+    if not isinstance(resource, Row):
         return resource
-    moved = {c: Ref(addresses.renamed(v.address, renames)) if isinstance(v, Ref) else v for c, v in values.items()}
+    values = resource.values.items()
+    moved = {c: Ref(addresses.renamed(v.address, renames)) if isinstance(v, Ref) else v for c, v in values}
     if address in renames:
         moved["slug"] = renames[address].split("/")[1]
-    return replace(resource, values=moved)  # type: ignore[type-var]
+    return replace(resource, values=moved)
 
 
 @given(st.sampled_from(NAMES), st.sampled_from(NAMES), st.text("abc/-", max_size=6))

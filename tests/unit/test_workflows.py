@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,18 +15,21 @@ import yaml
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
+Workflow = dict[str | bool, Any]
+Job = dict[str, Any]
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 
 
-def _load(name):
-    return yaml.safe_load((FOLDER / name).read_text())
+def _load(name: str) -> Workflow:
+    loaded: Workflow = yaml.safe_load((FOLDER / name).read_text())
+    return loaded
 
 
-def _triggers(workflow):
+def _triggers(workflow: Workflow) -> Any:
     return workflow[True]  # YAML 1.1 reads the key `on` as true
 
 
-def _jobs():
+def _jobs() -> list[pytest.ParameterSet]:
     return [
         pytest.param(name, job, id=f"{file.stem}-{name}")
         for file in FILES
@@ -33,7 +37,7 @@ def _jobs():
     ]
 
 
-def _tool(name):
+def _tool(name: str) -> str:
     found = Path(sys.executable).with_name(name)
     path = str(found) if found.exists() else shutil.which(name)
     if path is None:
@@ -41,12 +45,12 @@ def _tool(name):
     return path
 
 
-def test_there_are_the_four():
+def test_there_are_the_four() -> None:
     assert [file.name for file in FILES] == ["apply.yml", "ci.yml", "plan.yml", "validate.yml"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_every_action_is_pinned_by_commit_and_says_its_version(file):
+def test_every_action_is_pinned_by_commit_and_says_its_version(file: Path) -> None:
     uses = re.findall(r"uses:\s*(.+)", file.read_text())
     assert uses
     for use in uses:
@@ -54,11 +58,11 @@ def test_every_action_is_pinned_by_commit_and_says_its_version(file):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_nothing_is_permitted_by_default(file):
+def test_nothing_is_permitted_by_default(file: Path) -> None:
     assert yaml.safe_load(file.read_text())["permissions"] == {}
 
 
-def test_a_workflow_with_secrets_is_not_the_pull_requests_own():
+def test_a_workflow_with_secrets_is_not_the_pull_requests_own() -> None:
     """The file of `pull_request` and of a push to another branch is what whoever opened it wrote."""
     triggers = {file.name: _triggers(yaml.safe_load(file.read_text())) for file in FILES}
     assert triggers["plan.yml"] == {"pull_request_target": {"branches": ["main"]}}
@@ -71,7 +75,7 @@ def test_a_workflow_with_secrets_is_not_the_pull_requests_own():
         assert all("environment" not in job for job in _load(name)["jobs"].values())
 
 
-def test_the_finding_is_ignored_at_that_line_only_and_says_why():
+def test_the_finding_is_ignored_at_that_line_only_and_says_why() -> None:
     ignored = [line for file in FILES for line in file.read_text().splitlines() if "zizmor: ignore" in line]
     assert len(ignored) == 1
     trigger, said = ignored[0].split("#", 1)
@@ -80,7 +84,7 @@ def test_the_finding_is_ignored_at_that_line_only_and_says_why():
 
 
 @pytest.mark.parametrize(("name", "job"), _jobs())
-def test_nothing_is_kept_from_one_run_to_another(name, job):
+def test_nothing_is_kept_from_one_run_to_another(name: str, job: Job) -> None:
     """A cache that a run of a pull request filled would be read by one with secrets."""
     for step in job["steps"]:
         assert not step.get("uses", "").startswith("actions/cache")
@@ -88,7 +92,7 @@ def test_nothing_is_kept_from_one_run_to_another(name, job):
 
 
 @pytest.mark.parametrize(("name", "job"), _jobs())
-def test_jobs_have_the_least_permissions_and_keep_no_token(name, job):
+def test_jobs_have_the_least_permissions_and_keep_no_token(name: str, job: Job) -> None:
     assert job["permissions"] == ({"pull-requests": "write"} if name == "comment" else {"contents": "read"})
     for step in job["steps"]:
         if step.get("uses", "").startswith("actions/checkout@"):
@@ -96,20 +100,20 @@ def test_jobs_have_the_least_permissions_and_keep_no_token(name, job):
 
 
 @pytest.mark.parametrize(("name", "job"), _jobs())
-def test_no_expression_becomes_part_of_a_script(name, job):
+def test_no_expression_becomes_part_of_a_script(name: str, job: Job) -> None:
     for step in job["steps"]:
         assert "${{" not in step.get("run", "")
         assert "${{" not in step.get("with", {}).get("script", "")
 
 
 @pytest.mark.parametrize(("name", "job"), _jobs())
-def test_secrets_are_in_protected_environments_only(name, job):
+def test_secrets_are_in_protected_environments_only(name: str, job: Job) -> None:
     if "secrets." in yaml.safe_dump(job):
         assert name in {"plan", "apply"}
         assert job["environment"] in {"plan", "production"}
 
 
-def test_credentials_meet_no_code_of_a_pull_request():
+def test_credentials_meet_no_code_of_a_pull_request() -> None:
     jobs = _load("plan.yml")["jobs"]
     assert set(jobs) == {"plan", "comment"}
     assert jobs["plan"]["if"] == SAME_REPOSITORY
@@ -130,7 +134,7 @@ def test_credentials_meet_no_code_of_a_pull_request():
     assert all("working-directory" not in step for step in steps)
 
 
-def test_tenants_of_a_pull_request_may_hold_no_symbolic_link(tmp_path):
+def test_tenants_of_a_pull_request_may_hold_no_symbolic_link(tmp_path: Path) -> None:
     steps = _load("plan.yml")["jobs"]["plan"]["steps"]
     script = next(step["run"] for step in steps if step.get("name") == "Take the tenants from the pull request")
     for part in ("tenants", "migrations", ".github"):
@@ -140,7 +144,7 @@ def test_tenants_of_a_pull_request_may_hold_no_symbolic_link(tmp_path):
     (tmp_path / "pull-request" / "tenantplan.yaml").write_text("changed")
     (tmp_path / "pull-request" / "tenants" / "a.yaml").write_text("new")
 
-    def run():
+    def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True)
 
     link = tmp_path / "pull-request" / "tenants" / "b.yaml"
@@ -158,7 +162,7 @@ def test_tenants_of_a_pull_request_may_hold_no_symbolic_link(tmp_path):
 @pytest.mark.parametrize(
     ("code", "status", "result"), [(0, 0, "planned"), (2, 0, "planned"), (3, 0, "blocked"), (1, 1, ""), (6, 6, "")]
 )
-def test_plan_step_reads_exit_codes_right(tmp_path, code, status, result):
+def test_plan_step_reads_exit_codes_right(tmp_path: Path, code: int, status: int, result: str) -> None:
     steps = _load("plan.yml")["jobs"]["plan"]["steps"]
     script = next(step["run"] for step in steps if step.get("id") == "plan")
     done = _with_fake_tenantplan(tmp_path, script, f"echo '<!-- tenantplan:plan:demo -->'; exit {code}")
@@ -168,7 +172,7 @@ def test_plan_step_reads_exit_codes_right(tmp_path, code, status, result):
 
 
 @pytest.mark.parametrize(("code", "status", "applied"), [(0, 0, False), (2, 5, True), (3, 3, False), (1, 1, False)])
-def test_apply_step_applies_only_when_there_are_changes(tmp_path, code, status, applied):
+def test_apply_step_applies_only_when_there_are_changes(tmp_path: Path, code: int, status: int, applied: bool) -> None:
     script = _load("apply.yml")["jobs"]["apply"]["steps"][-1]["run"]
     fake = f'echo "$*" >>calls; case "$1" in plan) exit {code};; apply) exit 5;; esac'
     done = _with_fake_tenantplan(tmp_path, script, fake)
@@ -176,7 +180,7 @@ def test_apply_step_applies_only_when_there_are_changes(tmp_path, code, status, 
     assert ("apply plan.json --auto-approve" in (tmp_path / "calls").read_text()) is applied
 
 
-def test_without_a_url_nothing_is_planned_or_applied(tmp_path):
+def test_without_a_url_nothing_is_planned_or_applied(tmp_path: Path) -> None:
     for script in (
         next(step["run"] for step in _load("plan.yml")["jobs"]["plan"]["steps"] if step.get("id") == "plan"),
         _load("apply.yml")["jobs"]["apply"]["steps"][-1]["run"],
@@ -186,7 +190,9 @@ def test_without_a_url_nothing_is_planned_or_applied(tmp_path):
         assert not (tmp_path / "called").exists()
 
 
-def _with_fake_tenantplan(folder, script, body, url="postgresql://x"):
+def _with_fake_tenantplan(
+    folder: Path, script: str, body: str, url: str = "postgresql://x"
+) -> subprocess.CompletedProcess[str]:
     fake = folder / "tenantplan"
     fake.write_text(f"#!/bin/bash\n{body}\n")
     fake.chmod(0o755)
@@ -196,25 +202,25 @@ def _with_fake_tenantplan(folder, script, body, url="postgresql://x"):
     )
 
 
-def test_apply_runs_one_at_a_time_and_only_from_main():
+def test_apply_runs_one_at_a_time_and_only_from_main() -> None:
     workflow = _load("apply.yml")
     assert workflow["concurrency"] == {"group": "tenantplan-apply", "cancel-in-progress": False}
     assert _triggers(workflow) == {"push": {"branches": ["main"]}}
     assert workflow["jobs"]["apply"]["environment"] == "production"
 
 
-def test_ci_runs_what_a_developer_runs():
+def test_ci_runs_what_a_developer_runs() -> None:
     steps = _load("ci.yml")["jobs"]["checks"]["steps"]
     assert steps[-1]["run"] == ".ci/run"
     assert "make lint test faults" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_zizmor_finds_nothing():
+def test_zizmor_finds_nothing() -> None:
     done = subprocess.run([_tool("zizmor"), "--offline", ".github"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
-def test_workflows_fit_githubs_schema():
+def test_workflows_fit_githubs_schema() -> None:
     command = [_tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *map(str, FILES)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Role, State
+from tenantplan.model.resource import Resource, Role
 
 
 def makes_common_group(operation: Operation) -> bool:
@@ -15,13 +15,13 @@ def makes_common_group(operation: Operation) -> bool:
     return isinstance(after, Role) and operation.before is None and _is_common(after)
 
 
-def made_since(operation: Operation, live: State) -> bool:
+def made_since(operation: Operation, live: Mapping[str, Resource]) -> bool:
     """Whether the operation makes a common group that another fleet has made in the same way since it was planned."""
     have = live.get(operation.address)
     return makes_common_group(operation) and isinstance(have, Role) and have.managed and have == operation.after
 
 
-def without_made(operations: Sequence[Operation], live: State) -> list[Operation]:
+def without_made(operations: Sequence[Operation], live: Mapping[str, Resource]) -> list[Operation]:
     """The operations that are left where common groups were made since, as they would be planned now."""
     made = {o.id for o in operations if made_since(o, live)}
     left = [o for o in operations if o.id not in made]

@@ -13,13 +13,12 @@ from tenantplan.apply.per_tenant import left_untouched
 from tenantplan.apply.work import Work
 from tenantplan.errors import PlanRefused
 from tenantplan.fleet.servers import Servers
-from tenantplan.live.main import MainFacts
-from tenantplan.live.survey import Survey
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.tree import graph
 from tenantplan.migration.trees import Trees
 from tenantplan.model.audit import Actor
 from tenantplan.model.encode import fingerprint
+from tenantplan.model.live import MainFacts, Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, Secret, State
 from tenantplan.postgres.connect import Connector
@@ -69,8 +68,8 @@ class Apply:
         plan = a_plan(*operations, **{"per_tenant": True, **more})
         names = {o.address: "Before" for o in operations} | {o.address: "After" for o in done}
         names |= {o.address: "by hand" for o in by_hand}
-        state = {address: row(address, name) for address, name in names.items()} if live is None else live
-        seen = Survey(state, MainFacts(hash_key=HASH_KEY), {})
+        renamed: State = {address: row(address, name) for address, name in names.items()}
+        seen = Survey(renamed if live is None else live, MainFacts(hash_key=HASH_KEY), {})
         with Programs() as programs:
             servers, connector = Servers({}, {}), Connector({}, 1)
             actor = Actor("anna", "here", None)
@@ -135,7 +134,8 @@ def test_work_of_an_interrupted_apply_that_was_changed_since(apply: Apply) -> No
 def test_whose_secret_is_another_one_now(apply: Apply, value: str) -> None:
     (apply.settings.root / "key").write_text("the one of the plan")
     before = Row("tenants", {"name": "paris", "license_key": Secret()}, id="7")
-    after = replace(before, values=before.values | {"license_key": Secret("file:key", keyed_hash(HASH_KEY, value))})
+    secret = Secret("file:key", keyed_hash(HASH_KEY, value))
+    after = replace(before, values={**before.values, "license_key": secret})
     key = an_operation("tenant/paris", "update", before, after, fingerprint=fingerprint(before), scope="tenant/paris")
     held = apply.left(key, B, live={key.address: before, B.address: row(B.address, "Before")})
     assert held == ({} if value == "the one of the plan" else {"tenant/paris": CHANGED})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,9 @@ def fleet(tmp_path: Path) -> Settings:
     return load(path)
 
 
-def shown(fleet: Settings, capsys: pytest.CaptureFixture[str], **changes: object) -> str:
+def shown(fleet: Settings, capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
     """What is printed below the first line."""
-    _show(fleet, replace(CLEAN, **changes))  # type: ignore[arg-type]
+    _show(fleet, replace(CLEAN, **changes))
     first, _, rest = capsys.readouterr().out.partition("\n\n")
     assert first == "tenantplan drift   fleet demo   main db.example:5432, database main"
     return rest
@@ -125,6 +126,6 @@ def test_the_document() -> None:
             {"address": "role/primary/msf_app", "rule": "password", "message": "its reference has no value"}
         ],
     }
-    nothing = {"items": [], "ignored": [], "expired": [], "unreachable": [], "notCompared": []}
+    nothing: dict[str, list[object]] = {"items": [], "ignored": [], "expired": [], "unreachable": [], "notCompared": []}
     says = {"drift": False, "complete": True, "unfinishedRun": None, "runAtWork": None}
     assert _document(CLEAN) == nothing | says

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from unit.rendering.builders import a_deferral, a_plan, an_operation
 
@@ -34,8 +36,8 @@ def test_of_a_plan(plan: Plan, plain: int, detailed: int) -> None:
     assert exit_code(plan, detailed=True) == detailed
 
 
-def report(*statuses: str, **more: object) -> Report:
-    return Report("r", "d", tuple(Outcome(SOMETHING, status) for status in statuses), 1.0, **more)  # type: ignore[arg-type]
+def report(*statuses: str, **more: Any) -> Report:
+    return Report("r", "d", tuple(Outcome(SOMETHING, status) for status in statuses), 1.0, **more)
 
 
 @pytest.mark.parametrize(

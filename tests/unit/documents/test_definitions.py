@@ -22,7 +22,7 @@ class DefinitionSpec(Spec):
     fields: dict[str, str]
 
 
-KINDS = {"Thing": ThingSpec, "Definition": DefinitionSpec}
+KINDS: dict[str, type[BaseModel]] = {"Thing": ThingSpec, "Definition": DefinitionSpec}
 TYPES = {"text": str, "number": int}
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_definition_is_reported_alone_not_the_documents_of_its_kind(tmp_
 
 def test_what_the_extension_refuses_is_reported_with_the_rest(tmp_path: Path) -> None:
     def refuse(found: list[Document]) -> Any:
-        raise ManifestError([str(found[0].problem("there is no such field type", "spec", "fields", "size"))])
+        raise ManifestError([found[0].problem("there is no such field type", "spec", "fields", "size")])
 
     uses = a_document("Ticket", "one", "{ size: 1 }") + a_document("Thing", "t", "{ titel: x }")
     found = problems(tmp_path, {"a.yaml": uses, "b.yaml": TICKET}, refuse)

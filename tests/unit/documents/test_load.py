@@ -157,8 +157,8 @@ def test_missing_fields_of_the_envelope(tmp_path: Path) -> None:
         "a.yaml:1:1: field `apiVersion` is required here",
         "a.yaml:2:1: field `name` is required here",
     ]
-    (found,) = problems(tmp_path, a_document("  title: x\n").replace("/v1", "/v2"))
-    assert "expected one of tenantplan/v1, got `tenantplan/v2`" in found
+    (problem,) = problems(tmp_path, a_document("  title: x\n").replace("/v1", "/v2"))
+    assert "expected one of tenantplan/v1, got `tenantplan/v2`" in problem
 
 
 def test_duplicate_keys_name_both_lines(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def desired(folder: Path, *texts: str, facts: FleetFacts = FACTS, **files: str) 
 def problems(folder: Path, *texts: str, **files: str) -> list[str]:
     """The mistakes that they make."""
     with pytest.raises(ManifestError) as caught:
-        desired(folder, *texts, **files)
+        resolve(documents(folder, *texts, **files), FACTS)
     return caught.value.problems
 
 

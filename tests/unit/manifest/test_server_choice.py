@@ -162,7 +162,8 @@ def test_a_server_that_does_not_fit_any_more_is_noted(tmp_path: Path) -> None:
 def test_a_rename_keeps_the_server(tmp_path: Path) -> None:
     first = desired(tmp_path, *(an_organization(f"o{n}", dedicated("auto")) for n in range(20)), facts=facts({}))
     renamed = [an_organization(f"new{n}", dedicated("auto"), f"renamedFrom: o{n}") for n in range(20)]
-    for placed in ({}, None):
+    nowhere: dict[str, str] = {}
+    for placed in (nowhere, None):
         found = desired(tmp_path, *renamed, facts=facts(placed))
         assert [server(found, f"organization/new{n}") for n in range(20)] == [
             server(first, f"organization/o{n}") for n in range(20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,8 @@ def test_whole() -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(AuditEntry)])
 def test_every_field_is_part_of_the_hash(name: str) -> None:
     entry = an_entry(1)
-    other = replace(entry, **{name: 7 if name == "sequence" else "something else"})
+    changed: dict[str, Any] = {name: 7 if name == "sequence" else "something else"}
+    other = replace(entry, **changed)
     assert entry.hash_after(GENESIS) != other.hash_after(GENESIS)
     assert entry.hash_after(GENESIS) != entry.hash_after("1" * 64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -16,15 +17,15 @@ from tenantplan.model.step import Hazard, Origin, PreflightCheck, Step
 from tenantplan.model.window import Deferral
 
 
-def an_operation(identifier: str = "ab12", **changes: object) -> Operation:
+def an_operation(identifier: str = "ab12", /, **changes: Any) -> Operation:
     row = Row("organizations", {"slug": "acme", "display_name": "Ácme", "tier_id": Ref("tier/pro")})
     made = Operation(
         identifier, "organization/acme", "update", "safe", "organization/acme", True, "update row acme", row, row, "f"
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
-def a_kind(**changes: object) -> RowType:
+def a_kind(**changes: Any) -> RowType:
     """The table of a kind that the fleet declares itself, with something in every field."""
     columns = {
         "name": "text",
@@ -40,14 +41,14 @@ def a_kind(**changes: object) -> RowType:
         uses=("next_id",), late=("next_id",), once=("url",), observed=("url",), fixed=("name",), stamps={"secret": "changed_at"},
         retired={"url": ("gone", None), "name": ("x", "y")}, id="webhook_id", serial=True, owner="fleet", touched=None,
     )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def a_deferral() -> Deferral:
     return Deferral("organization/y", "delete", "retire row y", "2026-11-23T21:00:00Z", "Europe/Paris", "change window")
 
 
-def a_plan(**changes: object) -> Plan:
+def a_plan(**changes: Any) -> Plan:
     made = Plan(
         fleet="demo", tool_version="1.0", created_at="2026-11-20T20:00:00Z", base={"commit": "c0ffee", "dirty": False},
         target={"system_identifier": "7", "main_database": "m", "servers": {"primary": "7"}}, config_digest="c",
@@ -55,7 +56,7 @@ def a_plan(**changes: object) -> Plan:
         orphans=(Finding("organization/x", "orphan", "live"),), selection={"target": ["a"]},
         deferred=(a_deferral(),), labels={"organization/acme": {"tier": "pro"}},
     )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def test_there_and_back() -> None:

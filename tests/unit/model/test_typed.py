@@ -22,15 +22,15 @@ class Node:
     more: Any = None
 
 
-def a_node(**changes: object) -> Node:
-    values: dict[str, object] = {
+def a_node(**changes: Any) -> Node:
+    values: dict[str, Any] = {
         "name": "a",
         "count": 1,
         "parts": ("x",),
         "pair": ("x", True),
         "labels": {"a": {"b": "c"}},
     }
-    return Node(**{**values, **changes})  # type: ignore[arg-type]
+    return Node(**{**values, **changes})
 
 
 def test_what_fits() -> None:

@@ -115,12 +115,12 @@ def a_main(revision: str | None = "m1") -> State:
     }
 
 
-def wanted(*states: State, **facts: Any) -> Desired:
+def wanted(*states: Mapping[str, Resource], **facts: Any) -> Desired:
     """What a manifest of these states asks for."""
     return Desired(**{"state": {a: r for state in states for a, r in state.items()}, "tables": BUILTIN, **facts})
 
 
-def live(*states: State) -> State:
+def live(*states: Mapping[str, Resource]) -> State:
     """Live state of these."""
     return {a: r for state in states for a, r in state.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -20,14 +21,15 @@ from unit.planning.builders import (
     wanted,
 )
 
-from tenantplan.model.resource import Row
+from tenantplan.model.plan import Finding
+from tenantplan.model.resource import Database, Role, Row, State
 
 ADOPTED = frozenset({"organization/msf"})
 MEMBER = "organization/msf/member/anna@x.org"
 
 
-def rules(found: object) -> dict[str, str]:
-    return {finding.address: finding.rule for finding in found}  # type: ignore[attr-defined]
+def rules(found: Iterable[Finding]) -> dict[str, str]:
+    return {finding.address: finding.rule for finding in found}
 
 
 @pytest.mark.parametrize("values", [{}, {"display_name": "X"}], ids=["equal", "other values"])
@@ -129,7 +131,9 @@ def test_a_row_of_another_fleet_is_in_the_way(adopted: frozenset[str]) -> None:
 @pytest.mark.parametrize("adopted", [frozenset(), ADOPTED], ids=["as it is", "adopt"])
 def test_databases_and_roles_of_others_are_in_the_way(address: str, adopted: frozenset[str]) -> None:
     """Nobody says so in a document: what is in a database belongs to somebody."""
-    state = {address: replace(a_database()[address], managed=False, holder=None)}  # type: ignore[type-var]
+    other = a_database()[address]
+    assert isinstance(other, Database | Role)
+    state: State = {address: replace(other, managed=False, holder=None)}
     found = difference(wanted(a_dedicated(), adopted=adopted), state)
     assert rules(found.conflicts) == {address: "unmanaged"}
     assert address not in {c.address for c in found.changes}

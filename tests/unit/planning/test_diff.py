@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,12 +21,14 @@ from unit.planning.builders import (
     wanted,
 )
 
+from tenantplan.model.change import Change
+from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Ref, Row
 from tenantplan.planning.diff import under_new_names
 
 
-def addresses(found: object) -> list[str]:
-    return [item.address for item in found]  # type: ignore[attr-defined]
+def addresses(found: Iterable[Change | Finding]) -> list[str]:
+    return [item.address for item in found]
 
 
 def test_equal_states_do_not_differ() -> None:
@@ -127,7 +130,9 @@ def test_a_row_is_not_purged_before_its_database_went_the_first_step() -> None:
 
 def test_a_tombstone_that_is_declared_again_is_an_update() -> None:
     """P16"""
-    tomb = replace(a_database()["database/primary/o_msf"], name="tp_deleted_1", allow_connections=False, connect=())  # type: ignore[type-var]
+    database = a_database()["database/primary/o_msf"]
+    assert isinstance(database, Database)
+    tomb = replace(database, name="tp_deleted_1", allow_connections=False, connect=())
     state = live(retired(a_dedicated(state="deleted"), 3), retired({"database/primary/o_msf": tomb}, 3))
     state["role/primary/rw"] = a_database()["role/primary/rw"]
     restored = wanted(a_dedicated(), restores={"organization/msf": "id-msf"})

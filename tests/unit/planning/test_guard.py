@@ -25,7 +25,7 @@ from tenantplan.model.finding_rules import CHANGES, DELETES, LOSSES
 from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Ref, Role, Row, Schema, State
+from tenantplan.model.resource import Ref, Role, Row, Schema, State, Value
 from tenantplan.planning import guard
 from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.guard import Brakes, Words
@@ -209,7 +209,7 @@ class TestRelocations:
         assert found is not None and found.rule == "occupied" and "campaigns, donors" in found.message
 
 
-def _at(database: str) -> dict[str, object]:
+def _at(database: str) -> dict[str, Value]:
     return {"database_mode": "dedicated", "database_server": "primary", "database_name": database}
 
 

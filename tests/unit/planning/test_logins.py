@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -29,14 +30,14 @@ def desired(login: Login, *, open_: bool = True) -> Desired:
     return Desired(state=state, logins={HOLDER: login})
 
 
-def a_role(name: str, keyed: str | None = None, login: bool = True, **more: object) -> Role:
-    return Role("primary", name, login, password=Secret(None, keyed) if keyed else None, holder=HOLDER, **more)  # type: ignore[arg-type]
+def a_role(name: str, keyed: str | None = None, login: bool = True, **more: Any) -> Role:
+    return Role("primary", name, login, password=Secret(None, keyed) if keyed else None, holder=HOLDER, **more)
 
 
-def issued(role: str = "o_acme_app", state: str = "current", ago: timedelta = timedelta(0), **more: object) -> Issued:
+def issued(role: str = "o_acme_app", state: str = "current", ago: timedelta = timedelta(0), **more: Any) -> Issued:
     at = (NOW - ago).isoformat()
     values = {"superseded_at": at if state == "previous" else None, "sessions_left": False} | more
-    return Issued("id", HOLDER, "primary", "o_acme", role, state, "main", at, **values)  # type: ignore[arg-type]
+    return Issued("id", HOLDER, "primary", "o_acme", role, state, "main", at, **values)
 
 
 def seen(found: Desired) -> dict[str, tuple[bool, object]]:

@@ -20,7 +20,7 @@ from unit.planning.builders import (
 )
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Role
+from tenantplan.model.resource import Ref, Role, Row, Schema, State, Value
 from tenantplan.planning.order import order
 
 
@@ -65,7 +65,9 @@ def test_a_new_database_comes_with_its_schema() -> None:
 
 def test_a_database_that_is_behind_is_migrated() -> None:
     behind = a_dedicated()
-    behind["schema/primary/o_msf"] = replace(behind["schema/primary/o_msf"], revision="r0")  # type: ignore[type-var]
+    schema = behind["schema/primary/o_msf"]
+    assert isinstance(schema, Schema)
+    behind["schema/primary/o_msf"] = replace(schema, revision="r0")
     (operation,) = planned(wanted(a_dedicated()), behind)
     assert (operation.action, operation.risk, operation.scope) == ("migrate", "risky", "organization/msf")
     assert operation.statements == ("-- to r1",)
@@ -99,7 +101,7 @@ def test_nested_rows_go_before_what_holds_them() -> None:
         ({"database_mode": "dedicated", "database_url": "env:A"}, {"database_mode": "shared"}, "move", "risky"),
     ],
 )
-def test_what_an_update_is_called(before: dict[str, object], after: dict[str, object], action: str, risk: str) -> None:
+def test_what_an_update_is_called(before: dict[str, Value], after: dict[str, Value], action: str, risk: str) -> None:
     (operation,) = planned(wanted(an_organization(**after)), live(an_organization(**before)))
     assert (operation.action, operation.risk) == (action, risk)
 
@@ -124,7 +126,7 @@ def test_an_id_is_of_what_is_done() -> None:
     other = planned(wanted(a_dedicated(display_name="X")), {})
     assert {o.id for o in other} ^ {o.id for o in first} == {one(x, "organization/msf").id for x in (first, other)}
     elsewhere = live(an_organization())
-    moved = {a: replace(r, id="another") for a, r in elsewhere.items()}  # type: ignore[type-var]
+    moved: State = {a: replace(r, id="another") for a, r in elsewhere.items() if isinstance(r, Row)}
     ids = [planned(wanted(an_organization(display_name="X")), s)[0].id for s in (elsewhere, moved)]
     assert ids[0] != ids[1]  # another row of the same name
 

@@ -24,7 +24,7 @@ from unit.planning.builders import (
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Package, Ref, Row, Schema, State
+from tenantplan.model.resource import Package, Ref, Row, Schema, State, Value
 from tenantplan.planning import guard
 from tenantplan.planning.taken_along import taken_along
 from tenantplan.tables import BUILTIN
@@ -36,7 +36,7 @@ def steps(operations: Sequence[Operation]) -> list[tuple[str, str]]:
     return [(o.action, o.address) for o in operations]
 
 
-def an_owned(owner: str | None, **values: object) -> State:
+def an_owned(owner: str | None, **values: Value) -> State:
     return an_organization(owner_id=Ref(owner) if owner else None, **values)
 
 

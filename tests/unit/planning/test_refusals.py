@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from unit.planning.builders import a_database, a_dedicated, a_user, an_organization, difference, live, retired, wanted
 
+from tenantplan.planning.diff import Difference
+
 ID = "id-msf"
 
 
-def rules(found: object) -> set[tuple[str, str]]:
-    return {(f.address, f.rule) for f in found.conflicts}  # type: ignore[attr-defined]
+def rules(found: Difference) -> set[tuple[str, str]]:
+    return {(f.address, f.rule) for f in found.conflicts}
 
 
 def test_a_tombstone_is_taken_up_by_its_id_only() -> None:

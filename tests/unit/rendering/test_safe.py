@@ -41,7 +41,7 @@ def test_markdown_is_one_code_span_with_the_whole_text(text: str) -> None:
     tokens = GITHUB.parse(f"- before {markdown(text)} after")
     inline = next(token for token in tokens if token.type == "inline")
     assert [child.type for child in inline.children or ()] == ["text", "code_inline", "text"]
-    code = (inline.children or ())[1].content
+    code = (inline.children or [])[1].content
     assert code == (terminal(text).replace("<!--", "<\\x21--") or '""')
     assert "<!--" not in markdown(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from typing import Any
 
 import click
 import pytest
@@ -19,7 +20,7 @@ from unit.rendering.builders import (
 )
 
 from tenantplan.model.drift import DriftItem
-from tenantplan.model.plan import Finding
+from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.rendering import text
 from tenantplan.rendering.command import Call
@@ -49,7 +50,7 @@ UNREACHABLE = Finding(
 )  # fmt: skip
 
 
-def the_plan(**changes: object):
+def the_plan(**changes: Any) -> Plan:
     flags = [an_organization(feature_flags={"MAGIC_WAND": value}) for value in (False, True)]
     return a_plan(
         *a_dedicated_organization(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from unit.rendering.builders import (
     a_database,
@@ -17,14 +18,14 @@ from unit.rendering.builders import (
 
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Ref, Row, Secret
+from tenantplan.model.resource import Ref, Resource, Row, Secret
 from tenantplan.model.step import Hazard
 from tenantplan.rendering.view import Entry, Field, build, counts, risk
 
 
-def only(*operations: Operation, **options: object) -> Entry:
+def only(*operations: Operation, **options: Any) -> Entry:
     """The single entry of a plan."""
-    (entry,) = build(a_plan(*operations), **options).entries  # type: ignore[arg-type]
+    (entry,) = build(a_plan(*operations), **options).entries
     return entry
 
 
@@ -112,7 +113,7 @@ def test_a_move_says_from_where_to_where() -> None:
 
 
 def a_deletion(retire: bool) -> list[Operation]:
-    objects = {
+    objects: dict[str, Resource] = {
         "organization/msf": an_organization(),
         "database/primary/x": a_database("x"),
         "role/primary/r": a_role("r"),

@@ -138,9 +138,9 @@ GOOD = bytes(range(32))
 )
 def test_malformed_keys(text: str, reason: str) -> None:
     """D12: refused with what to do, and never repeated."""
-    for keys in ((text,), (KEY, [text])):
+    for current, former in ((text, ()), (KEY, (text,))):
         with pytest.raises(SettingsError) as caught:
-            vault(*keys, where="env:CREDENTIALS_ENCRYPTION_KEY")  # type: ignore[arg-type]
+            vault(current, former, where="env:CREDENTIALS_ENCRYPTION_KEY")
         assert reason in caught.value.message
         assert "tenantplan credentials key" in caught.value.hint
         assert not text or text.removeprefix(PREFIX) == "" or text not in str(caught.value)

@@ -84,4 +84,4 @@ def test_a_link_of_ones_own_is_followed_and_where_it_leads_is_looked_at(tmp_path
 @pytest.mark.parametrize("given", [{}, {"file": "x"}, {"file": "{organization}", "command": ["x"]}, {"command": [""]}])
 def test_a_target_is_one_thing_and_a_file_is_somebodys_own(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"target|file|command"):
-        TargetSpec(**given)  # type: ignore[arg-type]
+        TargetSpec(**given)

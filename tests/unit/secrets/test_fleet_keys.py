@@ -13,7 +13,7 @@ from unit.rendering.builders import a_plan, an_operation, an_organization
 
 from tenantplan.errors import PlanRefused, SettingsError
 from tenantplan.fleet.plan_file import opened
-from tenantplan.model.plan import Plan
+from tenantplan.model.plan import Plan, Sign
 from tenantplan.secrets.box import new_key
 from tenantplan.secrets.fleet_keys import encrypted, plan_signer
 from tenantplan.secrets.signing import new_pair
@@ -47,6 +47,10 @@ UNSIGNED = a_fleet()
 def file(settings: Settings, plan: Plan = PLAN, *, encrypt: bool = False) -> bytes:
     data = plan.to_bytes(plan_signer(settings))
     return encrypted(settings, data) if encrypt else data
+
+
+def sealing(seal: str) -> Sign:
+    return lambda covered: seal
 
 
 def refused(settings: Settings, data: bytes) -> str:
@@ -88,10 +92,10 @@ def test_what_can_be_made_without_the_key_is_refused(sort: str) -> None:  # faul
     assert "is not signed" in refused(settings, later.to_bytes())
     assert "is not signed" in refused(settings, PLAN.to_bytes())
     seal = json.loads(file(settings))["seal"]
-    assert "its signature does not hold" in refused(settings, later.to_bytes(lambda covered: seal))
+    assert "its signature does not hold" in refused(settings, later.to_bytes(sealing(seal)))
     assert "does not accept" in refused(settings, file(a_fleet("OTHER_PRIVATE")))
     for text in ("", ":", "ed25519::", seal.upper(), seal + "0", seal[:-1], "x" + seal):
-        refused(settings, PLAN.to_bytes(lambda covered, text=text: text))
+        refused(settings, PLAN.to_bytes(sealing(text)))
     for value in (None, 1, [seal], {"seal": seal}):
         refused(settings, file(settings).replace(f'"{seal}"'.encode(), json.dumps(value).encode()))
     twice = file(settings).replace(b'"tool_version"', b'"summary":{},"tool_version"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 import pytest
@@ -111,5 +112,5 @@ def test_folders() -> None:
     ]
 
 
-def _never() -> None:
+def _never() -> NoReturn:
     raise AssertionError("nothing may be connected")

@@ -28,7 +28,7 @@ ATTRIBUTES = {
 }
 
 
-def found(kind: RowType = KIND, **changes: Attribute | None) -> list[str]:
+def found(kind: RowType = KIND, /, **changes: Attribute | None) -> list[str]:
     """What is wrong with the table where these columns are otherwise, or (None) missing."""
     attributes = {name: a for name, a in {**ATTRIBUTES, **changes}.items() if a is not None}
     findings = misfits([kind], {"crm.webhooks": Relation(attributes)})
