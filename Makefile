@@ -1,6 +1,6 @@
 # Needs make and Python >= 3.11, nothing else. Every target makes .venv first, and renews it when the requirements change.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults soak schemas lock clean
+.PHONY: help demo check test lint bench faults soak schemas lock clean
 # What a person has set for a fleet of their own must not steer the demo or the tests.
 unexport TENANTPLAN_MAIN_URL TENANTPLAN_FLEET ORG_DB_PREFIX ORG_DB_BASE_URL ORG_DB_POOL_SIZE ORG_DB_MAX_OVERFLOW PYTHONPATH
 # An installed package has its bytecode beside it; so does a checkout, from the second start on.
@@ -16,6 +16,7 @@ APT   := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Options::=--force-c
 
 help:
 	@echo "make demo    validate, plan and apply the sample fleet on an embedded PostgreSQL"
+	@echo "make check   before a commit: style, types, layers and the unit tests, within a minute"
 	@echo "make test    the tests, on PostgreSQL 18, 16 and 15"
 	@echo "make faults  the long fault cases"
 	@echo "make soak    300 lives of fleets under attack, from a SEED of now: hours; COUNT and SEED are yours to set"
@@ -78,11 +79,19 @@ soak: $(READY)
 	COUNT=$${COUNT:-300} SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -m slow -rs \
 		tests/acceptance/test_faults_lives.py tests/acceptance/test_names_and_places.py
 
-lint: $(READY)
+define STATIC
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+endef
+
+check: $(READY)
+	$(STATIC)
+	$(BIN)/python -m pytest -q -n auto tests/unit
+
+lint: $(READY)
+	$(STATIC)
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
