@@ -11,6 +11,7 @@ from typing import Any
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.tree.revision import Revision, digest
+from tenantplan.model.dependencies import dependencies_first
 
 # Where a database says what it is at; the tenant tree has its own table where it shares the main database with the main tree.
 VERSION_TABLE, SHARED_VERSION_TABLE = "alembic_version", "alembic_version_tenant"
@@ -143,12 +144,8 @@ def _refuse_unknown(revisions: Sequence[Revision], by_id: Mapping[str, Revision]
 
 
 def _refuse_circles(revisions: Sequence[Revision]) -> None:
-    waiting = {revision.id: set(revision.down) for revision in revisions}
-    while free := [name for name, needed in waiting.items() if not needed]:
-        for name in free:
-            del waiting[name]
-        for needed in waiting.values():
-            needed.difference_update(free)
+    needs = {revision.id: revision.down for revision in revisions}
+    waiting = needs.keys() - dependencies_first(needs)
     if waiting:
         raise MigrationError(
             f"revisions {', '.join(sorted(waiting))} follow each other in a circle",
