@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from graphlib import CycleError, TopologicalSorter
 from operator import attrgetter
 from pathlib import Path
 from textwrap import indent
@@ -29,6 +28,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from tenantplan.errors import MigrationError
 from tenantplan.migration.authoring.new import Body
 from tenantplan.migration.sqltext import trees
+from tenantplan.model.dependencies import dependencies_first
 from tenantplan.model.step import Step, flat
 from tenantplan.postgres.connect import Connection
 
@@ -141,11 +141,11 @@ def _ordered(up: ops.UpgradeOps) -> ops.UpgradeOps:
             referred = constraint.elements[0].target_fullname.rpartition(".")[0]
             if referred != key and referred in drops:
                 users[referred].add(key)
-    try:
-        ordered = [drops[key] for key in TopologicalSorter(users).static_order()]
-    except CycleError:
-        ordered = list(drops.values())
-    return ops.UpgradeOps([*(each for each in up.ops if not isinstance(each, ops.DropTableOp)), *ordered])
+    ordered = list(dependencies_first(users))
+    if len(ordered) < len(drops):  # they refer to each other in a circle
+        ordered = list(drops)
+    others = [each for each in up.ops if not isinstance(each, ops.DropTableOp)]
+    return ops.UpgradeOps([*others, *(drops[key] for key in ordered)])
 
 
 def _body(context: MigrationContext, up: ops.UpgradeOps, down: ops.DowngradeOps) -> Body:
