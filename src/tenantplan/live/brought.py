@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import psycopg
 
 from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
 from tenantplan.fleet.servers import brought_server
+from tenantplan.live.fan_out import side_by_side
 from tenantplan.live.session_checks import ODD, ODD_ADVICE, ODD_SAID, brought_checks
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.model import address as addresses
@@ -19,7 +19,6 @@ from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.settings.settings import Settings
 
 HOST = "host"  # the check that the host is one that the fleet connects to
-_AT_ONCE = 16  # databases
 
 
 @dataclass
@@ -47,12 +46,13 @@ def read_brought(
     """
     found = Brought()
     owners = dict(taken)
-    if not references:
-        return found
-    with ThreadPoolExecutor(max(1, min(_AT_ONCE, settings.spec.max_connections - 1, len(references)))) as pool:
-        looks = pool.map(lambda holder: _look(settings, connector, holder, references[holder], versions), references)
-        for (holder, reference), look in zip(references.items(), looks, strict=True):
-            _add(found, holder, reference, look, owners)
+
+    def look(item: tuple[str, str]) -> _Look:
+        return _look(settings, connector, *item, versions)
+
+    looks = side_by_side(look, references.items(), settings.spec.max_connections)
+    for (holder, reference), seen in zip(references.items(), looks, strict=True):
+        _add(found, holder, reference, seen, owners)
     return found
 
 

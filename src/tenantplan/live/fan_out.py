@@ -1,9 +1,10 @@
-"""The same question to many databases, side by side within the budget."""
+"""The same to many, side by side within the budget of connections."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -12,8 +13,19 @@ from tenantplan.errors import TenantplanError
 from tenantplan.model.address import Location
 from tenantplan.postgres.connect import Connection, Connector, describe
 
+A = TypeVar("A")
 T = TypeVar("T")
 PARALLEL = 16
+
+
+def side_by_side(act: Callable[[A], T], items: Iterable[A], budget: int, held: int = 1) -> Iterator[T]:
+    """What `act` returns for each item, in their order and as early as it is known.
+
+    At most PARALLEL at once, and one at least: of `budget` connections, the caller has `held` in use itself.
+    """
+    given = list(items)
+    with ThreadPoolExecutor(max(1, min(PARALLEL, budget - held, len(given)))) as pool:
+        yield from pool.map(act, given)
 
 
 def each(
@@ -28,16 +40,12 @@ def each(
     `patience` is that of Connector.connect.
     """
     wanted = list(dict.fromkeys(locations))
-    if not wanted:
-        return {}
-    width = max(1, min(PARALLEL, budget - 1, len(wanted)))
-    with ThreadPoolExecutor(width) as pool:
-        answers = pool.map(lambda location: _asked(connector, location, read, patience), wanted)
-        return dict(zip(wanted, answers, strict=True))
+    answers = side_by_side(partial(_asked, connector, read, patience), wanted, budget)
+    return dict(zip(wanted, answers, strict=True))
 
 
 def _asked(
-    connector: Connector, location: Location, read: Callable[[Connection], T], patience: float | None
+    connector: Connector, read: Callable[[Connection], T], patience: float | None, location: Location
 ) -> T | TenantplanError:
     try:
         with connector.connect(*location, read_only=True, patience=patience) as connection:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import psycopg
 
 from tenantplan.errors import SettingsError, TenantplanError
-from tenantplan.live.fan_out import PARALLEL
+from tenantplan.live.fan_out import side_by_side
 from tenantplan.live.stored_secrets import login_password
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
@@ -66,7 +66,7 @@ def check_passwords(settings: Settings, connector: Connector, live: Survey, refe
             except Refused as error:
                 changed[address] = f"what is stored of it {error.message.removeprefix('it ')}"
     verifiers = _verifiers(connector, known.values())
-    tried = {}
+    tried: dict[str, _Known] = {}
     for address, item in known.items():
         if item.role.server in verifiers:
             answer = _compared(item, verifiers[item.role.server].get(item.role.name), live.main.hash_key or "")
@@ -75,13 +75,9 @@ def check_passwords(settings: Settings, connector: Connector, live: Survey, refe
             unknown[address] = f"{item.why}, and pg_authid may not be read"
         else:
             tried[address] = item
-    width = max(1, min(PARALLEL, settings.spec.max_connections - 1))
-    with ThreadPoolExecutor(width) as pool:
-        answers = pool.map(
-            lambda i: logs_in(connector, i.role.server, i.database, i.role.name, i.password), tried.values()
-        )
-        for address, answer in zip(tried, answers, strict=True):
-            _sort(address, answer, changed, unknown)
+    answers = side_by_side(partial(_logs_in, connector), tried.values(), settings.spec.max_connections)
+    for address, answer in zip(tried, answers, strict=True):
+        _sort(address, answer, changed, unknown)
     return Passwords(changed, unknown)
 
 
@@ -198,6 +194,11 @@ _REFUSED = re.compile(r"password authentication failed|is not permitted to log i
 _AFTERWARDS = re.compile(
     r"too many connections for (role|database)|permission denied for database|does not exist", re.I
 )
+
+
+def _logs_in(connector: Connector, item: _Known) -> bool | str:
+    assert item.password is not None
+    return logs_in(connector, item.role.server, item.database, item.role.name, item.password)
 
 
 def logs_in(connector: Connector, alias: str, database: str, user: str, password: str) -> bool | str:

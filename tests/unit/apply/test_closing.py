@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tenantplan.apply.closing import _any, _closes_organization, _endings, _leaves_name, _place
+from tenantplan.apply.closing import _any, _closes_organization, _endings, _leaves_name
 from tenantplan.apply.sessions import NOW, Ending
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Resource, Role, Row, Secret
@@ -134,4 +134,4 @@ def test_a_database_that_gives_up_its_name(
 
 
 def test_where_it_happens() -> None:
-    assert [_place(changed(each, None)) for each in (HELD, HOME, an_organization())] == ["eu", "eu", "primary"]
+    assert [changed(each, None).server for each in (HELD, HOME, an_organization())] == ["eu", "eu", "primary"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import LiteralString
 
 import psycopg
@@ -19,7 +19,7 @@ from psycopg import sql
 from tenantplan.commands.status.databases import FleetDatabase
 from tenantplan.commands.status.scene import Scene, each
 from tenantplan.errors import TenantplanError
-from tenantplan.live.fan_out import PARALLEL
+from tenantplan.live.fan_out import side_by_side
 from tenantplan.postgres.connect import UNBOUNDED, Connection, describe
 from tenantplan.postgres.guard import enter
 from tenantplan.postgres.queries import blocks
@@ -56,12 +56,11 @@ def maintain(
 
     Yields what was done, or why a database could not be reached, in the order of `places` and as early as it is known.
     """
-    width = max(1, min(PARALLEL, scene.settings.spec.max_connections - 1, len(places)))
-    with ThreadPoolExecutor(width) as pool:
-        yield from zip(places, pool.map(lambda place: _one(scene, place, statement), places), strict=True)
+    found = side_by_side(partial(_one, scene, statement), places, scene.settings.spec.max_connections)
+    return zip(places, found, strict=True)
 
 
-def _one(scene: Scene, place: FleetDatabase, statement: LiteralString) -> Maintained | TenantplanError:
+def _one(scene: Scene, statement: LiteralString, place: FleetDatabase) -> Maintained | TenantplanError:
     def maintained(connection: Connection) -> Maintained:
         if place.location != scene.main and not place.location.is_brought:
             with connection.transaction():
