@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 
 from tenantplan.errors import ConnectError, SettingsError
+from tenantplan.postgres.retry import Failure, T, retry
 from tenantplan.postgres.scram_keys import learned_keys
 from tenantplan.postgres.session import ALIVE, MARGIN, Session, Unanswered, answers
 from tenantplan.postgres.url import Server
@@ -201,18 +202,16 @@ class Connector:
             return self._keys.get(server.alias, {})
 
 
-def patiently(dial: Callable[[], Session]) -> Session:
+def patiently(dial: Callable[[], T]) -> T:
     """A session, dialled again for PATIENCE seconds while the server is out of connections."""
     deadline = time.monotonic() + PATIENCE
-    pause = 0.1
-    while True:
-        try:
-            return dial()
-        except (ConnectError, psycopg.OperationalError) as error:
-            if not _BUSY.search(str(error)) or time.monotonic() > deadline:
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(pause * 2, 3.0)
+
+    def pause(attempt: int, error: Failure) -> float | None:
+        if not _BUSY.search(str(error)) or time.monotonic() > deadline:
+            return None
+        return min(0.1 * 2.0 ** (attempt - 1), 3.0) * random.uniform(0.5, 1.5)
+
+    return retry(dial, pause)
 
 
 def _bounds(server: Server, patience: float | None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,6 +24,7 @@ from tenantplan.model.step import OUTSIDE, PROGRAM, Step
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import MIGRATING, Connection, Connector
 from tenantplan.postgres.queries import query
+from tenantplan.postgres.retry import retry, when
 
 ATTEMPTS = 5
 SHOWN = 1000  # characters of a message that pg_stat_activity shows, about (track_activity_query_size)
@@ -33,7 +32,7 @@ _SETTINGS = sql.SQL(
     "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
 )
 # The last is "tuple concurrently updated": somebody else wrote into the same row of a shared catalog.
-_AGAIN = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_)
+_IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +125,7 @@ class Migrator:
 
     def patiently(self, act: Callable[[], None]) -> None:
         """Does it, again after a pause when somebody else's lock is in the way."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return act()
-            except _AGAIN:
-                if attempt == ATTEMPTS:
-                    raise
-                time.sleep(random.uniform(0.2, 0.6) * attempt)
+        retry(act, when(*_IN_THE_WAY, attempts=ATTEMPTS))
 
     def _step(self, session: MigrationSession, step: Step, at: Version, resumed: bool) -> None:
         if step.kind == OUTSIDE:
