@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import psycopg
@@ -11,6 +10,7 @@ import psycopg
 from tenantplan.apply.work import Work
 from tenantplan.errors import Blocked, CodeOfOthers, ConnectError
 from tenantplan.journal import record
+from tenantplan.live.fan_out import side_by_side
 from tenantplan.model import address as addresses
 from tenantplan.model.address import is_brought
 from tenantplan.model.live import Survey
@@ -20,7 +20,6 @@ from tenantplan.model.step import PreflightCheck
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.guard import TIMEOUT, asked
 
-PARALLEL = 16
 _SHOWN = 50
 _HELD_UP = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 # What a query of a later revision fails with when an earlier one of the same path makes what it is about.
@@ -36,10 +35,9 @@ def check_data(work: Work, control: Connection, done: Collection[str], live: Sur
     operations = [o for o in work.plan.operations if o.checks and o.before is not None and o.id not in done]
     if not operations:
         return
-    width = max(1, min(PARALLEL, work.settings.spec.max_connections - 2))
     ids = [(a, i) for a, i in live.main.ids.items() if addresses.kind(a) == "organization" and addresses.is_document(a)]
-    with ThreadPoolExecutor(width) as pool:
-        found = list(pool.map(partial(_problems, work.connector, dict(ids)), operations))
+    problems_of = partial(_problems, work.connector, dict(ids))
+    found = list(side_by_side(problems_of, operations, work.settings.spec.max_connections, held=2))
     problems = [problem for listed, _ in found for problem in listed]
     asked_alone = [(o, lost) for o, (_, lost) in zip(operations, found, strict=True) if _tree(o) == "tenant"]
     record.attempted(work.author(0), control, asked_alone)

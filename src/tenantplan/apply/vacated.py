@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-import psycopg
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from tenantplan.apply.blame import blame
 from tenantplan.errors import Stale
@@ -21,6 +20,7 @@ from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.guard import relocations
 from tenantplan.planning.leaving import Left, left
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.retry import retry, when
 from tenantplan.settings.settings import Settings
 
 ATTEMPTS = 8
@@ -61,19 +61,17 @@ class Vacated:
     def _locked(self, stack: ExitStack, place: Left) -> Mapping[str, int]:
         alias = place.server or left_server(self.settings, self.connector, str(place.url))
         connection = stack.enter_context(self.connector.connect(alias, place.database))
-        for attempt in range(1, ATTEMPTS + 1):
-            with ExitStack() as trying:
-                trying.enter_context(connection.transaction(force_rollback=True))
-                try:
-                    rows = locked_database_rows(connection, trusting=place.server is None)
-                except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-                    if attempt == ATTEMPTS:
-                        raise
-                else:
-                    stack.push(trying.pop_all())
-                    return rows
-            time.sleep(random.uniform(0.2, 0.6) * attempt)
-        raise AssertionError("the last attempt returns or raises")
+        in_the_way = when(LockNotAvailable, DeadlockDetected, attempts=ATTEMPTS)
+        return retry(partial(_held, stack, connection, place), in_the_way)
+
+
+def _held(stack: ExitStack, connection: Connection, place: Left) -> Mapping[str, int]:
+    """How many rows each table holds; the tables are locked until `stack` ends."""
+    with ExitStack() as trying:
+        trying.enter_context(connection.transaction(force_rollback=True))
+        rows = locked_database_rows(connection, trusting=place.server is None)
+        stack.push(trying.pop_all())
+        return rows
 
 
 def _refuse(operation: Operation, rows: Mapping[str, int]) -> None:
