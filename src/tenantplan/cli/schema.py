@@ -56,7 +56,7 @@ def contents() -> dict[str, str]:
     """File name -> content of every schema: of the kinds, those that this fleet declares, and the fleet file."""
     from tenantplan.manifest.jsonschema import files
     from tenantplan.manifest.kinds import SPECS
-    from tenantplan.settings.settings import FleetSpec
+    from tenantplan.settings.sections import FleetSpec
 
     return files({**SPECS, **_declared(), "Fleet": FleetSpec})
 

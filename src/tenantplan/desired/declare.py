@@ -18,7 +18,8 @@ from tenantplan.model.encode import digest
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import GROUPS, Database, Role, Schema, State
 from tenantplan.secrets.fleet_keys import fleet_vault
-from tenantplan.settings.settings import FleetSpec, Settings
+from tenantplan.settings.sections import FleetSpec
+from tenantplan.settings.settings import Settings
 
 if TYPE_CHECKING:
     from tenantplan.manifest.fleet_facts import FleetFacts

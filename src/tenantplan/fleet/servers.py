@@ -16,7 +16,8 @@ from tenantplan.postgres.tls import SYSTEM, with_defaults
 from tenantplan.postgres.url import Server, Timeouts, parse
 from tenantplan.secrets.passwords import default_password
 from tenantplan.secrets.references import resolve
-from tenantplan.settings.settings import DEFAULT_VARIABLE, ServerSpec, Settings
+from tenantplan.settings.sections import DEFAULT_VARIABLE, ServerSpec
+from tenantplan.settings.settings import Settings
 
 OR_EMBEDDED = "or choose the embedded server in tenantplan.yaml: main: { embedded: true }"
 

@@ -125,11 +125,7 @@ def parsed(value: str | None) -> object:
 
 
 _WORD = "tenantplan-audit"
-
-
 _HASH = re.compile(r"[0-9a-f]{64}")
-
-
 _LINE = re.compile(
     rf"{_WORD} fleet=(?P<fleet>\S+) system=(?P<system>\d+) database=(?P<database>\S+)"
     r" sequence=(?P<sequence>\d{1,18}) hash=(?P<hash>[0-9a-f]{64}) time=(?P<time>\S+)"

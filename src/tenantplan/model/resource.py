@@ -164,6 +164,4 @@ TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schem
 
 
 GROUPS = ("tenantplan_rw", "tenantplan_ro")  # roles that write and that read in the databases of tenants
-
-
 CHANGED_OUTSIDE = "changed outside tenantplan"  # the keyed hash of a secret that somebody else set

@@ -12,7 +12,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Row, State
 from tenantplan.planning import guard
-from tenantplan.settings.settings import GuardSpec
+from tenantplan.settings.sections import GuardSpec
 
 
 def brakes(limits: GuardSpec, plan: Plan, live: State) -> list[Finding]:

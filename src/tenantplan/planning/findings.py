@@ -22,7 +22,7 @@ from tenantplan.planning.brakes import brakes
 from tenantplan.planning.logins import findings as due_logins
 from tenantplan.planning.logins import notes
 from tenantplan.planning.rights import makes_on, missing_rights
-from tenantplan.settings.settings import GuardSpec
+from tenantplan.settings.sections import GuardSpec
 from tenantplan.tables.fit import misfits
 
 

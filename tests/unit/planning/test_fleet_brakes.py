@@ -10,7 +10,7 @@ from tenantplan.model.finding_rules import CHANGES, DELETES
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import State
 from tenantplan.planning.brakes import brakes
-from tenantplan.settings.settings import GuardSpec
+from tenantplan.settings.sections import GuardSpec
 
 pytestmark = pytest.mark.once
 OPEN = {"maxDeletes": 9, "maxChangedPercent": 100}

@@ -17,7 +17,8 @@ from tenantplan.model.plan import Plan, Sign
 from tenantplan.secrets.box import new_key
 from tenantplan.secrets.fleet_keys import encrypted, plan_signer
 from tenantplan.secrets.signing import new_pair
-from tenantplan.settings.settings import FleetSpec, Settings
+from tenantplan.settings.sections import FleetSpec
+from tenantplan.settings.settings import Settings
 
 pytestmark = pytest.mark.once
 
