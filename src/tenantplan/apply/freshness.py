@@ -194,7 +194,7 @@ def taken_back(plan: Plan, done: set[str], live: Survey) -> list[Operation]:
 
 def _away(operation: Operation, live: Survey) -> bool:
     """Whether it is about something that cannot be seen now."""
-    away = operation.server not in live.servers and not is_brought(operation.server)
+    away = operation.server not in (MAIN, *live.servers) and not is_brought(operation.server)
     return away or addresses.owner(operation.address, operation.subject) in live.held_out
 
 
