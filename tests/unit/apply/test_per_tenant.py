@@ -16,9 +16,10 @@ from tenantplan.fleet.servers import Servers
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.tree import graph
 from tenantplan.migration.trees import Trees
+from tenantplan.model.address import MAIN
 from tenantplan.model.audit import Actor
 from tenantplan.model.encode import fingerprint
-from tenantplan.model.live import MainFacts, Survey
+from tenantplan.model.live import MainFacts, ServerFacts, Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, Secret, State
 from tenantplan.postgres.connect import Connector
@@ -28,6 +29,7 @@ from tenantplan.settings.settings import load
 pytestmark = pytest.mark.once
 CHANGED = "changed after the plan was made"
 HASH_KEY = "00" * 32
+SERVER = ServerFacts("7", "18.4", 180004, "tp_admin", createdb=True, createrole=True)
 CANARY = "waits for the first wave, all of which, or all that it migrates, changed after the plan was made"
 
 
@@ -69,7 +71,7 @@ class Apply:
         names = {o.address: "Before" for o in operations} | {o.address: "After" for o in done}
         names |= {o.address: "by hand" for o in by_hand}
         renamed: State = {address: row(address, name) for address, name in names.items()}
-        seen = Survey(renamed if live is None else live, MainFacts(hash_key=HASH_KEY), {})
+        seen = Survey(renamed if live is None else live, MainFacts(hash_key=HASH_KEY), {MAIN: SERVER})
         with Programs() as programs:
             servers, connector = Servers({}, {}), Connector({}, 1)
             actor = Actor("anna", "here", None)
