@@ -9,6 +9,7 @@ from servers import TestServer
 
 from tenantplan.desired.declare import load_documents
 from tenantplan.errors import ConnectError
+from tenantplan.fleet.opening import open_fleet
 from tenantplan.live.current_servers import placed
 from tenantplan.settings import settings
 
@@ -172,10 +173,11 @@ def test_where_every_server_is_named_nobody_is_asked(fleet: Fleet, monkeypatch: 
     fleet.organization("named", "database: { mode: dedicated, server: primary }")
     monkeypatch.setenv("TENANTPLAN_MAIN_URL", "postgresql://tp_admin:some-password-77@127.0.0.1:1/postgres")
     found = settings.load(fleet.root / "tenantplan.yaml")
-    assert placed(found, load_documents(found)) == {}
+    with open_fleet(found) as opened:
+        assert placed(opened, load_documents(found)) == {}
     fleet.document("Tier", "pro", f"displayName: Pro\ndefaults: {{ {AUTO} }}")
-    with pytest.raises(ConnectError):
-        placed(found, load_documents(found))
+    with pytest.raises(ConnectError), open_fleet(found) as opened:
+        placed(opened, load_documents(found))
 
 
 def test_mistakes_stand_where_they_were_made(fleet: Fleet) -> None:

@@ -24,16 +24,15 @@ from tenantplan.apply.work import Check, Work
 from tenantplan.errors import TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.fleet import provenance
-from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.opening import open_fleet
 from tenantplan.journal import record
 from tenantplan.migration.running.workers import Programs
-from tenantplan.migration.trees import load_trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.finding_rules import STILL_OPEN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
-from tenantplan.postgres.connect import Connection, Connector, lost
+from tenantplan.postgres.connect import Connection, lost
 from tenantplan.postgres.run_sessions import tag
 from tenantplan.postgres.url import Server
 from tenantplan.settings.settings import Settings
@@ -54,7 +53,7 @@ def session(
     """
     started = time.monotonic()
     with ExitStack() as stack:
-        work = replace(_work(settings, plan, stack.enter_context(Programs())), check=check)
+        work = replace(_work(settings, plan, stack), check=check)
         stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
         acquired = acquire(work, stack)
         if check:  # what an unsigned file says is not written down, but what was seen when it was compared
@@ -130,15 +129,14 @@ def _roll_back(
     return outcomes
 
 
-def _work(settings: Settings, plan: Plan, programs: Programs) -> Work:
-    trees = load_trees(settings)
-    freshness.check_file(settings, trees, plan)
-    servers = fleet_servers(settings)
+def _work(settings: Settings, plan: Plan, stack: ExitStack) -> Work:
+    programs = stack.enter_context(Programs())
     run_id = str(uuid.uuid4())
-    connector = Connector(servers.usable, settings.spec.max_connections, tag=tag(run_id), patient=True)
+    fleet = stack.enter_context(open_fleet(settings, tag=tag(run_id), patient=True))
+    freshness.check_file(settings, fleet.trees, plan)
     commit = plan.base.get("commit")
     actor = provenance.actor(commit if isinstance(commit, str) else None, settings.root)
-    return Work(settings, plan, trees, servers, connector, actor, run_id, programs)
+    return Work(fleet, plan, actor, run_id, programs)
 
 
 def _limits(work: Work, acquired: Acquired, parallelism: int | None) -> Limits:

@@ -15,6 +15,7 @@ from tenantplan.apply.vacated import Vacated, places_left
 from tenantplan.ddl.statements import Template
 from tenantplan.desired.secrets import around
 from tenantplan.errors import TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.servers import Servers
 from tenantplan.fleet.store import fleet_store
 from tenantplan.journal import record
@@ -50,11 +51,8 @@ class Work:
     """One apply before it holds the lock: nothing here has written anything. `check` refuses the plan while the lock is held,
     unless it has passed that before, and adds to `attempts` what could not be connected to meanwhile."""
 
-    settings: Settings
+    fleet: Fleet
     plan: Plan
-    trees: Trees
-    servers: Servers
-    connector: Connector
     actor: Actor
     run_id: str
     programs: Programs
@@ -63,9 +61,29 @@ class Work:
     attempts: list[Finding] = field(default_factory=list)
 
     @property
+    def settings(self) -> Settings:
+        """The fleet's."""
+        return self.fleet.settings
+
+    @property
+    def trees(self) -> Trees:
+        """The fleet's."""
+        return self.fleet.trees
+
+    @property
+    def servers(self) -> Servers:
+        """The fleet's."""
+        return self.fleet.servers
+
+    @property
+    def connector(self) -> Connector:
+        """The fleet's: its sessions carry the run's id, and wait for a server that is out of connections."""
+        return self.fleet.connector
+
+    @property
     def main_database(self) -> str:
         """The name of the main database."""
-        return self.settings.spec.main.database
+        return self.fleet.main_database
 
     @property
     def managed_servers(self) -> list[str]:
@@ -81,7 +99,7 @@ class Work:
         stored = {o.address for o in self.plan.operations if isinstance(o.after, Package)}
         asked: State = {**self.plan.beside, **rows}
         question = Question(names, asked, brought, follow=True, packages=stored, tables=self.tables)
-        return survey(self.settings, self.servers, self.connector, question, self.trees.versions)
+        return survey(self.fleet, question)
 
     @cached_property
     def tables(self) -> Tables:

@@ -111,10 +111,11 @@ def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Words, as
 
 def _tell_place(fleet: Settings, chosen: Plan) -> None:
     """Where a plan file is about to be applied: its own plan was shown somewhere else."""
-    from tenantplan.fleet.servers import main_server
+    from tenantplan.fleet.opening import open_fleet
     from tenantplan.rendering.safe import terminal
 
-    where = f"{fleet.spec.main.database} on {main_server(fleet).place}"
+    with open_fleet(fleet) as opened:
+        where = f"{opened.main_database} on {opened.main_server.place}"
     click.echo(terminal(f"applying plan {chosen.digest[:12]}…   fleet {fleet.fleet}   main {where}"), err=True)
 
 

@@ -272,8 +272,9 @@ _ANCHOR = "it is what audit anchor printed, a hash that audit verify printed, or
 def _main() -> Iterator[Connection]:
     """A read-only session on the main database; NotFound while there is none."""
     from tenantplan.commands.status.scene import main_session
+    from tenantplan.fleet.opening import open_fleet
 
-    with main_session(settings()) as connection:
+    with open_fleet(settings()) as fleet, main_session(fleet) as connection:
         yield connection
 
 

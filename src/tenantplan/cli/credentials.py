@@ -165,14 +165,15 @@ def status(as_json: bool) -> int:
     """
     from tenantplan.commands.credentials.login_status import login_status
     from tenantplan.commands.status.scene import main_session
+    from tenantplan.fleet.opening import open_fleet
     from tenantplan.live.credentials import read_keys
     from tenantplan.secrets.fleet_keys import fleet_vault
 
-    fleet = settings()
-    vault = fleet_vault(fleet)
-    with main_session(fleet) as connection:
-        found = read_keys(connection)
-        logins = login_status(fleet, connection)
+    with open_fleet(settings()) as fleet:
+        vault = fleet_vault(fleet.settings)
+        with main_session(fleet) as connection:
+            found = read_keys(connection)
+            logins = login_status(fleet, connection)
     unknown = sorted(found.keys() - (vault.key_ids if vault else frozenset()))
     if as_json:
         print_json(

@@ -12,9 +12,8 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import TenantplanError, UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.commands.status.location import Placed
+    from tenantplan.fleet.opening import Fleet
     from tenantplan.model.check import Check
-    from tenantplan.settings.settings import Settings
 
 DRIVERS = ("postgresql", "psycopg", "asyncpg", "prisma")
 
@@ -40,43 +39,47 @@ def show(
 
     --reveal prints that string and nothing else, once the audit log says who asked for it, and why.
     """
-    from tenantplan.commands.status.location import placed
-    from tenantplan.fleet.servers import fleet_servers
+    from tenantplan.fleet.opening import open_fleet
 
     if reason is not None and not reveal:
         raise UsageError("--reason goes with --reveal", hint="without it nothing secret is shown")
     if read_only and not reveal:
         raise UsageError("--read-only goes with --reveal", hint="without it both logins are shown")
-    fleet = settings()
-    why = _reason(fleet, reason) if reveal else ""
-    place = placed(fleet, fleet_servers(fleet), organization)
-    if reveal:
-        from tenantplan.commands.credentials import reveal as revealing
-
-        url = revealing.reveal(fleet, place, driver, why, read_only=read_only)
-        if as_json:
-            print_json({"address": place.address, "url": url})
+    with open_fleet(settings()) as fleet:
+        if reveal:
+            _reveal(fleet, organization, driver, _reason(fleet, reason), read_only, as_json)
         else:
-            click.echo(url)
-        return
-    _show(place, driver, as_json)
+            _show(fleet, organization, driver, as_json)
 
 
-def _reason(fleet: Settings, given: str | None) -> str:
+def _reveal(fleet: Fleet, organization: str, driver: str | None, why: str, read_only: bool, as_json: bool) -> None:
+    from tenantplan.commands.credentials.reveal import reveal
+    from tenantplan.commands.status.location import placed
+
+    place = placed(fleet, organization)
+    url = reveal(fleet, place, driver, why, read_only=read_only)
+    if as_json:
+        print_json({"address": place.address, "url": url})
+    else:
+        click.echo(url)
+
+
+def _reason(fleet: Fleet, given: str | None) -> str:
     from tenantplan.commands.credentials.reveal import checked_reason
-    from tenantplan.fleet.servers import main_server
     from tenantplan.rendering.safe import terminal
 
     if given is None and sys.stdin.isatty():
-        where = terminal(f"{fleet.spec.main.database} on {main_server(fleet).place}")
+        where = terminal(f"{fleet.main_database} on {fleet.main_server.place}")
         given = click.prompt(f"Reason, for the audit log of {where}", err=True)
     return checked_reason(given or "")
 
 
-def _show(place: Placed, driver: str | None, as_json: bool) -> None:
+def _show(fleet: Fleet, organization: str, driver: str | None, as_json: bool) -> None:
     from tenantplan.commands.credentials.reveal import masked_url
+    from tenantplan.commands.status.location import placed
     from tenantplan.rendering.safe import mask_url, terminal
 
+    place = placed(fleet, organization)
     document = {
         "address": place.address,
         "mode": place.mode,
@@ -113,7 +116,7 @@ def _show(place: Placed, driver: str | None, as_json: bool) -> None:
 def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
     """Test the connection of ORGANIZATION as it is declared, or the main database and every server. Exit 1 when one fails."""
     from tenantplan.commands.doctor import connections
-    from tenantplan.fleet.servers import fleet_servers
+    from tenantplan.fleet.opening import open_fleet
 
     if organization and url_env:
         raise UsageError("give either an organization or --url-env")
@@ -125,14 +128,13 @@ def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
             )
         found = list(connections.url_checks(url_env, url))
     else:
-        fleet = settings()
-        servers = fleet_servers(fleet)
-        if organization:
-            from tenantplan.commands.status.location import placed
+        with open_fleet(settings()) as fleet:
+            if organization:
+                from tenantplan.commands.status.location import placed
 
-            found = list(connections.organization_checks(fleet, servers, placed(fleet, servers, organization)))
-        else:
-            found = list(connections.fleet_checks(fleet, servers))
+                found = list(connections.organization_checks(fleet, placed(fleet, organization)))
+            else:
+                found = list(connections.fleet_checks(fleet))
     return _report(found, as_json)
 
 

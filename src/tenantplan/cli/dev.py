@@ -78,9 +78,10 @@ def _database(fleet: Settings, named: str | None) -> str:
     """The database meant by an organization's or a database's name; NotFound with the nearest."""
     from tenantplan.commands.status.scene import main_session
     from tenantplan.documents.suggest import did_you_mean
+    from tenantplan.fleet.opening import open_fleet
     from tenantplan.model.address import MAIN
 
-    with main_session(fleet) as connection:
+    with open_fleet(fleet) as opened, main_session(opened) as connection:
         if named is None:
             return fleet.spec.main.database
         rows = connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 import click
 
@@ -33,16 +33,22 @@ def command(vacuum: bool, analyze: bool, full: bool, target: tuple[str, ...]) ->
     lock on each table in turn that keeps even readers out. It may run beside an apply. Exit 5 when a database or a table
     could not be done; the others are.
     """
+    from tenantplan.commands.status.scene import look
+    from tenantplan.commands.upkeep.maintenance import verb
+    from tenantplan.fleet.opening import open_fleet
+
+    with open_fleet(settings()) as fleet:
+        return _maintain(look(fleet), verb(vacuum, analyze, full), target)
+
+
+def _maintain(scene: Scene, statement: LiteralString, target: tuple[str, ...]) -> int:
     from tenantplan.commands.status import databases
-    from tenantplan.commands.status import scene as inspection
     from tenantplan.commands.upkeep import maintenance
 
-    scene = inspection.look(settings())
     if not scene.applied:
         raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
     places = databases.databases_of(scene, target) if target else databases.fleet_databases(scene)
     _beside(scene)
-    statement = maintenance.verb(vacuum, analyze, full)
     width = max(len(place.label) for place in places)
     failures = 0
     for place, found in maintenance.maintain(scene, places, statement):

@@ -12,11 +12,10 @@ from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
     from tenantplan.commands.status.revisions import TreeStatus
+    from tenantplan.fleet.opening import Fleet
     from tenantplan.migration.authoring.new import Body
     from tenantplan.migration.lint.review import Review
     from tenantplan.migration.tree.graph import Graph
-    from tenantplan.migration.trees import Trees
-    from tenantplan.settings.settings import Settings
 
 TREES = ("main", "tenant", "shared")
 
@@ -30,13 +29,14 @@ def command() -> None:
 @json_option
 def status(as_json: bool) -> None:
     """How many databases are at each revision, and which are behind. Reads stamps, not every database."""
-    from tenantplan.commands.status import revisions
-    from tenantplan.commands.status import scene as inspection
+    from tenantplan.commands.status.revisions import revisions
+    from tenantplan.commands.status.scene import look
+    from tenantplan.fleet.opening import open_fleet
 
-    scene = inspection.look(settings())
-    found = revisions.revisions(scene)
+    with open_fleet(settings()) as fleet:
+        found = revisions(look(fleet))
     if as_json:
-        print_json({"fleet": scene.settings.fleet, "trees": [tree.document() for tree in found]})
+        print_json({"fleet": fleet.settings.fleet, "trees": [tree.document() for tree in found]})
         return
     for tree in found:
         _show(tree)
@@ -74,20 +74,20 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
 
     With --autogenerate, Python of the fleet is run, and the scratch database is on the main server, and gone afterwards.
     """
+    from tenantplan.fleet.opening import open_fleet
     from tenantplan.migration.authoring.new import new_revision
-    from tenantplan.migration.trees import load_trees
     from tenantplan.rendering.safe import terminal
 
-    fleet = settings()
-    if tree == "main" and fleet.spec.migrations.main is None:
+    found = settings()
+    if tree == "main" and found.spec.migrations.main is None:
         raise UsageError(
             "the main tree is tenantplan's own",
             hint="copy it and name the copy under migrations.main, if it is to grow",
         )
-    trees = load_trees(fleet)
-    graph = trees.of(tree)
-    head = graph.head or "base"
-    body = _compared(fleet, trees, tree, message) if autogenerate else None
+    with open_fleet(found) as fleet:
+        graph = fleet.trees.of(tree)
+        head = graph.head or "base"
+        body = _compared(fleet, tree, message) if autogenerate else None
     if autogenerate and body is None:
         click.echo(f"Nothing to write: a database at {head} has all that the models say.")
         return
@@ -102,7 +102,7 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
         )
 
 
-def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | None:
+def _compared(fleet: Fleet, tree: str, message: str) -> Body | None:
     """What the models say and a database at the head does not have; None when there is no difference."""
     from tenantplan.migration.authoring.new import checked
     from tenantplan.migration.tree.graph import PRISMA
@@ -110,10 +110,10 @@ def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | 
     checked(message)  # before anything is made
     if tree != "tenant":
         raise UsageError("--autogenerate is for the tenant tree only", hint="the models are those of tenant databases")
-    if trees.tenant.engine == PRISMA:
+    if fleet.trees.tenant.engine == PRISMA:
         hint = "prisma migrate diff --script writes it from schema.prisma, or: prisma migrate dev --create-only"
         raise UsageError("--autogenerate is for Alembic's trees, and this one is Prisma's", hint=hint)
-    reference = fleet.spec.migrations.models
+    reference = fleet.settings.spec.migrations.models
     if reference is None:
         raise UsageError(
             "which models?", hint="name them in the fleet file: migrations: { models: package.module:Base }"
@@ -121,8 +121,11 @@ def _compared(fleet: Settings, trees: Trees, tree: str, message: str) -> Body | 
     from tenantplan.migration.authoring.autogenerate import difference, made_by, models
     from tenantplan.migration.authoring.scratch import scratch
 
-    with models(reference, fleet.root) as metadata, scratch(fleet, trees) as connection:
-        return difference(connection, metadata, made_by(trees.upgrade("main", None)))
+    with (
+        models(reference, fleet.settings.root) as metadata,
+        scratch(fleet.settings, fleet.trees, fleet.another_connector) as connection,
+    ):
+        return difference(connection, metadata, made_by(fleet.trees.upgrade("main", None)))
 
 
 @command.command("sql")

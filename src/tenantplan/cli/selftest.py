@@ -48,11 +48,11 @@ def command(reference: str | None, as_json: bool) -> int:
 
 
 def _fleet() -> tuple[Server, Graph]:
-    from tenantplan.fleet.servers import main_server
+    from tenantplan.fleet.opening import open_fleet
     from tenantplan.migration.tree import graph
 
-    fleet = settings()
-    return main_server(fleet), graph.load(fleet.migrations("main"), "main")
+    with open_fleet(settings()) as fleet:
+        return fleet.main_server, graph.load(fleet.settings.migrations("main"), "main")
 
 
 def _named(reference: str) -> tuple[Server, Graph]:

@@ -33,11 +33,16 @@ def command(organization: str | None, max_skew: int | None, form: str, as_json: 
 
     A tenant alone: tenant/NAME.
     """
-    from tenantplan.commands.status import homes
-    from tenantplan.commands.status import scene as inspection
+    from tenantplan.commands.status.scene import look
+    from tenantplan.fleet.opening import open_fleet
 
-    as_json = as_json or form == "json"
-    scene = inspection.look(settings())
+    with open_fleet(settings()) as fleet:
+        return _status(look(fleet), organization, max_skew, form, as_json or form == "json")
+
+
+def _status(scene: Scene, organization: str | None, max_skew: int | None, form: str, as_json: bool) -> int:
+    from tenantplan.commands.status import homes
+
     if organization is None and form == "github" and not as_json:
         return _gate(_annotated(scene), max_skew, annotate=True)
     if organization is None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from tenantplan.cli.common import settings
 from tenantplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from tenantplan.fleet.opening import Fleet
 
 
 @click.command("unlock")
@@ -17,17 +21,22 @@ def command(force: bool) -> None:
 
     Nothing is lost: the next apply finishes or clears what it had begun. A process that died needs no unlock.
     """
+    from tenantplan.fleet.opening import open_fleet
+
+    with open_fleet(settings()) as fleet:
+        _unlock(fleet, force)
+
+
+def _unlock(fleet: Fleet, force: bool) -> None:
     from tenantplan.commands.upkeep import unlock as unlocking
-    from tenantplan.fleet.servers import main_server
     from tenantplan.rendering.safe import terminal
 
-    fleet = settings()
     found = unlocking.held(fleet)
     if found is None:
         click.echo("Nothing is locked.")
         return
     holder = found.holder
-    where = terminal(f"{fleet.spec.main.database} on {main_server(fleet).place}")
+    where = terminal(f"{fleet.main_database} on {fleet.main_server.place}")
     click.echo(
         f"Held by {terminal(str(holder.tag))}: server process {holder.pid}, from {holder.address}, since {holder.since},"
         f" in {where}."

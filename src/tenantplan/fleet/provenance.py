@@ -5,10 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import uuid
 from pathlib import Path
 
 from tenantplan.fleet.git import git, is_dirty
+from tenantplan.journal.author import Author
 from tenantplan.model.audit import Actor
+from tenantplan.settings.settings import Settings
 
 
 def base(root: Path) -> dict[str, str | bool | None]:
@@ -34,3 +37,11 @@ def actor(commit: str | None, root: Path) -> Actor:
         return Actor(getpass.getuser(), host, commit)
     except (KeyError, OSError):
         return Actor(f"uid {os.getuid()}", host, commit)
+
+
+def author(settings: Settings, run_id: str | None = None) -> Author:
+    """The Author of a command that carries out no plan; `run_id`: of a run that exists already."""
+    commit = base(settings.root)["commit"]
+    return Author(
+        run_id or str(uuid.uuid4()), settings.fleet, actor(commit if isinstance(commit, str) else None, settings.root)
+    )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 from tenantplan import __version__
-from tenantplan.fleet import provenance
 from tenantplan.model.audit import Actor
-from tenantplan.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,10 +23,3 @@ class Author:
     digest: str = ""
     seal: str = ""
     tool_version: str = __version__
-
-
-def author(settings: Settings, run_id: str | None = None) -> Author:
-    """The Author of a command that carries out no plan; `run_id`: of a run that exists already."""
-    commit = provenance.base(settings.root)["commit"]
-    actor = provenance.actor(commit if isinstance(commit, str) else None, settings.root)
-    return Author(run_id or str(uuid.uuid4()), settings.fleet, actor)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 
 from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.servers import brought_server
 from tenantplan.live.fan_out import side_by_side
 from tenantplan.live.session_checks import ODD, ODD_ADVICE, ODD_SAID, brought_checks
@@ -34,11 +35,7 @@ class Brought:
 
 
 def read_brought(
-    settings: Settings,
-    connector: Connector,
-    references: Mapping[str, str],
-    taken: Mapping[tuple[str, str], str],
-    versions: VersionTables,
+    fleet: Fleet, references: Mapping[str, str], taken: Mapping[tuple[str, str], str], versions: VersionTables
 ) -> Brought:
     """Looks into each, by organization and reference, side by side: those that do not answer cost one timeout together.
 
@@ -48,9 +45,9 @@ def read_brought(
     owners = dict(taken)
 
     def look(item: tuple[str, str]) -> _Look:
-        return _look(settings, connector, *item, versions)
+        return _look(fleet, *item, versions)
 
-    looks = side_by_side(look, references.items(), settings.spec.max_connections)
+    looks = side_by_side(look, references.items(), fleet.settings.spec.max_connections)
     for (holder, reference), seen in zip(references.items(), looks, strict=True):
         _add(found, holder, reference, seen, owners)
     return found
@@ -66,10 +63,10 @@ class _Look:
     problem: str = ""
 
 
-def _look(settings: Settings, connector: Connector, holder: str, reference: str, versions: VersionTables) -> _Look:
-    alias = addresses.brought_alias(holder)
+def _look(fleet: Fleet, holder: str, reference: str, versions: VersionTables) -> _Look:
+    alias, connector = addresses.brought_alias(holder), fleet.connector
     try:
-        server = brought_server(alias, reference, settings, connector.servers)
+        server = brought_server(alias, reference, fleet.settings, connector.servers)
         connector.add(server)
         with connector.connect(alias, read_only=True) as connection:
             checks = [c for c in brought_checks(connection, server, reference) if c.status != "pass"]

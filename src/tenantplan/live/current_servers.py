@@ -7,28 +7,26 @@ from collections.abc import Collection, Sequence
 from psycopg import sql
 
 from tenantplan.documents import Document
-from tenantplan.fleet.servers import main_server
+from tenantplan.fleet.opening import Fleet
 from tenantplan.model.address import MAIN
-from tenantplan.postgres.connect import Connection, Connector
-from tenantplan.settings.settings import Settings
+from tenantplan.postgres.connect import Connection
 from tenantplan.tables import control
 
 
-def placed(settings: Settings, documents: Sequence[Document]) -> dict[str, str]:
+def placed(fleet: Fleet, documents: Sequence[Document]) -> dict[str, str]:
     """Address -> server of each organization and tenant that has a database of its own.
 
     Where every document names its server, that changes nothing: then nobody is asked, and it is empty. Raises ConnectError.
     """
     from tenantplan.manifest.server_choice import chooses
 
+    settings = fleet.settings
     if not settings.spec.dedicated_databases or not chooses(documents):
         return {}
-    name = settings.spec.main.database
-    connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections)
-    with connector.connect(MAIN, read_only=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
+    with fleet.connector.connect(MAIN, read_only=True) as connection:
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [fleet.main_database]).rowcount:
             return {}
-    with connector.connect(MAIN, name, read_only=True) as connection:
+    with fleet.main() as connection:
         return read_placed(connection, settings.fleet, settings.servers)
 
 

@@ -14,6 +14,7 @@ from functools import partial
 import psycopg
 
 from tenantplan.errors import SettingsError, TenantplanError
+from tenantplan.fleet.opening import lone_connector
 from tenantplan.live.fan_out import side_by_side
 from tenantplan.live.stored_secrets import login_password
 from tenantplan.model import address as addresses
@@ -171,7 +172,7 @@ def _looking(connector: Connector, alias: str) -> Connector:
     server = connector.servers[alias]
     if not server.embedded:
         return connector
-    return Connector({alias: replace(server, params={**server.params, "user": SUPERUSER})}, 1)
+    return lone_connector(replace(server, params={**server.params, "user": SUPERUSER}), 1)
 
 
 def _compared(item: _Known, verifier: str | None, key: str) -> bool | str:

@@ -7,14 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from tenantplan.errors import ConnectError, SettingsError
-from tenantplan.fleet.servers import Servers
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.store import NEAR, fleet_store, location
 from tenantplan.live.brought import read_brought
 from tenantplan.live.issued import with_sessions_left
 from tenantplan.live.main import at_work, read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.live.server import Catalogs, Whose, read_catalogs, server_facts
-from tenantplan.migration.running.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
@@ -64,15 +63,15 @@ def question(desired: Desired) -> Question:
     )
 
 
-def survey(
-    settings: Settings, servers: Servers, connector: Connector, question: Question, versions: VersionTables
-) -> Survey:
+def survey(fleet: Fleet, question: Question) -> Survey:
     """Reads everything, in sessions that cannot write. Raises ConnectError when the main server is out of reach."""
-    main_name = settings.spec.main.database
+    versions = fleet.trees.versions  # a tree that cannot be used is reported before anything is connected to
+    settings, servers, connector = fleet.settings, fleet.servers, fleet.connector
+    main_name = fleet.main_database
     names = {alias: {*question.names(alias), main_name} for alias in servers.usable}
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # each server's catalogs are read while others and the main database are
         reading = {alias: pool.submit(_catalogs, connector, alias, asked) for alias, asked in names.items()}
-        main = _read_main(settings, connector, question)
+        main = _read_main(fleet, question)
     known_as = fleet_id(main.hash_key, settings.fleet)
     facts: dict[str, ServerFacts] = {}
     trouble = {alias: error.message for alias, error in servers.unusable.items()}
@@ -89,7 +88,7 @@ def survey(
             attempts.append(Finding(addresses.server(alias), "connect", trouble[alias]))
     _refuse_second_names(facts)
     _refuse_second_fleets(settings, facts[MAIN])
-    main = replace(main, state=_still_stored(settings, connector, main.state, question.packages))
+    main = replace(main, state=_still_stored(fleet, main.state, question.packages))
     state: State = {}
     for known in facts.values():
         state |= known.state
@@ -98,7 +97,7 @@ def survey(
     _place_main(state, main, main_name)
     state |= _accesses(state, main)
     taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
-    brought = read_brought(settings, connector, _brought(question, main.state), taken, versions)
+    brought = read_brought(fleet, _brought(question, main.state), taken, versions)
     state |= brought.state
     held_out, unreachable = _held_out(state, facts, trouble, brought.problems)
     attempts += [Finding(holder, "connect", why) for holder, why in sorted(brought.attempts.items())]
@@ -120,7 +119,7 @@ def _refuse_second_fleets(settings: Settings, main: ServerFacts) -> None:
         )
 
 
-def _still_stored(settings: Settings, connector: Connector, state: State, wanted: Collection[str] | None) -> State:
+def _still_stored(fleet: Fleet, state: State, wanted: Collection[str] | None) -> State:
     """Without packages that are to be there and whose file is gone from a store that is near; a far one is asked by drift."""
     packages = {
         address: resource
@@ -128,9 +127,10 @@ def _still_stored(settings: Settings, connector: Connector, state: State, wanted
         if isinstance(resource, Package) and resource.managed and resource.retired_at is None
         if wanted is None or address in wanted
     }
+    settings = fleet.settings
     if not packages or settings.spec.packages.url is not None or not location(settings).startswith(NEAR):
         return state
-    with connector.connect(MAIN, settings.spec.main.database, read_only=True) as connection:
+    with fleet.main() as connection:
         store = fleet_store(settings, connection)
         lost = {a for a, p in packages.items() if p.store == store.url and store.size(p.key) != p.size}
     return {address: resource for address, resource in state.items() if address not in lost}
@@ -170,17 +170,17 @@ def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str,
     ), sources
 
 
-def _read_main(settings: Settings, connector: Connector, question: Question) -> MainFacts:
-    name = settings.spec.main.database
+def _read_main(fleet: Fleet, question: Question) -> MainFacts:
+    settings, name = fleet.settings, fleet.main_database
     vault = fleet_vault(settings)
     wanted = Wanted(settings.fleet, question.tables, question.rows, vault.key_ids if vault else None)
     try:
-        with connector.connect(MAIN, name, read_only=True) as connection:
+        with fleet.main() as connection:
             return read_main(connection, wanted)
     except ConnectError as error:
         if error.silent:
             raise  # asking once more would take as long again
-        with connector.connect(MAIN, read_only=True) as connection:
+        with fleet.connector.connect(MAIN, read_only=True) as connection:
             if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
                 raise
             return MainFacts(at_work=at_work(connection, name))

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tenantplan.errors import TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.live.fan_out import each
 from tenantplan.live.server import Whose
-from tenantplan.migration.running.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model import stamp
 from tenantplan.model.address import Location
@@ -21,7 +21,6 @@ from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.queries import query
 from tenantplan.schema import fingerprint
 from tenantplan.secrets.keyed import fleet_id
-from tenantplan.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,12 @@ def tenant_schemas(state: State) -> list[Schema]:
     return found
 
 
-def look_inside(
-    settings: Settings, connector: Connector, live: Survey, versions: VersionTables, schemas: Iterable[Schema]
-) -> tuple[list[Inside], list[Finding]]:
+def look_inside(fleet: Fleet, live: Survey, schemas: Iterable[Schema]) -> tuple[list[Inside], list[Finding]]:
     """Each database, looked into, and a finding for each that could not be."""
+    settings, connector = fleet.settings, fleet.connector
     budget = settings.spec.max_connections
     stamped = {Location(s.server, s.database): s for s in schemas}
-    answers = each(connector, stamped, versions.read_with_fingerprint, budget)
+    answers = each(connector, stamped, fleet.trees.versions.read_with_fingerprint, budget)
     lost = [
         Finding(addresses.database(alias, str(name)), UNREACHABLE, answer.message)
         for (alias, name), answer in answers.items()

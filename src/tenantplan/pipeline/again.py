@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 
 from tenantplan.desired import declare
 from tenantplan.errors import Blocked, ManifestError, PlanRefused
-from tenantplan.fleet.servers import Servers
+from tenantplan.fleet.opening import Fleet
 from tenantplan.live.current_servers import placed
 from tenantplan.live.survey import Question, question, survey
-from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.common_group import without_made
 from tenantplan.model.encode import canonical
@@ -33,8 +32,6 @@ from tenantplan.planning import guard
 from tenantplan.planning.brakes import brakes
 from tenantplan.planning.diff import under_new_names
 from tenantplan.planning.select import Selection
-from tenantplan.postgres.connect import Connector
-from tenantplan.settings.settings import Settings
 
 _HINT = (
     "make the plan again, from the commit that it is applied from: tenantplan plan --out plan.json (a repair: tenantplan drift"
@@ -48,10 +45,7 @@ _MOVING = {"wave", "depends_on"}  # what others of the plan are done already dec
 class AtHand:
     """The fleet as apply finds it; `attempts` gets the connections that fail while a plan is made again."""
 
-    settings: Settings
-    trees: Trees
-    servers: Servers
-    connector: Connector
+    fleet: Fleet
     attempts: list[Finding] = field(default_factory=list)
 
 
@@ -85,7 +79,7 @@ def check_again(
     _refuse(fresh, made, {**held, **stale})
     found = [
         *(b for b in _guards(made) if b.address not in lost and b.address not in changed),
-        *(brakes(hand.settings.spec.guard, plan, under_new_names(live.state, plan.renames)[0]) if live else []),
+        *(brakes(hand.fleet.settings.spec.guard, plan, under_new_names(live.state, plan.renames)[0]) if live else []),
     ]
     standing = guard.standing(replace(plan, blockers=tuple(found)), words)
     if standing:
@@ -128,29 +122,28 @@ def _held_back(plan: Plan, lost: Mapping[str, str], before: Collection[str]) -> 
 
 
 def _planned(hand: AtHand, plan: Plan, *, deep: bool) -> tuple[Plan, Survey]:
-    settings, trees = hand.settings, hand.trees
+    settings = hand.fleet.settings
     try:
         documents = declare.load_documents(settings)
-        declared = declare.declared(settings, documents, placed(settings, documents))
+        declared = declare.declared(settings, documents, placed(hand.fleet, documents))
     except ManifestError as error:
         raise PlanRefused(
             f"the plan is not signed, and the documents at hand cannot be read: {error.message}",
             where=error.where,
             hint=_HINT,
         ) from error
-    desired = declare.complete(declared, settings, trees)
-    live = survey(settings, hand.servers, hand.connector, question(desired), trees.versions)
+    desired = declare.complete(declared, settings, hand.fleet.trees)
+    live = survey(hand.fleet, question(desired))
     named = plan.selection.get("target", ())
     selection = Selection(targets=tuple(str(target) for target in named))
     planned = frozenset(operation.address for operation in plan.operations)
-    return decide(Comparison(settings, trees, desired, live, selection, deep, planned), hand.connector), live
+    return decide(Comparison(hand.fleet, desired, live, selection, deep, planned)), live
 
 
 def _repaired(hand: AtHand, plan: Plan) -> Plan:
     named = frozenset(operation.address for operation in plan.operations)
     asked = Question((), follow=True)
-    live = survey(hand.settings, hand.servers, hand.connector, asked, hand.trees.versions)
-    return repair_plan(hand.settings, hand.trees, live, hand.connector, named)
+    return repair_plan(hand.fleet, survey(hand.fleet, asked), named)
 
 
 def _lacks_roles(plan: Plan, made: Plan) -> bool:

@@ -40,15 +40,15 @@ def apply(
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
     if chosen.empty and not (believed and chosen.attempts):
         return Report("", chosen.digest, (), 0.0)
-    return session(settings, chosen, parallelism, on_outcome, None if believed else _checked(settings, words))
+    return session(settings, chosen, parallelism, on_outcome, None if believed else _checked(words))
 
 
-def _checked(settings: Settings, words: guard.Words) -> Check:
+def _checked(words: guard.Words) -> Check:
     """What refuses a plan that the fleet at hand would not make, and holds back what cannot be compared now."""
     from tenantplan.pipeline.again import AtHand, check_again  # a signed plan starts without it
 
     def check(work: Work, before: Collection[str], stale: Mapping[str, str]) -> Mapping[str, str]:
-        hand = AtHand(settings, work.trees, work.servers, work.connector, work.attempts)
+        hand = AtHand(work.fleet, work.attempts)
         return check_again(hand, work.plan, words, before, stale)
 
     return check

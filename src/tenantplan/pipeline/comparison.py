@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tenantplan.fleet.opening import Fleet
 from tenantplan.migration.trees import Trees
 from tenantplan.model.desired import Desired
 from tenantplan.model.live import Survey
@@ -19,10 +20,19 @@ class Comparison:
     operations of a saved plan that is made again, in place of the selection that it was made with.
     """
 
-    settings: Settings
-    trees: Trees
+    fleet: Fleet
     desired: Desired
     live: Survey
     selection: Selection
     deep: bool = False
     again: frozenset[str] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The fleet's."""
+        return self.fleet.settings
+
+    @property
+    def trees(self) -> Trees:
+        """The fleet's."""
+        return self.fleet.trees

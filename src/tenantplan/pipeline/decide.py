@@ -59,10 +59,10 @@ from tenantplan.tables import BUILTIN
 from tenantplan.tables.fit import with_ids
 
 
-def decide(comparison: Comparison, connector: Connector) -> Plan:
+def decide(comparison: Comparison) -> Plan:
     """The Plan. Databases are read only where something asks for it: an organization would move, a stamp says that somebody
     changed the schema, or a migration stopped halfway."""
-    settings = comparison.settings
+    settings, connector = comparison.settings, comparison.fleet.connector
     live, sources = renamed(comparison.live, comparison.desired.renames)
     comparison = replace(comparison, live=live)
     tables = with_ids({**live.main.tables, **comparison.desired.tables}, live.main.relations)
@@ -95,7 +95,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
     operations, stopped, broken = _without_halfway(connector, operations)
     lost += broken
     passed_by, passing = sharing(live, desired.state, operations, _shared_tables(settings))
-    drafted = draft(settings, comparison.trees, live, operations)
+    drafted = draft(comparison.fleet, live, operations)
     made = replace(
         drafted,
         orphans=difference.orphans,
@@ -112,7 +112,7 @@ def decide(comparison: Comparison, connector: Connector) -> Plan:
             *given_back(operations, known, last, tables),
             *made_again_notes(operations, last),
             *undeclared_renames(operations, desired, known),
-            *changed(comparison, connector, known),
+            *changed(comparison, known),
             *passing,
             *allowed_losses(operations, migrations),
             *lacking_rights(drafted, live),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenantplan import __version__
 from tenantplan.desired import declare
 from tenantplan.fleet import provenance
-from tenantplan.migration.trees import Trees
+from tenantplan.fleet.opening import Fleet
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.live import Survey
@@ -14,15 +14,16 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.settings.settings import Settings
 
 
-def draft(settings: Settings, trees: Trees, live: Survey, operations: tuple[Operation, ...]) -> Plan:
+def draft(fleet: Fleet, live: Survey, operations: tuple[Operation, ...]) -> Plan:
     """A plan of these operations, for this fleet as it is now."""
+    settings = fleet.settings
     return Plan(
         fleet=settings.fleet,
         tool_version=__version__,
         created_at=live.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         base=provenance.base(settings.root),
         target=_target(settings, live),
-        config_digest=declare.config_digest(settings, trees),
+        config_digest=declare.config_digest(settings, fleet.trees),
         operations=operations,
         unreachable=live.unreachable,
         unfinished=live.main.unfinished,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from tenantplan.desired import declare
-from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.opening import open_fleet
 from tenantplan.live.current_servers import placed
 from tenantplan.live.survey import question, survey
-from tenantplan.migration.trees import load_trees
 from tenantplan.model.plan import Plan
 from tenantplan.planning.select import EVERYTHING, Selection
-from tenantplan.postgres.connect import Connector
 from tenantplan.settings.settings import Settings
 
 
@@ -23,10 +21,9 @@ def plan(settings: Settings, selection: Selection = EVERYTHING, *, deep: bool = 
     from tenantplan.pipeline.comparison import Comparison  # an apply starts without what makes its plan
     from tenantplan.pipeline.decide import decide
 
-    trees = load_trees(settings)
-    documents = declare.load_documents(settings)
-    desired = declare.complete(declare.declared(settings, documents, placed(settings, documents)), settings, trees)
-    servers = fleet_servers(settings)
-    connector = Connector(servers.usable, settings.spec.max_connections)
-    live = survey(settings, servers, connector, question(desired), trees.versions)
-    return decide(Comparison(settings, trees, desired, live, selection, deep), connector)
+    with open_fleet(settings) as fleet:
+        trees = fleet.trees
+        documents = declare.load_documents(settings)
+        desired = declare.complete(declare.declared(settings, documents, placed(fleet, documents)), settings, trees)
+        live = survey(fleet, question(desired))
+        return decide(Comparison(fleet, desired, live, selection, deep))

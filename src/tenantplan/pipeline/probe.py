@@ -34,13 +34,12 @@ _NAMED = 3
 _NEXT = "tenantplan drift shows them, drift --repair plans the way back"
 
 
-def changed(comparison: Comparison, connector: Connector, known: State) -> Iterator[Finding]:
+def changed(comparison: Comparison, known: State) -> Iterator[Finding]:
     """A note for each database whose schema somebody changed: those that the sentinel marked, or all with `deep`."""
     looked = [s for s in tenant_schemas(known) if comparison.deep or s.changed_by_others]
     if not looked:
         return
-    settings = comparison.settings
-    seen, lost = look_inside(settings, connector, comparison.live, comparison.trees.versions, looked)
+    seen, lost = look_inside(comparison.fleet, comparison.live, looked)
     yield from lost
     for inside in seen:
         if why := _why(inside):

@@ -6,10 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 
-from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.live.survey import Question, survey
 from tenantplan.live.tenant_schemas import Inside, look_inside, tenant_schemas
-from tenantplan.migration.trees import Trees, load_trees
 from tenantplan.model import address as addresses
 from tenantplan.model.drift import Ignore
 from tenantplan.model.encode import digest, to_json
@@ -20,23 +19,20 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.pipeline.draft import draft
 from tenantplan.planning.live_labels import live_labels
 from tenantplan.planning.windows import restricted
-from tenantplan.postgres.connect import Connector
 from tenantplan.schema import fingerprint
 from tenantplan.schema.repair import Repair, find_repair
 from tenantplan.settings.settings import Settings
 
 
-def repair_plan(
-    settings: Settings, trees: Trees, live: Survey, connector: Connector, only: Collection[str] | None = None
-) -> Plan:
+def repair_plan(fleet: Fleet, live: Survey, only: Collection[str] | None = None) -> Plan:
     """One operation for each database that somebody changed or whose stamp is wrong, and a note for all that is left to a person.
 
     Looks into every database, or into those of the schemas that `only` names.
     """
-    usable = [s for s in tenant_schemas(live.state) if s.server in connector.servers]
+    usable = [s for s in tenant_schemas(live.state) if s.server in fleet.connector.servers]
     usable = [s for s in usable if only is None or addresses.schema(s.server, s.database) in only]
-    seen, lost = look_inside(settings, connector, live, trees.versions, usable)
-    now = live.now
+    seen, lost = look_inside(fleet, live, usable)
+    settings, now = fleet.settings, live.now
     operations: list[Operation] = []
     notes: list[Finding] = list(lost)
     for inside in seen:
@@ -48,7 +44,7 @@ def repair_plan(
     keys = settings.rules.keys
     labels = {o.scope: {k: v for k, v in had.get(o.scope, {}).items() if k in keys} for o in permitted}
     labels = {scope: found for scope, found in labels.items() if found}
-    plan = draft(settings, trees, live, permitted)
+    plan = draft(fleet, live, permitted)
     return replace(plan, notes=(*plan.notes, *notes), deferred=deferred, labels=labels)
 
 
@@ -104,8 +100,5 @@ def _operation(inside: Inside, found: Repair, whole: bool) -> Operation:
 
 def repair(settings: Settings) -> Plan:
     """Looks into every database and returns the Plan that brings their schemas back where that is safe. Writes nothing."""
-    trees = load_trees(settings)
-    servers = fleet_servers(settings)
-    connector = Connector(servers.usable, settings.spec.max_connections)
-    live = survey(settings, servers, connector, Question((), follow=True), trees.versions)
-    return repair_plan(settings, trees, live, connector)
+    with open_fleet(settings) as fleet:
+        return repair_plan(fleet, survey(fleet, Question((), follow=True)))

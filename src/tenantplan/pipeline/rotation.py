@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from tenantplan.desired import declare
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
-from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.live.current_servers import placed
 from tenantplan.live.survey import question, survey
-from tenantplan.migration.trees import Trees, load_trees
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
@@ -31,7 +30,6 @@ from tenantplan.planning.order import order
 from tenantplan.planning.secret_rotation import generated, secret_changes
 from tenantplan.planning.select import labels
 from tenantplan.planning.windows import labels_of_scopes, restricted
-from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.fleet_keys import fleet_vault, the_vault
 from tenantplan.settings.settings import Settings
 
@@ -44,11 +42,11 @@ class Wish:
     due: bool
 
 
-def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Survey, wish: Wish) -> Plan:
+def rotation_plan(fleet: Fleet, desired: Desired, live: Survey, wish: Wish) -> Plan:
     """Operations on login roles, and nothing that waits in the YAML besides. NotFound for a name nobody has; UsageError for
     one whose password tenantplan does not generate; SettingsError without the encryption key."""
     check_clock(live)
-    now = live.now
+    settings, now = fleet.settings, live.now
     desired = replace(desired, renames={}, state=_as_open_as_live(desired, live.state))
     standing = turns(desired, live.main.issued)
     secrets = frozenset(name for name in wish.names if generated(desired.state.get(name)))
@@ -67,7 +65,7 @@ def rotation_plan(settings: Settings, trees: Trees, desired: Desired, live: Surv
     if any(generates(operation) or generated(operation.after) for operation in operations):
         the_vault(fleet_vault(settings))
     lost = tuple(Finding(h, UNREACHABLE, f"server {t.login.server} is out of reach") for h, t in _lost(found, live))
-    made = draft(settings, trees, live, operations)
+    made = draft(fleet, live, operations)
     return replace(
         made,
         unreachable=lost,
@@ -140,10 +138,9 @@ def rotation(settings: Settings, names: tuple[str, ...], *, due: bool) -> Plan:
 
     `names` are organizations (or tenant/NAME); `due`: also those whose time has come.
     """
-    trees = load_trees(settings)
-    documents = declare.load_documents(settings)
-    desired = declare.complete(declare.declared(settings, documents, placed(settings, documents)), settings, trees)
-    servers = fleet_servers(settings)
-    connector = Connector(servers.usable, settings.spec.max_connections)
-    live = survey(settings, servers, connector, question(desired), trees.versions)
-    return rotation_plan(settings, trees, desired, live, Wish(names, due))
+    with open_fleet(settings) as fleet:
+        trees = fleet.trees
+        documents = declare.load_documents(settings)
+        desired = declare.complete(declare.declared(settings, documents, placed(fleet, documents)), settings, trees)
+        live = survey(fleet, question(desired))
+        return rotation_plan(fleet, desired, live, Wish(names, due))

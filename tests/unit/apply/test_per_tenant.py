@@ -12,6 +12,7 @@ from unit.rendering.builders import a_plan, an_operation
 from tenantplan.apply.per_tenant import left_untouched
 from tenantplan.apply.work import Work
 from tenantplan.errors import PlanRefused
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.servers import Servers
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.tree import graph
@@ -73,9 +74,10 @@ class Apply:
         renamed: State = {address: row(address, name) for address, name in names.items()}
         seen = Survey(renamed if live is None else live, MainFacts(hash_key=HASH_KEY), {MAIN: SERVER})
         with Programs() as programs:
-            servers, connector = Servers({}, {}), Connector({}, 1)
+            fleet = Fleet(self.settings)
+            fleet.trees, fleet.servers, fleet.connector = self.trees, Servers({}, {}), Connector({}, 1)
             actor = Actor("anna", "here", None)
-            work = Work(self.settings, plan, self.trees, servers, connector, actor, "run", programs)
+            work = Work(fleet, plan, actor, "run", programs)
             found = left_untouched(work, {o.id for o in done}, seen, ())
         addresses = {o.id: o.address for o in operations}
         return {addresses[i]: why for i, why in found.items()}

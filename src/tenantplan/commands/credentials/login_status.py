@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tenantplan.desired import declare
+from tenantplan.fleet.opening import Fleet
 from tenantplan.live.current_servers import placed
 from tenantplan.live.issued import read_logins
 from tenantplan.model.login import CURRENT, PENDING, PREVIOUS
 from tenantplan.model.moment import iso_utc
 from tenantplan.planning.logins import Turn, turns
 from tenantplan.postgres.connect import Connection
-from tenantplan.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ class LoginStatus:
         }
 
 
-def login_status(settings: Settings, connection: Connection) -> list[LoginStatus]:
+def login_status(fleet: Fleet, connection: Connection) -> list[LoginStatus]:
     """Every login that is declared with a generated password, by holder; `connection` is one to the main database."""
+    settings = fleet.settings
     documents = declare.load_documents(settings)
-    desired = declare.declared(settings, documents, placed(settings, documents))
+    desired = declare.declared(settings, documents, placed(fleet, documents))
     there = connection.execute("SELECT to_regclass('public.database_logins') IS NOT NULL").fetchone()
     issued = read_logins(connection, settings.fleet) if there and there[0] else ()
     row = connection.execute("SELECT clock_timestamp()").fetchone()

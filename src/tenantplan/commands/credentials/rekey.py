@@ -14,9 +14,10 @@ from psycopg import sql
 
 from tenantplan.apply.effects.stored_secrets import keep
 from tenantplan.errors import Locked, NotFound
-from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.opening import Fleet, open_fleet
+from tenantplan.fleet.provenance import author
 from tenantplan.journal import record
-from tenantplan.journal.author import Author, author
+from tenantplan.journal.author import Author
 from tenantplan.live.credentials import read_keys, verified
 from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
@@ -62,7 +63,12 @@ def rekey(settings: Settings) -> Rekeyed:
 
     Locked while an apply is at work; NotFound before the first; SettingsError without a key.
     """
-    connector = Connector(fleet_servers(settings).usable, settings.spec.max_connections)
+    with open_fleet(settings) as fleet:
+        return _rekeyed(fleet)
+
+
+def _rekeyed(fleet: Fleet) -> Rekeyed:
+    settings, connector = fleet.settings, fleet.connector
     vault = the_vault(fleet_vault(settings))
     _refuse_nothing(connector, settings.spec.main.database)
     with (

@@ -9,13 +9,14 @@ import psycopg
 from tenantplan.commands.status.location import Placed
 from tenantplan.commands.status.scene import main_session
 from tenantplan.errors import NotFound, PrivilegeError, TenantplanError, UsageError
-from tenantplan.fleet.servers import main_server
+from tenantplan.fleet.opening import Fleet
+from tenantplan.fleet.provenance import author
 from tenantplan.journal import record
-from tenantplan.journal.author import Author, author
+from tenantplan.journal.author import Author
 from tenantplan.live.stored_secrets import brought_connection, login_password
 from tenantplan.model.address import MAIN, brought_slug
 from tenantplan.model.resource import Role
-from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector, describe
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection, describe
 from tenantplan.postgres.dialects import compose
 from tenantplan.postgres.tls import with_defaults
 from tenantplan.postgres.url import POOL, Server, masked, parse
@@ -37,22 +38,22 @@ def checked_reason(reason: str) -> str:
     return mask_url(said)
 
 
-def reveal(settings: Settings, place: Placed, driver: str | None, reason: str, *, read_only: bool = False) -> str:
+def reveal(fleet: Fleet, place: Placed, driver: str | None, reason: str, *, read_only: bool = False) -> str:
     """The connection string of an organization's application, after the audit entry that says who asked for it, and why.
 
     `driver` None: as it was brought, or PostgreSQL's own. `read_only`: that of the login that only reads. Raises NotFound or
     Refused where there is none, PrivilegeError when the entry cannot be written.
     """
-    with main_session(settings) as reading:
+    settings = fleet.settings
+    with main_session(fleet) as reading:
         key = reading.execute("SELECT value FROM tenantplan.keys WHERE name = 'hash'").fetchone()
-        connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections)
         hash_key, writer = key[0] if key else "", author(settings)
         try:
             url, password = _secret(settings, reading, place, _login(place, read_only), driver, hash_key)
         except Refused as error:
-            _audit(connector, settings, writer, place, "refused", f"{reason}: {error.message}")
+            _audit(fleet, writer, place, "refused", f"{reason}: {error.message}")
             raise
-    _audit(connector, settings, writer, place, "done", reason.replace(password, "***") if password else reason)
+    _audit(fleet, writer, place, "done", reason.replace(password, "***") if password else reason)
     return url
 
 
@@ -109,15 +110,15 @@ def masked_url(place: Placed, driver: str | None, login: Role | None) -> str:
     return compose(application_params(place, login or pooled), driver or "postgresql", place.pool, shown=True)
 
 
-def _audit(connector: Connector, settings: Settings, writer: Author, place: Placed, result: str, detail: str) -> None:
+def _audit(fleet: Fleet, writer: Author, place: Placed, result: str, detail: str) -> None:
     fact = record.Fact(place.address, "reveal", result, organization=place.address, detail=detail)
     try:
-        with connector.connect(MAIN, settings.spec.main.database) as connection, connection.transaction():
+        with fleet.connector.connect(MAIN, fleet.main_database) as connection, connection.transaction():
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [ROW_PATIENCE])
             record.audit(writer, connection, [fact])
     except psycopg.Error as error:
         raise PrivilegeError(
             f"this cannot be written into the audit log, so nothing is shown: {describe(error)}",
-            where=f"database {settings.spec.main.database}",
+            where=f"database {fleet.main_database}",
             hint="connect as the role that applies; while an apply is at work, try again",
         ) from error

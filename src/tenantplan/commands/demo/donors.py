@@ -14,10 +14,9 @@ from psycopg.types.json import Jsonb
 
 from tenantplan.commands.demo.rows import DEMO, FIRST, LAST, Rows, demo_id
 from tenantplan.errors import TenantplanError
-from tenantplan.fleet.servers import fleet_servers
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.fleet.opening import Fleet
+from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.guard import enter, show_rows_of
-from tenantplan.settings.settings import Settings
 from tenantplan.tables.control import TENANT_TABLES as TABLES  # parents before children
 
 _NAMES = (
@@ -113,7 +112,7 @@ def _donations(chance: random.Random, now: datetime, donors: Rows, campaigns: Ro
 
 
 def replace_donors(
-    settings: Settings, main: Connection, filled: Sequence[Organization], number: int | None, now: datetime
+    fleet: Fleet, main: Connection, filled: Sequence[Organization], number: int | None, now: datetime
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Puts the demo donors of these organizations in the place of those that are there (`number` None: takes them away): how many
     rows were written or, taking away, removed, by table; and why there are none, by organization.
@@ -122,15 +121,13 @@ def replace_donors(
     """
     counts = dict.fromkeys(TABLES, 0)
     without: dict[str, str] = {}
-    servers = fleet_servers(settings)
-    connector = Connector(servers.usable, settings.spec.max_connections)
     for organization in filled:
         rows = None if number is None else donor_rows(number, now, organization)
         try:
             if organization.server is None:
                 found = _replaced(main, rows, organization)
             else:
-                with connector.connect(organization.server, organization.database) as own, own.transaction():
+                with fleet.connector.connect(organization.server, organization.database) as own, own.transaction():
                     enter(own, TABLES[0])
                     found = _replaced(own, rows, organization)
         except (TenantplanError, KeyError) as error:

@@ -16,9 +16,9 @@ from tenantplan.commands.demo.rows import FIRST, LAST, Rows, Subject, demo_rows
 from tenantplan.commands.status.databases import newest_tables
 from tenantplan.commands.status.scene import main_session
 from tenantplan.errors import Blocked, NotFound
-from tenantplan.fleet.servers import main_server
+from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.model.address import MAIN
-from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection
 from tenantplan.settings.settings import Settings
 
 TABLES = ("tenant_metrics", "error_logs", "deployments", "uploads", "files")  # parents before children
@@ -59,7 +59,7 @@ def seed(settings: Settings, number: int, tenants: int | None) -> Seeded:
 
     Raises Blocked for a fleet that is not a development one, NotFound when it has nothing to fill.
     """
-    with _writing(settings) as connection:
+    with open_fleet(settings) as fleet, _writing(fleet) as connection:
         now = connection.execute("SELECT now()").fetchall()[0][0]
         customers = _subjects(connection, _TENANTS, [tenants])
         projects = _subjects(connection, _PROJECTS, [])
@@ -71,26 +71,25 @@ def seed(settings: Settings, number: int, tenants: int | None) -> Seeded:
         found = demo_rows(number, now, customers, projects)
         for table in TABLES:
             _copy(connection, table, found[table])
-        donors, without = replace_donors(settings, connection, filled, number, now)
+        donors, without = replace_donors(fleet, connection, filled, number, now)
     return Seeded({table: len(found[table]) for table in TABLES} | donors, without)
 
 
 def remove(settings: Settings) -> Seeded:
     """Takes the demo rows away. Raises Blocked as `seed` does."""
-    with _writing(settings) as connection:
+    with open_fleet(settings) as fleet, _writing(fleet) as connection:
         filled = organizations(connection, settings.fleet)
-        donors, without = replace_donors(settings, connection, filled, None, datetime.now(UTC))
+        donors, without = replace_donors(fleet, connection, filled, None, datetime.now(UTC))
         return Seeded(_clear(connection) | donors, without)
 
 
 @contextmanager
-def _writing(settings: Settings) -> Iterator[Connection]:
+def _writing(fleet: Fleet) -> Iterator[Connection]:
     """A transaction in the main database of a development fleet; NotFound while there is none."""
-    refuse_unless_development(settings)
-    with main_session(settings):
+    refuse_unless_development(fleet.settings)
+    with main_session(fleet):
         pass
-    connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections)
-    with connector.connect(MAIN, settings.spec.main.database) as connection, connection.transaction():
+    with fleet.connector.connect(MAIN, fleet.main_database) as connection, connection.transaction():
         connection.execute(
             "SELECT set_config('lock_timeout', %s, true), pg_advisory_xact_lock(%s)", [ROW_PATIENCE, _LOCK]
         )

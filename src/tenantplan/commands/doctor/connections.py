@@ -8,37 +8,34 @@ import psycopg
 
 from tenantplan.commands.status.location import Placed
 from tenantplan.errors import TenantplanError
-from tenantplan.fleet.servers import Servers, checked
+from tenantplan.fleet.opening import Fleet, lone_connector
+from tenantplan.fleet.servers import checked
 from tenantplan.live import session_checks as fitness
 from tenantplan.live.session_checks import Facts, read_facts, right, session_checks
 from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.postgres.url import Server
-from tenantplan.settings.settings import Settings
 
 
-def fleet_checks(settings: Settings, servers: Servers, *, rights: bool = False) -> Iterator[Check]:
+def fleet_checks(fleet: Fleet, *, rights: bool = False) -> Iterator[Check]:
     """The main database and every server of the fleet file; `rights`: also those that are not needed."""
-    connector = Connector(servers.usable, settings.spec.max_connections)
-    yield from _managed(connector, MAIN, "main", settings.spec.main.database, rights=rights)
-    for alias in sorted(set(settings.servers) - {MAIN}):
-        if alias in servers.unusable:
-            yield _failed(f"server {alias}", servers.unusable[alias])
+    yield from _managed(fleet.connector, MAIN, "main", fleet.main_database, rights=rights)
+    for alias in sorted(set(fleet.settings.servers) - {MAIN}):
+        if alias in fleet.servers.unusable:
+            yield _failed(f"server {alias}", fleet.servers.unusable[alias])
         else:
-            yield from _managed(connector, alias, f"server {alias}", None, rights=rights)
+            yield from _managed(fleet.connector, alias, f"server {alias}", None, rights=rights)
 
 
-def organization_checks(settings: Settings, servers: Servers, placed: Placed) -> Iterator[Check]:
+def organization_checks(fleet: Fleet, placed: Placed) -> Iterator[Check]:
     """What one organization's database needs: one it brought is connected to as such, any other through its server."""
-    alias = placed.alias
     if isinstance(placed.server, TenantplanError):
         yield _failed(placed.address, placed.server)
     elif placed.brought:
         yield from brought_checks(placed.server, placed.address)
     else:
-        connector = Connector({**servers.usable, alias: placed.server}, settings.spec.max_connections)
-        yield from _managed(connector, alias, placed.address, placed.database, expected=placed.applied)
+        yield from _managed(fleet.connector, placed.alias, placed.address, placed.database, expected=placed.applied)
 
 
 def url_checks(name: str, url: str) -> Iterator[Check]:
@@ -54,9 +51,8 @@ def url_checks(name: str, url: str) -> Iterator[Check]:
 
 def brought_checks(server: Server, subject: str) -> Iterator[Check]:
     """What a database needs that tenantplan did not make: everything but the rights to make others."""
-    connector = Connector({server.alias: server}, 4)
     try:
-        with connector.connect(server.alias, read_only=True) as connection:
+        with lone_connector(server, 4).connect(server.alias, read_only=True) as connection:
             yield from fitness.brought_checks(connection, server, subject)
     except TenantplanError as error:
         yield _failed(subject, error)

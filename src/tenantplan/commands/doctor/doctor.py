@@ -17,17 +17,16 @@ from tenantplan.commands.status.scene import Scene, activity
 from tenantplan.desired import declare
 from tenantplan.desired.secrets import with_secrets
 from tenantplan.errors import ManifestError, TenantplanError
-from tenantplan.fleet.servers import Servers, fleet_servers
+from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.live.current_servers import placed
 from tenantplan.live.survey import question, survey
 from tenantplan.live.tenant_schemas import tenant_schemas
-from tenantplan.migration.trees import Trees, load_trees
 from tenantplan.model.address import has_placement
 from tenantplan.model.check import Check, passed
 from tenantplan.model.desired import Desired
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
-from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.connect import describe
 from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.settings.settings import Settings
 
@@ -43,37 +42,44 @@ ORDER = (
 def doctor(settings: Settings, *, rehearsal: bool = True) -> Iterator[Check]:
     """Every line of the checklist, as soon as it is known. Nothing is written but, for `rehearsal`, copies of templates and a file
     in the store of packages, which are gone afterwards."""
+    with open_fleet(settings) as fleet:
+        yield from _checklist(fleet, rehearsal)
+
+
+def _checklist(fleet: Fleet, rehearsal: bool) -> Iterator[Check]:
     try:
-        servers = fleet_servers(settings)
+        _ = fleet.servers
     except TenantplanError as error:
         yield _failed("main", "connect", error)
         return
     reached = True
-    for check in fleet_checks(settings, servers, rights=True):
+    for check in fleet_checks(fleet, rights=True):
         reached = reached and not (check.subject == "main" and check.status == "fail" and check.name == "connect")
         yield check
     try:
-        trees = load_trees(settings)
+        _ = fleet.trees
     except TenantplanError as error:
         yield _failed("migrations", "tree", error)
         return
-    yield from _about_the_fleet(settings, servers, trees, rehearsal) if reached else ()
+    yield from _about_the_fleet(fleet, rehearsal) if reached else ()
     yield from readiness.backups()
 
 
-def _about_the_fleet(settings: Settings, servers: Servers, trees: Trees, rehearsal: bool) -> Iterator[Check]:
+def _about_the_fleet(fleet: Fleet, rehearsal: bool) -> Iterator[Check]:
+    settings = fleet.settings
     try:
         documents = declare.load_documents(settings)
-        desired = declare.complete(declare.declared(settings, documents, placed(settings, documents)), settings, trees)
-        connector = Connector(servers.usable, settings.spec.max_connections)
-        live = survey(settings, servers, connector, replace(question(desired), follow=True), trees.versions)
+        desired = declare.complete(
+            declare.declared(settings, documents, placed(fleet, documents)), settings, fleet.trees
+        )
+        live = survey(fleet, replace(question(desired), follow=True))
     except ManifestError as error:
         yield Check("manifest", "YAML", "fail", f"{len(error.problems)} problems", "tenantplan validate shows them")
         return
     except TenantplanError as error:
         yield _failed("main", "survey", error)
         return
-    scene = Scene(settings, trees, servers, connector, live)
+    scene = Scene(fleet, live)
     yield from _brought(live)
     for lines in _groups(scene, desired, rehearsal):
         yield from _guarded(lines)

@@ -121,7 +121,7 @@ def _copy(scene: Scene, path: Path) -> Iterator[tuple[Connector, str, bool]]:
     A session stays as long as it is needed, so that who finds the database knows that it is in use.
     """
     name = f"{PREFIX}{secrets.token_hex(6)}"
-    connector = Connector(scene.servers.usable, scene.settings.spec.max_connections, tag=tag(name))
+    connector = scene.fleet.another_connector(tag(name))
     with interruptible() as undisturbed:
         try:
             with connector.connect(path.server) as guard:

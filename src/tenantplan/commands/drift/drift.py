@@ -11,10 +11,10 @@ from tenantplan.commands.drift.last_applied import Applied, differences, read_ap
 from tenantplan.commands.drift.schemas import schema_drift
 from tenantplan.commands.status.scene import Scene, look, main_session
 from tenantplan.errors import NotFound
+from tenantplan.fleet.opening import open_fleet
 from tenantplan.fleet.store import NEAR, fleet_store, location
 from tenantplan.live.passwords import check_passwords
 from tenantplan.model import address as addresses
-from tenantplan.model.address import MAIN
 from tenantplan.model.drift import DriftItem, Ignore
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Role, State
@@ -54,9 +54,14 @@ class Drift:
 
 def drift(settings: Settings) -> Drift:
     """Compares catalogs, rows and the inside of every database. NotFound while nothing was applied."""
-    with main_session(settings) as connection:
-        applied = read_applied(connection)
-    scene = look(settings, applied.addresses, {**applied.beside, **applied.state})
+    with open_fleet(settings) as fleet:
+        with main_session(fleet) as connection:
+            applied = read_applied(connection)
+            scene = look(fleet, applied.addresses, {**applied.beside, **applied.state})
+        return _compared_with(applied, scene)
+
+
+def _compared_with(applied: Applied, scene: Scene) -> Drift:
     if not scene.applied:
         raise NotFound("nothing was applied yet", hint="tenantplan apply makes the main database")
     readable = set(scene.live.servers)
@@ -72,7 +77,7 @@ def drift(settings: Settings) -> Drift:
     unreachable = {f.address: f for f in (*scene.live.unreachable, *lost)}
     unknown = [DriftItem(address, "password", _UNKNOWN, why) for address, why in sorted(passwords.unknown.items())]
     items.sort(key=lambda item: (item.address, item.name))
-    ignored, expired = _ignored([*items, *unknown], settings.ignores, scene.live.now.date())
+    ignored, expired = _ignored([*items, *unknown], scene.settings.ignores, scene.live.now.date())
     left_out = {id(item) for item, _ in ignored}
     return Drift(
         tuple(item for item in items if id(item) not in left_out),
@@ -132,7 +137,7 @@ def package_drift(scene: Scene) -> list[DriftItem]:
     near = scene.settings.spec.packages.url is None and location(scene.settings).startswith(NEAR)
     if not packages or near:
         return []
-    with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
+    with scene.fleet.main() as connection:
         store = fleet_store(scene.settings, connection)
         return [item for address, package in sorted(packages.items()) for item in _compared(store, address, package)]
 

@@ -16,7 +16,7 @@ _DEFINITION = 300
 def schema_drift(scene: Scene) -> tuple[list[DriftItem], list[Finding]]:
     """Differences inside databases, and the databases that could not be looked into."""
     usable = [s for s in tenant_schemas(scene.live.state) if s.server in scene.connector.servers]
-    seen, lost = look_inside(scene.settings, scene.connector, scene.live, scene.trees.versions, usable)
+    seen, lost = look_inside(scene.fleet, scene.live, usable)
     return [item for inside in seen for item in _items(inside)], lost
 
 

@@ -94,7 +94,7 @@ def _made(scene: Scene, alias: str, template: str | None) -> Iterator[tuple[Conn
     The names are those of doctor's copies: the next doctor drops what a killed one left.
     """
     name = f"{PREFIX}{secrets.token_hex(6)}"
-    connector = Connector(scene.servers.usable, scene.settings.spec.max_connections, tag=tag(name))
+    connector = scene.fleet.another_connector(tag(name))
     with interruptible() as undisturbed:
         try:
             with connector.connect(alias) as guard:

@@ -27,6 +27,7 @@ from tenantplan.commands.isolation.probe_login import Ground, collect, probe
 from tenantplan.commands.status.scene import Scene, look
 from tenantplan.desired.declare import facts
 from tenantplan.errors import ConnectError, Locked, NotFound
+from tenantplan.fleet.opening import open_fleet
 from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Resource, Role, Row
 from tenantplan.postgres import lock
@@ -55,12 +56,17 @@ def isolation(settings: Settings, sample: int, on_tried: Callable[[Tried], None]
 
     Raises NotFound before the first apply, Locked while another proof is at work, ConnectError.
     """
-    scene = look(settings)
+    with open_fleet(settings) as fleet:
+        return _proof(look(fleet), sample, on_tried)
+
+
+def _proof(scene: Scene, sample: int, on_tried: Callable[[Tried], None]) -> list[Tried]:
+    settings = scene.settings
     if not scene.applied:
         raise NotFound(
             "nothing was applied yet: there is nobody to isolate", hint="tenantplan apply makes the databases"
         )
-    connector = Connector(scene.servers.usable, settings.spec.max_connections)
+    connector = scene.fleet.another_connector()  # which gets to know the probes
     ground = Ground(connector, scene.main_database, f"tenantplan probe of {settings.fleet} in {scene.main_database}")
     found: list[Tried] = []
 

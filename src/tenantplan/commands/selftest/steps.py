@@ -11,6 +11,7 @@ from psycopg import sql
 
 from tenantplan.ddl.statements import TEMPLATE0, copied, opened
 from tenantplan.errors import ConnectError, PrivilegeError, SchemaMismatch, TenantplanError
+from tenantplan.fleet.opening import lone_connector
 from tenantplan.migration.compile.compile import compile_path
 from tenantplan.migration.running.steps import run_statements
 from tenantplan.migration.tree.graph import Graph
@@ -46,7 +47,7 @@ class Bench:
     connector: Connector = field(init=False)
 
     def __post_init__(self) -> None:
-        self.connector = Connector({self.server.alias: self.server}, _SESSIONS, tag=tag(self.name))
+        self.connector = lone_connector(self.server, _SESSIONS, tag(self.name))
 
     @property
     def by_hand(self) -> str:
@@ -115,8 +116,7 @@ def _log_in(bench: Bench) -> str:
 def _as_new_role(bench: Bench, password: str, more: Mapping[str, str]) -> bool:
     """Logs in with the temporary role; whether its password was asked for."""
     params = {**bench.server.session_params, "user": bench.name, "password": password, **more}
-    connector = Connector({"new": Server("new", params, 1)}, 1, tag=bench.connector.tag)
-    with connector.connect("new", bench.name) as connection:
+    with lone_connector(Server("new", params, 1), 1, bench.connector.tag).connect("new", bench.name) as connection:
         row = connection.execute("SELECT current_user::text").fetchone()
         assert row == (bench.name,)
         return bool(connection.pgconn.used_password)

@@ -10,6 +10,7 @@ from tenantplan.commands.status.homes import placement
 from tenantplan.commands.status.scene import Scene, look, not_found, rows
 from tenantplan.desired import declare
 from tenantplan.errors import NotFound, TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.servers import Servers, brought_server
 from tenantplan.live import current_servers as placing
 from tenantplan.model import address as addresses
@@ -54,16 +55,17 @@ class Placed:
         return addresses.is_brought(self.alias)
 
 
-def placed(settings: Settings, servers: Servers, name: str) -> Placed:
+def placed(fleet: Fleet, name: str) -> Placed:
     """The place of an organization, or with `tenant/NAME` of a tenant; NotFound with the nearest name.
 
     The main database is asked whether it was applied there.
     """
+    settings, servers = fleet.settings, fleet.servers
     address = addresses.from_name(name)
     documents = declare.load_documents(settings)
-    desired = declare.declared(settings, documents, placing.placed(settings, documents))
+    desired = declare.declared(settings, documents, placing.placed(fleet, documents))
     declared = desired.placements.get(address)
-    scene = look(settings)
+    scene = look(fleet)
     row = scene.live.state.get(address)
     live = placement(scene, address, row) if isinstance(row, Row) and row.managed else None
     if declared is None and live is None:

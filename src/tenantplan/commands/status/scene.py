@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
-from tenantplan.fleet.servers import Servers, fleet_servers, main_server
+from tenantplan.fleet.opening import Fleet
+from tenantplan.fleet.servers import Servers
 from tenantplan.live import fan_out as databases
 from tenantplan.live.survey import Question, survey
-from tenantplan.migration.trees import Trees, load_trees
+from tenantplan.migration.trees import Trees
 from tenantplan.model import address
 from tenantplan.model.address import MAIN, Location
 from tenantplan.model.live import Survey
@@ -20,7 +21,7 @@ from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.queries import query
-from tenantplan.postgres.url import Server, masked
+from tenantplan.postgres.url import masked
 from tenantplan.settings.settings import Settings
 
 T = TypeVar("T")
@@ -30,16 +31,33 @@ T = TypeVar("T")
 class Scene:
     """A fleet and what is live of it, as the reading commands need it."""
 
-    settings: Settings
-    trees: Trees
-    servers: Servers
-    connector: Connector
+    fleet: Fleet
     live: Survey
+
+    @property
+    def settings(self) -> Settings:
+        """The fleet's."""
+        return self.fleet.settings
+
+    @property
+    def trees(self) -> Trees:
+        """The fleet's."""
+        return self.fleet.trees
+
+    @property
+    def servers(self) -> Servers:
+        """The fleet's."""
+        return self.fleet.servers
+
+    @property
+    def connector(self) -> Connector:
+        """The fleet's."""
+        return self.fleet.connector
 
     @property
     def main_database(self) -> str:
         """The name of the main database."""
-        return self.settings.spec.main.database
+        return self.fleet.main_database
 
     @property
     def main(self) -> Location:
@@ -59,22 +77,17 @@ class Scene:
     @property
     def main_url(self) -> str:
         """The main database's connection string without its password."""
-        return masked(self.servers.usable[MAIN].located, self.main_database)
+        return _where(self.fleet)
 
 
-def look(settings: Settings, addresses: Iterable[str] = (), declared: State | None = None) -> Scene:
+def look(fleet: Fleet, addresses: Iterable[str] = (), declared: State | None = None) -> Scene:
     """The live side of a fleet, in read-only sessions.
 
     `addresses`, and `declared` rows by their keys, are looked for beside what carries the fleet's stamp.
 
     Raises ConnectError when the main server is out of reach; other servers that are, the Survey names.
     """
-    trees = load_trees(settings)
-    servers = fleet_servers(settings)
-    connector = Connector(servers.usable, settings.spec.max_connections)
-    question = Question(list(addresses), declared or {}, follow=True)
-    live = survey(settings, servers, connector, question, trees.versions)
-    return Scene(settings, trees, servers, connector, live)
+    return Scene(fleet, survey(fleet, Question(list(addresses), declared or {}, follow=True)))
 
 
 def rows(state: State, table: str = "organizations") -> list[Row]:
@@ -131,7 +144,7 @@ def activity(scene: Scene) -> Activity:
         holder = lock.holder(gate, scene.main_database)
     if not scene.applied:
         return Activity(None, None, holder)
-    with scene.connector.connect(MAIN, scene.main_database, read_only=True) as connection:
+    with scene.fleet.main() as connection:
         cursor = connection.execute(query("last_run"))
         names = [column.name for column in cursor.description or ()]
         row = cursor.fetchone()
@@ -140,23 +153,19 @@ def activity(scene: Scene) -> Activity:
 
 
 @contextmanager
-def main_session(settings: Settings) -> Iterator[Connection]:
-    """A read-only session on the main database; NotFound, with the next step, while there is none."""
-    server = main_server(settings)
-    connector = Connector({MAIN: server}, settings.spec.max_connections)
-    name = settings.spec.main.database
+def main_session(fleet: Fleet) -> Iterator[Connection]:
+    """The read-only session on the main database; NotFound, with the next step, while there is none."""
     hint = "tenantplan apply makes it"
-    with connector.connect(MAIN, read_only=True) as gate:
-        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
-            raise NotFound(
-                "nothing was applied yet: the main database does not exist", where=_where(server, name), hint=hint
-            )
-    with connector.connect(MAIN, name, read_only=True) as connection:
+    with fleet.connector.connect(MAIN, read_only=True) as gate:
+        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [fleet.main_database]).fetchone() is None:
+            raise NotFound("nothing was applied yet: the main database does not exist", where=_where(fleet), hint=hint)
+    with fleet.main() as connection:
         found = connection.execute("SELECT to_regclass('tenantplan.audit_log') IS NOT NULL").fetchone()
         if found is None or not found[0]:
-            raise NotFound("nothing was applied yet: the main database is empty", where=_where(server, name), hint=hint)
+            raise NotFound("nothing was applied yet: the main database is empty", where=_where(fleet), hint=hint)
         yield connection
 
 
-def _where(server: Server, name: str) -> str:
-    return masked(server.located, name)
+def _where(fleet: Fleet) -> str:
+    """The main database's connection string without its password."""
+    return masked(fleet.main_server.located, fleet.main_database)

@@ -9,6 +9,7 @@ from tenantplan.commands.status import scene as inspection
 from tenantplan.commands.status.databases import FleetDatabase, fleet_databases, newest_tables
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
+from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.plan import Finding
 from tenantplan.postgres.connect import Connection
@@ -85,9 +86,10 @@ def answer(settings: Settings, name: str, *, limit: int | None = None, days: int
     most = limit or report.most
     block = name.replace("-", "_")
     if report.everywhere:
-        found = _everywhere(settings, block)
+        with open_fleet(settings) as fleet:
+            found = _everywhere(fleet, block)
         return replace(found, rows=found.rows[:most])
-    with inspection.main_session(settings) as connection, newest_tables(connection):
+    with open_fleet(settings) as fleet, inspection.main_session(fleet) as connection, newest_tables(connection):
         return _read(connection, block, {"limit": most, "days": days})
 
 
@@ -96,9 +98,9 @@ def _read(connection: Connection, block: str, parameters: dict[str, int | None] 
     return Answer(tuple(column.name for column in cursor.description or ()), tuple(cursor.fetchall()))
 
 
-def _everywhere(settings: Settings, block: str) -> Answer:
+def _everywhere(fleet: Fleet, block: str) -> Answer:
     """What every database answers, in parallel within the connection budget: the largest first."""
-    scene = inspection.look(settings)
+    scene = inspection.look(fleet)
     if not scene.applied:
         raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
     by_location = {place.location: place for place in fleet_databases(scene)}

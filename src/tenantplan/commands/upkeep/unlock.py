@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import psycopg
 
 from tenantplan.errors import PrivilegeError
-from tenantplan.fleet.servers import fleet_servers
+from tenantplan.fleet.opening import Fleet
+from tenantplan.fleet.provenance import author
 from tenantplan.journal import record
-from tenantplan.journal.author import author
 from tenantplan.model.address import MAIN, run
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector
 from tenantplan.postgres.lock import Holder
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.run_sessions import end_sessions, run_of
-from tenantplan.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class Held:
         return run_of(str(self.holder.tag))
 
 
-def held(settings: Settings) -> Held | None:
+def held(fleet: Fleet) -> Held | None:
     """Who holds the fleet's lock, or None. Read-only."""
-    connector, name = _connector(settings), settings.spec.main.database
+    connector, name = fleet.connector, fleet.main_database
     with connector.connect(MAIN, read_only=True) as outside:
         exists = outside.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
         holder = lock.holder(outside, name)
@@ -50,18 +49,17 @@ def _has_lease(connector: Connector, name: str) -> bool:
         return row is not None and bool(row[0])
 
 
-def unlock(settings: Settings, found: Held) -> int | None:
+def unlock(fleet: Fleet, found: Held) -> int | None:
     """Ends the holder's sessions on every server and takes its lease; the new epoch, None where there was no lease yet.
 
     Raises PrivilegeError when the sessions are another role's, Locked when somebody else takes the lock meanwhile.
     """
-    connector = _connector(settings)
+    connector, name = fleet.connector, fleet.main_database
     _end(connector, found)
     if found.newborn:
         return None
-    name = settings.spec.main.database
-    with lock.held(connector, settings.fleet, name), connector.connect(MAIN, name) as control:
-        writer = author(settings, found.run)
+    with lock.held(connector, fleet.settings.fleet, name), connector.connect(MAIN, name) as control:
+        writer = author(fleet.settings, found.run)
         with control.transaction():
             control.execute("SELECT set_config('lock_timeout', %s, true)", [ROW_PATIENCE])
             epoch = lock.take_over(control, writer.id, writer.actor.name, writer.actor.host, os.getpid())
@@ -73,10 +71,6 @@ def unlock(settings: Settings, found: Held) -> int | None:
             )
     _end(connector, found)  # what it opened in the meantime: the epoch keeps it from writing
     return epoch
-
-
-def _connector(settings: Settings) -> Connector:
-    return Connector(fleet_servers(settings).usable, settings.spec.max_connections)
 
 
 def _end(connector: Connector, found: Held) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -11,7 +11,6 @@ from psycopg import sql
 
 from tenantplan.ddl.statements import TEMPLATE0, copied, opened
 from tenantplan.errors import MigrationError, PrivilegeError
-from tenantplan.fleet.servers import main_server
 from tenantplan.interruptible import interruptible
 from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
 from tenantplan.migration.running.workers import Programs
@@ -29,12 +28,15 @@ _NOT = "the tree does not run on an empty database"
 
 
 @contextmanager
-def scratch(settings: Settings, trees: Trees) -> Iterator[Connection]:
-    """A session on it. Raises SettingsError or ConnectError where there is no server, PrivilegeError when the role may not make
-    databases, MigrationError when the tree does not run on an empty one."""
+def scratch(settings: Settings, trees: Trees, connect: Callable[[str], Connector]) -> Iterator[Connection]:
+    """A session on it; `connect` makes the Connector whose sessions carry a tag.
+
+    Raises what that raises, ConnectError where the server does not answer, PrivilegeError when the role may not make databases,
+    MigrationError when the tree does not run on an empty one.
+    """
     steps = trees.upgrade("tenant", None)
     name = f"{NEW}autogenerate_{secrets.token_hex(6)}"
-    connector = Connector({MAIN: main_server(settings)}, settings.spec.max_connections, tag=tag(name))
+    connector = connect(tag(name))
     with connector.connect(MAIN) as connection:
         refuse_pooler(connection, connector.servers[MAIN].place)
     with interruptible() as undisturbed:

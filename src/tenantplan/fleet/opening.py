@@ -1,0 +1,93 @@
+"""The opened fleet: its servers, migrations and connections, each found once, when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tenantplan.fleet.servers import Servers, fleet_servers
+from tenantplan.model.address import MAIN
+from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.url import Server
+from tenantplan.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from tenantplan.migration.trees import Trees
+
+TAG = "tenantplan"
+
+
+@dataclass(eq=False)
+class Fleet:
+    """A fleet as one run of one command works on it. `tag` names its sessions, `patient` is that of Connector.
+
+    Nothing is read and nothing is connected to before it is needed, so that mistakes are reported in the order in which a
+    command comes to them.
+    """
+
+    settings: Settings
+    tag: str = TAG
+    patient: bool = False
+    _main: Connection | None = field(default=None, init=False, repr=False)
+
+    @cached_property
+    def servers(self) -> Servers:
+        """The servers, their references resolved; SettingsError when the main one cannot be used."""
+        return fleet_servers(self.settings)
+
+    @property
+    def main_server(self) -> Server:
+        """The server of the main database."""
+        return self.servers.usable[MAIN]
+
+    @property
+    def main_database(self) -> str:
+        """The name of the main database."""
+        return self.settings.spec.main.database
+
+    @cached_property
+    def trees(self) -> Trees:
+        """Both migration trees; MigrationError when one cannot be used."""
+        from tenantplan.migration.trees import load_trees  # what needs no migrations starts without it
+
+        return load_trees(self.settings)
+
+    @cached_property
+    def connector(self) -> Connector:
+        """What opens the command's connections, within the budget of the fleet file."""
+        return self.another_connector(self.tag)
+
+    def another_connector(self, tag: str = TAG) -> Connector:
+        """A Connector with a budget of its own: for sessions that are found by their own `tag`, or that must not wait for those
+        of `connector` to end."""
+        return Connector(self.servers.usable, self.settings.spec.max_connections, tag=tag, patient=self.patient)
+
+    @contextmanager
+    def main(self) -> Iterator[Connection]:
+        """A read-only session on the main database: the one that is open already, where there is one.
+
+        It takes part of the budget for as long as the block lasts. Raises ConnectError.
+        """
+        if self._main is not None:
+            yield self._main
+            return
+        with self.connector.connect(MAIN, self.main_database, read_only=True) as connection:
+            self._main = connection
+            try:
+                yield connection
+            finally:
+                self._main = None
+
+
+@contextmanager
+def open_fleet(settings: Settings, *, tag: str = TAG, patient: bool = False) -> Iterator[Fleet]:
+    """The fleet of a fleet file, for one run of one command."""
+    yield Fleet(settings, tag, patient)
+
+
+def lone_connector(server: Server, total: int, tag: str = TAG) -> Connector:
+    """A Connector to one server that need not be a fleet's: a connection string that somebody tries."""
+    return Connector({server.alias: server}, total, tag=tag)
