@@ -174,10 +174,10 @@ def test_where_every_server_is_named_nobody_is_asked(fleet: Fleet, monkeypatch: 
     monkeypatch.setenv("TENANTPLAN_MAIN_URL", "postgresql://tp_admin:some-password-77@127.0.0.1:1/postgres")
     found = settings.load(fleet.root / "tenantplan.yaml")
     with open_fleet(found) as opened:
-        assert placed(opened, load_documents(found)) == {}
+        assert placed(opened, load_documents(opened)) == {}
     fleet.document("Tier", "pro", f"displayName: Pro\ndefaults: {{ {AUTO} }}")
     with pytest.raises(ConnectError), open_fleet(found) as opened:
-        placed(opened, load_documents(found))
+        placed(opened, load_documents(opened))
 
 
 def test_mistakes_stand_where_they_were_made(fleet: Fleet) -> None:

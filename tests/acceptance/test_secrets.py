@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import bcrypt
 import psycopg
 import pytest
 from acceptance.harness import Fleet
+
+from tenantplan.secrets import references
+from tenantplan.secrets.box import new_key
+from tenantplan.secrets.references import resolve
 
 pytestmark = pytest.mark.once
 
@@ -219,3 +225,23 @@ def test_more_than_bcrypt_reads_is_refused(fleet: Fleet) -> None:
     assert [(b["address"], b["rule"]) for b in fleet.plan()["blockers"]] == [("adminuser/ada@x.example", "secret")]
     fleet.apply(code=3)
     assert fleet.databases() == []
+
+
+def test_each_is_read_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that compares a fleet deeply, and a drift, read each reference once."""
+    fleet.settings("credentials: { formerKeys: [ { env: FORMER } ] }")
+    fleet.env |= {"MSF_PASSWORD": SPECIAL, "CREDENTIALS_ENCRYPTION_KEY": new_key(), "FORMER": new_key()}
+    declare(fleet)
+    fleet.apply()
+    read: Counter[str] = Counter()
+
+    def counted(reference: str, root: Path) -> str:
+        read[reference] += 1
+        return resolve(reference, root)
+
+    monkeypatch.setattr(references, "resolve", counted)
+    every = {"env:MSF_PASSWORD", "env:TENANTPLAN_MAIN_URL", "env:CREDENTIALS_ENCRYPTION_KEY", "env:FORMER"}
+    for command in (("plan", "--refresh", "deep"), ("drift",)):
+        read.clear()
+        fleet.run(*command)
+        assert read == Counter(every)

@@ -37,7 +37,6 @@ from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connection, Connector, describe
 from tenantplan.schema import fingerprint as fingerprints
-from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings.settings import Settings
 from tenantplan.tables import BUILTIN
@@ -140,7 +139,7 @@ class Work:
             creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
         )
         secrets = RunSecrets(
-            vault=fleet_vault(self.settings),
+            vault=self.fleet.vault,
             hash_key=live.main.hash_key or "",
             around=around(self.settings),
             targets=self.settings.spec.credentials.targets,
@@ -155,7 +154,7 @@ class Work:
             secrets=secrets,
             tables=self.tables,
             ids={addresses.renamed(a, self.plan.renames): row_id for a, row_id in live.main.ids.items()},
-            open_store=partial(fleet_store, self.settings),
+            open_store=partial(fleet_store, self.fleet),
             migrator=self.migrator,
             fingerprint=fingerprints.fingerprint,
             digests=self.trees.digests,

@@ -41,10 +41,12 @@ def open_(as_json: bool) -> None:
     Each is base64 or hex of nonce and box, as libsodium's crypto_secretbox_easy makes them with the 32 bytes of the key. So that
     what a former system has stored can become what a reference refers to. Exit 1 at the first that does not open.
     """
-    from tenantplan.secrets.fleet_keys import fleet_vault, the_vault
+    from tenantplan.fleet.opening import open_fleet
+    from tenantplan.secrets.fleet_keys import the_vault
     from tenantplan.secrets.secretbox import open_sealed
 
-    vault = the_vault(fleet_vault(settings()))
+    with open_fleet(settings()) as fleet:
+        vault = the_vault(fleet.vault)
     lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
     if not lines:
         raise UsageError("there is nothing to open", hint="give sealed values on standard input, one on each line")
@@ -167,10 +169,9 @@ def status(as_json: bool) -> int:
     from tenantplan.commands.status.scene import main_session
     from tenantplan.fleet.opening import open_fleet
     from tenantplan.live.credentials import read_keys
-    from tenantplan.secrets.fleet_keys import fleet_vault
 
     with open_fleet(settings()) as fleet:
-        vault = fleet_vault(fleet.settings)
+        vault = fleet.vault
         with main_session(fleet) as connection:
             found = read_keys(connection)
             logins = login_status(fleet, connection)

@@ -64,11 +64,12 @@ def contents() -> dict[str, str]:
 def _declared() -> Mapping[str, type[BaseModel]]:
     """Models of the kinds that the fleet here declares, if there is a fleet."""
     from tenantplan.desired.declare import load_documents
+    from tenantplan.fleet.opening import open_fleet
     from tenantplan.manifest.definitions import specs_of
 
     try:
-        fleet = settings()
-        return specs_of([d for d in load_documents(fleet) if d.kind == "ResourceKind"])[0]
+        with open_fleet(settings()) as fleet:
+            return specs_of([d for d in load_documents(fleet) if d.kind == "ResourceKind"])[0]
     except SettingsError:
         return {}
     except ManifestError:  # whoever writes the first file, or mends one, needs the schema for it

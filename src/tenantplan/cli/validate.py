@@ -20,14 +20,14 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     their order are checked, by reading the files.
     """
     from tenantplan.desired import declare
+    from tenantplan.fleet.opening import open_fleet
     from tenantplan.migration.tree.graph import PRISMA
-    from tenantplan.migration.trees import load_trees
     from tenantplan.rendering.safe import terminal
 
-    fleet = settings()
-    documents = declare.load_documents(fleet)
-    desired = declare.declared(fleet, documents)
-    trees = load_trees(fleet)
+    with open_fleet(settings()) as fleet:
+        documents = declare.load_documents(fleet)
+        desired = declare.declared(fleet, documents)
+        trees, name = fleet.trees, fleet.settings.fleet
     declare.check_pins(desired, trees)
     compiled = trees.tenant.engine == PRISMA or not no_python
     if compiled:
@@ -37,16 +37,16 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     kinds = Counter(document.kind for document in documents)
     if as_json or form == "json":
         heads = {"main": trees.main.head, "tenant": trees.tenant.head}
-        found = {"fleet": fleet.fleet, "documents": dict(kinds), "resources": len(desired.state), "heads": heads}
+        found = {"fleet": name, "documents": dict(kinds), "resources": len(desired.state), "heads": heads}
         print_json(found if compiled else found | {"compiled": False})
         return
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     if form == "github":
         from tenantplan.rendering.github import annotation
 
-        click.echo(annotation("notice", f"Fleet {fleet.fleet} is valid: {counted}."))
+        click.echo(annotation("notice", f"Fleet {name} is valid: {counted}."))
         return
-    click.echo(f"Fleet {fleet.fleet} is valid: {counted}.")
+    click.echo(f"Fleet {name} is valid: {counted}.")
     click.echo(terminal(f"Migrations: main at {trees.main.head}, tenant at {trees.tenant.head}."))
     if not compiled:
         click.echo(

@@ -12,6 +12,7 @@ from tenantplan.documents import Document
 from tenantplan.documents.edit import with_value
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
+from tenantplan.fleet.opening import open_fleet
 from tenantplan.manifest.resolve import PINNED_AT
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
@@ -39,8 +40,9 @@ def pins(settings: Settings, organizations: Sequence[str], revision: str) -> lis
 
     Raises NotFound for an organization that is not declared, UsageError for one without a database of its own, ManifestError.
     """
-    documents = load_documents(settings)
-    desired = declared(settings, documents)
+    with open_fleet(settings) as fleet:
+        documents = load_documents(fleet)
+        desired = declared(fleet, documents)
     known = {document.name: document for document in documents if document.kind == "Organization"}
     texts: dict[str, str] = {}
     for name in dict.fromkeys(addresses.short_name(addresses.from_name(name)) for name in organizations):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tenantplan.documents import Document, Problem
 from tenantplan.documents.source import Source
 from tenantplan.errors import ManifestError, Mistake
+from tenantplan.fleet.opening import Fleet
 from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
@@ -17,7 +18,6 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.encode import digest
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import GROUPS, Database, Role, Schema, State
-from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.settings.sections import FleetSpec
 from tenantplan.settings.settings import Settings
 
@@ -29,7 +29,7 @@ SHARING = (
 )
 
 
-def load_documents(settings: Settings) -> list[Document]:
+def load_documents(fleet: Fleet) -> list[Document]:
     """Every document of the manifest; ManifestError with all mistakes."""
     from tenantplan.documents import load
     from tenantplan.documents.loading import Lost
@@ -39,10 +39,12 @@ def load_documents(settings: Settings) -> list[Document]:
 
     def check(documents: list[Document], lost: Lost) -> Iterator[Problem]:
         known = [document for document in documents if document.kind != DEFINITIONS]
-        return crosscheck(known, index_of(known), facts(settings), lost)
+        return crosscheck(known, index_of(known), facts(fleet), lost)
 
-    manifests = settings.spec.manifests
-    return load(settings.root, manifests, SPECS, NAME_RULES, definitions=DEFINITIONS, extend=specs_of, check=check)
+    manifests = fleet.settings.spec.manifests
+    return load(
+        fleet.settings.root, manifests, SPECS, NAME_RULES, definitions=DEFINITIONS, extend=specs_of, check=check
+    )
 
 
 def mistakes_of_documents(fleet_file: Path) -> list[Mistake]:
@@ -70,22 +72,21 @@ def mistakes_of_documents(fleet_file: Path) -> list[Mistake]:
     return []
 
 
-def declared(
-    settings: Settings, documents: list[Document] | None = None, placed: Mapping[str, str] | None = None
-) -> Desired:
+def declared(fleet: Fleet, documents: list[Document] | None = None, placed: Mapping[str, str] | None = None) -> Desired:
     """What the manifest asks for, without a database; ManifestError with all mistakes.
 
     `placed` are the servers that databases are on already (address of the organization or tenant -> server); None: not known.
     """
     from tenantplan.manifest.resolve import resolve
 
-    return resolve(load_documents(settings) if documents is None else documents, facts(settings, placed))
+    return resolve(load_documents(fleet) if documents is None else documents, facts(fleet, placed))
 
 
-def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetFacts:
+def facts(fleet: Fleet, placed: Mapping[str, str] | None = None) -> FleetFacts:
     """What the fleet file tells the manifest."""
     from tenantplan.manifest.fleet_facts import FleetFacts, Offer
 
+    settings = fleet.settings
     return FleetFacts(
         fleet=settings.fleet,
         main_database=settings.spec.main.database,
@@ -94,7 +95,7 @@ def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetF
         dedicated=settings.spec.dedicated_databases,
         group_rw=GROUPS[0],
         group_ro=GROUPS[1],
-        encrypts=fleet_vault(settings) is not None,
+        encrypts=fleet.vault is not None,
         tables=frozenset(settings.spec.resource_tables),
         reserved=settings.own_references
         | {f"file:{t.file}" for t in settings.spec.credentials.targets.values() if t.file},
@@ -106,13 +107,13 @@ def facts(settings: Settings, placed: Mapping[str, str] | None = None) -> FleetF
     )
 
 
-def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
+def complete(desired: Desired, fleet: Fleet) -> Desired:
     """The desired state with the main database and the revision of every schema: the newest, where no document names another.
 
     ManifestError for one that the tree does not have.
     """
+    trees, name = fleet.trees, fleet.main_database
     check_pins(desired, trees)
-    name = settings.spec.main.database
     state: State = {
         a: replace(r, revision=r.revision or trees.tenant.head) if isinstance(r, Schema) else r
         for a, r in desired.state.items()
@@ -123,7 +124,7 @@ def complete(desired: Desired, settings: Settings, trees: Trees) -> Desired:
     if trees.shares:
         state[addresses.shared_schema(name)] = Schema(MAIN, name, "shared", trees.tenant.head)
         if any(revision.id == SHARING for revision in trees.main.revisions):
-            state |= {addresses.role(MAIN, role.name): role for role in _sharing(settings)}
+            state |= {addresses.role(MAIN, role.name): role for role in _sharing(fleet)}
     return replace(desired, state=state)
 
 
@@ -148,9 +149,9 @@ def _place(origin: str) -> Source:
     return Source(path, int(line), 1) if line.isdigit() else Source(origin, 1, 1)
 
 
-def _sharing(settings: Settings) -> Iterator[Role]:
+def _sharing(fleet: Fleet) -> Iterator[Role]:
     """The groups of shared mode: they use the tenant tables of the main database, as logins of organizations or through a pool."""
-    write, read, pool = facts(settings).shared_groups
+    write, read, pool = facts(fleet).shared_groups
     yield Role(MAIN, write, access="write")
     yield Role(MAIN, read, access="read")
     yield Role(MAIN, pool, member_of=(write,), access="pool")

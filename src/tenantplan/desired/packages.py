@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tenantplan.desired.secrets import secrets_of
 from tenantplan.errors import SettingsError, TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.store import location
 from tenantplan.model.address import whose
 from tenantplan.model.desired import Desired
@@ -18,7 +19,7 @@ from tenantplan.settings.targets import PLACEHOLDER
 from tenantplan.stores import Stored, masked_url, measure
 
 
-def with_packages(desired: Desired, live: State, settings: Settings) -> tuple[State, list[Finding]]:
+def with_packages(desired: Desired, live: State, fleet: Fleet) -> tuple[State, list[Finding]]:
     """The desired state with size, checksum and place of every release's file, and a finding for each that cannot be read.
 
     A file that is not at hand is no mistake when its package is stored already: what is live says what it was.
@@ -28,7 +29,8 @@ def with_packages(desired: Desired, live: State, settings: Settings) -> tuple[St
     packages = {a: r for a, r in desired.state.items() if isinstance(r, Package)}
     if not packages:
         return state, []
-    place = masked_url(location(settings))
+    settings = fleet.settings
+    place = masked_url(location(fleet))
     secret = _secret_files(desired, settings)
     for address, package in packages.items():
         try:

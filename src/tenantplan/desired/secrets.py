@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tenantplan.errors import TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import CHANGED_OUTSIDE, Resource, Role, Row, Secret, State
 from tenantplan.model.rowtype import DELIVERED, Tables
 from tenantplan.secrets.development import make_up
-from tenantplan.secrets.fleet_keys import fleet_vault
-from tenantplan.secrets.references import resolve
+from tenantplan.secrets.references import Secrets, resolve
 from tenantplan.secrets.storage import Around, Judge, judge, purpose
 from tenantplan.settings.settings import Settings
 
@@ -27,7 +27,7 @@ class Findings:
     notes: list[Finding] = field(default_factory=list)
 
 
-def with_secrets(desired: Desired, live: State, key: str | None, settings: Settings) -> tuple[State, Findings]:
+def with_secrets(desired: Desired, live: State, key: str | None, fleet: Fleet) -> tuple[State, Findings]:
     """The desired state with keyed hashes of its secrets.
 
     One that is missing, too weak, or to be encrypted while there is no key, is a blocker. But whoever only reviews a plan
@@ -35,7 +35,7 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
     """
     result = dict(desired.state)
     findings = Findings()
-    vault = fleet_vault(settings)
+    settings, vault = fleet.settings, fleet.vault
     make_up(settings, (str(s.reference) for r in desired.state.values() for s in secrets_of(r).values()))
     for address, resource in desired.state.items():
         wanted = secrets_of(resource)
@@ -51,7 +51,7 @@ def with_secrets(desired: Desired, live: State, key: str | None, settings: Setti
                     findings.blockers.append(Finding(address, "secret", _NO_KEY))
                 continue
             how = _judge(resource, name, desired.tables, around(settings))
-            known[name], missing, unfit = _known(secret, key, settings.root, how)
+            known[name], missing, unfit = _known(secret, key, fleet.secrets, how)
             had = stored.get(name)
             if how.encrypted and vault is None and not (unfit or missing) and known[name] != had:
                 unfit = _NO_KEY  # a new value, and nothing to encrypt it with
@@ -97,11 +97,11 @@ def _judge(resource: Resource, name: str, tables: Tables, around: Around) -> Jud
     return judge(tables[resource.table].columns[name], around, purpose=purpose(resource.table, name, called))
 
 
-def _known(secret: Secret, key: str | None, root: Path, how: Judge) -> tuple[Secret, str, str]:
+def _known(secret: Secret, key: str | None, secrets: Secrets, how: Judge) -> tuple[Secret, str, str]:
     """The secret with its keyed hash, or why it is missing, or why it cannot be used."""
     assert secret.reference is not None
     try:
-        value = resolve(secret.reference, root)
+        value = secrets.resolve(secret.reference)
     except TenantplanError as error:
         return secret, f"{error.message}: {error.hint}", ""
     reason = how.weakness(value)
@@ -112,7 +112,10 @@ def _known(secret: Secret, key: str | None, root: Path, how: Judge) -> tuple[Sec
 
 def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Path, tables: Tables) -> list[str]:
     """The references that an operation is to set and that do not hold the value the plan was made with; SettingsError
-    when one holds none. A plan made before the main database existed knows no values, so it accepts any."""
+    when one holds none. A plan made before the main database existed knows no values, so it accepts any.
+
+    They are read anew, since each step that sets one reads it anew: what is compared here is what is there now.
+    """
     found = []
     for operation in operations:
         had = secrets_of(operation.before)

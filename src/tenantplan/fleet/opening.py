@@ -1,4 +1,4 @@
-"""The opened fleet: its servers, migrations and connections, each found once, when it is first needed."""
+"""The opened fleet: its servers, migrations, connections and secrets, each found once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from tenantplan.fleet.servers import Servers, fleet_servers
 from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.url import Server
+from tenantplan.secrets.references import Secrets
 from tenantplan.settings.settings import Settings
 
 if TYPE_CHECKING:
     from tenantplan.migration.trees import Trees
+    from tenantplan.secrets.box import Vault
 
 TAG = "tenantplan"
 
@@ -31,12 +33,23 @@ class Fleet:
     settings: Settings
     tag: str = TAG
     patient: bool = False
+    secrets: Secrets = field(init=False, repr=False)
     _main: Connection | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.secrets = Secrets(self.settings.root)
 
     @cached_property
     def servers(self) -> Servers:
         """The servers, their references resolved; SettingsError when the main one cannot be used."""
-        return fleet_servers(self.settings)
+        return fleet_servers(self.settings, self.secrets)
+
+    @cached_property
+    def vault(self) -> Vault | None:
+        """What encrypts credentials; None while its key is not set. SettingsError for a key that cannot be used."""
+        from tenantplan.secrets.fleet_keys import fleet_vault  # what encrypts nothing starts without it
+
+        return fleet_vault(self.settings, self.secrets)
 
     @property
     def main_server(self) -> Server:
@@ -84,8 +97,12 @@ class Fleet:
 
 @contextmanager
 def open_fleet(settings: Settings, *, tag: str = TAG, patient: bool = False) -> Iterator[Fleet]:
-    """The fleet of a fleet file, for one run of one command."""
-    yield Fleet(settings, tag, patient)
+    """The fleet of a fleet file, for one run of one command: at its end the values of secrets are forgotten."""
+    fleet = Fleet(settings, tag, patient)
+    try:
+        yield fleet
+    finally:
+        fleet.secrets.forget()
 
 
 def lone_connector(server: Server, total: int, tag: str = TAG) -> Connector:

@@ -15,7 +15,7 @@ from tenantplan.postgres.sealed import default_hosts
 from tenantplan.postgres.tls import SYSTEM, with_defaults
 from tenantplan.postgres.url import Server, Timeouts, parse
 from tenantplan.secrets.passwords import default_password
-from tenantplan.secrets.references import resolve
+from tenantplan.secrets.references import Secrets
 from tenantplan.settings.sections import DEFAULT_VARIABLE, ServerSpec
 from tenantplan.settings.settings import Settings
 
@@ -30,25 +30,25 @@ class Servers:
     unusable: Mapping[str, TenantplanError]
 
 
-def fleet_servers(settings: Settings) -> Servers:
+def fleet_servers(settings: Settings, secrets: Secrets) -> Servers:
     """Every server the fleet file names. The main one has to be usable; the others are reported when they are not."""
-    usable = {MAIN: main_server(settings)}
+    usable = {MAIN: _main_server(settings, secrets)}
     unusable: dict[str, TenantplanError] = {}
     for alias, spec in settings.servers.items():
         if alias == MAIN:
             continue
         try:
-            usable[alias] = usable[MAIN] if spec.url is None else _server(settings, alias, spec)
+            usable[alias] = usable[MAIN] if spec.url is None else _server(settings, secrets, alias, spec)
         except TenantplanError as error:
             unusable[alias] = error
     return Servers(usable, unusable)
 
 
-def main_server(settings: Settings) -> Server:
+def _main_server(settings: Settings, secrets: Secrets) -> Server:
     """The server of the main database: the embedded one where the fleet file chose it, else its URL's."""
     spec = settings.servers[MAIN]
     if not settings.embedded:
-        return _server(settings, MAIN, spec)
+        return _server(settings, secrets, MAIN, spec)
     from tenantplan.postgres import embedded
 
     params = embedded.ensure(settings.state_folder / "postgres")
@@ -69,9 +69,9 @@ def refuse_embedded_in_ci(settings: Settings, embedded: bool) -> None:
         )
 
 
-def connection_string(reference: str, root: Path) -> str:
+def connection_string(reference: str, secrets: Secrets) -> str:
     """The value of a connection string's reference; SettingsError when there is none, or an empty one."""
-    value = resolve(reference, root)
+    value = secrets.resolve(reference)
     kind, _, name = reference.partition(":")
     if not value.strip():
         what = f"the environment variable {name}" if kind == "env" else f"the secret file {name}"
@@ -81,12 +81,14 @@ def connection_string(reference: str, root: Path) -> str:
     return value
 
 
-def brought_server(alias: str, reference: str, settings: Settings, known: Mapping[str, Server]) -> Server:
+def brought_server(
+    alias: str, reference: str, settings: Settings, secrets: Secrets, known: Mapping[str, Server]
+) -> Server:
     """The server of a database that an organization brought itself, by its reference. Nothing is connected to.
 
     `known` are the servers there are. HostNotAllowed when it is on a host that the fleet does not connect to.
     """
-    params = checked(connection_string(reference, settings.root), reference, brought=True, names=own_names(settings))
+    params = checked(connection_string(reference, secrets), reference, brought=True, names=own_names(settings))
     allowed = allowed_hosts(settings, known)
     if not is_allowed(params, allowed):
         raise HostNotAllowed(reference, named_hosts(params), allowed)
@@ -149,10 +151,10 @@ def checked(
     return with_defaults(_overridden(params, spec, root) if spec else params, environment=not brought)
 
 
-def _server(settings: Settings, alias: str, spec: ServerSpec) -> Server:
+def _server(settings: Settings, secrets: Secrets, alias: str, spec: ServerSpec) -> Server:
     reference = settings.url_reference(alias)
     try:
-        url = connection_string(reference, settings.root)
+        url = connection_string(reference, secrets)
     except SettingsError as error:
         if alias != MAIN:
             raise

@@ -5,21 +5,21 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from tenantplan.errors import SettingsError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.servers import own_names
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.passwords import default_password
-from tenantplan.secrets.references import resolve
 from tenantplan.settings.settings import Settings
 from tenantplan.stores import Store, location_problem, masked_url, open_store, secrets_in
 
 NEAR = ("main:", "file:")  # stores that are asked in no time, so that every plan does
 
 
-def location(settings: Settings) -> str:
+def location(fleet: Fleet) -> str:
     """The URL of the fleet's store; SettingsError when it cannot be used."""
-    spec = settings.spec.packages
+    spec = fleet.settings.spec.packages
     if spec.url is not None:
-        return _strong(settings, resolve(spec.url.text, settings.root), spec.url.text)
+        return _strong(fleet.settings, fleet.secrets.resolve(spec.url.text), spec.url.text)
     problem = location_problem(spec.location)
     if problem:
         raise SettingsError(
@@ -30,13 +30,15 @@ def location(settings: Settings) -> str:
     return spec.location
 
 
-def fleet_store(settings: Settings, connection: Connection, at: str | None = None) -> Store:
+def fleet_store(fleet: Fleet, connection: Connection, at: str | None = None) -> Store:
     """The store of a fleet's packages, or the one it had before (`at`, as it is shown: without a password).
 
     `connection` is a session on the main database.
     """
-    url = location(settings)
-    return open_store(url if at in (None, masked_url(url)) else at, settings.root, lambda: nullcontext(connection))
+    url = location(fleet)
+    return open_store(
+        url if at in (None, masked_url(url)) else at, fleet.settings.root, lambda: nullcontext(connection)
+    )
 
 
 def _strong(settings: Settings, url: str, reference: str) -> str:

@@ -17,6 +17,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.check import Check
 from tenantplan.model.resource import Schema, State
 from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.secrets.references import Secrets
 from tenantplan.settings.settings import Settings
 
 HOST = "host"  # the check that the host is one that the fleet connects to
@@ -66,7 +67,7 @@ class _Look:
 def _look(fleet: Fleet, holder: str, reference: str, versions: VersionTables) -> _Look:
     alias, connector = addresses.brought_alias(holder), fleet.connector
     try:
-        server = brought_server(alias, reference, fleet.settings, connector.servers)
+        server = brought_server(alias, reference, fleet.settings, fleet.secrets, connector.servers)
         connector.add(server)
         with connector.connect(alias, read_only=True) as connection:
             checks = [c for c in brought_checks(connection, server, reference) if c.status != "pass"]
@@ -114,21 +115,25 @@ def _failed(checks: Iterable[Check]) -> list[Check]:
     return [check for check in checks if check.status == "fail"]
 
 
-def left_server(settings: Settings, connector: Connector, reference: str) -> str:
-    """The alias of a database that an organization brought and is to leave; the one it goes to may have another URL."""
+def left_server(settings: Settings, connector: Connector, reference: str, secrets: Secrets | None = None) -> str:
+    """The alias of a database that an organization brought and is to leave; the one it goes to may have another URL.
+
+    Without `secrets`, its reference is read now.
+    """
     alias = f"left:{reference}"
     if alias not in connector.servers:
-        connector.add(brought_server(alias, reference, settings, connector.servers))
+        found = secrets or Secrets(settings.root)
+        connector.add(brought_server(alias, reference, settings, found, connector.servers))
     return alias
 
 
 def try_connection(settings: Settings, connector: Connector, holder: str, reference: str) -> None:
     """Connects to what a reference stands for now, and asks all that plan has asked; ConnectError when it does not fit.
 
-    For the moment before a connection string is saved (C2).
+    For the moment before a connection string is saved (C2), which reads the reference anew: so does this.
     """
     alias = addresses.brought_alias(holder)
-    server = brought_server(alias, reference, settings, connector.servers)
+    server = brought_server(alias, reference, settings, Secrets(settings.root), connector.servers)
     connector.add(server)
     try:
         with connector.connect(alias, read_only=True) as connection:

@@ -14,11 +14,10 @@ from functools import partial
 import psycopg
 
 from tenantplan.errors import SettingsError, TenantplanError
-from tenantplan.fleet.opening import lone_connector
+from tenantplan.fleet.opening import Fleet, lone_connector
 from tenantplan.live.fan_out import side_by_side
 from tenantplan.live.stored_secrets import login_password
 from tenantplan.model import address as addresses
-from tenantplan.model.address import MAIN
 from tenantplan.model.live import Survey
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, Issued
 from tenantplan.model.resource import CHANGED_OUTSIDE, GENERATED, Database, Role, Secret, State
@@ -27,10 +26,7 @@ from tenantplan.postgres.embedded import SUPERUSER
 from tenantplan.postgres.queries import query
 from tenantplan.secrets import scram
 from tenantplan.secrets.box import Refused
-from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.secrets.references import resolve
-from tenantplan.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -52,18 +48,19 @@ class _Known:
     why: str = ""
 
 
-def check_passwords(settings: Settings, connector: Connector, live: Survey, references: State) -> Passwords:
+def check_passwords(fleet: Fleet, live: Survey, references: State) -> Passwords:
     """Compares the password of every login role that has one. `references`: roles whose `password` names where it is found."""
     changed: dict[str, str] = {}
     unknown: dict[str, str] = {}
     known: dict[str, _Known] = {}
+    connector = fleet.connector
     roles = _with_passwords(connector, live)
     if not roles:
         return Passwords()
-    with connector.connect(MAIN, settings.spec.main.database, read_only=True) as main:
+    with fleet.main() as main:
         for address, role in roles.items():
             try:
-                known[address] = _known(settings, main, live, role, references.get(address))
+                known[address] = _known(fleet, main, live, role, references.get(address))
             except Refused as error:
                 changed[address] = f"what is stored of it {error.message.removeprefix('it ')}"
     verifiers = _verifiers(connector, known.values())
@@ -76,7 +73,7 @@ def check_passwords(settings: Settings, connector: Connector, live: Survey, refe
             unknown[address] = f"{item.why}, and pg_authid may not be read"
         else:
             tried[address] = item
-    answers = side_by_side(partial(_logs_in, connector), tried.values(), settings.spec.max_connections)
+    answers = side_by_side(partial(_logs_in, connector), tried.values(), fleet.settings.spec.max_connections)
     for address, answer in zip(tried, answers, strict=True):
         _sort(address, answer, changed, unknown)
     return Passwords(changed, unknown)
@@ -113,17 +110,17 @@ def _with_passwords(connector: Connector, live: Survey) -> dict[str, Role]:
     }
 
 
-def _known(settings: Settings, main: Connection, live: Survey, role: Role, declared: object) -> _Known:
+def _known(fleet: Fleet, main: Connection, live: Survey, role: Role, declared: object) -> _Known:
     """What tenantplan has of a password; Refused when what is stored is not what was stored."""
     issued = next((i for i in live.main.issued if (i.server, i.role) == (role.server, role.name)), None)
     if issued is not None:
-        return _issued(settings, main, live, role, issued)
+        return _issued(fleet, main, live, role, issued)
     database = _database(live.state, role)
     secret = declared.password if isinstance(declared, Role) else None
     if secret is None or secret.reference is None or secret.target is not None:
         return _Known(role, database, why="nothing says where it is found")
     try:
-        value = resolve(secret.reference, settings.root)
+        value = fleet.secrets.resolve(secret.reference)
     except TenantplanError as error:
         return _Known(role, database, why=error.message)
     assert role.password is not None
@@ -132,16 +129,16 @@ def _known(settings: Settings, main: Connection, live: Survey, role: Role, decla
     return _Known(role, database, value)
 
 
-def _issued(settings: Settings, main: Connection, live: Survey, role: Role, issued: Issued) -> _Known:
+def _issued(fleet: Fleet, main: Connection, live: Survey, role: Role, issued: Issued) -> _Known:
     if not issued.stored:
         why = f"it was delivered to {issued.target} and is not kept"
-    elif fleet_vault(settings) is None:
+    elif fleet.vault is None:
         why = "it is stored encrypted, and there is no key"
     elif issued.state != CURRENT:
         why = "it is in its grace period"
     else:
         kept = replace(role, password=Secret(f"{GENERATED}{MAIN_TARGET}"))
-        password = login_password(settings, main, kept, live.main.hash_key or "")
+        password = login_password(fleet, main, kept, live.main.hash_key or "")
         return _Known(role, issued.database, password, issued.verifier)
     return _Known(role, issued.database, None, issued.verifier, why)
 

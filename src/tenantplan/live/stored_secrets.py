@@ -5,21 +5,19 @@ from __future__ import annotations
 from psycopg import sql
 
 from tenantplan.errors import NotFound, SettingsError, TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.live.credentials import verified
 from tenantplan.model.address import organization
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.resource import Role
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import CredentialPlace, Refused
-from tenantplan.secrets.fleet_keys import fleet_vault
-from tenantplan.secrets.references import resolve
-from tenantplan.settings.settings import Settings
 from tenantplan.tables.control import ORGANIZATION
 
 CONNECTION = "database_connection"
 
 
-def login_password(settings: Settings, main: Connection, role: Role, hash_key: str) -> str:
+def login_password(fleet: Fleet, main: Connection, role: Role, hash_key: str) -> str:
     """The password of a login role: from the reference in the YAML, or, generated, as it is kept encrypted.
 
     NotFound when tenantplan does not know it, SettingsError when it is empty, Refused when what is stored is not what tenantplan
@@ -31,7 +29,7 @@ def login_password(settings: Settings, main: Connection, role: Role, hash_key: s
             hint="declare one, by reference: database: { password: { env: NAME } }",
         )
     if role.password.target is None:
-        password = resolve(role.password.reference, settings.root)
+        password = fleet.secrets.resolve(role.password.reference)
         if not password:
             raise SettingsError(f"the password in {role.password.reference} is empty", hint="give it its value")
         return password
@@ -40,20 +38,20 @@ def login_password(settings: Settings, main: Connection, role: Role, hash_key: s
             f"the password of role {role.name} was delivered to {role.password.target}, and is not kept",
             hint="look there; tenantplan credentials rotate delivers a new one",
         )
-    return _generated(settings, main, role, hash_key)
+    return _generated(fleet, main, role, hash_key)
 
 
-def _generated(settings: Settings, main: Connection, role: Role, hash_key: str) -> str:
+def _generated(fleet: Fleet, main: Connection, role: Role, hash_key: str) -> str:
     row = main.execute(
         "SELECT id::text, password FROM public.database_logins"
         " WHERE managed_by = %s AND server = %s AND role_name = %s AND state = 'current' AND password IS NOT NULL",
-        [settings.fleet, role.server, role.name],
+        [fleet.settings.fleet, role.server, role.name],
     ).fetchone()
     if row is None:
         raise NotFound(
             f"role {role.name} has no password yet", hint="tenantplan apply, or credentials rotate, gives it one"
         )
-    vault = fleet_vault(settings)
+    vault = fleet.vault
     if vault is None:
         raise Refused(
             "the password is stored encrypted, and there is no key",
@@ -65,7 +63,7 @@ def _generated(settings: Settings, main: Connection, role: Role, hash_key: str) 
     return vault.open(place, stored)
 
 
-def brought_connection(settings: Settings, main: Connection, slug: str, reference: str, hash_key: str) -> str:
+def brought_connection(fleet: Fleet, main: Connection, slug: str, reference: str, hash_key: str) -> str:
     """The connection string of a database that an organization brought: what is stored encrypted, else its reference's value.
 
     Raises Refused when what is stored is not what tenantplan stored, or there is no key for it and no value either.
@@ -77,13 +75,13 @@ def brought_connection(settings: Settings, main: Connection, slug: str, referenc
         name=sql.Identifier(ORGANIZATION.name),
     )
     row = main.execute(statement, [slug]).fetchone()
-    vault = fleet_vault(settings)
+    vault = fleet.vault
     if row is not None and row[1] is not None and vault is not None:
         place, stored = CredentialPlace(ORGANIZATION.table, row[0], CONNECTION), bytes(row[1])
         verified(main, place, stored, hash_key)
         return vault.open(place, stored)
     try:
-        return resolve(reference, settings.root)
+        return fleet.secrets.resolve(reference)
     except TenantplanError as error:
         if row is None or row[1] is None:
             raise

@@ -24,7 +24,6 @@ from tenantplan.model.resource import Database, Package, Role, Row, Schema, Stat
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.diff import theirs, under_new_names
 from tenantplan.postgres.connect import Connector
-from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings.settings import Settings
 from tenantplan.tables import BUILTIN
@@ -127,11 +126,10 @@ def _still_stored(fleet: Fleet, state: State, wanted: Collection[str] | None) ->
         if isinstance(resource, Package) and resource.managed and resource.retired_at is None
         if wanted is None or address in wanted
     }
-    settings = fleet.settings
-    if not packages or settings.spec.packages.url is not None or not location(settings).startswith(NEAR):
+    if not packages or fleet.settings.spec.packages.url is not None or not location(fleet).startswith(NEAR):
         return state
     with fleet.main() as connection:
-        store = fleet_store(settings, connection)
+        store = fleet_store(fleet, connection)
         lost = {a for a, p in packages.items() if p.store == store.url and store.size(p.key) != p.size}
     return {address: resource for address, resource in state.items() if address not in lost}
 
@@ -171,9 +169,8 @@ def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str,
 
 
 def _read_main(fleet: Fleet, question: Question) -> MainFacts:
-    settings, name = fleet.settings, fleet.main_database
-    vault = fleet_vault(settings)
-    wanted = Wanted(settings.fleet, question.tables, question.rows, vault.key_ids if vault else None)
+    name, vault = fleet.main_database, fleet.vault
+    wanted = Wanted(fleet.settings.fleet, question.tables, question.rows, vault.key_ids if vault else None)
     try:
         with fleet.main() as connection:
             return read_main(connection, wanted)

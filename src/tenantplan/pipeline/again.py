@@ -122,17 +122,16 @@ def _held_back(plan: Plan, lost: Mapping[str, str], before: Collection[str]) -> 
 
 
 def _planned(hand: AtHand, plan: Plan, *, deep: bool) -> tuple[Plan, Survey]:
-    settings = hand.fleet.settings
     try:
-        documents = declare.load_documents(settings)
-        declared = declare.declared(settings, documents, placed(hand.fleet, documents))
+        documents = declare.load_documents(hand.fleet)
+        declared = declare.declared(hand.fleet, documents, placed(hand.fleet, documents))
     except ManifestError as error:
         raise PlanRefused(
             f"the plan is not signed, and the documents at hand cannot be read: {error.message}",
             where=error.where,
             hint=_HINT,
         ) from error
-    desired = declare.complete(declared, settings, hand.fleet.trees)
+    desired = declare.complete(declared, hand.fleet)
     live = survey(hand.fleet, question(desired))
     named = plan.selection.get("target", ())
     selection = Selection(targets=tuple(str(target) for target in named))

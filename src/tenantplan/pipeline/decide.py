@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from tenantplan.ddl import statements
 from tenantplan.desired.packages import with_packages
 from tenantplan.desired.secrets import Findings, with_secrets
+from tenantplan.fleet.opening import Fleet
 from tenantplan.journal.last_applied import last_applied
 from tenantplan.live.survey import renamed
 from tenantplan.migration.trees import edited, migrations_for
@@ -70,13 +71,13 @@ def decide(comparison: Comparison) -> Plan:
     desired, known = without_held_out(wanted, live)
     now, grace = live.now, timedelta(days=settings.spec.guard.grace_days)
     by_stamp = known
-    known = _looked_at(comparison, connector, desired, known) if comparison.deep else known
-    desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, settings)
+    known = _looked_at(comparison, desired, known) if comparison.deep else known
+    desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, comparison.fleet)
     last = last_applied(settings, connector, live, in_question(desired, known), _pending(sources))
     fields = settled(desired, known, last)
     desired = kept_shut(fields.desired, known)
     difference = diff(desired, known, sources, now=now, grace=grace, left=fields.left)
-    untested, weak = unfit_connections(wanted, live, settings)
+    untested, weak = unfit_connections(wanted, live, comparison.fleet)
     migrations, stuck = migrations_for(
         desired.state,
         known,
@@ -90,7 +91,7 @@ def decide(comparison: Comparison) -> Plan:
     lowered = made_again(lower(changes, context), last)
     ordered, circles = order(_as_seen_by_apply(lowered, known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
-    operations, stay, lost = _moves(comparison, connector, without(operations, theirs), known)
+    operations, stay, lost = _moves(comparison, without(operations, theirs), known)
     lost += [Finding(holder, UNREACHABLE, why) for holder, why in theirs.items()]
     operations, stopped, broken = _without_halfway(connector, operations)
     lost += broken
@@ -119,7 +120,7 @@ def decide(comparison: Comparison) -> Plan:
             *taken_along(operations),
             *stays_behind(operations, live.main.issued, sources, settings.spec.credentials.targets),
             *pinned(desired, comparison.trees),
-            *unanswered(settings, connector, operations),
+            *unanswered(comparison.fleet, operations),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
         beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
@@ -155,13 +156,13 @@ def _of_brought(stuck: Mapping[str, Finding], desired: State) -> tuple[dict[str,
 
 
 def _moves(
-    comparison: Comparison, connector: Connector, operations: tuple[Operation, ...], known: State
+    comparison: Comparison, operations: tuple[Operation, ...], known: State
 ) -> tuple[tuple[Operation, ...], list[Finding], list[Finding]]:
     """The operations without those of organizations whose place does not answer; a blocker for each that would leave data behind,
     and a finding for each that was left out."""
     moving = guard.relocations(operations, known)
     asked = [operation for operation in moving if not operation.restore]
-    blockers, lost = losses(comparison.settings, connector, asked, comparison.live)
+    blockers, lost = losses(comparison.fleet, asked, comparison.live)
     kept = without(operations, {finding.address for finding in lost})
     return kept, [*guard.restored_elsewhere(moving), *blockers], lost
 
@@ -179,11 +180,11 @@ def _without_halfway(
     return without(operations, {scopes[finding.address] for finding in lost}), blockers, lost
 
 
-def _looked_at(comparison: Comparison, connector: Connector, desired: Desired, known: State) -> State:
+def _looked_at(comparison: Comparison, desired: Desired, known: State) -> State:
     """The live state, knowing which passwords somebody else has set: that takes connections."""
     from tenantplan.live.passwords import check_passwords, with_changed
 
-    return with_changed(known, check_passwords(comparison.settings, connector, comparison.live, desired.state))
+    return with_changed(known, check_passwords(comparison.fleet, comparison.live, desired.state))
 
 
 def _as_seen_by_apply(operations: list[Operation], known: State, by_stamp: State) -> list[Operation]:
@@ -200,10 +201,10 @@ def _shared_tables(settings: Settings) -> str:
     return addresses.shared_schema(settings.spec.main.database)
 
 
-def _filled_in(desired: Desired, known: State, live: Survey, settings: Settings) -> tuple[Desired, Findings]:
+def _filled_in(desired: Desired, known: State, live: Survey, fleet: Fleet) -> tuple[Desired, Findings]:
     """The desired state with what only the environment and files know: keyed hashes of secrets, sizes of packages."""
-    state, found = with_secrets(desired, known, live.main.hash_key, settings)
-    state, missing = with_packages(replace(desired, state=state), known, settings)
+    state, found = with_secrets(desired, known, live.main.hash_key, fleet)
+    state, missing = with_packages(replace(desired, state=state), known, fleet)
     return replace(desired, state=state), replace(found, blockers=found.blockers + missing)
 
 

@@ -22,8 +22,8 @@ def plan(settings: Settings, selection: Selection = EVERYTHING, *, deep: bool = 
     from tenantplan.pipeline.decide import decide
 
     with open_fleet(settings) as fleet:
-        trees = fleet.trees
-        documents = declare.load_documents(settings)
-        desired = declare.complete(declare.declared(settings, documents, placed(fleet, documents)), settings, trees)
+        _ = fleet.trees  # mistakes in migrations come before those in documents
+        documents = declare.load_documents(fleet)
+        desired = declare.complete(declare.declared(fleet, documents, placed(fleet, documents)), fleet)
         live = survey(fleet, question(desired))
         return decide(Comparison(fleet, desired, live, selection, deep))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import psycopg
 
 from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.store import fleet_store, location
 from tenantplan.live import occupancy
 from tenantplan.live.brought import HOST, left_server, said, told
@@ -26,8 +27,6 @@ from tenantplan.planning.leaving import Left, left
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.postgres.queries import query
 from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.secrets.references import resolve
-from tenantplan.settings.settings import Settings
 from tenantplan.stores.location import MAIN_STORE
 
 _NAMED = 3
@@ -62,7 +61,7 @@ def _why(inside: Inside) -> str:
     return f"differs from revision {inside.revision or 'none'}: {some(names, _NAMED)}; {_NEXT}"
 
 
-def unfit_connections(desired: Desired, live: Survey, settings: Settings) -> tuple[list[Finding], list[Finding]]:
+def unfit_connections(desired: Desired, live: Survey, fleet: Fleet) -> tuple[list[Finding], list[Finding]]:
     """Blockers for connection strings, new or changed, of databases that were reached and cannot be used; notes for those that
     can, less well than they might. One that is in use already and does not fit any more stops its organization only, but for
     one on a host that the fleet does not connect to."""
@@ -74,7 +73,7 @@ def unfit_connections(desired: Desired, live: Survey, settings: Settings) -> tup
             continue
         hosts = [Finding(holder, HOST, told(check)) for check in checks if check.name == HOST]
         blockers += hosts  # in use already or not: nothing is sent there
-        if hosts or not _new(holder, place.url, live, settings):
+        if hosts or not _new(holder, place.url, live, fleet):
             continue
         failed = [check for check in checks if check.status == "fail"]
         if failed:
@@ -84,7 +83,7 @@ def unfit_connections(desired: Desired, live: Survey, settings: Settings) -> tup
     return blockers, notes
 
 
-def _new(holder: str, reference: str, live: Survey, settings: Settings) -> bool:
+def _new(holder: str, reference: str, live: Survey, fleet: Fleet) -> bool:
     """Whether a connection string is not the one that is in use; where nothing is stored of it, its reference tells."""
     row = live.state.get(holder)
     if not isinstance(row, Row) or row.values.get("database_url") != reference:
@@ -93,7 +92,7 @@ def _new(holder: str, reference: str, live: Survey, settings: Settings) -> bool:
     if not isinstance(stored, Secret) or stored.keyed is None or live.main.hash_key is None:
         return False
     try:
-        return keyed_hash(live.main.hash_key, resolve(reference, settings.root)) != stored.keyed
+        return keyed_hash(live.main.hash_key, fleet.secrets.resolve(reference)) != stored.keyed
     except TenantplanError:
         return False
 
@@ -129,17 +128,17 @@ def _invalid(connector: Connector, server: str, database: str | None, index: str
     return message, building
 
 
-def unanswered(settings: Settings, connector: Connector, operations: Sequence[Operation]) -> Iterator[Finding]:
+def unanswered(fleet: Fleet, operations: Sequence[Operation]) -> Iterator[Finding]:
     """A note when the store that packages are to go to does not answer here. Who plans need not have its credentials.
 
     The main database needs no asking: a plan reads it anyway.
     """
     stored = [o for o in operations if isinstance(o.after, Package)]
     try:
-        if not stored or location(settings) == MAIN_STORE:
+        if not stored or location(fleet) == MAIN_STORE:
             return
-        with connector.connect(MAIN, read_only=True) as connection:
-            store = fleet_store(settings, connection)
+        with fleet.connector.connect(MAIN, read_only=True) as connection:
+            store = fleet_store(fleet, connection)
         assert isinstance(stored[0].after, Package)
         store.size(stored[0].after.key)
     except TenantplanError as error:
@@ -148,9 +147,7 @@ def unanswered(settings: Settings, connector: Connector, operations: Sequence[Op
         yield Finding(stored[0].address, "store", message)
 
 
-def losses(
-    settings: Settings, connector: Connector, moving: Sequence[Operation], live: Survey
-) -> tuple[list[Finding], list[Finding]]:
+def losses(fleet: Fleet, moving: Sequence[Operation], live: Survey) -> tuple[list[Finding], list[Finding]]:
     """A blocker for each organization whose data would be left behind by a change of where it lives; and a finding for each that
     has to wait, since its place does not answer: a lock on its own tables stops nobody else."""
     found: list[Finding] = []
@@ -158,7 +155,7 @@ def losses(
     for operation in moving:
         place = left(operation, live.state)
         try:
-            blocker = guard.occupied(operation, _occupancy(settings, connector, place, live))
+            blocker = guard.occupied(operation, _occupancy(fleet, place, live))
             found += [blocker] if blocker else []
         except HostNotAllowed as error:
             found.append(Finding(operation.address, HOST, f"{error.message}: {error.hint}"))
@@ -180,11 +177,12 @@ def _why_not_asked(error: psycopg.Error) -> str:
     return f"{describe(error)}; see the server's log"
 
 
-def _occupancy(settings: Settings, connector: Connector, place: Left, live: Survey) -> dict[str, int]:
+def _occupancy(fleet: Fleet, place: Left, live: Survey) -> dict[str, int]:
+    connector = fleet.connector
     if place.organization is not None:
         with connector.connect(MAIN, str(_main(live)), read_only=True) as connection:
             return occupancy.shared_rows(connection, place.organization)
-    alias = place.server or left_server(settings, connector, str(place.url))
+    alias = place.server or left_server(fleet.settings, connector, str(place.url), fleet.secrets)
     with connector.connect(alias, place.database, read_only=True) as connection:
         return occupancy.database_rows(connection, trusting=place.server is None)
 

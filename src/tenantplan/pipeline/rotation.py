@@ -30,7 +30,7 @@ from tenantplan.planning.order import order
 from tenantplan.planning.secret_rotation import generated, secret_changes
 from tenantplan.planning.select import labels
 from tenantplan.planning.windows import labels_of_scopes, restricted
-from tenantplan.secrets.fleet_keys import fleet_vault, the_vault
+from tenantplan.secrets.fleet_keys import the_vault
 from tenantplan.settings.settings import Settings
 
 
@@ -63,7 +63,7 @@ def rotation_plan(fleet: Fleet, desired: Desired, live: Survey, wish: Wish) -> P
     asked = labels_of_scopes(ordered, labels(replace(desired, state=both)), both, settings.rules)
     operations, deferred = restricted(ordered, asked, settings.rules, now, live_labels(ordered, live.state))
     if any(generates(operation) or generated(operation.after) for operation in operations):
-        the_vault(fleet_vault(settings))
+        the_vault(fleet.vault)
     lost = tuple(Finding(h, UNREACHABLE, f"server {t.login.server} is out of reach") for h, t in _lost(found, live))
     made = draft(fleet, live, operations)
     return replace(
@@ -139,8 +139,8 @@ def rotation(settings: Settings, names: tuple[str, ...], *, due: bool) -> Plan:
     `names` are organizations (or tenant/NAME); `due`: also those whose time has come.
     """
     with open_fleet(settings) as fleet:
-        trees = fleet.trees
-        documents = declare.load_documents(settings)
-        desired = declare.complete(declare.declared(settings, documents, placed(fleet, documents)), settings, trees)
+        _ = fleet.trees  # mistakes in migrations come before those in documents
+        documents = declare.load_documents(fleet)
+        desired = declare.complete(declare.declared(fleet, documents, placed(fleet, documents)), fleet)
         live = survey(fleet, question(desired))
         return rotation_plan(fleet, desired, live, Wish(names, due))

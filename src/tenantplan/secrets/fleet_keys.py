@@ -11,7 +11,7 @@ from tenantplan.model.plan import Judge, Sign, unsigned
 from tenantplan.secrets import signing
 from tenantplan.secrets.box import CredentialPlace, Refused, Vault, vault
 from tenantplan.secrets.development import make_up
-from tenantplan.secrets.references import resolve
+from tenantplan.secrets.references import Secrets, resolve
 from tenantplan.settings.settings import Settings
 
 _MARK = b'{"encrypted":"'
@@ -115,12 +115,12 @@ def the_vault(vault: Vault | None) -> Vault:
     return vault
 
 
-def fleet_vault(settings: Settings) -> Vault | None:
+def fleet_vault(settings: Settings, secrets: Secrets) -> Vault | None:
     """The Vault of a fleet; None while its key is not set. SettingsError for a key that cannot be used."""
     spec = settings.spec.credentials
     kind, _, name = spec.key.text.partition(":")
     if kind == "env" and not os.environ.get(name):
         return None
     make_up(settings, [spec.key.text], key=True)
-    former = [resolve(reference.text, settings.root) for reference in spec.former_keys]
-    return vault(resolve(spec.key.text, settings.root), former, where=spec.key.text)
+    former = [secrets.resolve(reference.text) for reference in spec.former_keys]
+    return vault(secrets.resolve(spec.key.text), former, where=spec.key.text)

@@ -11,6 +11,27 @@ from tenantplan.errors import SettingsError
 LONGEST = 65_536  # bytes
 
 
+class Secrets:
+    """The values of references, each read once and remembered, for one run of one command: one that changes meanwhile is seen as
+    it was. A value that is missing is looked for again. Nothing that shows this object shows a value.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._values: dict[str, str] = {}
+
+    def resolve(self, reference: str) -> str:
+        """The value of a reference, as the function `resolve` returns it the first time."""
+        known = self._values.get(reference)
+        if known is None:  # of two threads that ask at once, both get what the first has read
+            known = self._values.setdefault(reference, resolve(reference, self._root))
+        return known
+
+    def forget(self) -> None:
+        """Forgets every value."""
+        self._values.clear()
+
+
 def resolve(reference: str, root: Path) -> str:
     """The value a reference stands for; a file's trailing newline is dropped, a relative path starts at `root`.
 

@@ -8,7 +8,7 @@ import pytest
 
 from tenantplan.errors import SettingsError
 from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.secrets.references import resolve
+from tenantplan.secrets.references import Secrets, resolve
 
 
 def test_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +43,18 @@ def test_a_keyed_hash_depends_on_both() -> None:
     assert keyed_hash("k", "v") == keyed_hash("k", "v")
     assert len({keyed_hash("k", "v"), keyed_hash("k", "w"), keyed_hash("l", "v"), keyed_hash("kv", "")}) == 4
     assert len(keyed_hash("k", "v")) == 24
+
+
+def test_a_value_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = Secrets(tmp_path)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        secrets.resolve("file:secret")
+    (tmp_path / "secret").write_text("canary")
+    monkeypatch.setenv("X_EMPTY", "")
+    assert [secrets.resolve("file:secret"), secrets.resolve("env:X_EMPTY")] == ["canary", ""]
+    (tmp_path / "secret").write_text("another")
+    monkeypatch.setenv("X_EMPTY", "full")
+    assert [secrets.resolve("file:secret"), secrets.resolve("env:X_EMPTY")] == ["canary", ""]
+    assert "canary" not in repr(secrets)
+    secrets.forget()
+    assert [secrets.resolve("file:secret"), secrets.resolve("env:X_EMPTY")] == ["another", "full"]

@@ -46,11 +46,10 @@ class LoginStatus:
 
 def login_status(fleet: Fleet, connection: Connection) -> list[LoginStatus]:
     """Every login that is declared with a generated password, by holder; `connection` is one to the main database."""
-    settings = fleet.settings
-    documents = declare.load_documents(settings)
-    desired = declare.declared(settings, documents, placed(fleet, documents))
+    documents = declare.load_documents(fleet)
+    desired = declare.declared(fleet, documents, placed(fleet, documents))
     there = connection.execute("SELECT to_regclass('public.database_logins') IS NOT NULL").fetchone()
-    issued = read_logins(connection, settings.fleet) if there and there[0] else ()
+    issued = read_logins(connection, fleet.settings.fleet) if there and there[0] else ()
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     now = row[0] if row else datetime.now(UTC)
     return [_status(holder, turn, now) for holder, turn in sorted(turns(desired, issued).items())]

@@ -28,7 +28,7 @@ from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import CredentialPlace, Refused, Vault, key_of
-from tenantplan.secrets.fleet_keys import fleet_vault, the_vault
+from tenantplan.secrets.fleet_keys import the_vault
 from tenantplan.settings.settings import Settings
 from tenantplan.tables import BUILTIN
 from tenantplan.tables.control import DATABASE_LOGIN
@@ -69,7 +69,7 @@ def rekey(settings: Settings) -> Rekeyed:
 
 def _rekeyed(fleet: Fleet) -> Rekeyed:
     settings, connector = fleet.settings, fleet.connector
-    vault = the_vault(fleet_vault(settings))
+    vault = the_vault(fleet.vault)
     _refuse_nothing(connector, settings.spec.main.database)
     with (
         lock.held(connector, settings.fleet, settings.spec.main.database) as holding,

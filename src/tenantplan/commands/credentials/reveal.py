@@ -22,7 +22,6 @@ from tenantplan.postgres.tls import with_defaults
 from tenantplan.postgres.url import POOL, Server, masked, parse
 from tenantplan.rendering.safe import mask_url
 from tenantplan.secrets.box import Refused
-from tenantplan.settings.settings import Settings
 
 SHORTEST, LONGEST = 3, 500  # characters of a reason
 
@@ -44,12 +43,11 @@ def reveal(fleet: Fleet, place: Placed, driver: str | None, reason: str, *, read
     `driver` None: as it was brought, or PostgreSQL's own. `read_only`: that of the login that only reads. Raises NotFound or
     Refused where there is none, PrivilegeError when the entry cannot be written.
     """
-    settings = fleet.settings
     with main_session(fleet) as reading:
         key = reading.execute("SELECT value FROM tenantplan.keys WHERE name = 'hash'").fetchone()
-        hash_key, writer = key[0] if key else "", author(settings)
+        hash_key, writer = key[0] if key else "", author(fleet.settings)
         try:
-            url, password = _secret(settings, reading, place, _login(place, read_only), driver, hash_key)
+            url, password = _secret(fleet, reading, place, _login(place, read_only), driver, hash_key)
         except Refused as error:
             _audit(fleet, writer, place, "refused", f"{reason}: {error.message}")
             raise
@@ -58,11 +56,11 @@ def reveal(fleet: Fleet, place: Placed, driver: str | None, reason: str, *, read
 
 
 def _secret(
-    settings: Settings, main: Connection, place: Placed, login: Role | None, driver: str | None, hash_key: str
+    fleet: Fleet, main: Connection, place: Placed, login: Role | None, driver: str | None, hash_key: str
 ) -> tuple[str, str | None]:
     """The connection string, and the password in it."""
     if place.brought:
-        url = brought_connection(settings, main, brought_slug(place.alias), place.source, hash_key)
+        url = brought_connection(fleet, main, brought_slug(place.alias), place.source, hash_key)
         params = with_defaults(parse(url, place.source))
         return url if driver is None else compose(params, driver, place.pool), params.get("password")
     if isinstance(place.server, TenantplanError):
@@ -72,7 +70,7 @@ def _secret(
             f"{place.address} has no login of its own: in shared mode it uses the main database",
             hint=f"a login of your own that is a member of {place.pool_group} names it; `login: true` in its database makes one",
         )
-    password = login_password(settings, main, login, hash_key)
+    password = login_password(fleet, main, login, hash_key)
     params = {**application_params(place, login), "password": password}
     return compose(params, driver or "postgresql", place.pool), password
 

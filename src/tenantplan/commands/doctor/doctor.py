@@ -27,7 +27,6 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
 from tenantplan.postgres.connect import describe
-from tenantplan.secrets.fleet_keys import fleet_vault
 from tenantplan.settings.settings import Settings
 
 # What a deployment is made of, in order (E13): the step, and what does it.
@@ -66,12 +65,9 @@ def _checklist(fleet: Fleet, rehearsal: bool) -> Iterator[Check]:
 
 
 def _about_the_fleet(fleet: Fleet, rehearsal: bool) -> Iterator[Check]:
-    settings = fleet.settings
     try:
-        documents = declare.load_documents(settings)
-        desired = declare.complete(
-            declare.declared(settings, documents, placed(fleet, documents)), settings, fleet.trees
-        )
+        documents = declare.load_documents(fleet)
+        desired = declare.complete(declare.declared(fleet, documents, placed(fleet, documents)), fleet)
         live = survey(fleet, replace(question(desired), follow=True))
     except ManifestError as error:
         yield Check("manifest", "YAML", "fail", f"{len(error.problems)} problems", "tenantplan validate shows them")
@@ -86,12 +82,10 @@ def _about_the_fleet(fleet: Fleet, rehearsal: bool) -> Iterator[Check]:
 
 
 def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callable[[], Iterator[Check]]]:
-    settings, live = scene.settings, scene.live
-    yield lambda: readiness.keys(scene, fleet_vault(settings))
-    yield lambda: readiness.variables(
-        settings, desired, with_secrets(desired, live.state, live.main.hash_key, settings)[1]
-    )
-    yield lambda: supplies.lengths(settings, desired)
+    fleet, live = scene.fleet, scene.live
+    yield lambda: readiness.keys(scene, fleet.vault)
+    yield lambda: readiness.variables(fleet, desired, with_secrets(desired, live.state, live.main.hash_key, fleet)[1])
+    yield lambda: supplies.lengths(fleet, desired)
     yield lambda: readiness.migrations(scene)
     yield lambda: _rehearsal(scene, rehearsal)
     yield lambda: schema_checks(scene)

@@ -9,6 +9,7 @@ from tenantplan.commands.status.revisions import revisions
 from tenantplan.commands.status.scene import Activity, Scene, rows
 from tenantplan.desired.secrets import Findings, secrets_of
 from tenantplan.errors import TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.journal import read
 from tenantplan.live.credentials import read_keys
 from tenantplan.migration.trees import edited
@@ -20,17 +21,16 @@ from tenantplan.model.resource import Row
 from tenantplan.postgres.databases import temporary_databases
 from tenantplan.postgres.queries import query
 from tenantplan.secrets.box import Vault
-from tenantplan.secrets.references import resolve
-from tenantplan.settings.settings import Settings
 
 _SHOWN = 5
 
 
-def variables(settings: Settings, desired: Desired, found: Findings) -> Iterator[Check]:
+def variables(fleet: Fleet, desired: Desired, found: Findings) -> Iterator[Check]:
     """What references of the YAML stand for. (Those of servers and keys have lines of their own.)"""
-    if settings.spec.packages.url is not None:
+    url = fleet.settings.spec.packages.url
+    if url is not None:
         try:
-            resolve(settings.spec.packages.url.text, settings.root)
+            fleet.secrets.resolve(url.text)
         except TenantplanError as error:
             yield Check("fleet file", "packages.url", "fail", error.message, error.hint)
     for finding in found.blockers:

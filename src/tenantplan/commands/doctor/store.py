@@ -27,9 +27,9 @@ def store_checks(scene: Scene, desired: Desired, *, write: bool) -> Iterator[Che
         return
     subject, name = "packages", "store"
     try:
-        place = masked_url(location(scene.settings))
+        place = masked_url(location(scene.fleet))
         with scene.connector.connect(MAIN, scene.main_database) as connection:
-            said = _tried(fleet_store(scene.settings, connection), write)
+            said = _tried(fleet_store(scene.fleet, connection), write)
     except TenantplanError as error:
         where = f"{error.where}: " if error.where else ""
         yield Check(subject, name, "fail", f"{where}{error.message}", error.hint or "see packages in the fleet file")

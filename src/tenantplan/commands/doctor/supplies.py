@@ -7,25 +7,24 @@ from collections.abc import Iterator
 from tenantplan.commands.status.scene import Scene, rows
 from tenantplan.desired.secrets import secrets_of
 from tenantplan.errors import TenantplanError
+from tenantplan.fleet.opening import Fleet
 from tenantplan.model.check import Check, passed
 from tenantplan.model.desired import Desired
 from tenantplan.model.listing import some
 from tenantplan.model.resource import Row
-from tenantplan.secrets.references import resolve
-from tenantplan.settings.settings import Settings
 
 LONG = 32  # characters of a session or JWT secret
 _SHOWN = 5
 
 
-def lengths(settings: Settings, desired: Desired) -> Iterator[Check]:
+def lengths(fleet: Fleet, desired: Desired) -> Iterator[Check]:
     """How long the secrets are that the YAML refers to; one that cannot be read has a line of its own elsewhere."""
     found: dict[str, tuple[int, bool]] = {}
     for resource in desired.state.values():
         signs = isinstance(resource, Row) and resource.table == "organization_secrets"
         for secret in secrets_of(resource).values():
             try:
-                size = len(resolve(secret.reference, settings.root)) if secret.reference else 0
+                size = len(fleet.secrets.resolve(secret.reference)) if secret.reference else 0
             except TenantplanError:
                 continue
             if secret.reference and size:

@@ -68,7 +68,7 @@ def _compared_with(applied: Applied, scene: Scene) -> Drift:
     skipped = {addresses.brought_schema(holder) for holder in scene.live.held_out}
     items = differences(applied, scene.live.state, readable, skipped)
     inside, lost = schema_drift(scene)
-    passwords = check_passwords(scene.settings, scene.connector, scene.live, applied.state)
+    passwords = check_passwords(scene.fleet, scene.live, applied.state)
     items += [*_server_items(scene, applied), *inside, *package_drift(scene), *_lingering(scene.live.state)]
     known = {(item.address, item.name) for item in items}
     found = [(a, why) for a, why in open_logins(scene.live.state) if (a, "login") not in known]
@@ -134,11 +134,11 @@ def _grants(connection: Connection, alias: str, names: set[str]) -> Iterator[Dri
 def package_drift(scene: Scene) -> list[DriftItem]:
     """What differs between packages as applied and what their store holds. TenantplanError when it cannot be asked."""
     packages = {a: r for a, r in scene.live.state.items() if isinstance(r, Package) and r.managed}
-    near = scene.settings.spec.packages.url is None and location(scene.settings).startswith(NEAR)
+    near = scene.settings.spec.packages.url is None and location(scene.fleet).startswith(NEAR)
     if not packages or near:
         return []
     with scene.fleet.main() as connection:
-        store = fleet_store(scene.settings, connection)
+        store = fleet_store(scene.fleet, connection)
         return [item for address, package in sorted(packages.items()) for item in _compared(store, address, package)]
 
 

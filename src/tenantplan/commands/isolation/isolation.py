@@ -88,7 +88,7 @@ def _proof(scene: Scene, sample: int, on_tried: Callable[[Tried], None]) -> list
         tell(former_places(scene.live.state))
         tell(creation_attempts.templates(scene))
         begun: set[str] = set()
-        for target in _targets(scene, settings, sample):
+        for target in _targets(scene, sample):
             tell(_tried(scene, ground, target, holding, first=target.server not in begun))
             begun.add(target.server)
     return found
@@ -113,7 +113,7 @@ def _named_by_pool(resource: Resource | None) -> bool:
     return values.get("state") == "active" and values.get("database_mode") == "shared"
 
 
-def _targets(scene: Scene, settings: Settings, sample: int) -> list[ProbedRole]:
+def _targets(scene: Scene, sample: int) -> list[ProbedRole]:
     roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.login and r.holder and r.managed]
     databases, main, ids = _databases(scene), scene.main_database, scene.live.main.ids
     shared = [
@@ -124,7 +124,7 @@ def _targets(scene: Scene, settings: Settings, sample: int) -> list[ProbedRole]:
         for r in roles
         if r.access is None and (database := databases.get((r.server, r.holder)))
     ]
-    pool = facts(settings).shared_groups[2]
+    pool = facts(scene.fleet).shared_groups[2]
     known = pool in scene.live.main.sharing.access
     organizations = sorted(i for a, i in ids.items() if _named_by_pool(scene.live.state.get(a)))
     pooled = [ProbedRole("pool", pool, MAIN, main, i) for i in organizations[:1] if known]

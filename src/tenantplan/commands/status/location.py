@@ -21,7 +21,6 @@ from tenantplan.model.resource import Ref, Role, Row, State
 from tenantplan.postgres.dialects import PoolSize
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import Server
-from tenantplan.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ def placed(fleet: Fleet, name: str) -> Placed:
     """
     settings, servers = fleet.settings, fleet.servers
     address = addresses.from_name(name)
-    documents = declare.load_documents(settings)
-    desired = declare.declared(settings, documents, placing.placed(fleet, documents))
+    documents = declare.load_documents(fleet)
+    desired = declare.declared(fleet, documents, placing.placed(fleet, documents))
     declared = desired.placements.get(address)
     scene = look(fleet)
     row = scene.live.state.get(address)
@@ -72,7 +71,7 @@ def placed(fleet: Fleet, name: str) -> Placed:
         raise not_found(name, _known(desired, scene, addresses.kind(address)))
     place = declared or live
     assert place is not None
-    found = _placed(settings, servers, place, address, desired.origins.get(address, ""), live == place)
+    found = _placed(fleet, servers, place, address, desired.origins.get(address, ""), live == place)
     both = {**scene.live.state, **desired.state}
     if declared is None and isinstance(row, Row):
         gone = deleted(address, row, scene.live.state, settings.spec.guard.grace_days)
@@ -80,7 +79,7 @@ def placed(fleet: Fleet, name: str) -> Placed:
             return replace(found, server=gone.error(address), database=gone.tombstone, applied=False, deleted=gone)
     found = _with_logins(found, place.holder if place.mode == "dedicated" else address, scene, both)
     if found.mode == "shared" and found.login is None:
-        found = _pooled(found, scene, settings)
+        found = _pooled(found, scene)
     return replace(found, pool=_pool(both, place.holder))
 
 
@@ -96,9 +95,9 @@ def _with_logins(place: Placed, holder: str, scene: Scene, state: State) -> Plac
     return replace(place, login=login, reader=reader)
 
 
-def _pooled(place: Placed, scene: Scene, settings: Settings) -> Placed:
+def _pooled(place: Placed, scene: Scene) -> Placed:
     """A place in the shared tables, with the logins that name an organization for each transaction: those are the fleet's."""
-    group = declare.facts(settings).shared_groups[2]
+    group = declare.facts(scene.fleet).shared_groups[2]
     with scene.connector.connect(MAIN, read_only=True) as connection:
         found = connection.execute(query("members_that_log_in"), {"group": group}).fetchall()
     return replace(place, pooled=tuple(str(row[0]) for row in found), pool_group=group)
@@ -123,12 +122,13 @@ def _known(desired: Desired, scene: Scene, kind: str) -> set[str]:
     return live | {addresses.name(a) for a in desired.placements if addresses.kind(a) == kind}
 
 
-def _placed(settings: Settings, servers: Servers, place: Placement, address: str, origin: str, applied: bool) -> Placed:
+def _placed(fleet: Fleet, servers: Servers, place: Placement, address: str, origin: str, applied: bool) -> Placed:
+    settings = fleet.settings
     if place.url:
         alias = addresses.brought_alias(place.holder)
         server: Server | TenantplanError
         try:
-            server = brought_server(alias, place.url, settings, servers.usable)
+            server = brought_server(alias, place.url, settings, fleet.secrets, servers.usable)
         except TenantplanError as error:
             server = error
         database = "" if isinstance(server, TenantplanError) else server.params.get("dbname", "")
