@@ -158,7 +158,7 @@ class Work:
             migrator=self.migrator,
             fingerprint=fingerprints.fingerprint,
             digests=self.trees.digests,
-            try_connection=partial(try_connection, self.settings, self.connector),
+            try_connection=partial(try_connection, self.fleet),
             now=lambda: live.now,
             holding=vacated.holding,
             check_shared=vacated.check_shared,

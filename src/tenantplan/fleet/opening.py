@@ -82,7 +82,8 @@ class Fleet:
     def main(self) -> Iterator[Connection]:
         """A read-only session on the main database: the one that is open already, where there is one.
 
-        It takes part of the budget for as long as the block lasts. Raises ConnectError.
+        For the thread that runs the command, in blocks that are short: it takes part of the budget while it is open, and a session
+        that does nothing for long may be ended. Raises ConnectError.
         """
         if self._main is not None:
             yield self._main

@@ -127,13 +127,15 @@ def left_server(settings: Settings, connector: Connector, reference: str, secret
     return alias
 
 
-def try_connection(settings: Settings, connector: Connector, holder: str, reference: str) -> None:
+def try_connection(fleet: Fleet, holder: str, reference: str) -> None:
     """Connects to what a reference stands for now, and asks all that plan has asked; ConnectError when it does not fit.
 
-    For the moment before a connection string is saved (C2), which reads the reference anew: so does this.
+    For the moment before a connection string is saved (C2), which reads the reference anew: so does this, and the rest of the run
+    connects to what was tried.
     """
-    alias = addresses.brought_alias(holder)
-    server = brought_server(alias, reference, settings, Secrets(settings.root), connector.servers)
+    alias, connector = addresses.brought_alias(holder), fleet.connector
+    fleet.secrets.renew(reference)
+    server = brought_server(alias, reference, fleet.settings, fleet.secrets, connector.servers)
     connector.add(server)
     try:
         with connector.connect(alias, read_only=True) as connection:

@@ -27,6 +27,11 @@ class Secrets:
             known = self._values.setdefault(reference, resolve(reference, self._root))
         return known
 
+    def renew(self, reference: str) -> str:
+        """The value of a reference as it is now, which is remembered from here on."""
+        self._values[reference] = value = resolve(reference, self._root)
+        return value
+
     def forget(self) -> None:
         """Forgets every value."""
         self._values.clear()

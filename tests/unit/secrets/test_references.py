@@ -56,5 +56,6 @@ def test_a_value_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("X_EMPTY", "full")
     assert [secrets.resolve("file:secret"), secrets.resolve("env:X_EMPTY")] == ["canary", ""]
     assert "canary" not in repr(secrets)
+    assert (secrets.renew("file:secret"), secrets.resolve("file:secret")) == ("another", "another")
     secrets.forget()
     assert [secrets.resolve("file:secret"), secrets.resolve("env:X_EMPTY")] == ["another", "full"]
