@@ -1,4 +1,4 @@
-"""Every error a user can meet, as one tree; each class carries the exit code of design.md.
+"""Every error a user can meet, as one tree; each class carries its exit code.
 
     TenantplanError                exit 1
     ├── UsageError                 a flag, argument or variable is wrong

@@ -250,7 +250,7 @@ class Fleet:
         return [f"{o['action']} {o['address']}" for o in self.plan()["operations"]]
 
     def converged(self) -> None:
-        """Checks I1 and I2: a plan is empty, and the audit chain verifies."""
+        """Checks that a plan is empty and the audit chain verifies."""
         assert self.operations() == []
         self.run("audit", "verify")
 

@@ -101,7 +101,7 @@ def _making(life: Life) -> Iterator[str]:
 
 
 def _trail(life: Life) -> Iterator[str]:
-    """I2: the chain verifies, and what the journal calls done has one entry each."""
+    """The chain verifies, and what the journal calls done has one entry each."""
     result = life.fleet.run("audit", "verify", code=None)
     if result.code:
         yield f"audit verify: {result.out} {result.err}"

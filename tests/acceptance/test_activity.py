@@ -1,4 +1,4 @@
-"""`activity_log`: the application writes its own events, and one reader finds them beside tenantplan's (A6, E8)."""
+"""`activity_log`: the application writes its own events, and one reader finds them beside tenantplan's."""
 
 from __future__ import annotations
 

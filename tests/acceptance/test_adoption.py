@@ -1,4 +1,4 @@
-"""Rows that the application made: noted and left alone, or taken over where the document says so (P21)."""
+"""Rows that the application made: noted and left alone, or taken over where the document says so."""
 
 from __future__ import annotations
 
@@ -175,20 +175,20 @@ def test_adoption_takes_a_row_over_with_its_id(lived_in: Fleet) -> None:
     assert "No drift" in lived_in.run("drift").out
 
 
-def test_an_adopted_secret_is_encrypted(lived_in: Fleet) -> None:  # E3
+def test_an_adopted_secret_is_encrypted(lived_in: Fleet) -> None:
     adopt_all(lived_in)
     ((row_id, stored),) = lived_in.rows("SELECT id::text, access_key FROM buckets")
     assert vault(KEY).open(CredentialPlace("buckets", row_id, "access_key"), stored) == "access-7f3a9c2e"
 
 
-def test_an_adopted_project_that_is_restored_is_there_again(lived_in: Fleet) -> None:  # A3
+def test_an_adopted_project_that_is_restored_is_there_again(lived_in: Fleet) -> None:
     adopt_all(lived_in)
     row = "SELECT display_name, status::text, deleted_at, t.slug FROM projects JOIN teams t ON t.id = team_id"
     assert lived_in.rows(row.replace("display_name", "projects.display_name")) == [("Shop", "STOPPED", None, "core")]
     lived_in.converged()
 
 
-def test_an_adopted_project_keeps_the_status_it_has(lived_in: Fleet) -> None:  # A3
+def test_an_adopted_project_keeps_the_status_it_has(lived_in: Fleet) -> None:
     lived_in.execute("UPDATE projects SET status = 'BUILDING', deleted_at = NULL")
     lived_in.document("Project", "shop", "organization: acme\ndisplayName: Shop\nstatus: RUNNING", adopt=True)
     lived_in.apply()
@@ -285,7 +285,7 @@ def test_a_row_of_another_fleet_is_a_blocker(lived_in: Fleet, kind: str, name: s
     assert lived_in.rows(f"SELECT to_jsonb(x) FROM {table} x") == row
 
 
-def test_an_adoption_is_audited_with_what_was_there(lived_in: Fleet) -> None:  # A6
+def test_an_adoption_is_audited_with_what_was_there(lived_in: Fleet) -> None:
     adopt_all(lived_in)
     for address, before in (("team/core", "Hers"), ("user/eve@x.example", "Hers")):
         (entry,) = lived_in.run("audit", "list", "--address", address, "--json", "--limit", "100").json[-1:]
@@ -307,9 +307,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", [*CHANGES, "it is gone", "another has its key"])
 @pytest.mark.parametrize(("kind", "table"), [("Team", "teams"), ("Webhook", "webhooks")])
-def test_a_plan_to_adopt_is_stale_when_the_row_changed(
-    lived_in: Fleet, kind: str, table: str, change: str
-) -> None:  # P2
+def test_a_plan_to_adopt_is_stale_when_the_row_changed(lived_in: Fleet, kind: str, table: str, change: str) -> None:
     body = "organization: acme\ndisplayName: Core" if kind == "Team" else WEBHOOK
     lived_in.document(kind, "core" if kind == "Team" else "hook", body, adopt=True)
     lived_in.document("Template", "plain", "displayName: Plain")
@@ -330,7 +328,7 @@ def test_a_plan_to_adopt_is_stale_when_the_row_changed(
     assert counts(lived_in, "templates") == [0]  # nothing of the plan was done
 
 
-def test_a_plan_to_leave_alone_is_not_stale_when_the_row_changes(lived_in: Fleet) -> None:  # P2
+def test_a_plan_to_leave_alone_is_not_stale_when_the_row_changes(lived_in: Fleet) -> None:
     declare_all(lived_in)
     lived_in.document("Template", "plain", "displayName: Plain")
     lived_in.run("plan", "--out", "plan.json")
@@ -339,7 +337,7 @@ def test_a_plan_to_leave_alone_is_not_stale_when_the_row_changes(lived_in: Fleet
     assert counts(lived_in, "templates") == [1]
 
 
-def test_rows_inserted_while_an_apply_is_under_way_are_not_overwritten(lived_in: Fleet) -> None:  # P2
+def test_rows_inserted_while_an_apply_is_under_way_are_not_overwritten(lived_in: Fleet) -> None:
     lived_in.document("Team", "late", "organization: acme\ndisplayName: Late")
     lived_in.run("plan", "--out", "plan.json")
     lived_in.execute(

@@ -69,7 +69,6 @@ def test_delete_takes_two_applies_and_a_word(fleet: Fleet) -> None:
 
 
 def test_branding_reaches_the_database_and_follows_the_yaml(fleet: Fleet) -> None:
-    """A1"""
     fleet.organization("agency", "branding: { primaryColor: '#c8102e', settings: { footer: { links: [a, b] } } }")
     fleet.apply()
     assert fleet.rows("SELECT branding FROM organizations") == [
@@ -84,20 +83,17 @@ def test_branding_reaches_the_database_and_follows_the_yaml(fleet: Fleet) -> Non
 
 @pytest.mark.parametrize("role", ["SUPER_ADMIN", "AGENCY_ADMIN", "AGENCY_DEVELOPER", "CLIENT_EDITOR"])
 def test_a_user_has_one_of_four_roles(fleet: Fleet, role: str) -> None:
-    """A2"""
     fleet.document("User", "anna@x.example", f"{{ displayName: Anna, role: {role} }}")
     fleet.apply()
     assert fleet.rows("SELECT email, role::text FROM users") == [("anna@x.example", role)]
 
 
 def test_another_role_is_refused(fleet: Fleet) -> None:
-    """A2"""
     fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMINS }")
     assert "AGENCY_ADMIN" in fleet.run("validate", code=1).err
 
 
 def test_feature_flags_are_switched_one_by_one(fleet: Fleet) -> None:
-    """A9"""
     fleet.organization("msf", "featureFlags: { MAGIC_WAND: false, KEYSTATIC: true, ANY_OTHER_2: true }")
     fleet.apply()
     fleet.organization("msf", "featureFlags: { MAGIC_WAND: true, KEYSTATIC: true, ANY_OTHER_2: true }")
@@ -127,7 +123,6 @@ def test_tier_defaults_show_as_effective_values(fleet: Fleet) -> None:
 
 
 def test_tenants_and_licences(fleet: Fleet) -> None:
-    """D1, D2"""
     fleet.organization("nodes")
     fleet.document(
         "Tenant",
@@ -158,7 +153,7 @@ def test_tenants_and_licences(fleet: Fleet) -> None:
 
 
 def test_the_tables_of_tenants_and_licences(fleet: Fleet) -> None:
-    """D1, D2, C12: unique keys, indexes and labels."""
+    """Unique keys, indexes and labels."""
     fleet.organization("acme")
     fleet.apply()
     indexes = dict(fleet.rows("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
@@ -183,7 +178,6 @@ def test_the_tables_of_tenants_and_licences(fleet: Fleet) -> None:
 
 
 def test_modules_and_members(fleet: Fleet) -> None:
-    """C12"""
     for user in ("anna@x.example", "jean@x.example"):
         fleet.document("User", user, "{ displayName: A, role: CLIENT_EDITOR }")
     fleet.organization(
@@ -200,7 +194,7 @@ def test_modules_and_members(fleet: Fleet) -> None:
     ]
     members = "SELECT u.email, m.role::text FROM organization_members m JOIN users u ON u.id = m.user_id ORDER BY 1"
     assert fleet.rows(members) == [("anna@x.example", "AGENCY_ADMIN"), ("jean@x.example", "CLIENT_EDITOR")]
-    fleet.execute("DELETE FROM organizations")  # A7: the application's own deletion cascades
+    fleet.execute("DELETE FROM organizations")  # the application's own deletion cascades
     assert fleet.rows("SELECT count(*) FROM organization_modules") == [(0,)]
     assert fleet.rows("SELECT count(*) FROM organization_members") == [(0,)]
 
@@ -232,7 +226,7 @@ def test_rows_of_the_application_are_nobodys_business(fleet: Fleet) -> None:
 
 
 def test_a_row_of_the_application_is_adopted_on_request(fleet: Fleet) -> None:
-    """P21: with its id and what is not declared; another fleet's is in the way whatever the document says."""
+    """With its id and what is not declared; another fleet's is in the way whatever the document says."""
     fleet.organization("msf")
     fleet.apply()
     fleet.execute("INSERT INTO organizations (slug, display_name) VALUES ('signed-up', 'Hers')")
@@ -255,7 +249,7 @@ def test_a_row_of_the_application_is_adopted_on_request(fleet: Fleet) -> None:
 
 
 def test_a_row_that_somebody_else_took_after_the_plan_is_not_adopted(fleet: Fleet) -> None:
-    """P2: the plan saw a row of the application, with a name."""
+    """The plan saw a row of the application, with a name."""
     fleet.organization("msf")
     fleet.apply()
     fleet.organization("signed-up", adopt=True)
@@ -271,7 +265,7 @@ def test_a_row_that_somebody_else_took_after_the_plan_is_not_adopted(fleet: Flee
 
 
 def test_exit_codes_of_plan(fleet: Fleet) -> None:
-    """P7: 2 only where it is asked for; 3 for a plan that apply refuses."""
+    """2 only where it is asked for; 3 for a plan that apply refuses."""
     fleet.organization("msf", "protect: false")
     fleet.run("plan", code=0)
     fleet.run("plan", "--detailed-exitcode", code=2)
@@ -283,7 +277,7 @@ def test_exit_codes_of_plan(fleet: Fleet) -> None:
 
 
 def test_exit_codes_of_wrong_usage(fleet: Fleet) -> None:
-    """P7: 1, with a message on stderr and nothing on stdout."""
+    """1, with a message on stderr and nothing on stdout."""
     fleet.organization("msf")
     for arguments in (["plan", "--nonsense"], ["plans"], ["apply", "missing.json"], ["--fleet", "nowhere", "plan"]):
         failed = fleet.run(*arguments, code=1)
@@ -293,7 +287,7 @@ def test_exit_codes_of_wrong_usage(fleet: Fleet) -> None:
 
 
 def test_the_sample_fleet_of_a_pipe_is_json_only(fleet: Fleet) -> None:
-    """P7: stdout carries the result and nothing else."""
+    """stdout carries the result and nothing else."""
     fleet.organization("msf", "database: { mode: dedicated }")
     made = fleet.process("plan", "--format", "json", "--out", "plan.json")
     assert json.loads(made.out) == json.loads((fleet.root / "plan.json").read_text())
@@ -302,7 +296,7 @@ def test_the_sample_fleet_of_a_pipe_is_json_only(fleet: Fleet) -> None:
 
 
 class TestIncompleteInput:
-    """P6: refused before anything is compared, the live fleet untouched."""
+    """Refused before anything is compared, the live fleet untouched."""
 
     @pytest.fixture
     def live(self, fleet: Fleet) -> Fleet:
@@ -338,7 +332,7 @@ class TestIncompleteInput:
 
 
 def test_the_actor_is_the_git_author(fleet: Fleet) -> None:
-    """A6: who changed what, at which commit."""
+    """Who changed what, at which commit."""
     fleet.organization("msf")
     commit = _commit(fleet.root)
     fleet.apply()

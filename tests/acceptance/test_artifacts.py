@@ -1,4 +1,4 @@
-"""No artifact that leaves the machine holds a secret, in whatever shape (P23): plan files, reports, pages, comments, exports."""
+"""No artifact that leaves the machine holds a secret, in whatever shape: plan files, reports, pages, comments, exports."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def artifacts(fleet: Fleet, stage: str) -> list[str]:
     return kept
 
 
-def test_no_artifact_holds_a_secret(full: Fleet) -> None:  # P23
+def test_no_artifact_holds_a_secret(full: Fleet) -> None:
     found = artifacts(full, "before")
     applied = full.run("apply", "plan.json", "--json")
     found += [applied.out, applied.err]

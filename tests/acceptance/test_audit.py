@@ -1,4 +1,4 @@
-"""`audit list|show|verify`: who changed what, and that nobody has changed what the log says (A6, B8, fault 30)."""
+"""`audit list|show|verify`: who changed what, and that nobody has changed what the log says."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_long_log_is_read_in_batches(applied: Fleet) -> None:
 
 
 def test_the_log_is_searched_by_whom_it_is_about_and_when(fleet: Fleet) -> None:
-    """E8: user, organization, team, project, action and time."""
+    """User, organization, team, project, action and time."""
     fleet.organization("msf")
     fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN }")
     fleet.document("Team", "field", "{ organization: msf, displayName: F, members: [ { user: anna@x.example } ] }")

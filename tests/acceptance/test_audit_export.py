@@ -1,4 +1,4 @@
-"""`audit export` and `audit anchor`, and a verifier that shares no code with the writer (A6, E8, P23, fault 30)."""
+"""`audit export` and `audit anchor`, and a verifier that shares no code with the writer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_an_export_is_whole_stable_and_verified_by_other_code(log: Fleet) -> None:  # A6, fault 30
+def test_an_export_is_whole_stable_and_verified_by_other_code(log: Fleet) -> None:
     text = exported(log)
     assert text == exported(log) and text.isascii() and not re.search(r"##\[|[\x00-\x09\x0b-\x1f\x7f]", text)
     found = lines(text)
@@ -72,7 +72,7 @@ def test_an_export_is_whole_stable_and_verified_by_other_code(log: Fleet) -> Non
     assert "tenantplan" not in "".join(re.findall(r"^(?:import|from) .*$", SCRIPT.read_text(), re.MULTILINE))
 
 
-def test_the_sql_of_the_documentation_exports_the_same_entries(log: Fleet) -> None:  # fault 30
+def test_the_sql_of_the_documentation_exports_the_same_entries(log: Fleet) -> None:
     page = (ROOT / "docs" / "audit.md").read_text()
     statement = re.search(r"```sql\n(SELECT json_build_object.*?);\n```", page, re.DOTALL)
     assert statement is not None
@@ -85,7 +85,7 @@ def test_the_sql_of_the_documentation_exports_the_same_entries(log: Fleet) -> No
     assert "not canonical" in checked(text).stderr
 
 
-def test_what_was_tampered_with_does_not_verify(log: Fleet) -> None:  # fault 30
+def test_what_was_tampered_with_does_not_verify(log: Fleet) -> None:
     text = exported(log)
     whole = text.splitlines(keepends=True)
     entries = lines(text)
@@ -102,7 +102,7 @@ def test_what_was_tampered_with_does_not_verify(log: Fleet) -> None:  # fault 30
         assert said.returncode == 2 and said.stderr.startswith("cannot be read") and "Traceback" not in said.stderr
 
 
-def test_a_cut_tail_is_found_by_the_anchor_alone(log: Fleet) -> None:  # fault 30
+def test_a_cut_tail_is_found_by_the_anchor_alone(log: Fleet) -> None:
     text = exported(log)
     entries = lines(text)
     cut = "".join(text.splitlines(keepends=True)[:-2])
@@ -152,7 +152,7 @@ def test_a_part_has_to_contain_each_anchor(log: Fleet) -> None:
     assert checked(part, "--partial", "--anchor", other).returncode == 1
 
 
-def test_the_filters_of_list_and_what_can_be_said_of_a_part(log: Fleet) -> None:  # E8
+def test_the_filters_of_list_and_what_can_be_said_of_a_part(log: Fleet) -> None:
     everything = lines(exported(log))
     newest, actor = everything[-1], everything[0]["actor"]
     for arguments in (("--organization", "acme"), ("--team", "field"), ("--user", "anna@x.example"), ("--action", "update"),
@@ -170,7 +170,7 @@ def test_the_filters_of_list_and_what_can_be_said_of_a_part(log: Fleet) -> None:
     assert "exclude each other" in log.run("audit", "export", "--team", "a", "--project", "b", code=1).err
 
 
-def test_the_head_in_one_line(log: Fleet) -> None:  # fault 30
+def test_the_head_in_one_line(log: Fleet) -> None:
     line = log.run("audit", "anchor").out
     found = HEAD.fullmatch(line)
     assert found is not None
@@ -183,7 +183,7 @@ def test_the_head_in_one_line(log: Fleet) -> None:  # fault 30
                         "hash": newest["hash"]}  # fmt: skip
 
 
-def test_anchors_from_files_and_stdin(log: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:  # fault 30
+def test_anchors_from_files_and_stdin(log: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 
     texts = {
@@ -217,7 +217,7 @@ def test_anchors_from_files_and_stdin(log: Fleet, monkeypatch: pytest.MonkeyPatc
     assert "no such file" in log.run("audit", "verify", "--anchor", "nowhere.txt", code=1).err
 
 
-def test_a_broken_log_gives_no_anchor(log: Fleet) -> None:  # fault 30
+def test_a_broken_log_gives_no_anchor(log: Fleet) -> None:
     last = int(log.rows("SELECT max(sequence) FROM tenantplan.audit_log")[0][0])
     tamper(log, f"UPDATE tenantplan.audit_log SET detail = 'x' WHERE sequence = {last}")
     assert "audit verify" in log.run("audit", "anchor", code=1).err

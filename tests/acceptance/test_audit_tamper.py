@@ -1,4 +1,4 @@
-"""The audit log only grows, and what a superuser does to it is found (A6, fault 30)."""
+"""The audit log only grows, and what a superuser does to it is found."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ CHANGES = (
 )
 
 
-def test_an_edited_entry_is_named(log: Fleet) -> None:  # fault 30
+def test_an_edited_entry_is_named(log: Fleet) -> None:
     anchor = verify(log)["head"]
     for change in CHANGES:
         with restored(log):
@@ -126,7 +126,7 @@ def test_an_edited_entry_is_named(log: Fleet) -> None:  # fault 30
         "'-infinity'",
     ],
 )
-def test_a_date_that_was_moved_hides_nothing_unseen(log: Fleet, moved: str) -> None:  # fault 30
+def test_a_date_that_was_moved_hides_nothing_unseen(log: Fleet, moved: str) -> None:
     first = log.rows("SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD') FROM tenantplan.audit_log LIMIT 1")[0][0]
     whole = log.run("audit", "list", "--since", first).out
     tamper(log, f"UPDATE tenantplan.audit_log SET at = {moved} WHERE sequence = 5")
@@ -163,7 +163,7 @@ MOVES = {
 }
 
 
-def test_deleted_and_reordered_entries_are_named(log: Fleet) -> None:  # fault 30
+def test_deleted_and_reordered_entries_are_named(log: Fleet) -> None:
     anchor = verify(log)["head"]
     for name, (bad, statements) in MOVES.items():
         with restored(log):
@@ -172,7 +172,7 @@ def test_deleted_and_reordered_entries_are_named(log: Fleet) -> None:  # fault 3
     assert first_bad(log) is None
 
 
-def test_a_cut_tail_is_named(log: Fleet) -> None:  # fault 30
+def test_a_cut_tail_is_named(log: Fleet) -> None:
     found = verify(log)
     last, anchor, line = found["entries"], found["head"], kept(log, "head.txt", "anchor")
     cut = f"DELETE FROM tenantplan.audit_log WHERE sequence > {last - 2}"
@@ -191,7 +191,7 @@ def test_a_cut_tail_is_named(log: Fleet) -> None:  # fault 30
     assert first_bad(log, anchor, line) is None
 
 
-def test_a_log_without_its_head_row_is_broken(log: Fleet) -> None:  # fault 30
+def test_a_log_without_its_head_row_is_broken(log: Fleet) -> None:
     tamper(log, "DELETE FROM tenantplan.audit_head")
     assert first_bad(log) is not None
 
@@ -219,7 +219,7 @@ def rewrite(fleet: Fleet, start: int, change: Callable[[Link], Link]) -> None:
         superuser.execute("UPDATE tenantplan.audit_head SET hash = %s", [forged[-1].hash])
 
 
-def test_a_log_rewritten_with_good_hashes_is_found_by_the_anchor(log: Fleet) -> None:  # fault 30
+def test_a_log_rewritten_with_good_hashes_is_found_by_the_anchor(log: Fleet) -> None:
     found = verify(log)
     last, anchor = found["entries"], found["head"]
     early = log.write("early.txt", "\n".join(f"{row[0]}" for row in log.rows(
@@ -237,7 +237,7 @@ def test_a_log_rewritten_with_good_hashes_is_found_by_the_anchor(log: Fleet) -> 
     assert first_bad(log, anchor, line, everything, str(early)) is None
 
 
-def test_a_log_replaced_by_another_whole_one(log: Fleet) -> None:  # fault 30
+def test_a_log_replaced_by_another_whole_one(log: Fleet) -> None:
     """All entries thrown away and a chain of fewer begun at 1, as if the fleet had never done more."""
     line, everything = kept(log, "head.txt", "anchor"), kept(log, "log.jsonl", "export")
     last = verify(log)["entries"]
@@ -254,7 +254,7 @@ def test_an_anchor_is_a_hash(log: Fleet) -> None:
 
 
 def test_apply_goes_on_writing_after_a_broken_entry(log: Fleet) -> None:
-    """Fault 30: the run does not hide the break, and the break stays where it is."""
+    """The run does not hide the break, and the break stays where it is."""
     tamper(log, "UPDATE tenantplan.audit_log SET actor = 'x' WHERE sequence = 3")
     log.organization("acme", "contact: { phone: '2' }")
     log.apply()

@@ -1,4 +1,4 @@
-"""A6, P15: the audit entry of an effect commits with it, or neither does."""
+"""The audit entry of an effect commits with it, or neither does."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_effect_that_fails_leaves_neither_row_nor_entry(fleet: Fleet) -> None
 
 @pytest.mark.parametrize("table", ["tenantplan.audit_log", "tenantplan.operations"])
 def test_no_effect_without_its_entry(fleet: Fleet, table: str) -> None:
-    """P15: when the entry or the journal cannot be written, the effect is rolled back."""
+    """When the entry or the journal cannot be written, the effect is rolled back."""
     fleet.organization("first")
     fleet.apply()
     refuse(fleet, table, "NEW.address = 'organization/msf'" + (" AND NEW.status = 'done'" if "oper" in table else ""))

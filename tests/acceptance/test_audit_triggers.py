@@ -1,4 +1,4 @@
-"""The server refuses every change of the audit log by ordinary means, on each version of PostgreSQL (A6, B15, fault 30)."""
+"""The server refuses every change of the audit log by ordinary means, on each version of PostgreSQL."""
 
 from __future__ import annotations
 

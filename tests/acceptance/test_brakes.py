@@ -1,4 +1,4 @@
-"""P5: brakes on deletions and on mass changes; what was not meant stops, whole."""
+"""Brakes on deletions and on mass changes; what was not meant stops, whole."""
 
 from __future__ import annotations
 

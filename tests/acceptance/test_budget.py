@@ -1,4 +1,4 @@
-"""P22: never more sessions than the budget, global and per server."""
+"""Never more sessions than the budget, global and per server."""
 
 from __future__ import annotations
 

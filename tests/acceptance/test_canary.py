@@ -1,4 +1,4 @@
-"""Fault 25: canaries in every place a secret can come from, every command in every situation, and nothing of them comes out (I3).
+"""Canaries in every place a secret can come from, every command in every situation, and nothing of them comes out.
 
 On servers that log every statement. Looked at: stdout, stderr, plans, reports, every file that was written, the audit log and all
 else that is in the databases, the servers' logs, and the command lines of all processes; plain, URL-encoded, in base64, in hex.

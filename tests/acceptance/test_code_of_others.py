@@ -1,4 +1,4 @@
-"""Fault 29: nothing that tenantplan executes in a tenant's database runs that tenant's code with tenantplan's rights.
+"""Nothing that tenantplan executes in a tenant's database runs that tenant's code with tenantplan's rights.
 
 Each attack begins with a right that somebody gave by mistake, and plants code that takes more: `harm`. What an application role can
 do by itself, and that it can plant nothing, is tested too.

@@ -1,4 +1,4 @@
-"""C11: every connection that apply makes to an organization's database is in the audit log, with its result."""
+"""Every connection that apply makes to an organization's database is in the audit log, with its result."""
 
 from __future__ import annotations
 

@@ -40,17 +40,17 @@ def refused(fleet: Fleet, url: str) -> str:
         ("[::1]:1", ["::1:1", "check host and port"]),
     ],
 )
-def test_unreachable(fleet: Fleet, place: str, says: list[str]) -> None:  # A16, B13
+def test_unreachable(fleet: Fleet, place: str, says: list[str]) -> None:
     said = refused(fleet, f"postgresql://tp_admin:{CANARY}@{place}/postgres")
     assert all(word in said for word in says), said
 
 
-def test_wrong_password(fleet: Fleet) -> None:  # A16, B13
+def test_wrong_password(fleet: Fleet) -> None:
     said = refused(fleet, fleet.server.url(password=CANARY))
     assert f"127.0.0.1:{fleet.server.port}" in said and "password authentication failed" in said
 
 
-def test_unknown_database(fleet: Fleet) -> None:  # A16, B13
+def test_unknown_database(fleet: Fleet) -> None:
     said = refused(fleet, fleet.server.url(dbname="no_such_db"))
     assert f"127.0.0.1:{fleet.server.port}" in said and '"no_such_db" does not exist' in said
 
@@ -78,18 +78,18 @@ def test_unknown_database(fleet: Fleet) -> None:  # A16, B13
         (f"postgresql://u:{CANARY}@127.0.0.1/postgresql%3A%2F%2Fevil", "database name"),
     ],
 )
-def test_connection_strings_are_checked(fleet: Fleet, url: str, says: str) -> None:  # C9, B13
+def test_connection_strings_are_checked(fleet: Fleet, url: str, says: str) -> None:
     assert says in refused(fleet, url)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
-def test_the_three_schemes(fleet: Fleet, scheme: str) -> None:  # C9
+def test_the_three_schemes(fleet: Fleet, scheme: str) -> None:
     fleet.env["TENANTPLAN_MAIN_URL"] = fleet.server.url().replace("postgresql", scheme, 1) + "?connect_timeout=5"
     fleet.organization("acme")
     assert fleet.operations()
 
 
-def test_words_of_drivers_in_a_connection_string(fleet: Fleet) -> None:  # E12
+def test_words_of_drivers_in_a_connection_string(fleet: Fleet) -> None:
     fleet.organization("acme")
     url = f"{fleet.server.url()}?connection_limit=5&pool_timeout=10&ssl=false"
     for command in ("plan", "apply --auto-approve", "doctor --skip-rehearsal"):
@@ -99,13 +99,13 @@ def test_words_of_drivers_in_a_connection_string(fleet: Fleet) -> None:  # E12
 
 
 @pytest.mark.parametrize(("user", "password"), [("postgres", "postgres"), ("root", "123456"), ("tp_admin", "changeme")])
-def test_default_credentials_are_refused(fleet: Fleet, user: str, password: str) -> None:  # D12
+def test_default_credentials_are_refused(fleet: Fleet, user: str, password: str) -> None:
     said = refused(fleet, f"postgresql://{user}:{password}@127.0.0.1:{fleet.server.port}/postgres")
     assert "default or trivial" in said and f":{password}" not in said
 
 
 @pytest.mark.parametrize("has", ["CREATEDB NOCREATEROLE", "NOCREATEDB CREATEROLE"])
-def test_a_role_without_the_rights_is_told_at_once(fleet: Fleet, has: str) -> None:  # B13, issue 9
+def test_a_role_without_the_rights_is_told_at_once(fleet: Fleet, has: str) -> None:
     name = f"o{fleet.id}_weak"
     fleet.execute(f"CREATE ROLE {name} LOGIN {has} PASSWORD '{CANARY}'", database="postgres")
     fleet.organization("msf", "database: { mode: dedicated }")
@@ -132,7 +132,7 @@ def test_the_role_that_runs_is_no_superuser(fleet: Fleet) -> None:  # issue 9
     assert made == [(False,)]
 
 
-def test_least_privilege(fleet: Fleet) -> None:  # B15
+def test_least_privilege(fleet: Fleet) -> None:
     for name in ("msf", "wwf"):
         fleet.organization(
             name, f"database: {{ mode: dedicated, readOnly: true, password: {{ env: {name.upper()} }} }}"
@@ -202,7 +202,7 @@ def brought(fleet: Fleet) -> Iterator[Brought]:
     fleet.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
 
 
-def test_a_brought_database_is_migrated(fleet: Fleet, brought: Brought) -> None:  # C7, B2, C4
+def test_a_brought_database_is_migrated(fleet: Fleet, brought: Brought) -> None:
     fleet.organization("wwf")
     fleet.apply()
     assert fleet.operations() == []
@@ -210,12 +210,12 @@ def test_a_brought_database_is_migrated(fleet: Fleet, brought: Brought) -> None:
     found = fleet.rows("SELECT slug, database_mode::text, database_url, database_name FROM organizations ORDER BY 1")
     assert found == [("acme", "dedicated", "env:ACME_URL", None), ("wwf", "shared", None, None)]
     attempts = fleet.rows("SELECT organization, result FROM tenantplan.audit_log WHERE action = 'connect'")
-    assert ("organization/acme", "done") in attempts  # C11
+    assert ("organization/acme", "done") in attempts
 
 
 @pytest.mark.parametrize("trouble", ["closed port", "no variable", "no database", "wrong password", "scheme"])
 def test_a_brought_database_is_tested_before_it_is_saved(fleet: Fleet, brought: Brought, trouble: str) -> None:
-    """C2, B13: what cannot be used is named and not saved; everything else is planned and applied."""
+    """What cannot be used is named and not saved; everything else is planned and applied."""
     if trouble == "no variable":
         del fleet.env["ACME_URL"]
     else:
@@ -242,8 +242,8 @@ CONNECTS = (
 )
 
 
-def test_a_new_connection_string_that_does_not_fit_is_a_blocker(fleet: Fleet, brought: Brought) -> None:  # C2
-    """Reached, and not fit: nothing of the plan is applied. Once in use, it stops its organization only (P9)."""
+def test_a_new_connection_string_that_does_not_fit_is_a_blocker(fleet: Fleet, brought: Brought) -> None:
+    """Reached, and not fit: nothing of the plan is applied. Once in use, it stops its organization only."""
     fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO postgres", database="postgres")
     fleet.organization("wwf")
     plan = fleet.plan()
@@ -265,7 +265,7 @@ def test_a_new_connection_string_that_does_not_fit_is_a_blocker(fleet: Fleet, br
     assert [b["address"] for b in fleet.plan()["blockers"]] == ["organization/acme"]
 
 
-def test_a_pooler_is_no_database_to_bring(fleet: Fleet, brought: Brought) -> None:  # C2, fault 5
+def test_a_pooler_is_no_database_to_bring(fleet: Fleet, brought: Brought) -> None:
     fleet.execute(f"ALTER DATABASE {brought.name} OWNER TO tp_admin", database="postgres")
     with Pooler(fleet.server, ignore_options=True) as pooler:
         fleet.env["ACME_URL"] = pooler.url.replace("/postgres", f"/{brought.name}", 1)
@@ -275,7 +275,7 @@ def test_a_pooler_is_no_database_to_bring(fleet: Fleet, brought: Brought) -> Non
 
 @pytest.mark.parametrize("key", [None, new_key()], ids=["no key", "key"])
 def test_a_changed_value_of_a_connection_string_is_tested_too(fleet: Fleet, brought: Brought, key: str | None) -> None:
-    """C2. What changed can be told where the value is stored, which takes a key; else the reference tells."""
+    """What changed can be told where the value is stored, which takes a key; else the reference tells."""
     if key:
         fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = key
     fleet.organization("wwf")
@@ -299,7 +299,7 @@ def test_a_changed_value_of_a_connection_string_is_tested_too(fleet: Fleet, brou
 
 @pytest.mark.parametrize("trouble", ["closed", "no rights", "another value"])
 def test_apply_tests_a_connection_again_before_it_saves_it(fleet: Fleet, brought: Brought, trouble: str) -> None:
-    """C2, C11, P9: what does not work any more is not saved, and is audited; everything else is applied."""
+    """What does not work any more is not saved, and is audited; everything else is applied."""
     fleet.apply()
     assert fleet.rows(CONNECTS) == [("schema/organization/acme", "done"), ("organization/acme", "done")]
     fleet.env["ACME_OTHER"] = brought.url
@@ -326,7 +326,7 @@ def test_apply_tests_a_connection_again_before_it_saves_it(fleet: Fleet, brought
     fleet.converged()
 
 
-def test_a_new_database_that_goes_away_before_apply_is_not_saved(fleet: Fleet, brought: Brought) -> None:  # C2, P9
+def test_a_new_database_that_goes_away_before_apply_is_not_saved(fleet: Fleet, brought: Brought) -> None:
     fleet.organization("wwf")
     fleet.run("plan", "--out", "plan.json")
     fleet.execute(f"ALTER DATABASE {brought.name} ALLOW_CONNECTIONS false", database="postgres")
@@ -335,7 +335,7 @@ def test_a_new_database_that_goes_away_before_apply_is_not_saved(fleet: Fleet, b
     assert fleet.rows(CONNECTS) == [("schema/organization/acme", "failed")]
 
 
-def test_a_brought_database_that_goes_away_keeps_its_row(fleet: Fleet, brought: Brought) -> None:  # C2
+def test_a_brought_database_that_goes_away_keeps_its_row(fleet: Fleet, brought: Brought) -> None:
     fleet.apply()
     fleet.env["ACME_URL"] = f"postgresql://u:{CANARY}@127.0.0.1:1/x"
     fleet.organization("acme", "contact: { phone: '1' }\ndatabase: { url: { env: ACME_URL } }")
@@ -346,7 +346,7 @@ def test_a_brought_database_that_goes_away_keeps_its_row(fleet: Fleet, brought: 
     assert fleet.operations() == ["update organization/acme"]
 
 
-def test_another_connection_string_is_audited(fleet: Fleet, brought: Brought) -> None:  # C11
+def test_another_connection_string_is_audited(fleet: Fleet, brought: Brought) -> None:
     fleet.apply()
     fleet.env["ACME_OTHER"] = brought.url
     fleet.organization("acme", "database: { url: { env: ACME_OTHER } }")
@@ -359,7 +359,7 @@ def test_another_connection_string_is_audited(fleet: Fleet, brought: Brought) ->
     assert entries == [("env:ACME_URL", "env:ACME_OTHER", "done")]
 
 
-def test_a_failed_connection_is_audited(fleet: Fleet) -> None:  # C11
+def test_a_failed_connection_is_audited(fleet: Fleet) -> None:
     tree = fleet.root / "migrations"
     shutil.copytree(ROOT / "migrations" / "tenant", tree, ignore=shutil.ignore_patterns("__pycache__"))
     (tree / "versions" / "9c1b04aa_donor_consent_and_keys.py").rename(fleet.root / "kept.py")

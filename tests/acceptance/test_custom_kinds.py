@@ -135,7 +135,7 @@ def test_a_document_is_made_edited_and_converges(applied: Fleet, subject: Subjec
     assert "No drift" in applied.run("drift").out
 
 
-def test_absence_is_an_orphan_and_a_word_deletes(applied: Fleet, subject: Subject) -> None:  # P4
+def test_absence_is_an_orphan_and_a_word_deletes(applied: Fleet, subject: Subject) -> None:
     applied.remove(subject.kind, "one")
     assert [o["address"] for o in applied.plan()["orphans"]] == [subject.address]
     applied.converged()
@@ -149,7 +149,7 @@ def test_absence_is_an_orphan_and_a_word_deletes(applied: Fleet, subject: Subjec
     applied.converged()
 
 
-def test_what_is_changed_by_hand_is_drift_and_put_back(applied: Fleet, subject: Subject) -> None:  # P8
+def test_what_is_changed_by_hand_is_drift_and_put_back(applied: Fleet, subject: Subject) -> None:
     applied.execute(f"UPDATE {subject.table} SET {subject.column} = 'by hand'")
     items = applied.run("drift", "--json", code=2).json["items"]
     assert [(i["address"], i["actual"]) for i in items] == [(subject.address, '"by hand"')]
@@ -162,7 +162,7 @@ def test_what_is_changed_by_hand_is_drift_and_put_back(applied: Fleet, subject: 
     applied.converged()
 
 
-def test_a_rename_keeps_the_row(applied: Fleet, subject: Subject) -> None:  # P3
+def test_a_rename_keeps_the_row(applied: Fleet, subject: Subject) -> None:
     before = applied.rows(f"SELECT id FROM {subject.table}")
     applied.remove(subject.kind, "one")
     applied.document(subject.kind, "two", subject.body, renamedFrom="one")
@@ -172,7 +172,7 @@ def test_a_rename_keeps_the_row(applied: Fleet, subject: Subject) -> None:  # P3
     assert "No drift" in applied.run("drift").out
 
 
-def test_a_plan_is_stale_when_the_row_changed(applied: Fleet, subject: Subject) -> None:  # P2
+def test_a_plan_is_stale_when_the_row_changed(applied: Fleet, subject: Subject) -> None:
     applied.document(subject.kind, "one", subject.edited)
     applied.run("plan", "--out", "plan.json")
     applied.execute(f"UPDATE {subject.table} SET {subject.column} = 'by hand'")
@@ -180,7 +180,7 @@ def test_a_plan_is_stale_when_the_row_changed(applied: Fleet, subject: Subject) 
     assert applied.rows(f"SELECT {subject.column} FROM {subject.table}") == [("by hand",)]
 
 
-def test_every_effect_is_audited(applied: Fleet, subject: Subject) -> None:  # A6
+def test_every_effect_is_audited(applied: Fleet, subject: Subject) -> None:
     applied.document(subject.kind, "one", subject.edited)
     applied.apply()
     applied.document(subject.kind, "one", f"{subject.edited}\nstate: deleted")
@@ -191,7 +191,7 @@ def test_every_effect_is_audited(applied: Fleet, subject: Subject) -> None:  # A
 
 
 @pytest.mark.parametrize("point", ["effects-made", "committed"])
-def test_killed_on_the_way_it_is_made_once(applied: Fleet, subject: Subject, point: str) -> None:  # fault 2, I1, I2
+def test_killed_on_the_way_it_is_made_once(applied: Fleet, subject: Subject, point: str) -> None:
     applied.document(subject.kind, "two", subject.edited)
     died = applied.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": point})
     assert died.code == -9
@@ -242,7 +242,7 @@ def test_every_type_of_column(applied: Fleet, which: str) -> None:
     applied.converged()
 
 
-def test_an_encrypted_column(applied: Fleet) -> None:  # C6, E3
+def test_an_encrypted_column(applied: Fleet) -> None:
     table(applied, f"id {IDS['uuid']}, name text UNIQUE, managed_by text, token bytea")
     kind(applied, "token: { type: encrypted }")
     applied.env |= {"TOKEN": "token-7f3a9c2e", "FORMER": KEY}
@@ -447,7 +447,7 @@ def test_a_new_fleet_gets_its_table_after_the_first_apply(fleet: Fleet) -> None:
     fleet.converged()
 
 
-def test_a_first_apply_without_the_table_is_finished_by_the_next(fleet: Fleet) -> None:  # I1
+def test_a_first_apply_without_the_table_is_finished_by_the_next(fleet: Fleet) -> None:
     """Its plan could not see the main database; what failed says which table is missing."""
     fleet.settings(ALLOWED)
     kind(fleet)
@@ -506,7 +506,7 @@ def test_what_is_referred_to_is_deleted_last_and_not_while_it_is_used(applied: F
     applied.converged()
 
 
-def test_rows_go_with_the_organization_they_are_at_home_in(applied: Fleet) -> None:  # A7
+def test_rows_go_with_the_organization_they_are_at_home_in(applied: Fleet) -> None:
     webhooks("bigint")(applied)
     applied.document("Webhook", "one", HOOK[0].format("a"))
     applied.document("Tier", "any", "displayName: Any")
@@ -522,7 +522,7 @@ def test_rows_go_with_the_organization_they_are_at_home_in(applied: Fleet) -> No
     applied.converged()
 
 
-def test_a_selection_of_an_organization_has_its_rows(applied: Fleet) -> None:  # P20
+def test_a_selection_of_an_organization_has_its_rows(applied: Fleet) -> None:
     webhooks("bigint")(applied)
     applied.organization("other")
     applied.document("Webhook", "one", HOOK[0].format("a"))
@@ -533,7 +533,7 @@ def test_a_selection_of_an_organization_has_its_rows(applied: Fleet) -> None:  #
     assert counts(applied, "webhooks") == [2]
 
 
-def test_a_kind_that_is_gone_leaves_its_rows_alone(applied: Fleet) -> None:  # P4
+def test_a_kind_that_is_gone_leaves_its_rows_alone(applied: Fleet) -> None:
     webhooks("bigint")(applied)
     applied.document("Webhook", "one", HOOK[0].format("a"))
     applied.apply()
@@ -593,7 +593,7 @@ def test_a_kind_that_changes(applied: Fleet) -> None:
     applied.converged()
 
 
-def test_a_plan_file_knows_its_kinds(applied: Fleet) -> None:  # P1
+def test_a_plan_file_knows_its_kinds(applied: Fleet) -> None:
     """Signed, it is applied without the YAML it was made from."""
     webhooks("bigint")(applied)
     private, public = applied.run("credentials", "key", "--signing").out.split()

@@ -1,4 +1,4 @@
-"""`db show|test`: a connection is tested before it is saved, and never shown with its password (C2, A12, A16)."""
+"""`db show|test`: a connection is tested before it is saved, and never shown with its password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doctor`: the checklist before a deployment; each line can fail, and says what to do then (E11, E13)."""
+"""`doctor`: the checklist before a deployment; each line can fail, and says what to do then."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def test_before_the_first_apply_and_when_all_is_well(fleet: Fleet) -> None:
     shown = fleet.run("doctor")
     assert "nothing is pending" in shown.out and "Deploy in this order:" in shown.out
     order = [step["step"] for step in fleet.run("doctor", "--json").json["order"]]
-    assert order == ["backup", "migrate", "verify", "watch"]  # E13
+    assert order == ["backup", "migrate", "verify", "watch"]
     fleet.converged()
 
 
-def test_a_schema_that_differs_is_named_with_its_repair(fleet: Fleet) -> None:  # B10
+def test_a_schema_that_differs_is_named_with_its_repair(fleet: Fleet) -> None:
     for name in ("msf", "acme"):
         fleet.organization(name, "database: { mode: dedicated }")
     fleet.apply()

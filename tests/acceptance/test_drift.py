@@ -1,4 +1,4 @@
-"""`drift`: changes made by hand are found, changes waiting in the YAML are not drift, and nothing is written (P8, B10, N10)."""
+"""`drift`: changes made by hand are found, changes waiting in the YAML are not drift, and nothing is written."""
 
 from __future__ import annotations
 

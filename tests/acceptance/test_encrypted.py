@@ -1,4 +1,4 @@
-"""Encryption at rest: moved and restored ciphertexts are refused, keys are changed, nothing comes out (C6, N10, faults 24, 25)."""
+"""Encryption at rest: moved and restored ciphertexts are refused, keys are changed, nothing comes out."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def former(fleet: Fleet, *variables: str) -> None:
     fleet.env |= {"CREDENTIALS_ENCRYPTION_KEY": NEW, **dict.fromkeys(variables, OLD)}
 
 
-def test_brought_connection_strings_are_encrypted(sealed: Fleet) -> None:  # C6
+def test_brought_connection_strings_are_encrypted(sealed: Fleet) -> None:
     assert values(sealed) == expected(sealed)
     assert sealed.rows("SELECT slug, database_url FROM organizations ORDER BY 1") == [
         ("acme", "env:ACME_URL"),
@@ -119,7 +119,7 @@ def test_brought_connection_strings_are_encrypted(sealed: Fleet) -> None:  # C6
     assert drifted(sealed) == set()
 
 
-def test_without_a_key_connection_strings_stay_out_of_the_database(brought: Fleet) -> None:  # C6
+def test_without_a_key_connection_strings_stay_out_of_the_database(brought: Fleet) -> None:
     for name in ORGANIZATIONS:
         brought.organization(name, f"database: {{ url: {{ env: {name.upper()}_URL }} }}")
     brought.apply()
@@ -136,7 +136,7 @@ def test_without_a_key_connection_strings_stay_out_of_the_database(brought: Flee
     assert len(boxes(brought, "connection string")) == 2
 
 
-def test_a_connection_string_follows_its_reference(sealed: Fleet) -> None:  # C6, N10
+def test_a_connection_string_follows_its_reference(sealed: Fleet) -> None:
     sealed.env["ACME_URL"] += "?connect_timeout=7"
     assert sealed.operations() == ["update organization/acme"]
     sealed.apply()
@@ -144,7 +144,7 @@ def test_a_connection_string_follows_its_reference(sealed: Fleet) -> None:  # C6
     sealed.converged()
 
 
-def test_a_connection_string_goes_with_the_database_it_is_for(sealed: Fleet) -> None:  # C6, B5
+def test_a_connection_string_goes_with_the_database_it_is_for(sealed: Fleet) -> None:
     sealed.organization("acme", "secrets: { jwt: { value: { env: ACME_JWT } } }")
     assert sealed.operations() == ["move organization/acme"]
     sealed.apply()
@@ -182,14 +182,14 @@ def refused(fleet: Fleet, what: str, *names: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("what", PLACES)
-def test_swapped_ciphertexts_are_refused(sealed: Fleet, what: str) -> None:  # fault 24
+def test_swapped_ciphertexts_are_refused(sealed: Fleet, what: str) -> None:
     swap(sealed, what)
     refused(sealed, what, *ORGANIZATIONS, said="changed, moved or put back by hand")
     assert values(sealed) == expected(sealed)
 
 
 @pytest.mark.parametrize("what", PLACES)
-def test_swapped_with_all_that_is_remembered_of_them(sealed: Fleet, what: str) -> None:  # fault 24
+def test_swapped_with_all_that_is_remembered_of_them(sealed: Fleet, what: str) -> None:
     """Whoever can write every table is stopped by the encryption itself: a box opens in its own place only."""
     table, column, _ = PLACES[what]
     ids = {name: row_id for name, (row_id, _) in boxes(sealed, what).items()}
@@ -209,7 +209,7 @@ def test_swapped_with_all_that_is_remembered_of_them(sealed: Fleet, what: str) -
 
 
 @pytest.mark.parametrize("what", PLACES)
-def test_an_old_ciphertext_restored_is_refused(sealed: Fleet, what: str) -> None:  # fault 24
+def test_an_old_ciphertext_restored_is_refused(sealed: Fleet, what: str) -> None:
     table, column, name = PLACES[what]
     old = boxes(sealed, what)["acme"][1]
     sealed.env[f"ACME_{VARIABLE[what]}"] += "?connect_timeout=7" if what == "connection string" else " and newer"
@@ -219,7 +219,7 @@ def test_an_old_ciphertext_restored_is_refused(sealed: Fleet, what: str) -> None
     assert values(sealed) == expected(sealed)
 
 
-def test_a_whole_row_copied_back_is_refused(sealed: Fleet) -> None:  # fault 24
+def test_a_whole_row_copied_back_is_refused(sealed: Fleet) -> None:
     sealed.execute("CREATE TABLE kept AS SELECT * FROM buckets WHERE declared_as = 'acme'")
     sealed.env["ACME_KEY"] += " and newer"
     sealed.apply()
@@ -229,7 +229,7 @@ def test_a_whole_row_copied_back_is_refused(sealed: Fleet) -> None:  # fault 24
     assert values(sealed) == expected(sealed)
 
 
-def test_an_old_row_with_all_that_was_remembered_of_it_is_drift_and_replaced(sealed: Fleet) -> None:  # fault 24, N10
+def test_an_old_row_with_all_that_was_remembered_of_it_is_drift_and_replaced(sealed: Fleet) -> None:
     """What rekeying cannot know, since everything it compares is old, the journal and the reference do."""
     sealed.execute("CREATE TABLE kept AS SELECT * FROM buckets WHERE declared_as = 'acme'")
     sealed.execute("CREATE TABLE known AS SELECT * FROM tenantplan.credentials WHERE relation = 'buckets'")
@@ -246,7 +246,7 @@ def test_an_old_row_with_all_that_was_remembered_of_it_is_drift_and_replaced(sea
     sealed.converged()
 
 
-def test_a_new_key(sealed: Fleet) -> None:  # C6
+def test_a_new_key(sealed: Fleet) -> None:
     before = values(sealed)
     former(sealed, "FORMER_KEY")
     sealed.converged()  # a new key alone is no change of any value
@@ -257,7 +257,7 @@ def test_a_new_key(sealed: Fleet) -> None:  # C6
     assert len(done) == 6
     assert (
         len(sealed.run("audit", "list", "--action", "rekey", "--organization", "msf", "--json").json) == 3
-    )  # E8: its bucket's too
+    )  # its bucket's too
     assert all(e["result"] == "done" and f"{vault(OLD).key_id} -> {vault(NEW).key_id}" in e["detail"] for e in done)
     sealed.converged()
     assert drifted(sealed) == set()
@@ -266,7 +266,7 @@ def test_a_new_key(sealed: Fleet) -> None:  # C6
     assert key_ids(sealed) == found["keys"]
 
 
-def test_what_is_applied_after_a_key_change_is_under_the_new_key(sealed: Fleet) -> None:  # C6
+def test_what_is_applied_after_a_key_change_is_under_the_new_key(sealed: Fleet) -> None:
     former(sealed, "FORMER_KEY")
     sealed.env["ACME_JWT"] += " and newer"
     sealed.apply()
@@ -275,7 +275,7 @@ def test_what_is_applied_after_a_key_change_is_under_the_new_key(sealed: Fleet) 
     assert values(sealed, NEW) == expected(sealed)
 
 
-def test_without_the_old_key_rekeying_says_which_one_is_missing(sealed: Fleet) -> None:  # C6
+def test_without_the_old_key_rekeying_says_which_one_is_missing(sealed: Fleet) -> None:
     before = [boxes(sealed, what) for what in PLACES]
     assert sealed.run("credentials", "status", "--json").json["unknown"] == []
     sealed.env["CREDENTIALS_ENCRYPTION_KEY"] = NEW
@@ -299,7 +299,7 @@ def until(fleet: Fleet, statement: str) -> None:
         time.sleep(0.02)
 
 
-def test_an_interrupted_rekeying_goes_on(sealed: Fleet) -> None:  # C6, fault 24
+def test_an_interrupted_rekeying_goes_on(sealed: Fleet) -> None:
     """Killed between two values: each is under one key or the other, and all open."""
     former(sealed, "FORMER_KEY")
     with closing(sealed.connect()) as holder:
@@ -324,7 +324,7 @@ def test_an_interrupted_rekeying_goes_on(sealed: Fleet) -> None:  # C6, fault 24
     assert drifted(sealed) == set()
 
 
-def test_rekeying_waits_for_no_apply(sealed: Fleet) -> None:  # C6, P11
+def test_rekeying_waits_for_no_apply(sealed: Fleet) -> None:
     sealed.organization("acme", "database: { url: { env: ACME_URL } }\ncontact: { phone: '1' }")
     stopped = sealed.start("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "run-opened:1:stop"})
     until(sealed, "SELECT FROM tenantplan.runs WHERE status = 'running'")
@@ -333,7 +333,7 @@ def test_rekeying_waits_for_no_apply(sealed: Fleet) -> None:  # C6, P11
     stopped.communicate()
 
 
-def test_rekeying_leaves_the_rows_of_other_fleets_alone(sealed: Fleet) -> None:  # C6
+def test_rekeying_leaves_the_rows_of_other_fleets_alone(sealed: Fleet) -> None:
     before = boxes(sealed, "bucket key")["msf"]
     sealed.execute("UPDATE buckets SET managed_by = 'their-fleet' WHERE declared_as = 'msf'")
     former(sealed, "FORMER_KEY")
@@ -342,14 +342,14 @@ def test_rekeying_leaves_the_rows_of_other_fleets_alone(sealed: Fleet) -> None: 
     assert key_ids(sealed) == {vault(OLD).key_id: 1, vault(NEW).key_id: 5}
 
 
-def test_before_the_first_apply_there_is_nothing_to_rekey(fleet: Fleet) -> None:  # C6
+def test_before_the_first_apply_there_is_nothing_to_rekey(fleet: Fleet) -> None:
     fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = OLD
     for command in ("rekey", "status"):
         assert "nothing was applied yet" in fleet.run("credentials", command, code=1).err
     assert fleet.databases() == []
 
 
-def test_a_missing_key_is_one_clear_blocker(sealed: Fleet) -> None:  # C6
+def test_a_missing_key_is_one_clear_blocker(sealed: Fleet) -> None:
     del sealed.env["CREDENTIALS_ENCRYPTION_KEY"]
     for name in ORGANIZATIONS:
         sealed.organization(name, f"database: {{ url: {{ env: {name.upper()}_URL }} }}")
@@ -364,7 +364,7 @@ def test_a_missing_key_is_one_clear_blocker(sealed: Fleet) -> None:  # C6
     assert "tenantplan credentials key" in rekeyed.err
 
 
-def test_without_the_key_only_a_new_value_is_in_the_way(sealed: Fleet) -> None:  # C6
+def test_without_the_key_only_a_new_value_is_in_the_way(sealed: Fleet) -> None:
     """Whoever reviews a plan need not hold the key, nor the values: what is stored is as good as unchanged then."""
     del sealed.env["CREDENTIALS_ENCRYPTION_KEY"]
     assert [b for b in sealed.plan()["blockers"] if b["rule"] == "secret"] == []
@@ -397,7 +397,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("which", ["key", "former"])
 @pytest.mark.parametrize("unfit", UNFIT)
-def test_an_unfit_key_is_a_clear_error(fleet: Fleet, unfit: str, which: str) -> None:  # C6
+def test_an_unfit_key_is_a_clear_error(fleet: Fleet, unfit: str, which: str) -> None:
     fleet.organization("acme")
     fleet.apply()
     value, said = UNFIT[unfit]
@@ -411,14 +411,14 @@ def test_an_unfit_key_is_a_clear_error(fleet: Fleet, unfit: str, which: str) -> 
         assert len(value) < 10 or value[8:] not in failed.err + failed.out
 
 
-def test_a_key_that_is_made_can_be_used(fleet: Fleet) -> None:  # C6
+def test_a_key_that_is_made_can_be_used(fleet: Fleet) -> None:
     made = {fleet.run("credentials", "key").out.strip() for _ in range(3)}
     assert len(made) == 3
     for key in made:
         assert key.startswith("base64:") and len(base64.b64decode(key[7:])) == 32
 
 
-def test_an_application_reads_what_was_stored(sealed: Fleet) -> None:  # C6
+def test_an_application_reads_what_was_stored(sealed: Fleet) -> None:
     """By the documented layout alone: version, key id, nonce, box; the box's key is derived from master key and place."""
     import hashlib
 

@@ -1,4 +1,4 @@
-"""The sample fleet of the repository, every kind in it: applied, edited, interrupted, and converging each time (I1, I2)."""
+"""The sample fleet of the repository, every kind in it: applied, edited, interrupted, and converging each time."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_the_edits_are_of_every_kind_and_table() -> None:
     assert len(nested) == len(ROW_TYPES)
 
 
-def test_the_sample_fleet_is_applied_edited_and_at_rest(sample: Fleet) -> None:  # I1, I2
+def test_the_sample_fleet_is_applied_edited_and_at_rest(sample: Fleet) -> None:
     declared = documents(sample)
     assert set(declared) == set(KINDS)
     sample.apply()
@@ -144,7 +144,7 @@ def test_the_sample_fleet_is_applied_edited_and_at_rest(sample: Fleet) -> None: 
 
 
 @pytest.mark.parametrize("point", KILLED)
-def test_killed_in_its_first_apply_the_next_one_finishes(sample: Fleet, point: str) -> None:  # fault 2, I1, I2
+def test_killed_in_its_first_apply_the_next_one_finishes(sample: Fleet, point: str) -> None:
     died = sample.process("apply", "--auto-approve", "--parallelism", "2", env={"TENANTPLAN_FAILPOINT": point})
     assert died.code == -9, died.out + died.err
     assert sample.operations() != []
@@ -159,7 +159,7 @@ def test_killed_in_its_first_apply_the_next_one_finishes(sample: Fleet, point: s
 
 
 @pytest.mark.parametrize("point", ["audit-written:2", "committed:4"])
-def test_killed_among_the_edits_the_next_one_finishes(sample: Fleet, point: str) -> None:  # fault 2, I1, I2
+def test_killed_among_the_edits_the_next_one_finishes(sample: Fleet, point: str) -> None:
     sample.apply()
     edit_everything(sample)
     died = sample.process("apply", "--auto-approve", "--parallelism", "2", env={"TENANTPLAN_FAILPOINT": point})
@@ -172,7 +172,7 @@ def test_killed_among_the_edits_the_next_one_finishes(sample: Fleet, point: str)
     assert {key: number for key, number in effects(sample).items() if number > 1} == {}
 
 
-def test_the_made_up_secrets_stay_in_their_folder(sample: Fleet) -> None:  # P23
+def test_the_made_up_secrets_stay_in_their_folder(sample: Fleet) -> None:
     sample.apply()
     folder = sample.root / ".tenantplan" / "secrets"
     secrets = [path.read_text().strip() for path in folder.iterdir()]

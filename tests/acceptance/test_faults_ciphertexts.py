@@ -1,4 +1,4 @@
-"""Encrypted login passwords that somebody moved or put back: decryption is refused and audited (C6, fault 24)."""
+"""Encrypted login passwords that somebody moved or put back: decryption is refused and audited."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def refused(fleet: Fleet, *names: str, said: str) -> None:
     found = fleet.run("credentials", "rekey", "--json", code=5).json["refused"]
     assert len(found) == len(names) and all(said in reason for reason in found.values())
     for name in names:
-        shown = fleet.run("db", "show", name, "--reveal", "--reason", "fault 24", code=1)
+        shown = fleet.run("db", "show", name, "--reveal", "--reason", "swapped by hand", code=1)
         assert shown.out == "" and said in shown.err
     audited = fleet.rows(
         "SELECT action, address, organization FROM tenantplan.audit_log WHERE sequence > %s AND result = 'refused' ORDER BY 1, 2",
@@ -59,13 +59,13 @@ def rotated(fleet: Fleet) -> None:
     fleet.converged()
 
 
-def test_passwords_of_two_organizations_swapped(two: Fleet) -> None:  # fault 24
+def test_passwords_of_two_organizations_swapped(two: Fleet) -> None:
     two.execute(SWAP)
     refused(two, "acme", "msf", said="changed, moved or put back by hand")
     rotated(two)
 
 
-def test_an_old_password_restored(two: Fleet) -> None:  # fault 24
+def test_an_old_password_restored(two: Fleet) -> None:
     two.execute("CREATE TABLE old AS SELECT holder, password FROM database_logins WHERE state = 'current'")
     two.run("credentials", "rotate", "acme", "msf")
     two.execute(
@@ -73,11 +73,11 @@ def test_an_old_password_restored(two: Fleet) -> None:  # fault 24
         " WHERE old.holder = d.holder AND d.holder = 'organization/acme' AND d.state = 'current'; DROP TABLE old"
     )
     refused(two, "acme", said="changed, moved or put back by hand")
-    assert two.run("db", "show", "msf", "--reveal", "--reason", "fault 24").out.startswith("postgresql://")
+    assert two.run("db", "show", "msf", "--reveal", "--reason", "swapped by hand").out.startswith("postgresql://")
     rotated(two)
 
 
-def test_neither_another_key_nor_another_place_opens_them(two: Fleet) -> None:  # fault 24
+def test_neither_another_key_nor_another_place_opens_them(two: Fleet) -> None:
     key = two.env["CREDENTIALS_ENCRYPTION_KEY"]
     two.env["CREDENTIALS_ENCRYPTION_KEY"] = new_key()
     refused(two, "acme", "msf", said="not known here")

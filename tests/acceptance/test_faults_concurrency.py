@@ -62,7 +62,7 @@ def killed_at_last(processes: list[subprocess.Popen[str]]) -> Iterator[None]:
 @pytest.mark.once
 @pytest.mark.parametrize("point", ["bootstrap-created", "run-opened"])
 def test_of_three_applies_at_once_one_works(fresh_server: FreshServer, tmp_path: Path, point: str) -> None:
-    """Fault 3, P11: while the main database is being made, and when it exists."""
+    """While the main database is being made, and when it exists."""
     server = fresh_server({"autovacuum": "off"})
     fleet = Fleet(tmp_path / "fleet", server)
     fleet.organization("acme")
@@ -156,7 +156,7 @@ def timeouts(fleet: Fleet) -> int:
 
 @pytest.mark.once
 def test_a_migration_waits_politely_and_gets_in(behind: Fleet) -> None:
-    """Fault 10, P18: the holder leaves after a while."""
+    """The holder leaves after a while."""
     database = behind.database("msf")
     apply = None
     with ExitStack() as stack:
@@ -174,7 +174,7 @@ def test_a_migration_waits_politely_and_gets_in(behind: Fleet) -> None:
 
 @pytest.mark.slow
 def test_a_migration_that_never_gets_in_fails_alone(behind: Fleet) -> None:
-    """Fault 10: the holder stays; tried five times, the others done, and finished by the next apply."""
+    """The holder stays; tried five times, the others done, and finished by the next apply."""
     database = behind.database("msf")
     with held(behind, database), Reader(behind, database) as reader:
         result = behind.apply(code=5)
@@ -195,7 +195,7 @@ def test_a_migration_that_never_gets_in_fails_alone(behind: Fleet) -> None:
     ],
 )
 def test_a_full_server_is_waited_for(fresh_server: FreshServer, tmp_path: Path, point: str) -> None:
-    """Fault 11: all connections are taken in the middle of an apply, and given back later."""
+    """All connections are taken in the middle of an apply, and given back later."""
     server = fresh_server({"max_connections": "20"})
     fleet = Fleet(tmp_path / "fleet", server)
     fleet.organization("acme")
@@ -232,7 +232,7 @@ def all_connections(server: TestServer) -> list[psycopg.Connection[object]]:
 
 @pytest.mark.once
 def test_a_small_budget_on_another_server_is_enough(fleet: Fleet, fresh_server: FreshServer) -> None:
-    """P22: tracks that each hold a session of a server never wait for one another's last one."""
+    """Tracks that each hold a session of a server never wait for one another's last one."""
     fleet.env["TENANTPLAN_EU_URL"] = fresh_server().url()
     fleet.settings("servers: { eu: { url: { env: TENANTPLAN_EU_URL }, maxConnections: 3 } }")
     for number in range(5):

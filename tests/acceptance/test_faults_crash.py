@@ -1,4 +1,4 @@
-"""Fault 2: SIGKILL at every failpoint; the next apply leaves what an uncrashed run leaves.
+"""SIGKILL at every failpoint; the next apply leaves what an uncrashed run leaves.
 
 Two histories of a fleet are told in chapters: its birth, and later a rollout, a deletion, a new server and a purge. Each is
 told once undisturbed, which counts how often every failpoint is reached, and then once for each of those times, killed there.
@@ -317,7 +317,7 @@ def killed_and_finished(worlds: Callable[[], World], chapter: str, point: str, c
     died = world.fleet.process(*tell(world, chapter), env={"TENANTPLAN_FAILPOINT": f"{point}:{count}"})
     assert died.code == -9, f"{point}:{count} was not reached\n{died.out}\n{died.err}"
     world.fleet.run(*approved(world))
-    world.fleet.converged()  # I1, I2
+    world.fleet.converged()
     differences = unlike(told.picture, picture(world))
     assert not differences, f"after {point}:{count}: {differences}"
 
@@ -397,7 +397,7 @@ def test_killed_while_the_server_makes_a_database(worlds: Callable[[], World]) -
 
 
 def test_what_a_dead_run_was_making_goes_even_when_nobody_wants_it_any_more(fleet: Fleet) -> None:
-    """Fault 2, I1: the declaration is withdrawn after the crash, so no operation meets the half-made database again."""
+    """The declaration is withdrawn after the crash, so no operation meets the half-made database again."""
     fleet.organization("acme")
     fleet.apply()
     fleet.organization("oxfam", "database: { mode: dedicated }")

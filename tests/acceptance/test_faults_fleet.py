@@ -217,7 +217,7 @@ def test_a_pooler_is_refused_before_the_first_write(
     pooler: Callable[[TestServer, Path, bool], AbstractContextManager[str]],
     ignore_options: bool,
 ) -> None:
-    """Fault 5: in transaction mode; with the reason."""
+    """In transaction mode; with the reason."""
     fleet = hundred.fleet
     revision = hundred.rollout("")
     with pooler(fleet.server, tmp_path, ignore_options) as url:
@@ -231,7 +231,7 @@ def test_a_pooler_is_refused_before_the_first_write(
 
 
 def test_a_pooler_that_swaps_sessions_is_one(hundred: Hundred) -> None:
-    """Fault 5: what stands in for PgBouncer does what a pooler is feared for."""
+    """What stands in for PgBouncer does what a pooler is feared for."""
     with Pooler(hundred.fleet.server, ignore_options=True) as pooler:
         with psycopg.connect(pooler.url, autocommit=True) as connection:
             pids = {connection.execute("SELECT pg_backend_pid()").fetchone() for _ in range(4)}
@@ -254,7 +254,7 @@ def migrate_operations(fleet: Fleet) -> list[tuple[str, str]]:
 def test_databases_that_close_during_the_apply_are_the_only_ones_left(
     hundred: Hundred, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault 7: ALLOW_CONNECTIONS false and CONNECTION LIMIT 0, of databases of the second batch, after the plan."""
+    """ALLOW_CONNECTIONS false and CONNECTION LIMIT 0, of databases of the second batch, after the plan."""
     fleet = hundred.fleet
     monkeypatch.setattr(connect, "PATIENCE", 1.0)
     revision = hundred.rollout("op.execute('LOCK TABLE donors')", spec="batch: 50, lockTimeoutSeconds: 60")
@@ -278,7 +278,7 @@ def test_databases_that_close_during_the_apply_are_the_only_ones_left(
     assert hundred.behind(revision) == {closed, full} == hundred.planned()
     rest = [f"schema/primary/{fleet.database(name)}" for name in (closed, full)]
     failed = "SELECT address FROM tenantplan.audit_log WHERE action = 'connect' AND result = 'failed' ORDER BY 1"
-    assert fleet.rows(failed) == [(address,) for address in rest]  # C11
+    assert fleet.rows(failed) == [(address,) for address in rest]
     last = fleet.rows("SELECT max(sequence) FROM tenantplan.audit_log")[0][0]
     fleet.apply()
     assert migrate_operations(fleet) == [(address, "done") for address in rest]
@@ -291,7 +291,7 @@ def test_databases_that_close_during_the_apply_are_the_only_ones_left(
 
 
 def test_a_failed_tenant_stops_eight_at_once(hundred: Hundred) -> None:
-    """Fault 8: the seven that were running end, and nothing else is begun, of this batch or of the next."""
+    """The seven that were running end, and nothing else is begun, of this batch or of the next."""
     fleet = hundred.fleet
     twice = fleet.database("org-036")
     fleet.execute(TWICE.format("notes"), database=twice)
@@ -325,7 +325,7 @@ def test_a_failed_tenant_stops_eight_at_once(hundred: Hundred) -> None:
 
 
 def test_failed_concurrent_indexes_stand_in_the_way_until_they_are_repaired(hundred: Hundred) -> None:
-    """Fault 9: in four databases of a hundred."""
+    """In four databases of a hundred."""
     fleet = hundred.fleet
     bad = ["org-003", "org-036", "org-037", "org-099"]
     for name in bad:
@@ -361,7 +361,7 @@ def test_failed_concurrent_indexes_stand_in_the_way_until_they_are_repaired(hund
 
 
 def test_locked_tables_fail_alone_and_nobody_waits_behind_them(hundred: Hundred) -> None:
-    """Fault 10: three stay, one leaves in time; who reads there never waits longer than one lock_timeout."""
+    """Three stay, one leaves in time; who reads there never waits longer than one lock_timeout."""
     fleet, patience = hundred.fleet, 1.0
     staying, leaving = ["org-004", "org-040", "org-077"], "org-022"
     revision = hundred.rollout(
@@ -401,7 +401,7 @@ def given_up(fleet: Fleet, name: str) -> int:
 
 @pytest.mark.parametrize("body", ["plain", "program"])
 def test_a_server_that_fills_up_is_waited_for(hundred: Hundred, body: str) -> None:
-    """Fault 11: in the middle of the rollout; nobody is marked failed. A program connects by itself, in a process of its own."""
+    """In the middle of the rollout; nobody is marked failed. A program connects by itself, in a process of its own."""
     fleet = hundred.fleet
     revision = hundred.rollout(BODIES[body])
     before = refused(fleet)

@@ -49,7 +49,7 @@ def test_a_database_closed_before_the_plan_is_held_out(twenty: tuple[Fleet, Tena
     others = [name for name in MANY if name != "org-07"]
     assert set(revisions(fleet, others)) == {"a0000001"}
     assert revisions(fleet, ["org-07"]) == [before]
-    assert fleet.operations() == [f"migrate schema/primary/{closed}"]  # P9
+    assert fleet.operations() == [f"migrate schema/primary/{closed}"]
     fleet.apply()
     fleet.converged()
 
@@ -73,7 +73,7 @@ def test_a_database_that_refuses_during_the_apply_is_the_only_one_left(twenty: t
     assert revisions(fleet, ["org-07"]) == [before]
     assert fleet.rows(
         "SELECT address, result FROM tenantplan.audit_log WHERE action = 'connect' AND result = 'failed'"
-    ) == [(f"schema/primary/{refusing}", "failed")]  # C11
+    ) == [(f"schema/primary/{refusing}", "failed")]
     assert fleet.operations() == [f"migrate schema/primary/{refusing}"]
     fleet.apply()
     fleet.converged()
@@ -88,7 +88,7 @@ def reload(fleet: Fleet) -> None:
 
 @pytest.mark.slow
 def test_a_rollout_stops_at_the_tenant_whose_data_are_against_it(pg_version: int, tmp_path: Path) -> None:
-    """Fault 8: 36 new, the 37th wholly old, 63 untouched; then finished. The row's values are nowhere."""
+    """36 new, the 37th wholly old, 63 untouched; then finished. The row's values are nowhere."""
     server = TestServer(pg_version)
     try:
         _stops_at_the_37th(Fleet(tmp_path / "fleet", server))

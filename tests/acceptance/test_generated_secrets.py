@@ -1,4 +1,4 @@
-"""Secrets of organizations and keys of licences that tenantplan makes up, delivers and rotates (A8, D1, D2)."""
+"""Secrets of organizations and keys of licences that tenantplan makes up, delivers and rotates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that imitate, hide, inject or collide are refused by the command (faults 19, 20, 21)."""
+"""Names that imitate, hide, inject or collide are refused by the command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = ("аcme", "ａcme", "acme\n", "a\u202ecme", 'a";DROP DATABASE x;--', "a\
 
 
 @pytest.mark.parametrize("kind", ["Organization", "Tenant", "Tier"])
-def test_hostile_names_are_refused(fleet: Fleet, kind: str) -> None:  # faults 19, 21
+def test_hostile_names_are_refused(fleet: Fleet, kind: str) -> None:
     spec = {"Organization": "{ displayName: A }", "Tenant": "{ organization: home, displayName: A }", "Tier": "{}"}[
         kind
     ]
@@ -57,7 +57,7 @@ NESTED = (
 )
 
 
-def test_no_kind_takes_a_hostile_name(fleet: Fleet) -> None:  # faults 19, 21
+def test_no_kind_takes_a_hostile_name(fleet: Fleet) -> None:
     """Whatever has a name, at the top of a document or in it: every one of them is an error at its own line."""
     fleet.organization("home")
     strict = [name for name in NAMES if name not in ("Acme", "a_b", "template1", "postgres", "pg_x", "a" * 64)]
@@ -81,19 +81,19 @@ def test_no_kind_takes_a_hostile_name(fleet: Fleet) -> None:  # faults 19, 21
 
 @pytest.mark.parametrize("name", ['a";DROP DATABASE x;--', "host=evil", "-fc", "pg_x", "template1", "postgres", "a" * 64,
                                   "tp_new_x", "tp_deleted_x", "tp_template_x", "Acme"])  # fmt: skip
-def test_hostile_database_names_are_refused(fleet: Fleet, name: str) -> None:  # fault 21
+def test_hostile_database_names_are_refused(fleet: Fleet, name: str) -> None:
     fleet.organization("acme", f"database: {{ mode: dedicated, name: {json.dumps(name)} }}")
     assert "organization-acme.yaml" in fleet.run("validate", code=1).err
 
 
-def test_an_invisible_character_in_a_display_name(fleet: Fleet) -> None:  # fault 19
+def test_an_invisible_character_in_a_display_name(fleet: Fleet) -> None:
     for text in ("Acme\u202egnp.exe", "Ac\u200bme", "Acme\u2066", "Acme\x85", "\ufeffAcme"):
         fleet.document("Organization", "acme", f"displayName: {text}")
         refused = fleet.run("validate", code=1)
         assert "organization-acme.yaml" in refused.err and text not in refused.err
 
 
-def test_two_names_for_one_database(fleet: Fleet) -> None:  # fault 20
+def test_two_names_for_one_database(fleet: Fleet) -> None:
     fleet.organization("a-b", "database: { mode: dedicated }")
     fleet.apply()
     fleet.execute("INSERT INTO donors (email) VALUES ('a@x.example')", database=fleet.database("a-b"))
@@ -105,7 +105,7 @@ def test_two_names_for_one_database(fleet: Fleet) -> None:  # fault 20
     assert fleet.rows("SELECT count(*) FROM donors", database=taken) == [(1,)]
 
 
-def test_names_that_share_63_bytes_get_databases_of_their_own(fleet: Fleet) -> None:  # fault 20
+def test_names_that_share_63_bytes_get_databases_of_their_own(fleet: Fleet) -> None:
     names = ["x" * 62 + end for end in "ab"]
     for name in names:
         fleet.organization(name, "database: { mode: dedicated }")
@@ -129,7 +129,7 @@ def colliding(prefix: str) -> tuple[str, str]:
     raise AssertionError
 
 
-def test_names_made_to_share_even_the_hash(fleet: Fleet) -> None:  # fault 20
+def test_names_made_to_share_even_the_hash(fleet: Fleet) -> None:
     first, second = colliding(f"o{fleet.id}_")
     database = derive(f"o{fleet.id}_", first)
     fleet.organization(first, "database: { mode: dedicated }")

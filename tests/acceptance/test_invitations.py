@@ -1,4 +1,4 @@
-"""E2: invitations, whose outcome belongs to the application."""
+"""Invitations, whose outcome belongs to the application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fault 28: each way around row level security shows nothing, or shared mode is refused and says why; and doctor --isolation
+"""Each way around row level security shows nothing, or shared mode is refused and says why; and doctor --isolation
 finds each by trying it."""
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _sees(fleet: Fleet, look: str) -> list[str]:
 
 
 def test_each_way_around_row_level_security_is_real_and_refused(fleet: Fleet) -> None:
-    """Fault 28: with it open, one organization reads the other's donor, and a plan has a blocker; closed again, neither."""
+    """With it open, one organization reads the other's donor, and a plan has a blocker; closed again, neither."""
     neighbours(fleet)
     assert _blockers(fleet) == []
     for name, way in WAYS.items():
@@ -163,7 +163,7 @@ def test_each_way_around_row_level_security_is_real_and_refused(fleet: Fleet) ->
 
 
 def test_what_looks_like_a_way_and_is_none(fleet: Fleet) -> None:
-    """Fault 28: a view, a function and a materialized view of the tables' owner show the session's organization, too."""
+    """A view, a function and a materialized view of the tables' owner show the session's organization, too."""
     neighbours(fleet)
     main = fleet.main_database
     fleet.execute(
@@ -180,7 +180,7 @@ def test_what_looks_like_a_way_and_is_none(fleet: Fleet) -> None:
 
 
 def test_a_fleet_without_shared_organizations_is_not_refused(fleet: Fleet) -> None:
-    """Fault 28: the blocker is for shared mode alone; an organization that is to become shared is refused as well."""
+    """The blocker is for shared mode alone; an organization that is to become shared is refused as well."""
     fleet.organization("acme", "database: { mode: dedicated }")
     fleet.apply()
     fleet.execute("ALTER TABLE donors NO FORCE ROW LEVEL SECURITY")
@@ -193,7 +193,7 @@ def test_a_fleet_without_shared_organizations_is_not_refused(fleet: Fleet) -> No
 
 
 def test_policies_of_an_older_tree(fleet: Fleet) -> None:
-    """Fault 28: policies that read the setting themselves are named; they stand in the way of logins that are bound."""
+    """Policies that read the setting themselves are named; they stand in the way of logins that are bound."""
     tree = fleet.root / "tree"
     shutil.copytree(ROOT / "migrations" / "tenant", tree)
     text = (tree / "tenancy.py").read_text()
@@ -281,7 +281,7 @@ OPENED: tuple[dict[str, tuple[str, str] | None], ...] = (
 
 
 def test_doctor_finds_what_is_open(fleet: Fleet) -> None:
-    """Fault 28: exit 3, with the way in the catalog's words, and what the sessions of both roles found by trying it."""
+    """Exit 3, with the way in the catalog's words, and what the sessions of both roles found by trying it."""
     neighbours(fleet, SHARED.replace("readOnly: true, ", ""))
     packages = fleet.rows("SELECT lo_from_bytea(0, 'a package')")[0][0]
     fleet.execute(f"GRANT SELECT ON LARGE OBJECT {packages} TO PUBLIC")
@@ -303,7 +303,7 @@ def test_doctor_finds_what_is_open(fleet: Fleet) -> None:
 
 
 def test_doctor_finds_an_open_database(fleet: Fleet) -> None:
-    """B15: a role that may connect to another organization's database, or to the main one."""
+    """A role that may connect to another organization's database, or to the main one."""
     for name in NAMES:
         fleet.organization(name, "database: { mode: dedicated }")
     fleet.apply()

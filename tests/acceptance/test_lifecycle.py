@@ -66,7 +66,7 @@ def counts(fleet: Fleet) -> dict[str, int]:
 
 
 def test_absence_deletes_nothing(fleet: Fleet) -> None:
-    """P4: documents and nested items that are gone from the YAML are orphans, and stay."""
+    """Documents and nested items that are gone from the YAML are orphans, and stay."""
     a_full_fleet(fleet)
     fleet.document("Tier", "pro", "displayName: Pro")
     fleet.apply()
@@ -94,7 +94,7 @@ def test_absence_deletes_nothing(fleet: Fleet) -> None:
 
 
 def test_nested_deletions_are_counted_exactly(fleet: Fleet) -> None:
-    """P4, P5: state: deleted removes users, members, modules and licences, with --allow-deletes of the exact number."""
+    """`state: deleted` removes users, members, modules and licences, with --allow-deletes of the exact number."""
     a_full_fleet(fleet)
     fleet.apply()
     a_full_fleet(fleet, ", state: deleted")
@@ -116,14 +116,14 @@ def test_nested_deletions_are_counted_exactly(fleet: Fleet) -> None:
 
 
 def test_deletions_that_were_not_meant_are_refused_whole(fleet: Fleet) -> None:
-    """P5: --allow-deletes where the plan deletes nothing is refused as well."""
+    """--allow-deletes where the plan deletes nothing is refused as well."""
     fleet.organization("msf")
     fleet.apply("--allow-deletes", "1", code=3)
     fleet.apply("--allow-deletes", "0")
 
 
 def test_protection_holds_for_tenants_too(fleet: Fleet) -> None:
-    """P4: protection must have been lifted in an earlier apply."""
+    """Protection must have been lifted in an earlier apply."""
     fleet.organization("msf")
     fleet.document("Tenant", "paris", "{ organization: msf, displayName: P }")
     fleet.apply()
@@ -142,7 +142,7 @@ def test_protection_holds_for_tenants_too(fleet: Fleet) -> None:
 
 
 def test_a_deleted_organization_is_a_tombstone(fleet: Fleet) -> None:
-    """P16: the database is renamed and closed with its data, the logins are closed, the row is kept."""
+    """The database is renamed and closed with its data, the logins are closed, the row is kept."""
     deleted(fleet)
     assert tombstones(fleet) and fleet.database("msf") not in fleet.databases()
     closed = "SELECT datallowconn FROM pg_database WHERE datname = %s"
@@ -156,7 +156,7 @@ def test_a_deleted_organization_is_a_tombstone(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("file_kept", [True, False])
 def test_declaring_it_again_brings_it_back(fleet: Fleet, file_kept: bool) -> None:
-    """P16: no name is freed before the drop: restored by its id, the same name is the same organization, with its data."""
+    """No name is freed before the drop: restored by its id, the same name is the same organization, with its data."""
     deleted(fleet)
     before = fleet.rows("SELECT id FROM organizations")
     if not file_kept:
@@ -179,7 +179,7 @@ def test_declaring_it_again_brings_it_back(fleet: Fleet, file_kept: bool) -> Non
 
 
 def test_a_tombstone_is_restored_by_hand(fleet: Fleet) -> None:
-    """P16: ALTER DATABASE … RENAME and ALLOW_CONNECTIONS are enough."""
+    """ALTER DATABASE … RENAME and ALLOW_CONNECTIONS are enough."""
     deleted(fleet)
     (tombstone,) = tombstones(fleet)
     fleet.execute(f"ALTER DATABASE {tombstone} ALLOW_CONNECTIONS true", database="postgres")
@@ -193,7 +193,7 @@ def test_a_tombstone_is_restored_by_hand(fleet: Fleet) -> None:
 
 
 def test_a_tombstone_is_purged_after_its_grace_period(fleet: Fleet) -> None:
-    """P16: a later apply drops database, roles and row, and counts as a deletion."""
+    """A later apply drops database, roles and row, and counts as a deletion."""
     deleted(fleet)
     assert fleet.operations() == []
     fleet.settings("guard: { graceDays: 0 }")
@@ -212,7 +212,7 @@ def test_a_tombstone_is_purged_after_its_grace_period(fleet: Fleet) -> None:
 
 
 def test_a_purge_takes_what_was_in_it(fleet: Fleet) -> None:
-    """P16, A7: members, modules, tenants and their licences and databases go with their organization."""
+    """Members, modules, tenants and their licences and databases go with their organization."""
     a_full_fleet(fleet)
     fleet.document(
         "Tenant", "paris", "{ organization: msf, displayName: P, protect: false, database: { mode: dedicated } }"
@@ -235,7 +235,7 @@ def test_a_purge_takes_what_was_in_it(fleet: Fleet) -> None:
 
 
 def test_two_lives_of_one_name(fleet: Fleet) -> None:
-    """P16: deleted, restored, deleted again."""
+    """Deleted, restored, deleted again."""
     deleted(fleet)
     fleet.organization("msf", DEDICATED)
     restored = fleet.restorable()

@@ -1,4 +1,4 @@
-"""Limits of an organization: how long a statement of its logins may run, and how many connections they may have (A15)."""
+"""Limits of an organization: how long a statement of its logins may run, and how many connections they may have."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("by_hand", BY_HAND)
-def test_a_timeout_changed_by_hand_is_drift_and_set_back(fleet: Fleet, by_hand: str) -> None:  # P8
+def test_a_timeout_changed_by_hand_is_drift_and_set_back(fleet: Fleet, by_hand: str) -> None:
     declare(fleet, ", statementTimeout: 1min")
     fleet.apply()
     alter(fleet, by_hand)
@@ -131,7 +131,7 @@ def test_a_timeout_changed_by_hand_is_drift_and_set_back(fleet: Fleet, by_hand: 
     assert drift(fleet) == {}
 
 
-def test_a_timeout_that_nobody_declared_is_drift_and_taken_away(fleet: Fleet) -> None:  # P8
+def test_a_timeout_that_nobody_declared_is_drift_and_taken_away(fleet: Fleet) -> None:
     declare(fleet)
     fleet.apply()
     alter(fleet, "SET statement_timeout = '90s'")
@@ -142,7 +142,7 @@ def test_a_timeout_that_nobody_declared_is_drift_and_taken_away(fleet: Fleet) ->
     fleet.converged()
 
 
-def test_a_row_changed_by_hand_is_drift(fleet: Fleet) -> None:  # P8
+def test_a_row_changed_by_hand_is_drift(fleet: Fleet) -> None:
     declare(fleet, ", statementTimeout: 1min")
     fleet.apply()
     fleet.execute("UPDATE organizations SET statement_timeout = 5")
@@ -168,7 +168,7 @@ def test_a_tier_gives_limits_and_an_organization_has_its_own(fleet: Fleet) -> No
     fleet.converged()
 
 
-def test_limits_outlive_suspension_deletion_and_rename(fleet: Fleet) -> None:  # P16, P3
+def test_limits_outlive_suspension_deletion_and_rename(fleet: Fleet) -> None:
     limits = ", statementTimeout: 45s, connectionLimit: 3"
     declare(fleet, limits, "protect: false")
     fleet.apply()
@@ -234,7 +234,7 @@ def test_an_application_gets_no_more_connections_than_its_limit(fleet: Fleet) ->
             login(fleet)
 
 
-def test_a_connection_limit_changed_by_hand_is_drift_and_set_back(fleet: Fleet) -> None:  # P8
+def test_a_connection_limit_changed_by_hand_is_drift_and_set_back(fleet: Fleet) -> None:
     declare(fleet, ", connectionLimit: 2")
     fleet.apply()
     alter(fleet, "CONNECTION LIMIT 50")

@@ -1,4 +1,4 @@
-"""Passwords of login roles that tenantplan generates and delivers (A8, A11, C6, D12)."""
+"""Passwords of login roles that tenantplan generates and delivers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def logs_in(fleet: Fleet, role: str, password: str, database: str) -> bool:
     return False
 
 
-def test_a_generated_password_logs_in_and_is_nowhere_in_plain(keyed: Fleet) -> None:  # A11, C6, P23
+def test_a_generated_password_logs_in_and_is_nowhere_in_plain(keyed: Fleet) -> None:
     with keyed.server.superuser_connect() as server:
         server.execute("ALTER SYSTEM SET log_statement = 'all'")
         server.execute("SELECT pg_reload_conf()")
@@ -99,7 +99,7 @@ def test_a_generated_password_logs_in_and_is_nowhere_in_plain(keyed: Fleet) -> N
     )[0][0].replace(" ", "")
 
 
-def test_each_login_has_a_password_of_its_own(keyed: Fleet) -> None:  # A11
+def test_each_login_has_a_password_of_its_own(keyed: Fleet) -> None:
     for name in ("msf", "wwf", "irc"):
         declare(keyed, name)
     keyed.apply()
@@ -166,7 +166,7 @@ def test_a_command_gets_it_on_its_standard_input(keyed: Fleet) -> None:
     keyed.converged()
 
 
-def test_a_command_that_fails_is_named_and_what_it_says_is_not_shown(keyed: Fleet) -> None:  # P23
+def test_a_command_that_fails_is_named_and_what_it_says_is_not_shown(keyed: Fleet) -> None:
     said = 'import sys\ngiven = sys.stdin.read()\nopen("given", "w").write(given)\nprint(given)\nsys.exit(given)'
     targets(keyed, vault=command(keyed, said))
     declare(keyed, more=", deliver: vault")
@@ -186,7 +186,7 @@ def test_a_command_that_fails_is_named_and_what_it_says_is_not_shown(keyed: Flee
     keyed.converged()
 
 
-def test_a_command_sees_no_secret_of_the_fleet(keyed: Fleet) -> None:  # P23
+def test_a_command_sees_no_secret_of_the_fleet(keyed: Fleet) -> None:
     script = 'import json, os, pathlib\npathlib.Path("seen.json").write_text(json.dumps(dict(os.environ)))'
     keyed.env["VAULT_ADDR"] = "https://vault.example"
     targets(keyed, vault=command(keyed, script))
@@ -208,7 +208,7 @@ def test_a_command_that_hangs_or_is_not_there(keyed: Fleet) -> None:
     assert "no-such-program cannot be started" in keyed.apply(code=5).out
 
 
-def test_documents_name_targets_and_never_define_them(keyed: Fleet) -> None:  # fault 27
+def test_documents_name_targets_and_never_define_them(keyed: Fleet) -> None:
     targets(keyed, vault=command(keyed))
     declare(keyed, more=", deliver: vualt")
     assert "there is no target `vualt`" in keyed.run("validate", code=1).err
@@ -318,7 +318,7 @@ def test_it_follows_a_rename_a_suspension_a_deletion_and_a_purge(keyed: Fleet) -
 
 
 @pytest.mark.once
-def test_rekey_takes_generated_passwords_along(keyed: Fleet) -> None:  # C6
+def test_rekey_takes_generated_passwords_along(keyed: Fleet) -> None:
     declare(keyed)
     keyed.apply()
     (login,) = kept(keyed)
@@ -333,7 +333,7 @@ def test_rekey_takes_generated_passwords_along(keyed: Fleet) -> None:  # C6
 
 
 @pytest.mark.once
-def test_nobody_is_handed_the_login_of_somebody_else(keyed: Fleet) -> None:  # P23
+def test_nobody_is_handed_the_login_of_somebody_else(keyed: Fleet) -> None:
     targets(keyed, files='file: "handed/{organization}.env"')
     declare(keyed, more=", deliver: files")
     keyed.apply()

@@ -1,4 +1,4 @@
-"""`maintain`: VACUUM and ANALYZE of every database, none of them in another's way (D11)."""
+"""`maintain`: VACUUM and ANALYZE of every database, none of them in another's way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P5: brakes know databases that are migrated: how many, and whether what is run there destroys something."""
+"""Brakes know databases that are migrated: how many, and whether what is run there destroys something."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def fingerprints(fleet: Fleet, *organizations: str) -> set[str]:
 
 
 def test_new_old_and_shared_databases_are_all_at_head(fleet: Fleet) -> None:
-    """B4, B10, C4: one that is behind is migrated, a new one begins at head, and they come out the same."""
+    """One that is behind is migrated, a new one begins at head, and they come out the same."""
     tree = tenant_tree(fleet)
     fleet.organization("old", DEDICATED)
     fleet.organization("shared")
@@ -48,7 +48,7 @@ def test_new_old_and_shared_databases_are_all_at_head(fleet: Fleet) -> None:
 
 
 def test_the_plan_shows_the_sql(fleet: Fleet) -> None:
-    """P17: a preview of exactly what runs, in the JSON and, verbose, in the text."""
+    """A preview of exactly what runs, in the JSON and, verbose, in the text."""
     tree = tenant_tree(fleet)
     fleet.organization("old", DEDICATED)
     fleet.apply()
@@ -60,7 +60,7 @@ def test_the_plan_shows_the_sql(fleet: Fleet) -> None:
 
 
 def test_identical_migrations_are_grouped(fleet: Fleet) -> None:
-    """N4: twelve databases, the same statements, said once; one that differs is said apart."""
+    """Twelve databases, the same statements, said once; one that differs is said apart."""
     tree = tenant_tree(fleet)
     for number in range(12):
         fleet.organization(f"org-{number}", DEDICATED)
@@ -80,7 +80,7 @@ def test_identical_migrations_are_grouped(fleet: Fleet) -> None:
 
 
 def test_an_unknown_revision_is_a_blocker_that_names_its_database(fleet: Fleet) -> None:
-    """B10: a database stamped with a revision that the tree does not have."""
+    """A database stamped with a revision that the tree does not have."""
     tree = tenant_tree(fleet)
     tree.add("aa01", "op.add_column('donors', sa.Column('nickname', sa.Text()))")
     fleet.organization("ahead", DEDICATED)
@@ -95,7 +95,6 @@ def test_an_unknown_revision_is_a_blocker_that_names_its_database(fleet: Fleet) 
 
 
 def test_two_heads_are_refused_with_the_fix(fleet: Fleet) -> None:
-    """P17"""
     tree = tenant_tree(fleet)
     fleet.organization("msf", DEDICATED)
     fleet.apply()
@@ -109,7 +108,7 @@ def test_two_heads_are_refused_with_the_fix(fleet: Fleet) -> None:
 
 
 def test_an_edited_applied_revision_is_a_blocker(fleet: Fleet) -> None:
-    """P19: also when other work is planned."""
+    """Also when other work is planned."""
     tree = tenant_tree(fleet)
     path = tree.add("aa01", "op.add_column('donors', sa.Column('nickname', sa.Text()))")
     fleet.organization("msf", DEDICATED)
@@ -123,7 +122,7 @@ def test_an_edited_applied_revision_is_a_blocker(fleet: Fleet) -> None:
 
 
 def test_one_failure_does_not_touch_the_others_and_resume_does_only_the_rest(fleet: Fleet) -> None:
-    """P9: maxFailures lets the others go on; the next apply has one database to do."""
+    """maxFailures lets the others go on; the next apply has one database to do."""
     tree = tenant_tree(fleet)
     fleet.settings("rollout: { maxFailures: 5 }\nguard: { maxChangedPercent: 100 }", migrations="migrations/tenant")
     everybody = [f"org-{number}" for number in range(5)]
@@ -146,7 +145,7 @@ def test_one_failure_does_not_touch_the_others_and_resume_does_only_the_rest(fle
 
 
 def test_a_failure_stops_new_organizations_by_default(fleet: Fleet) -> None:
-    """P9: maxFailures is 0: none is begun after the first that failed; nothing is half done."""
+    """maxFailures is 0: none is begun after the first that failed; nothing is half done."""
     tree = tenant_tree(fleet)
     for number in range(4):
         fleet.organization(f"org-{number}", DEDICATED)
@@ -161,7 +160,7 @@ def test_a_failure_stops_new_organizations_by_default(fleet: Fleet) -> None:
 
 
 def test_the_plan_file_carries_the_statements(fleet: Fleet) -> None:
-    """P17, P1: what is applied from a file is the SQL that stands in it."""
+    """What is applied from a file is the SQL that stands in it."""
     tree = tenant_tree(fleet)
     fleet.organization("msf", DEDICATED)
     fleet.apply()

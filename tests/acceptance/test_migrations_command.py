@@ -80,7 +80,7 @@ def test_sql_of_a_part_and_of_the_other_trees(fleet: Fleet) -> None:
 
 
 def test_a_new_revision_follows_the_head(fleet: Fleet) -> None:
-    """D8: it is empty, applies as it is, and what is filled in reaches every database."""
+    """It is empty, applies as it is, and what is filled in reaches every database."""
     _own_tree(fleet)
     fleet.organization("msf", "database: { mode: dedicated }")
     fleet.apply()

@@ -1,4 +1,4 @@
-"""`migrations lint`: what is dangerous in a revision, what its author allows, and the gate in CI. No server is asked (P18)."""
+"""`migrations lint`: what is dangerous in a revision, what its author allows, and the gate in CI. No server is asked."""
 
 from __future__ import annotations
 

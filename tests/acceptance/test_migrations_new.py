@@ -1,4 +1,4 @@
-"""`migrations new --autogenerate` and `new` in a tree of Prisma's (D8): what it writes applies, and then nothing differs."""
+"""`migrations new --autogenerate` and `new` in a tree of Prisma's: what it writes applies, and then nothing differs."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def placement(fleet: Fleet) -> list[tuple[object, ...]]:
 
 
 def test_the_whole_fleet_can_be_shared(fleet: Fleet) -> None:
-    """B1: dedicatedDatabases: false puts every organization in the shared tables, and true gives each its database."""
+    """dedicatedDatabases: false puts every organization in the shared tables, and true gives each its database."""
     fleet.organization("msf", DEDICATED)
     fleet.settings("dedicatedDatabases: false")
     fleet.apply()
@@ -29,7 +29,7 @@ def test_the_whole_fleet_can_be_shared(fleet: Fleet) -> None:
 
 
 def test_an_organization_without_a_database_is_shared(fleet: Fleet) -> None:
-    """B2: no server, no name, no URL."""
+    """No server, no name, no URL."""
     fleet.organization("acme")
     fleet.apply()
     found = "SELECT database_mode::text, database_server, database_name, database_url FROM organizations"
@@ -38,7 +38,7 @@ def test_an_organization_without_a_database_is_shared(fleet: Fleet) -> None:
 
 
 def test_shared_to_dedicated_and_back(fleet: Fleet) -> None:
-    """B5: an organization without rows moves, both ways, and its id stays."""
+    """An organization without rows moves, both ways, and its id stays."""
     fleet.organization("acme")
     fleet.apply()
     before = fleet.rows("SELECT id FROM organizations")
@@ -69,7 +69,7 @@ def _refused(fleet: Fleet, address: str = "organization/acme") -> None:
 
 
 def test_rows_in_the_shared_tables_are_not_left_behind(fleet: Fleet) -> None:
-    """B5: a blocker, never a silent loss."""
+    """A blocker, never a silent loss."""
     fleet.organization("acme")
     fleet.organization("other")
     fleet.apply()
@@ -85,7 +85,6 @@ def test_rows_in_the_shared_tables_are_not_left_behind(fleet: Fleet) -> None:
 
 
 def test_rows_in_a_dedicated_database_are_not_left_behind(fleet: Fleet) -> None:
-    """B5"""
     fleet.organization("acme", DEDICATED)
     fleet.apply()
     fleet.execute("INSERT INTO donors (email) VALUES ('d@x.example')", database=fleet.database("acme"))
@@ -96,7 +95,7 @@ def test_rows_in_a_dedicated_database_are_not_left_behind(fleet: Fleet) -> None:
 
 
 def test_a_tenant_moves_with_the_same_care(fleet: Fleet) -> None:
-    """B5: a tenant with a database of its own, and one that inherits."""
+    """A tenant with a database of its own, and one that inherits."""
     fleet.organization("acme", DEDICATED)
     fleet.document("Tenant", "paris", "{ organization: acme, displayName: P, database: { mode: dedicated } }")
     fleet.apply()
@@ -110,7 +109,7 @@ def test_a_tenant_moves_with_the_same_care(fleet: Fleet) -> None:
 
 
 def test_an_occupied_database_follows_a_new_name(fleet: Fleet) -> None:
-    """B5: another declared name for a dedicated database must not leave its rows behind."""
+    """Another declared name for a dedicated database must not leave its rows behind."""
     fleet.organization("acme", DEDICATED)
     fleet.apply()
     fleet.execute("INSERT INTO donors (email) VALUES ('d@x.example')", database=fleet.database("acme"))
@@ -119,7 +118,7 @@ def test_an_occupied_database_follows_a_new_name(fleet: Fleet) -> None:
 
 
 def test_the_main_database_keeps_the_control_plane(fleet: Fleet) -> None:
-    """B8, C13: control tables in the main database only; the tenant tables in both."""
+    """Control tables in the main database only; the tenant tables in both."""
     fleet.organization("acme")
     fleet.organization("msf", DEDICATED)
     fleet.document("User", "anna@x.example", "{ displayName: A, role: CLIENT_EDITOR }")
@@ -132,7 +131,7 @@ def test_the_main_database_keeps_the_control_plane(fleet: Fleet) -> None:
 
 
 def test_shared_tables_are_divided_by_the_database(fleet: Fleet) -> None:
-    """B9, C13: forced row level security; no organization set: no rows; another's: refused."""
+    """Forced row level security; no organization set: no rows; another's: refused."""
     fleet.organization("acme")
     fleet.organization("other")
     fleet.apply()

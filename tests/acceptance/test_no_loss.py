@@ -1,4 +1,4 @@
-"""What would lose, mix or misroute an organization's data stands as a blocker in the plan (I4, B5, P4)."""
+"""What would lose, mix or misroute an organization's data stands as a blocker in the plan."""
 
 from __future__ import annotations
 

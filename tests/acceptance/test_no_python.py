@@ -1,4 +1,4 @@
-"""What runs the Python of a checkout, and how to keep it from running (fault 27, 36)."""
+"""What runs the Python of a checkout, and how to keep it from running."""
 
 from __future__ import annotations
 

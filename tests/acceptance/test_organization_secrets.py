@@ -1,4 +1,4 @@
-"""Secrets of an organization's application: by reference, encrypted, and due to be rotated after their period (A8)."""
+"""Secrets of an organization's application: by reference, encrypted, and due to be rotated after their period."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_period_is_declared(applied: Fleet) -> None:
     applied.converged()
 
 
-def test_a_new_value_starts_the_period_again(applied: Fleet) -> None:  # N10
+def test_a_new_value_starts_the_period_again(applied: Fleet) -> None:
     age(applied, "200 days")
     age(applied, "200 days", "jwt")
     applied.env["SESSION"] += "-new"
@@ -147,7 +147,7 @@ def test_a_shorter_period_makes_it_due_at_once(applied: Fleet) -> None:
     assert set(due(applied)) == {ADDRESS}
 
 
-def test_a_new_encryption_key_is_no_rotation(applied: Fleet) -> None:  # C6
+def test_a_new_encryption_key_is_no_rotation(applied: Fleet) -> None:
     age(applied, "100 days")
     before = rotated(applied)
     applied.settings("credentials: { formerKeys: [ { env: FORMER } ] }")
@@ -157,7 +157,7 @@ def test_a_new_encryption_key_is_no_rotation(applied: Fleet) -> None:  # C6
     assert set(due(applied)) == {ADDRESS}
 
 
-def test_a_value_replaced_by_hand_is_drift_and_put_back(applied: Fleet) -> None:  # P8, N10
+def test_a_value_replaced_by_hand_is_drift_and_put_back(applied: Fleet) -> None:
     applied.execute("UPDATE organization_secrets SET value = 'by hand' WHERE name = 'session'")
     items = applied.run("drift", "--json", code=2).json["items"]
     assert [(i["address"], i["name"], i["actual"]) for i in items] == [(ADDRESS, "value", "changed by hand")]
@@ -167,7 +167,7 @@ def test_a_value_replaced_by_hand_is_drift_and_put_back(applied: Fleet) -> None:
     applied.converged()
 
 
-def test_what_is_not_declared_any_more_stays_until_it_is_deleted(applied: Fleet) -> None:  # P4
+def test_what_is_not_declared_any_more_stays_until_it_is_deleted(applied: Fleet) -> None:
     applied.organization("acme", "secrets: { jwt: { value: { env: JWT } } }")
     assert [o["address"] for o in applied.plan()["orphans"]] == [ADDRESS]
     applied.converged()
@@ -186,7 +186,7 @@ def test_a_deleted_secret_needs_no_value(applied: Fleet) -> None:
     assert set(opened(applied)) == {("acme", "jwt")}
 
 
-def test_a_saved_plan_is_for_the_value_it_was_made_with(applied: Fleet) -> None:  # P2
+def test_a_saved_plan_is_for_the_value_it_was_made_with(applied: Fleet) -> None:
     applied.env["SESSION"] += "-new"
     applied.run("plan", "--out", "plan.json")
     applied.env["SESSION"] += "-newer"
@@ -229,7 +229,7 @@ def test_what_a_secret_cannot_say(fleet: Fleet, body: str, said: str) -> None:
     assert "s3cret-7f3a9c2e" not in message
 
 
-def test_they_go_with_their_organization(applied: Fleet) -> None:  # A7
+def test_they_go_with_their_organization(applied: Fleet) -> None:
     applied.document("Tier", "any", "displayName: Any")
     applied.organization("acme", "protect: false\n" + BODY.format(""))
     applied.apply()
@@ -251,7 +251,7 @@ def test_they_go_with_their_organization(applied: Fleet) -> None:  # A7
         ("abcabcabc" * 5, "the secret in env:SESSION is not random enough"),
     ],
 )
-def test_what_signs_sessions_is_long_and_random(applied: Fleet, value: str, said: str) -> None:  # D12
+def test_what_signs_sessions_is_long_and_random(applied: Fleet, value: str, said: str) -> None:
     applied.env["SESSION"] = value
     assert said in blockers(applied)[ADDRESS]
     applied.apply(code=3)
@@ -261,7 +261,7 @@ def test_what_signs_sessions_is_long_and_random(applied: Fleet, value: str, said
     assert opened(applied)["acme", "session"] == value
 
 
-def test_a_password_among_them_is_no_word(applied: Fleet) -> None:  # D12
+def test_a_password_among_them_is_no_word(applied: Fleet) -> None:
     applied.env["SMTP"] = "mongoroot123"
     applied.organization("acme", "secrets: { smtp: { value: { env: SMTP } } }")
     assert "a word and a number" in blockers(applied)["organization/acme/secret/smtp"]
@@ -272,7 +272,7 @@ def test_a_password_among_them_is_no_word(applied: Fleet) -> None:  # D12
 
 
 @pytest.mark.parametrize("password", ["cybersensei123", "mongoroot123"])
-def test_server_passwords_that_everybody_knows(fleet: Fleet, password: str) -> None:  # D12
+def test_server_passwords_that_everybody_knows(fleet: Fleet, password: str) -> None:
     env = {"TENANTPLAN_MAIN_URL": fleet.server.url("app", password=password)}
     fleet.organization("acme")
     refused = fleet.run("plan", code=1, env=env).err

@@ -1,4 +1,4 @@
-"""Nothing secret and nothing alive comes out (I3, P23, C5: fault 25; terminal, JSON and Markdown: fault 26)."""
+"""Nothing secret and nothing alive comes out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ UNFIT = (
 
 
 @pytest.mark.parametrize("text", UNFIT)
-def test_a_connection_string_that_cannot_be_used_is_not_repeated(fleet: Fleet, text: str) -> None:  # P23, fault 25
+def test_a_connection_string_that_cannot_be_used_is_not_repeated(fleet: Fleet, text: str) -> None:
     """Every other place and situation is test_canary's."""
     for given in (secret("main"), quote(secret("main"), safe="")):
         fleet.env["TENANTPLAN_MAIN_URL"] = text.replace("PORT", str(fleet.server.port)).replace("{}", given)
@@ -111,7 +111,7 @@ TYPED = (
 
 
 @pytest.mark.parametrize("line", TYPED)
-def test_a_secret_typed_into_the_yaml_is_not_repeated(fleet: Fleet, line: str) -> None:  # P23, fault 25
+def test_a_secret_typed_into_the_yaml_is_not_repeated(fleet: Fleet, line: str) -> None:
     fleet.organization("msf", "database:\n  mode: dedicated\n  " + line.format(CORES["typed"]))
     for command in (["validate"], ["plan"]):
         failed = fleet.run(*command, code=1)
@@ -224,7 +224,7 @@ def _allowed(text: str) -> bool:
     return bool(text.strip()) and text.isprintable()
 
 
-def test_hostile_names_that_yaml_may_hold(fleet: Fleet) -> None:  # fault 26
+def test_hostile_names_that_yaml_may_hold(fleet: Fleet) -> None:
     names = [text for text in LIVE if _allowed(text)]
     assert len(names) > 12
     fleet.settings("guard: { maxChangedPercent: 100 }")
@@ -242,7 +242,7 @@ def test_hostile_names_that_yaml_may_hold(fleet: Fleet) -> None:  # fault 26
     inert_json(fleet.apply("--json"))
 
 
-def test_names_that_yaml_may_not_hold_are_refused_without_being_obeyed(fleet: Fleet) -> None:  # fault 26, fault 19
+def test_names_that_yaml_may_not_hold_are_refused_without_being_obeyed(fleet: Fleet) -> None:
     for text in [text for text in LIVE if not text.isprintable() and "\n" not in text and "\r" not in text]:
         fleet.document("Organization", "acme", f"displayName: '{text}'")
         refused = fleet.run("plan", code=1)
@@ -254,7 +254,7 @@ def test_names_that_yaml_may_not_hold_are_refused_without_being_obeyed(fleet: Fl
 
 
 def test_hostile_live_rows(fleet: Fleet) -> None:
-    """Fault 26: rows of the fleet and orphans with what no YAML can hold, written by somebody else."""
+    """Rows of the fleet and orphans with what no YAML can hold, written by somebody else."""
     fleet.settings("guard: { maxChangedPercent: 100 }")
     for number in range(len(LIVE)):
         fleet.organization(f"o{number}", "modules: { donors: {} }")
@@ -277,7 +277,7 @@ def test_hostile_live_rows(fleet: Fleet) -> None:
 
 
 def test_a_hostile_database_error(fleet: Fleet) -> None:
-    """Fault 26: the message of a trigger, and the name of the person that git knows."""
+    """The message of a trigger, and the name of the person that git knows."""
     fleet.organization("acme")
     fleet.apply()
     text = "\x1b[2J\n::add-mask::x\r##[error]y \u202e @team"
@@ -294,7 +294,7 @@ def test_a_hostile_database_error(fleet: Fleet) -> None:
 
 
 def test_a_hostile_database_that_an_organization_brought(fleet: Fleet) -> None:
-    """Fault 26: its owner decides what stands in it: the revision, names of objects, a comment like a stamp, error texts."""
+    """Its owner decides what stands in it: the revision, names of objects, a comment like a stamp, error texts."""
     texts = ["\x1b[2J\n::add-mask::x", "a ##[error]b \u202e", "<img src=x> `@team`"]
     guest, password = f"o{fleet.id}_guest", "7d1f0c5e9a3b4862"
     fleet.execute(f"CREATE ROLE {guest} LOGIN PASSWORD '{password}'", database="postgres")
@@ -335,7 +335,7 @@ def quoted(name: str) -> str:
 
 
 def test_hostile_arguments_and_file_names(fleet: Fleet) -> None:
-    """Fault 26: what CI has from a pull request: branches as arguments, files with any name."""
+    """What CI has from a pull request: branches as arguments, files with any name."""
     text = "\x1b[31mx\n::add-mask::y ##[error]z\u202e"
     fleet.organization("acme")
     for arguments in ((text,), ("plan", text), ("plan", f"--{text}"), ("plan", "--format", text), ("plan", "--target", text),

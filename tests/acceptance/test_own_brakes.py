@@ -1,4 +1,4 @@
-"""P25: a document does not lift the restriction that holds for it: live labels, tier and mode count as well as new ones."""
+"""A document does not lift the restriction that holds for it: live labels, tier and mode count as well as new ones."""
 
 from __future__ import annotations
 

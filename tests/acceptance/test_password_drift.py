@@ -1,4 +1,4 @@
-"""Passwords of login roles that somebody set by hand are found without keeping them, and set right (N10)."""
+"""Passwords of login roles that somebody set by hand are found without keeping them, and set right."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_what_waits_to_be_applied_is_no_drift(applied: Fleet) -> None:
 
 
 @pytest.mark.once
-def test_ciphertexts_that_were_swapped_or_put_back_are_refused(applied: Fleet) -> None:  # fault 24
+def test_ciphertexts_that_were_swapped_or_put_back_are_refused(applied: Fleet) -> None:
     declare(applied, "one")
     declare(applied, "two")
     applied.apply()
@@ -143,7 +143,7 @@ def test_ciphertexts_that_were_swapped_or_put_back_are_refused(applied: Fleet) -
 
 
 @pytest.mark.once
-def test_a_generated_password_is_shown_to_who_says_why(applied: Fleet) -> None:  # C5
+def test_a_generated_password_is_shown_to_who_says_why(applied: Fleet) -> None:
     reveal: Any = ("--reveal", "--reason", "a test of what is shown")
     (login,) = [row for row in kept(applied) if row["holder"] == "organization/msf"]
     assert login["password"] in applied.run("db", "show", "msf", *reveal).out

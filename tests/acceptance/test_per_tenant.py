@@ -1,4 +1,4 @@
-"""P2: `plan --per-tenant`: who has changed since the plan was made is left untouched, and the others are applied."""
+"""`plan --per-tenant`: who has changed since the plan was made is left untouched, and the others are applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database that goes back to a revision, stays there, and is migrated forward when its pin is gone (D8)."""
+"""A database that goes back to a revision, stays there, and is migrated forward when its pin is gone."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def west(fleet: Fleet, fresh_server: FreshServer) -> TestServer:
 
 
 def test_tags_and_weights_say_where(fleet: Fleet, west: TestServer) -> None:
-    """B3: by name, by tags, by weight, from a tier, for a tenant; each is where its row says."""
+    """By name, by tags, by weight, from a tier, for a tenant; each is where its row says."""
     fleet.document("Tier", "pro", f"displayName: Pro\ndefaults: {{ {EU} }}")
     fleet.organization("named", "database: { mode: dedicated, server: primary }")
     fleet.organization("unsaid", "database: { mode: dedicated }")
@@ -76,7 +76,7 @@ def test_tags_and_weights_say_where(fleet: Fleet, west: TestServer) -> None:
 
 
 def test_what_is_there_stays(fleet: Fleet, west: TestServer, fresh_server: FreshServer) -> None:
-    """B3: a server more, other weights, a drained server move nobody; new ones go where they are let."""
+    """A server more, other weights, a drained server move nobody; new ones go where they are let."""
     for name in ("one", "two", "three", "four"):
         fleet.organization(name, AUTO)
     fleet.organization("eu", EU)
@@ -100,7 +100,7 @@ def test_what_is_there_stays(fleet: Fleet, west: TestServer, fresh_server: Fresh
 
 
 def test_a_server_that_no_longer_fits_keeps_what_it_has(fleet: Fleet, west: TestServer) -> None:
-    """B3: nothing moves by itself; the plan says so, and a name moves it."""
+    """Nothing moves by itself; the plan says so, and a name moves it."""
     fleet.organization("eu", EU)
     fleet.apply()
     offer(fleet, primary="tags: { region: eu }", west="tags: { region: us }")
@@ -119,7 +119,7 @@ def test_a_server_that_no_longer_fits_keeps_what_it_has(fleet: Fleet, west: Test
 
 
 def test_a_life_where_it_was_put(fleet: Fleet, west: TestServer) -> None:
-    """B3, P16: a rename, a deletion, a way back and a purge stay on the server, whatever the weights are by then."""
+    """A rename, a deletion, a way back and a purge stay on the server, whatever the weights are by then."""
     fleet.organization("old", EU + "\nprotect: false")
     fleet.apply()
     with west.superuser_connect(fleet.database("old")) as connection:
@@ -151,7 +151,7 @@ def test_a_life_where_it_was_put(fleet: Fleet, west: TestServer) -> None:
 
 
 def test_a_server_that_is_down_holds_back_its_own(fleet: Fleet, west: TestServer) -> None:
-    """B3, B13: what falls to it is not put elsewhere; the others are made."""
+    """What falls to it is not put elsewhere; the others are made."""
     fleet.organization("first", EU)
     fleet.apply()
     west.stop()
@@ -181,7 +181,7 @@ def test_where_every_server_is_named_nobody_is_asked(fleet: Fleet, monkeypatch: 
 
 
 def test_mistakes_stand_where_they_were_made(fleet: Fleet) -> None:
-    """B13: an error names file and line, and what there is."""
+    """An error names file and line, and what there is."""
     fleet.organization("acme", EU)
     said = fleet.run("validate", code=1).err
     assert "tenants/organization-acme.yaml:6:" in said and "there is no server with the tags region: eu" in said

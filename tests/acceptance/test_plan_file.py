@@ -1,4 +1,4 @@
-"""The plan file: what was reviewed is what runs, once, on the target it was made for (P1, P2, fault 23)."""
+"""The plan file: what was reviewed is what runs, once, on the target it was made for."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def stamp(age: timedelta) -> str:
     return (datetime.now(UTC) - age).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_saved_plan_applies_exactly_what_it_lists(fleet: Fleet) -> None:  # P1
+def test_a_saved_plan_applies_exactly_what_it_lists(fleet: Fleet) -> None:
     fleet.organization("msf", "database: { mode: dedicated }")
     fleet.document("User", "anna@x.example", "{ displayName: Anna, role: AGENCY_ADMIN }")
     path, plan = saved(fleet)
@@ -79,7 +79,7 @@ def test_a_saved_plan_applies_exactly_what_it_lists(fleet: Fleet) -> None:  # P1
     assert fleet.operations() == ["create organization/later"]
 
 
-def test_settings_that_look_like_a_reference_are_applied_from_a_file(fleet: Fleet) -> None:  # P1
+def test_settings_that_look_like_a_reference_are_applied_from_a_file(fleet: Fleet) -> None:
     fleet.organization("acme", "modules: { forms: { settings: { $ref: tier/x } } }")
     path, _ = saved(fleet)
     fleet.run("apply", str(path))
@@ -87,7 +87,7 @@ def test_settings_that_look_like_a_reference_are_applied_from_a_file(fleet: Flee
     assert fleet.rows("SELECT settings FROM organization_modules") == [({"$ref": "tier/x"},)]
 
 
-def test_what_stdout_and_the_file_hold_is_the_same_plan(fleet: Fleet) -> None:  # P1
+def test_what_stdout_and_the_file_hold_is_the_same_plan(fleet: Fleet) -> None:
     fleet.organization("acme")
     path = fleet.root / "plan.json"
     printed = fleet.run("plan", "--format", "json", "--out", str(path)).out
@@ -113,7 +113,7 @@ def test_what_stdout_and_the_file_hold_is_the_same_plan(fleet: Fleet) -> None:  
         ("postgres", "ALTER DATABASE {database} CONNECTION LIMIT 3"),
     ],
 )
-def test_a_live_change_makes_the_plan_stale(fleet: Fleet, database: str, change: str) -> None:  # P2
+def test_a_live_change_makes_the_plan_stale(fleet: Fleet, database: str, change: str) -> None:
     an_edit(fleet)
     path, _ = saved(fleet)
     where = fleet.main_database if database == "main" else database
@@ -124,7 +124,7 @@ def test_a_live_change_makes_the_plan_stale(fleet: Fleet, database: str, change:
     assert dump(fleet.server) == before
 
 
-def test_a_revision_changed_since_makes_the_plan_stale(fleet: Fleet) -> None:  # P2
+def test_a_revision_changed_since_makes_the_plan_stale(fleet: Fleet) -> None:
     tree = fleet.root / "migrations"
     shutil.copytree(ROOT / "migrations" / "tenant", tree, ignore=shutil.ignore_patterns("__pycache__"))
     fleet.settings(migrations=str(tree))
@@ -150,7 +150,7 @@ def test_a_revision_changed_since_makes_the_plan_stale(fleet: Fleet) -> None:  #
     assert columns == []  # that database is as it was
 
 
-def test_a_plan_for_another_server_is_refused(fleet: Fleet, fresh_server: FreshServer) -> None:  # fault 23
+def test_a_plan_for_another_server_is_refused(fleet: Fleet, fresh_server: FreshServer) -> None:
     other = fresh_server()
     fleet.organization("msf", "database: { mode: dedicated }")
     path, _ = saved(fleet)
@@ -167,7 +167,7 @@ def test_a_plan_for_another_server_is_refused(fleet: Fleet, fresh_server: FreshS
     assert dump(other) == before
 
 
-def test_a_plan_of_another_fleet_is_refused(fleet: Fleet, tmp_path: Path, server: TestServer) -> None:  # fault 23
+def test_a_plan_of_another_fleet_is_refused(fleet: Fleet, tmp_path: Path, server: TestServer) -> None:
     other = Fleet(tmp_path / "other", server)
     try:
         other.organization("acme")
@@ -180,7 +180,7 @@ def test_a_plan_of_another_fleet_is_refused(fleet: Fleet, tmp_path: Path, server
         other.clean()
 
 
-def test_every_flipped_byte_is_noticed(fleet: Fleet) -> None:  # fault 23
+def test_every_flipped_byte_is_noticed(fleet: Fleet) -> None:
     fleet.organization("acme")
     fleet.apply()
     fleet.organization("acme", "contact: { company: Ácme }")
@@ -195,7 +195,7 @@ def test_every_flipped_byte_is_noticed(fleet: Fleet) -> None:  # fault 23
                 parse(bytes(broken), "plan.json")
 
 
-def test_a_cut_or_lengthened_file_is_noticed(fleet: Fleet) -> None:  # fault 23
+def test_a_cut_or_lengthened_file_is_noticed(fleet: Fleet) -> None:
     fleet.organization("acme")
     path, _ = saved(fleet)
     data = path.read_bytes()
@@ -207,7 +207,7 @@ def test_a_cut_or_lengthened_file_is_noticed(fleet: Fleet) -> None:  # fault 23
             parse(other, "plan.json")
 
 
-def test_the_command_refuses_a_damaged_file_before_it_connects(fleet: Fleet) -> None:  # fault 23
+def test_the_command_refuses_a_damaged_file_before_it_connects(fleet: Fleet) -> None:
     an_edit(fleet)
     path, _ = saved(fleet)
     data = path.read_bytes()
@@ -223,7 +223,7 @@ def test_the_command_refuses_a_damaged_file_before_it_connects(fleet: Fleet) -> 
     assert dump(fleet.server) == before
 
 
-def test_age(fleet: Fleet) -> None:  # fault 23
+def test_age(fleet: Fleet) -> None:
     an_edit(fleet)
     fleet.settings("guard: { planMaxAgeHours: 2 }")
     path, plan = saved(fleet)
@@ -237,7 +237,7 @@ def test_age(fleet: Fleet) -> None:  # fault 23
     fleet.run("apply", str(path))
 
 
-def test_a_plan_is_applied_once(fleet: Fleet) -> None:  # fault 23
+def test_a_plan_is_applied_once(fleet: Fleet) -> None:
     an_edit(fleet)
     path, _ = saved(fleet)
     fleet.run("apply", str(path))
@@ -247,7 +247,7 @@ def test_a_plan_is_applied_once(fleet: Fleet) -> None:  # fault 23
     assert dump(fleet.server) == before
 
 
-def test_the_first_plan_is_applied_once(fleet: Fleet) -> None:  # fault 23
+def test_the_first_plan_is_applied_once(fleet: Fleet) -> None:
     fleet.organization("acme")
     path, _ = saved(fleet)
     fleet.run("apply", str(path))
@@ -267,7 +267,7 @@ def _edit_migration(fleet: Fleet, tree: Path) -> None:
 
 @pytest.mark.parametrize("edit", [_edit_settings, _edit_migration])
 def test_a_plan_holds_for_its_settings_and_migrations_only(fleet: Fleet, edit: Callable[[Fleet, Path], None]) -> None:
-    """P1: what the plan means depends on them."""
+    """What the plan means depends on them."""
     tree = fleet.root / "migrations"
     shutil.copytree(ROOT / "migrations" / "tenant", tree, ignore=shutil.ignore_patterns("__pycache__"))
     fleet.settings(migrations=str(tree))
@@ -279,7 +279,7 @@ def test_a_plan_holds_for_its_settings_and_migrations_only(fleet: Fleet, edit: C
     assert dump(fleet.server) == before
 
 
-def test_the_same_input_gives_the_same_plan(fleet: Fleet) -> None:  # P1
+def test_the_same_input_gives_the_same_plan(fleet: Fleet) -> None:
     names = ["acme", "msf", "unicef", "wwf"]
     for name in names:
         fleet.organization(name, f"database: {{ mode: {'dedicated' if name == 'msf' else 'shared'} }}")
@@ -297,7 +297,7 @@ def test_the_same_input_gives_the_same_plan(fleet: Fleet) -> None:  # P1
     assert json.dumps(first) == json.dumps(second)
 
 
-def test_another_input_gives_another_digest(fleet: Fleet) -> None:  # P1
+def test_another_input_gives_another_digest(fleet: Fleet) -> None:
     fleet.organization("acme")
     first = fleet.plan()["digest"]
     fleet.organization("acme", "contact: { phone: '1' }")

@@ -1,4 +1,4 @@
-"""Teams, templates and projects with everything that is nested in them (A3, A4, A5, A7, E1, E2, E5, E6, E7)."""
+"""Teams, templates and projects with everything that is nested in them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def studio(fleet: Fleet) -> Fleet:
     return fleet
 
 
-def test_a_project_with_everything_nested(studio: Fleet) -> None:  # A3, A5, E1, E5, E6, E7
+def test_a_project_with_everything_nested(studio: Fleet) -> None:
     studio.converged()
     assert "No drift" in studio.run("drift").out
     assert studio.rows(
@@ -149,7 +149,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_is_one_operation_and_converges(studio: Fleet, edit: str) -> None:  # A3, E5, E6, E7
+def test_an_edit_is_one_operation_and_converges(studio: Fleet, edit: str) -> None:
     (old, new), operation = EDITS[edit]
     assert old in FULL + NESTED
     before = studio.rows("SELECT id FROM projects")
@@ -161,13 +161,13 @@ def test_an_edit_is_one_operation_and_converges(studio: Fleet, edit: str) -> Non
     assert studio.rows("SELECT id FROM projects") == before
 
 
-def test_an_order_that_means_nothing_is_no_change(studio: Fleet) -> None:  # E5
+def test_an_order_that_means_nothing_is_no_change(studio: Fleet) -> None:
     again = "[TRANSFORM_APPLY, FILE_READ, FILE_LIST, FILE_READ]"
     studio.document("Project", "shop", FULL + NESTED.replace("[FILE_LIST, FILE_READ, TRANSFORM_APPLY]", again))
     assert studio.operations() == []
 
 
-def test_edits_of_teams_and_templates_converge(studio: Fleet) -> None:  # A5, E1
+def test_edits_of_teams_and_templates_converge(studio: Fleet) -> None:
     studio.document("Template", "portfolio", "displayName: Portfolio\nversion: '4.0'\nactive: false\nrepository: r")
     members = "members: [ { user: anna@x.example }, { user: ben@x.example, state: deleted } ]"
     studio.document("Team", "core", f"organization: studio\ndisplayName: The core\nslug: nucleus\n{members}")
@@ -184,7 +184,7 @@ def test_edits_of_teams_and_templates_converge(studio: Fleet) -> None:  # A5, E1
     assert studio.rows("SELECT version, active, repository, settings FROM templates") == [("4.0", False, "r", {})]
 
 
-def test_what_leaves_the_list_is_an_orphan_and_deleted_by_word(studio: Fleet) -> None:  # E5, E6, E7, P4
+def test_what_leaves_the_list_is_an_orphan_and_deleted_by_word(studio: Fleet) -> None:
     studio.document("Project", "shop", FULL)
     plan = studio.plan()
     assert plan["operations"] == []
@@ -206,7 +206,7 @@ def test_what_leaves_the_list_is_an_orphan_and_deleted_by_word(studio: Fleet) ->
     studio.converged()
 
 
-def test_the_status_is_the_applications_after_the_first_moment(studio: Fleet) -> None:  # A3
+def test_the_status_is_the_applications_after_the_first_moment(studio: Fleet) -> None:
     studio.document("Project", "blog", "organization: studio\ndisplayName: Blog\nstatus: RUNNING")
     studio.apply()
     assert studio.rows("SELECT slug, status::text FROM projects ORDER BY 1") == [
@@ -223,7 +223,7 @@ def test_the_status_is_the_applications_after_the_first_moment(studio: Fleet) ->
     studio.converged()
 
 
-def test_a_status_that_only_a_deletion_sets_cannot_be_declared(studio: Fleet) -> None:  # A3
+def test_a_status_that_only_a_deletion_sets_cannot_be_declared(studio: Fleet) -> None:
     studio.document("Project", "shop", SHOP + "status: DELETED")
     assert "project-shop.yaml" in refused(studio)
 
@@ -242,7 +242,7 @@ def runtime(fleet: Fleet) -> list[Any]:
     return [fleet.rows(f"SELECT to_jsonb(x) FROM {table} x") for table in ("deployments", "uploads", "files")]
 
 
-def test_rows_of_the_application_survive_all_but_the_purge(studio: Fleet) -> None:  # A4, A7, E6
+def test_rows_of_the_application_survive_all_but_the_purge(studio: Fleet) -> None:
     a_deployment(studio)
     kept = runtime(studio)
     assert [len(rows) for rows in kept] == [1, 1, 1]
@@ -261,7 +261,7 @@ def test_rows_of_the_application_survive_all_but_the_purge(studio: Fleet) -> Non
     studio.converged()
 
 
-def test_a_deleted_project_is_marked_and_comes_back(studio: Fleet) -> None:  # A3, P4
+def test_a_deleted_project_is_marked_and_comes_back(studio: Fleet) -> None:
     before = studio.rows("SELECT id FROM projects")
     studio.execute("UPDATE projects SET status = 'RUNNING'")
     studio.document("Project", "shop", GONE)
@@ -279,7 +279,7 @@ def test_a_deleted_project_is_marked_and_comes_back(studio: Fleet) -> None:  # A
     studio.converged()
 
 
-def test_a_project_comes_back_with_the_status_that_is_declared(studio: Fleet) -> None:  # A3
+def test_a_project_comes_back_with_the_status_that_is_declared(studio: Fleet) -> None:
     shop(studio, GONE, "--allow-deletes", "1")
     studio.restore("Project", "shop", FULL + "status: BUILDING\n" + NESTED)
     studio.apply()
@@ -287,7 +287,7 @@ def test_a_project_comes_back_with_the_status_that_is_declared(studio: Fleet) ->
     studio.converged()
 
 
-def test_a_project_whose_deletion_somebody_undid_by_hand_is_deleted_again(studio: Fleet) -> None:  # A3, P8
+def test_a_project_whose_deletion_somebody_undid_by_hand_is_deleted_again(studio: Fleet) -> None:
     shop(studio, GONE, "--allow-deletes", "1")
     studio.execute("UPDATE projects SET deleted_at = NULL, status = 'RUNNING'")
     drift = studio.run("drift", "--json", code=2).json["items"]
@@ -295,7 +295,7 @@ def test_a_project_whose_deletion_somebody_undid_by_hand_is_deleted_again(studio
     assert studio.operations() == ["delete project/shop"]
 
 
-def test_protection_is_lifted_in_an_apply_before(studio: Fleet) -> None:  # A3, P4
+def test_protection_is_lifted_in_an_apply_before(studio: Fleet) -> None:
     shop(studio, SHOP.replace("protect: false", "protect: true"))
     for body in (GONE, GONE.replace("protect: false\n", "")):
         studio.document("Project", "shop", body)
@@ -306,13 +306,13 @@ def test_protection_is_lifted_in_an_apply_before(studio: Fleet) -> None:  # A3, 
     assert project(studio) == [("DELETED", False)]
 
 
-def test_protection_is_the_default(fleet: Fleet) -> None:  # A3
+def test_protection_is_the_default(fleet: Fleet) -> None:
     a_studio(fleet, "organization: studio\ndisplayName: Shop")
     fleet.apply()
     assert project(fleet, "protect") == [(True,)]
 
 
-def test_the_purge_comes_after_the_grace_period(studio: Fleet) -> None:  # A3
+def test_the_purge_comes_after_the_grace_period(studio: Fleet) -> None:
     shop(studio, GONE, "--allow-deletes", "1")
     assert studio.operations() == []
     studio.settings("guard: { graceDays: 3 }")
@@ -329,7 +329,7 @@ def test_the_purge_comes_after_the_grace_period(studio: Fleet) -> None:  # A3
     studio.converged()
 
 
-def test_a_renamed_project_keeps_its_rows(studio: Fleet) -> None:  # A3, P3
+def test_a_renamed_project_keeps_its_rows(studio: Fleet) -> None:
     a_deployment(studio)
     kept, before = runtime(studio), studio.rows("SELECT id FROM projects")
     studio.remove("Project", "shop")
@@ -341,7 +341,7 @@ def test_a_renamed_project_keeps_its_rows(studio: Fleet) -> None:  # A3, P3
     assert "No drift" in studio.run("drift").out
 
 
-def test_a_template_that_a_project_uses_cannot_be_deleted(studio: Fleet) -> None:  # A5
+def test_a_template_that_a_project_uses_cannot_be_deleted(studio: Fleet) -> None:
     studio.document("Template", "portfolio", "displayName: P\nstate: deleted")
     message = refused(studio)
     assert "project-shop.yaml" in message and "Template `portfolio` is declared `state: deleted`" in message
@@ -354,7 +354,7 @@ def test_a_template_that_a_project_uses_cannot_be_deleted(studio: Fleet) -> None
     studio.converged()
 
 
-def test_a_template_goes_although_a_deleted_project_used_it(studio: Fleet) -> None:  # A5
+def test_a_template_goes_although_a_deleted_project_used_it(studio: Fleet) -> None:
     """A project in its grace period does not hold it; when it comes back it names another, or none."""
     shop(studio, GONE, "--allow-deletes", "1")
     studio.document("Template", "portfolio", "displayName: P\nstate: deleted")
@@ -370,9 +370,7 @@ USED = [("Team", "core", "team: core\n"), ("Bucket", "originals", "bucket: origi
 
 
 @pytest.mark.parametrize(("kind", "name", "line"), USED)
-def test_teams_and_buckets_that_are_used_cannot_be_deleted(
-    studio: Fleet, kind: str, name: str, line: str
-) -> None:  # E1, E3
+def test_teams_and_buckets_that_are_used_cannot_be_deleted(studio: Fleet, kind: str, name: str, line: str) -> None:
     body = "organization: studio\ndisplayName: C" if kind == "Team" else "owner: core\nprovider: s3"
     studio.document(kind, name, f"{body}\nstate: deleted")
     if kind == "Team":
@@ -387,7 +385,7 @@ def test_teams_and_buckets_that_are_used_cannot_be_deleted(
     studio.converged()
 
 
-def test_an_organization_goes_with_all_it_had(studio: Fleet) -> None:  # A7
+def test_an_organization_goes_with_all_it_had(studio: Fleet) -> None:
     """Its projects go along, whether a document names them or not; the purge takes everything else, and says so beforehand."""
     a_deployment(studio)
     studio.document("Project", "other", "organization: studio\ndisplayName: O\nprotect: false")
@@ -436,7 +434,7 @@ def test_an_organization_goes_with_all_it_had(studio: Fleet) -> None:  # A7
     studio.converged()
 
 
-def test_a_protected_project_keeps_its_organization(studio: Fleet) -> None:  # A7, P4
+def test_a_protected_project_keeps_its_organization(studio: Fleet) -> None:
     shop(studio, FULL.replace("protect: false\n", ""))
     studio.organization("studio", "protect: false\nstate: deleted")
     for kind, names in {"User": ["anna@x.example", "ben@x.example"], "Team": ["core"], "Bucket": ["originals"]}.items():
@@ -461,7 +459,7 @@ def everything(fleet: Fleet) -> str:
         return "\n".join(line for found in rows for (line,) in found)
 
 
-def test_only_the_hash_of_a_key_is_kept(studio: Fleet) -> None:  # E5, P23
+def test_only_the_hash_of_a_key_is_kept(studio: Fleet) -> None:
     hashes = studio.rows("SELECT name, key_hash FROM api_keys ORDER BY 1")
     assert hashes == [
         (n, hashlib.sha256(k.encode()).hexdigest()) for n, k in (("importer", IMPORTER), ("website", WEBSITE))
@@ -472,7 +470,7 @@ def test_only_the_hash_of_a_key_is_kept(studio: Fleet) -> None:  # E5, P23
         assert key not in found and key.encode().hex() not in found and key.rpartition(" ")[2] not in found
 
 
-def test_a_new_key_by_reference_is_an_update(studio: Fleet) -> None:  # E5, N10
+def test_a_new_key_by_reference_is_an_update(studio: Fleet) -> None:
     studio.env["WEBSITE_KEY"] = "website: d00d9c2e51b84d06"
     assert studio.operations() == ["update project/shop/apikey/website"]
     studio.apply()
@@ -483,7 +481,7 @@ def test_a_new_key_by_reference_is_an_update(studio: Fleet) -> None:  # E5, N10
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_hash_changed_by_hand_is_drift_and_brought_back(studio: Fleet, first: bool) -> None:  # E5, N10, P8
+def test_a_hash_changed_by_hand_is_drift_and_brought_back(studio: Fleet, first: bool) -> None:
     """Of a key that the first apply stored, whose plan was made before there were keyed hashes, and of a later one."""
     if not first:
         studio.env["WEBSITE_KEY"] = "website: d00d9c2e51b84d06"
@@ -510,7 +508,7 @@ def test_a_hash_changed_by_hand_is_drift_and_brought_back(studio: Fleet, first: 
         ("md5" + "0123456789abcdef" * 2, "hash"),
     ],
 )
-def test_a_weak_key_is_refused(fleet: Fleet, key: str, reason: str) -> None:  # E5, D12
+def test_a_weak_key_is_refused(fleet: Fleet, key: str, reason: str) -> None:
     a_studio(fleet, SHOP + "apiKeys: [ { name: website, key: { file: key } } ]")
     fleet.write("key", key)
     (message,) = (b["message"] for b in fleet.plan()["blockers"])
@@ -520,7 +518,7 @@ def test_a_weak_key_is_refused(fleet: Fleet, key: str, reason: str) -> None:  # 
     assert fleet.main_database not in fleet.databases()
 
 
-def test_two_keys_of_one_value_are_refused(studio: Fleet) -> None:  # E5: a key opens one project
+def test_two_keys_of_one_value_are_refused(studio: Fleet) -> None:  # a key opens one project
     blog = "organization: studio\ndisplayName: B\napiKeys: [ {{ name: k, key: {{ env: {} }} }} ]"
     studio.document("Project", "blog", blog.format("WEBSITE_KEY"))
     message = refused(studio)
@@ -549,7 +547,7 @@ def test_two_keys_of_one_value_are_refused(studio: Fleet) -> None:  # E5: a key 
         ("key: { env: IMPORTER_KEY }", "key: a literal", "reference"),
     ],
 )
-def test_what_a_project_cannot_say(fleet: Fleet, old: str, new: str, said: str) -> None:  # E5, E6, E7
+def test_what_a_project_cannot_say(fleet: Fleet, old: str, new: str, said: str) -> None:
     assert old in NESTED
     a_studio(fleet, FULL + NESTED.replace(old, new, 1))
     message = refused(fleet)
@@ -557,7 +555,7 @@ def test_what_a_project_cannot_say(fleet: Fleet, old: str, new: str, said: str) 
     assert message.count("1 problem;") == 1
 
 
-def test_all_seventeen_permissions_can_be_given(fleet: Fleet) -> None:  # E5
+def test_all_seventeen_permissions_can_be_given(fleet: Fleet) -> None:
     from integration.test_resource_tables import PERMISSIONS
 
     names = PERMISSIONS.split()
@@ -568,7 +566,7 @@ def test_all_seventeen_permissions_can_be_given(fleet: Fleet) -> None:  # E5
     fleet.converged()
 
 
-def test_one_slug_serves_one_project_of_an_organization(studio: Fleet) -> None:  # A3
+def test_one_slug_serves_one_project_of_an_organization(studio: Fleet) -> None:
     studio.document("Project", "blog", "organization: studio\ndisplayName: B\nslug: shop")
     message = refused(studio)
     assert "project-blog.yaml" in message and "project-shop.yaml" in message and "1 problem;" in message
@@ -579,7 +577,7 @@ def test_one_slug_serves_one_project_of_an_organization(studio: Fleet) -> None: 
     studio.converged()
 
 
-def test_two_projects_and_two_teams_swap_their_slugs(studio: Fleet) -> None:  # A3, E1
+def test_two_projects_and_two_teams_swap_their_slugs(studio: Fleet) -> None:
     for first, second in (("one", "two"), ("two", "one")):
         for kind, own in (("Project", "protect: false"), ("Team", "description: d")):
             for name, slug in (("a", first), ("b", second)):
@@ -593,7 +591,7 @@ def test_two_projects_and_two_teams_swap_their_slugs(studio: Fleet) -> None:  # 
         ]
 
 
-def test_two_keys_swap_their_values(studio: Fleet) -> None:  # E5
+def test_two_keys_swap_their_values(studio: Fleet) -> None:
     before = dict(studio.rows("SELECT name, key_hash FROM api_keys"))
     studio.env |= {"WEBSITE_KEY": IMPORTER, "IMPORTER_KEY": WEBSITE}
     studio.apply()
@@ -602,7 +600,7 @@ def test_two_keys_swap_their_values(studio: Fleet) -> None:  # E5
     studio.converged()
 
 
-def test_what_the_application_accepted_stays_accepted(studio: Fleet) -> None:  # E2
+def test_what_the_application_accepted_stays_accepted(studio: Fleet) -> None:
     invitation = (
         "organization: studio\nemail: nora@x.example\nrole: CLIENT_EDITOR\nteam: core\ninvitedBy: anna@x.example"
     )
@@ -618,6 +616,6 @@ def test_what_the_application_accepted_stays_accepted(studio: Fleet) -> None:  #
     assert "No drift" in studio.run("drift").out
 
 
-def test_the_database_itself_refuses_a_plain_key(studio: Fleet) -> None:  # E5
+def test_the_database_itself_refuses_a_plain_key(studio: Fleet) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         studio.execute("UPDATE api_keys SET key_hash = %s WHERE name = 'website'", WEBSITE)

@@ -17,7 +17,7 @@ def _login(fleet: Fleet, name: str) -> psycopg.Connection[tuple[object, ...]]:
 
 
 def test_a_role_that_only_reads_comes_and_goes(fleet: Fleet) -> None:
-    """B15: asked for, not any more, renamed, asked for again, and deleted with its organization: no login stays open."""
+    """Asked for, not any more, renamed, asked for again, and deleted with its organization: no login stays open."""
     fleet.organization("msf", ASKED)
     fleet.apply()
     role = f"{fleet.database('msf')}_ro"

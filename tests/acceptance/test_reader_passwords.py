@@ -1,4 +1,4 @@
-"""Passwords of logins that only read and of bound ones; what `db show` says of shared and deleted organizations (A8, B7)."""
+"""Passwords of logins that only read and of bound ones; what `db show` says of shared and deleted organizations."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_readers_are_delivered_beside_their_application(keyed: Fleet) -> None:
 
 
 @pytest.mark.once
-def test_a_shared_organization_has_no_administrators_url(fleet: Fleet) -> None:  # B7
+def test_a_shared_organization_has_no_administrators_url(fleet: Fleet) -> None:
     fleet.organization("plain")
     pool = f"{fleet.main_database}_pool"
     before = fleet.run("db", "show", "plain", "--json").json

@@ -216,7 +216,7 @@ def test_one_name_serves_documents_of_two_kinds(fleet: Fleet) -> None:
     the_problem(fleet, "Bucket `base` is not declared", "no Bucket is declared")
 
 
-def test_two_releases_of_one_version(fleet: Fleet) -> None:  # D5
+def test_two_releases_of_one_version(fleet: Fleet) -> None:
     fleet.document("Release", "first", "version: '1.0'\nfile: a.zip")
     fleet.document("Release", "second", "version: '1.0'\nfile: b.zip")
     message = the_problem(fleet, "version `1.0` is released twice; first at tenants/release-first.yaml:5:")
@@ -267,7 +267,7 @@ def test_a_document_that_refers_to_itself(fleet: Fleet) -> None:
     the_problem(fleet, "tenants/step-a.yaml:5:", "Step `a` refers to itself")
 
 
-def test_an_owner_of_the_organization_he_is_in_is_no_cycle(fleet: Fleet) -> None:  # E9
+def test_an_owner_of_the_organization_he_is_in_is_no_cycle(fleet: Fleet) -> None:
     fleet.organization("acme", "owner: anna@x.example")
     fleet.document("User", "anna@x.example", USER + "organization: acme")
     fleet.apply()

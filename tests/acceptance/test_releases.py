@@ -1,4 +1,4 @@
-"""Releases and the packages that nodes install: stored with their checksum, never changed, never half there (D5, D7)."""
+"""Releases and the packages that nodes install: stored with their checksum, never changed, never half there."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_release_is_stored_whole(released: Fleet) -> None:
     assert audited(released) == [("create", "done")]
 
 
-def test_what_the_store_calls_the_file_is_kept(fleet_of: Fleet) -> None:  # D5
+def test_what_the_store_calls_the_file_is_kept(fleet_of: Fleet) -> None:
     fleet_of.apply()
     stored_as = "(SELECT object::text FROM tenantplan.stored_files)"
     ids = f"SELECT r.file_id, p.file_id, {stored_as} FROM updates_metadata r, tenantplan.packages p"
@@ -117,7 +117,7 @@ def of_the_store(fleet: Fleet, *arguments: str, code: int = 0) -> list[dict[str,
     return [check for check in checks if check["subject"] == "packages"]
 
 
-def test_doctor_tries_the_store_and_leaves_nothing(fleet_of: Fleet) -> None:  # D7
+def test_doctor_tries_the_store_and_leaves_nothing(fleet_of: Fleet) -> None:
     assert of_the_store(fleet_of) == []  # before the first apply there is no main database to ask for it
     fleet_of.apply()
     kept = listed(fleet_of)
@@ -130,9 +130,7 @@ def test_doctor_tries_the_store_and_leaves_nothing(fleet_of: Fleet) -> None:  # 
     fleet_of.converged()
 
 
-def test_a_store_that_does_not_answer_is_told_by_plan_and_doctor(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:  # D7
+def test_a_store_that_does_not_answer_is_told_by_plan_and_doctor(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenantplan.stores.mongodb.PATIENCE", 200)
     fleet.settings("packages: { location: 'mongodb://127.0.0.1:1/updates' }")
     fleet.organization("msf")
@@ -191,7 +189,7 @@ def test_a_version_never_gets_another_file(released: Fleet) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_file_that_changes_between_plan_and_apply_is_not_stored(fleet_of: Fleet, first: bool) -> None:  # P2
+def test_a_file_that_changes_between_plan_and_apply_is_not_stored(fleet_of: Fleet, first: bool) -> None:
     if not first:
         fleet_of.apply("--exclude", "release/node", "--exclude", "package/1.0")
     fleet_of.run("plan", "--out", "plan.json")
@@ -350,14 +348,14 @@ def test_a_release_never_gets_another_version(released: Fleet) -> None:
 
 
 @pytest.mark.parametrize("path", [".secrets/key", "releases/.hidden.zip", ".env", "tenantplan.zip/../.env"])
-def test_a_hidden_file_is_refused(fleet: Fleet, path: str) -> None:  # P23
+def test_a_hidden_file_is_refused(fleet: Fleet, path: str) -> None:
     fleet.write(path.rpartition("../")[2], "SECRET=7f3a9c2e51b84d06")
     declare(fleet, file=path)
     message = refused(fleet)
     assert "release-node.yaml:" in message and "7f3a9c2e51b84d06" not in message
 
 
-def test_a_file_that_is_a_secret_of_the_fleet_is_refused(fleet: Fleet) -> None:  # P23
+def test_a_file_that_is_a_secret_of_the_fleet_is_refused(fleet: Fleet) -> None:
     """Who may write a release could otherwise publish what a reference names."""
     fleet.write("keys/ada", "correct-horse-9-battery")
     secret = "displayName: A\nrole: SUPPORT\npassword: { file: keys/ada }"
@@ -370,7 +368,7 @@ def test_a_file_that_is_a_secret_of_the_fleet_is_refused(fleet: Fleet) -> None: 
     assert fleet.databases() == []
 
 
-def test_a_renamed_release_keeps_its_package(released: Fleet) -> None:  # P3
+def test_a_renamed_release_keeps_its_package(released: Fleet) -> None:
     before, kept = released.rows("SELECT id FROM updates_metadata"), listed(released)
     released.remove("Release", "node")
     released.document("Release", "appliance", "version: '1.0'\nfile: releases/node.zip", renamedFrom="node")
@@ -412,7 +410,7 @@ def lose(fleet: Fleet) -> None:
         fleet.execute("SELECT lo_unlink(object) FROM tenantplan.stored_files")
 
 
-def test_a_lost_file_is_drift_and_stored_again(released: Fleet) -> None:  # P8
+def test_a_lost_file_is_drift_and_stored_again(released: Fleet) -> None:
     lose(released)
     items = released.run("drift", "--json", code=2).json["items"]
     assert [i["address"] for i in items] == ["package/1.0"]
@@ -428,7 +426,7 @@ def test_a_lost_file_that_is_not_at_hand_is_a_blocker(released: Fleet) -> None:
     released.apply(code=3)
 
 
-def test_a_file_of_another_size_in_the_store_is_drift_and_replaced(fleet: Fleet) -> None:  # P8
+def test_a_file_of_another_size_in_the_store_is_drift_and_replaced(fleet: Fleet) -> None:
     fleet.settings("packages: { location: 'file:store' }")
     package(fleet)
     declare(fleet)
@@ -440,7 +438,7 @@ def test_a_file_of_another_size_in_the_store_is_drift_and_replaced(fleet: Fleet)
     whole(fleet)
 
 
-def test_a_forgotten_package_is_drift_and_stored_again(released: Fleet) -> None:  # P8
+def test_a_forgotten_package_is_drift_and_stored_again(released: Fleet) -> None:
     """Its row is gone by hand; the file is still there, and is not sent again."""
     released.execute("DELETE FROM tenantplan.packages")
     assert [i["address"] for i in released.run("drift", "--json", code=2).json["items"]] == ["package/1.0"]
@@ -448,7 +446,7 @@ def test_a_forgotten_package_is_drift_and_stored_again(released: Fleet) -> None:
     whole(released)
 
 
-def test_what_is_known_of_a_package_changed_by_hand_is_drift(released: Fleet) -> None:  # P8
+def test_what_is_known_of_a_package_changed_by_hand_is_drift(released: Fleet) -> None:
     released.execute("UPDATE tenantplan.packages SET sha256 = repeat('a', 64)")
     assert [i["address"] for i in released.run("drift", "--json", code=2).json["items"]] == ["package/1.0"]
     released.apply(code=3)  # its file is not the one that is known: nobody overwrites it
@@ -457,7 +455,7 @@ def test_what_is_known_of_a_package_changed_by_hand_is_drift(released: Fleet) ->
 
 
 @pytest.mark.parametrize("point", KILLED)
-def test_killed_on_the_way_the_next_apply_stores_one_package(fleet_of: Fleet, point: str) -> None:  # fault 2, I1, I2
+def test_killed_on_the_way_the_next_apply_stores_one_package(fleet_of: Fleet, point: str) -> None:
     fleet_of.document("Tier", "any", "displayName: Any")
     fleet_of.apply("--exclude", "release/node", "--exclude", "package/1.0")
     assert facts(fleet_of) == []
@@ -470,7 +468,7 @@ def test_killed_on_the_way_the_next_apply_stores_one_package(fleet_of: Fleet, po
     assert audited(fleet_of) == [("create", "done")]
 
 
-def test_killed_after_the_commit_nothing_is_done_twice(fleet_of: Fleet) -> None:  # fault 2, I1, I2
+def test_killed_after_the_commit_nothing_is_done_twice(fleet_of: Fleet) -> None:
     fleet_of.apply("--exclude", "release/node", "--exclude", "package/1.0")
     died = fleet_of.process(
         "apply", "--auto-approve", "--target", "package/1.0", env={"TENANTPLAN_FAILPOINT": "committed"}
@@ -482,7 +480,7 @@ def test_killed_after_the_commit_nothing_is_done_twice(fleet_of: Fleet) -> None:
 
 
 @pytest.mark.parametrize("point", ["package-stored", "audit-written"])
-def test_killed_while_it_comes_back(released: Fleet, point: str) -> None:  # fault 2, I1, I2
+def test_killed_while_it_comes_back(released: Fleet, point: str) -> None:
     withdraw(released)
     declare(released)
     died = released.process("apply", "--auto-approve", "--target", "package/1.0", env={"TENANTPLAN_FAILPOINT": point})
@@ -494,7 +492,7 @@ def test_killed_while_it_comes_back(released: Fleet, point: str) -> None:  # fau
 
 
 @pytest.mark.parametrize("point", ["intent-recorded", "package-deleted", "audit-written"])
-def test_killed_while_it_is_purged(released: Fleet, point: str) -> None:  # fault 2, I1, I2
+def test_killed_while_it_is_purged(released: Fleet, point: str) -> None:
     withdraw(released)
     released.settings("guard: { graceDays: 0 }\n" + released.spec)
     deletes = str(released.plan()["summary"]["delete"])

@@ -1,4 +1,4 @@
-"""P3: a rename keeps id, database, roles, members and data."""
+"""A rename keeps id, database, roles, members and data."""
 
 from __future__ import annotations
 

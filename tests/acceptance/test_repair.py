@@ -51,7 +51,7 @@ def names(fleet: Fleet) -> set[str]:
 
 
 def test_what_is_safe_is_brought_back_and_the_rest_is_said(applied: Fleet) -> None:
-    """B10: named object by object, planned, reviewed, applied."""
+    """Named object by object, planned, reviewed, applied."""
     damaged(applied)
     before = names(applied)
     assert "table public.scratch" in before and len(before) >= 4
@@ -110,7 +110,7 @@ def test_a_killed_repair_is_settled(applied: Fleet, point: str) -> None:
 
 
 def test_an_ignored_difference_has_a_reason_and_an_end(applied: Fleet) -> None:
-    """N5: not reported, not repaired, shown; and back when its time is over."""
+    """Not reported, not repaired, shown; and back when its time is over."""
     index = damaged(applied)
     today = datetime.now(UTC).date()
 
@@ -135,7 +135,6 @@ def test_an_ignored_difference_has_a_reason_and_an_end(applied: Fleet) -> None:
 
 
 def test_an_ignore_never_mutes_an_apply(applied: Fleet) -> None:
-    """N5"""
     applied.settings('drift: { ignore: [ { object: "*", reason: "everything", until: 2099-01-01 } ] }')
     applied.execute("UPDATE organizations SET display_name = 'hand' WHERE slug = 'a'")
     applied.run("drift")
@@ -167,7 +166,7 @@ def notes(fleet: Fleet, *arguments: str) -> dict[str, str]:
 
 
 def test_the_sentinel_makes_a_plan_look_into_just_that_database(watched: Fleet) -> None:
-    """N7: the mark stands in the stamp, and what is found in the plan."""
+    """The mark stands in the stamp, and what is found in the plan."""
     watched.converged()
     assert notes(watched) == {}
     watched.execute("ALTER TABLE donors ADD COLUMN hacked text", database=watched.database("b"))

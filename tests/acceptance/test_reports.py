@@ -1,4 +1,4 @@
-"""`report`: each figure is checked against rows that the test itself put there (D9, D11)."""
+"""`report`: each figure is checked against rows that the test itself put there."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_licenses(fleet: Fleet) -> None:
     _license(fleet, "paris", "l4", expires_at="90 minutes", status="PENDING")
     _license(fleet, "gone", "l0", expires_at="5 days")
     fleet.execute("UPDATE tenants SET deleted_at = now() WHERE name = 'gone'")
-    past, soon = _rows(fleet, "licenses-expiring")  # D9: one past its date is ACTIVE all the same, and comes first
+    past, soon = _rows(fleet, "licenses-expiring")  # one past its date is ACTIVE all the same, and comes first
     (key,) = fleet.rows("SELECT key FROM licenses WHERE id = (SELECT id FROM licenses WHERE usage_count = 7)")
     assert (soon["key"], soon["contact_email"]) == (f"****{key[0][-4:]}", "it@paris.example") and past["days_left"] < 0
     for form in ((), ("--json",), ("--csv",)):
@@ -153,7 +153,7 @@ def test_top_tenants(fleet: Fleet) -> None:
         _license(fleet, name, "l1", usage_count=100 if number == 3 else 0)
     _metric(fleet, "t00", "1 hour", users=50)
     _metric(fleet, "t00", "25 hours", users=9000)
-    top = ["t00", "t03", "t11", "t10", "t09", "t08", "t07", "t06", "t05", "t04"]  # D9: by metrics, then by licences
+    top = ["t00", "t03", "t11", "t10", "t09", "t08", "t07", "t06", "t05", "t04"]  # by metrics, then by licences
     assert _names(fleet, "top-tenants") == top
     assert _names(fleet, "top-tenants", "--limit", "2") == top[:2]
     everyone = _rows(fleet, "top-tenants", "--limit", "50")
@@ -292,7 +292,7 @@ def test_a_main_database_that_is_behind(fleet: Fleet, name: str) -> None:
 
 
 def test_organizations_without_a_database_are_found_and_the_move_is_proposed(fleet: Fleet) -> None:
-    """C10: what is proposed is YAML, and the plan of it says what it would take."""
+    """What is proposed is YAML, and the plan of it says what it would take."""
     _fleet(fleet, "paris", "lyon")
     fleet.organization("own", "database: { mode: dedicated }")
     fleet.organization("small")

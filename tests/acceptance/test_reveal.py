@@ -1,4 +1,4 @@
-"""`db show`: the connection string of an application, masked, or with its password for somebody who says why (C1, C5, C9, E12)."""
+"""`db show`: the connection string of an application, masked, or with its password for somebody who says why."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def brought(fleet: Fleet) -> Iterator[Fleet]:
     fleet.execute(f"DROP DATABASE {database} WITH (FORCE)", database="postgres")
 
 
-def test_an_application_logs_in_with_what_is_shown(applied: Fleet) -> None:  # C1
+def test_an_application_logs_in_with_what_is_shown(applied: Fleet) -> None:
     database = applied.database("acme")
     shown = applied.run("db", "show", "acme", "--json").json
     place = f"127.0.0.1:{applied.server.port}/{database}"
@@ -54,7 +54,7 @@ def test_an_application_logs_in_with_what_is_shown(applied: Fleet) -> None:  # C
     for driver, start in {"psycopg": "postgresql+psycopg://", "asyncpg": "postgresql+asyncpg://"}.items():
         assert applied.run("db", "show", "acme", "--driver", driver, "--json").json["url"].startswith(start)
     prisma = applied.run("db", "show", "acme", "--driver", "prisma").out
-    assert f"{place}?connection_limit=10&pool_timeout=3" in prisma  # E12
+    assert f"{place}?connection_limit=10&pool_timeout=3" in prisma
     assert applied.rows(REVEALS) == []
 
     revealed = applied.run("db", "show", "acme", "--reveal", "--reason", REASON)
@@ -70,12 +70,12 @@ def test_an_application_logs_in_with_what_is_shown(applied: Fleet) -> None:  # C
     assert as_json["url"] == f"{url}?connection_limit=10&pool_timeout=3"
 
 
-def test_the_limit_of_the_login_is_that_of_the_pool(fleet: Fleet) -> None:  # E12, A15
+def test_the_limit_of_the_login_is_that_of_the_pool(fleet: Fleet) -> None:
     fleet.organization("acme", "database: { mode: dedicated, connectionLimit: 7 }")
     assert "?connection_limit=7" in fleet.run("db", "show", "acme", "--driver", "prisma").out
 
 
-def test_nothing_is_shown_without_a_reason(applied: Fleet) -> None:  # C5
+def test_nothing_is_shown_without_a_reason(applied: Fleet) -> None:
     for reason in ([], *(["--reason", text] for text in ("x", "  \n ", "y" * 501, "esc \x1b[31m"))):
         refused = applied.run("db", "show", "acme", "--reveal", *reason, code=1)
         assert refused.out == "" and "--reason" in refused.err
@@ -83,7 +83,7 @@ def test_nothing_is_shown_without_a_reason(applied: Fleet) -> None:  # C5
     assert "--reveal" in applied.run("db", "show", "acme", "--reason", REASON, code=1).err
 
 
-def test_nothing_is_shown_that_cannot_be_audited(applied: Fleet) -> None:  # C5
+def test_nothing_is_shown_that_cannot_be_audited(applied: Fleet) -> None:
     applied.execute(
         "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN RAISE EXCEPTION 'refused by the test'; END$$;"
@@ -116,7 +116,7 @@ def test_what_tenantplan_does_not_know_is_not_audited(applied: Fleet) -> None:
     assert applied.rows(REVEALS) == []
 
 
-def test_a_brought_connection_string_comes_from_where_it_is_encrypted(brought: Fleet) -> None:  # C5, C6
+def test_a_brought_connection_string_comes_from_where_it_is_encrypted(brought: Fleet) -> None:
     url = brought.env.pop("ACME_URL")
     secret = url.partition("@")[0].rpartition(":")[2]
     for arguments in (
@@ -140,7 +140,7 @@ def test_a_brought_connection_string_comes_from_where_it_is_encrypted(brought: F
     brought.execute("UPDATE organizations SET database_connection = set_byte(database_connection, 60, 7)")
     refused = brought.run("db", "show", "acme", "--reveal", "--reason", REASON, code=1)
     assert refused.out == "" and "changed, moved or put back" in refused.err
-    assert [row[1] for row in brought.rows(REVEALS)][2:] == ["refused"] * 3  # fault 24
+    assert [row[1] for row in brought.rows(REVEALS)][2:] == ["refused"] * 3
     brought.run("audit", "verify")
 
 

@@ -45,7 +45,7 @@ def columns(fleet: Fleet, name: str) -> set[str]:
 
 
 def test_a_preflight_blocks_the_rollout_with_everybody_who_would_fail(fleet: Fleet) -> None:
-    """N2: asked of every database before the first DDL of any, in dedicated and in shared mode."""
+    """Asked of every database before the first DDL of any, in dedicated and in shared mode."""
     names = [f"org-{number}" for number in range(4)]
     fleet.organization("shared")
     tree = a_fleet(fleet, *names)
@@ -76,7 +76,7 @@ def test_a_preflight_blocks_the_rollout_with_everybody_who_would_fail(fleet: Fle
 
 
 def test_a_preflight_of_a_later_revision_is_asked_when_it_can_be(fleet: Fleet) -> None:
-    """N2: what the first revision of a path makes, the second one's query may be about."""
+    """What the first revision of a path makes, the second one's query may be about."""
     tree = a_fleet(fleet, "msf")
     fleet.execute("INSERT INTO donors (phone) VALUES ('x')", database=fleet.database("msf"))
     tree.add("aa01", f"{ADD}\nop.execute('UPDATE donors SET nickname = phone')")
@@ -89,7 +89,7 @@ def test_a_preflight_of_a_later_revision_is_asked_when_it_can_be(fleet: Fleet) -
 
 
 def test_a_failed_rollout_is_taken_back_everywhere(fleet: Fleet) -> None:
-    """N3: all-old or all-new."""
+    """All-old or all-new."""
     names = [f"org-{number}" for number in range(6)]
     tree = a_fleet(fleet, *names, rollout="parallelism: 1, onFailure: rollback")
     before = tree.head
@@ -112,7 +112,7 @@ def test_a_failed_rollout_is_taken_back_everywhere(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("point", ["rollback-journaled", "tenant-committed:5", "committed:4"])
 def test_a_rollback_that_is_killed_is_finished_by_the_next_run(fleet: Fleet, point: str) -> None:
-    """N3, 2: killed before the first downgrade, after one, and after its record: the next run ends all-old, too."""
+    """Killed before the first downgrade, after one, and after its record: the next run ends all-old, too."""
     names = [f"org-{number}" for number in range(4)]
     tree = a_fleet(fleet, *names, rollout="parallelism: 1, onFailure: rollback")
     before = tree.head
@@ -128,7 +128,7 @@ def test_a_rollback_that_is_killed_is_finished_by_the_next_run(fleet: Fleet, poi
 
 
 def test_the_same_plan_file_goes_again_after_it_was_taken_back(fleet: Fleet) -> None:
-    """N3: what was taken back does not count as done."""
+    """What was taken back does not count as done."""
     tree = a_fleet(fleet, "a", "b", "c", rollout="parallelism: 1, onFailure: rollback")
     fleet.execute(TWICE, database=fleet.database("b"))
     tree.add("aa01", UNIQUE, back="op.drop_constraint('donors_phone_key', 'donors')")
@@ -141,7 +141,7 @@ def test_the_same_plan_file_goes_again_after_it_was_taken_back(fleet: Fleet) -> 
 
 
 def test_a_rollback_without_a_way_back_is_a_blocker(fleet: Fleet) -> None:
-    """N3: said by the plan, not after the failure."""
+    """Said by the plan, not after the failure."""
     tree = a_fleet(fleet, "msf", rollout="onFailure: rollback")
     tree.add("aa01", ADD)
     blockers = fleet.plan()["blockers"]
@@ -150,7 +150,7 @@ def test_a_rollback_without_a_way_back_is_a_blocker(fleet: Fleet) -> None:
 
 
 def test_going_on_after_failures(fleet: Fleet) -> None:
-    """P9, P10: everybody is tried, whatever maxFailures says."""
+    """Everybody is tried, whatever maxFailures says."""
     names = [f"org-{number}" for number in range(5)]
     tree = a_fleet(fleet, *names, rollout="parallelism: 1, onFailure: continue, batch: 2")
     for name in ("org-0", "org-2"):
@@ -162,7 +162,7 @@ def test_going_on_after_failures(fleet: Fleet) -> None:
 
 
 def test_a_wave_is_looked_after_before_the_next(fleet: Fleet) -> None:
-    """P10: a pause, and a query that must find nothing in what the wave changed."""
+    """A pause, and a query that must find nothing in what the wave changed."""
     spec = "parallelism: 2, batch: 1, pauseSeconds: 1, health: \"SELECT FROM donors WHERE nickname = 'bad'\""
     tree = a_fleet(fleet, "a", "b", "c", rollout=spec)
     before = tree.head
@@ -187,7 +187,7 @@ def in_block(*lines: str) -> str:
 
 
 def test_a_failed_concurrent_index_is_never_passed_by(fleet: Fleet) -> None:
-    """Fault 9: the database is marked, and left alone until the INVALID index is gone."""
+    """The database is marked, and left alone until the INVALID index is gone."""
     tree = a_fleet(fleet, "fine", "twice", rollout="parallelism: 1, onFailure: continue")
     fleet.execute(TWICE, database=fleet.database("twice"))
     index = in_block(

@@ -1,4 +1,4 @@
-"""Rotation of generated login passwords: one role or two that take turns, grace periods, and death at every step (A8, fault 17)."""
+"""Rotation of generated login passwords: one role or two that take turns, grace periods, and death at every step."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def notes(fleet: Fleet) -> dict[str, str]:
     return {n["address"]: n["message"] for n in fleet.plan()["notes"] if n["rule"] == "rotation-due"}
 
 
-def test_one_role_gets_a_new_password_at_once(keyed: Fleet) -> None:  # A8
+def test_one_role_gets_a_new_password_at_once(keyed: Fleet) -> None:
     declare(keyed)
     keyed.apply()
     before = current(keyed)
@@ -114,7 +114,7 @@ def test_sessions_of_the_former_password_are_ended_and_others_stay(keyed: Fleet)
     keyed.converged()
 
 
-def test_two_roles_take_turns(keyed: Fleet) -> None:  # A8
+def test_two_roles_take_turns(keyed: Fleet) -> None:
     declare(keyed, more=", rotation: { roles: 2 }")
     keyed.apply()
     keyed.converged()
@@ -153,7 +153,7 @@ def test_both_roles_see_the_same(keyed: Fleet) -> None:
         assert other.execute("UPDATE donors SET email = 'b@x.example'").rowcount == 1
 
 
-def test_what_is_due_is_named_and_rotated(keyed: Fleet) -> None:  # A8
+def test_what_is_due_is_named_and_rotated(keyed: Fleet) -> None:
     for name in ("msf", "wwf"):
         declare(keyed, name, ", rotation: { everyDays: 30 }")
     declare(keyed, "irc", ", rotation: { everyDays: 300 }")
@@ -238,7 +238,7 @@ def test_a_rotation_takes_the_fleets_lock_and_leaves_what_waits_in_the_yaml(keye
 
 
 @pytest.mark.once
-def test_each_rotation_is_audited_once_with_a_keyed_hash(keyed: Fleet) -> None:  # C6, P15
+def test_each_rotation_is_audited_once_with_a_keyed_hash(keyed: Fleet) -> None:
     declare(keyed)
     keyed.apply()
     keyed.run("credentials", "rotate", "msf")
@@ -278,7 +278,7 @@ def stored(fleet: Fleet, target: str) -> dict[str, Any] | None:
 )
 def test_killed_at_each_step_one_password_always_works(
     keyed: Fleet, abroad: Fleet, more: str, resume: str, points: tuple[str, ...]
-) -> None:  # fault 17
+) -> None:
     """On another server, with a program as target: the way with the most steps."""
     spec = command(keyed)
     keyed.settings(
@@ -311,7 +311,7 @@ def test_killed_at_each_step_one_password_always_works(
 
 @pytest.mark.once
 @pytest.mark.parametrize("point", ["effects-made", "audit-written", "committed", "run-closed"])
-def test_in_the_main_database_it_is_one_transaction(keyed: Fleet, point: str) -> None:  # fault 17
+def test_in_the_main_database_it_is_one_transaction(keyed: Fleet, point: str) -> None:
     declare(keyed, more=ONE)
     keyed.apply()
     before = current(keyed)
@@ -328,7 +328,7 @@ def test_in_the_main_database_it_is_one_transaction(keyed: Fleet, point: str) ->
 
 @pytest.mark.once
 @pytest.mark.parametrize("point", ["login-pending", "login-set", "login-delivered", "journal-closed"])
-def test_killed_at_the_first_password(keyed: Fleet, point: str) -> None:  # fault 17
+def test_killed_at_the_first_password(keyed: Fleet, point: str) -> None:
     targets(keyed, vault=command(keyed))
     declare(keyed, more=", deliver: vault")
     assert keyed.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": point}).code == -9
@@ -357,7 +357,7 @@ def test_a_target_that_fails_keeps_the_former_password_of_the_other_role(keyed: 
     assert Path(keyed.root / "vault" / "msf.json").exists() and kept(keyed, "pending") == []
 
 
-def test_what_is_revealed_is_the_login_whose_turn_it_is(keyed: Fleet) -> None:  # C5, A8
+def test_what_is_revealed_is_the_login_whose_turn_it_is(keyed: Fleet) -> None:
     declare(keyed, more=TWO)
     keyed.apply()
     reason = ("--reveal", "--reason", "incident 42")
@@ -374,7 +374,7 @@ def test_what_is_revealed_is_the_login_whose_turn_it_is(keyed: Fleet) -> None:  
 
 
 @pytest.mark.once
-def test_a_freeze_keeps_passwords_as_they_are(keyed: Fleet) -> None:  # P25
+def test_a_freeze_keeps_passwords_as_they_are(keyed: Fleet) -> None:
     declare(keyed)
     keyed.apply()
     before = current(keyed)
@@ -388,7 +388,7 @@ def test_a_freeze_keeps_passwords_as_they_are(keyed: Fleet) -> None:  # P25
 
 
 @pytest.mark.once
-def test_the_end_of_many_grace_periods_is_no_mass_change(keyed: Fleet) -> None:  # P5
+def test_the_end_of_many_grace_periods_is_no_mass_change(keyed: Fleet) -> None:
     names = [f"n{number}" for number in range(10)]
     for name in names:
         declare(keyed, name, TWO)
@@ -415,7 +415,7 @@ def test_rotated_again_within_the_grace_period(keyed: Fleet) -> None:
     keyed.converged()
 
 
-def test_logins_of_shared_mode_take_turns_and_see_their_own_rows_only(keyed: Fleet) -> None:  # B9
+def test_logins_of_shared_mode_take_turns_and_see_their_own_rows_only(keyed: Fleet) -> None:
     neighbours(
         keyed, "database: { login: true, password: { generate: true }, rotation: { roles: 2, graceMinutes: 0 } }\n"
     )

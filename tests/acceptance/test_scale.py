@@ -47,7 +47,7 @@ def apart(fresh_server: FreshServer, folder: Path, first: int, then: int) -> tup
 
 @pytest.mark.once
 def test_a_plan_asks_as_much_of_few_databases_as_of_many(fresh_server: FreshServer, tmp_path: Path) -> None:
-    """N7: connections and statements, counted by the server."""
+    """Connections and statements, counted by the server."""
     few, many = apart(fresh_server, tmp_path, 2, 12)
     assert few == many and few[0] <= 4
 
@@ -55,7 +55,7 @@ def test_a_plan_asks_as_much_of_few_databases_as_of_many(fresh_server: FreshServ
 @pytest.mark.slow
 @pytest.mark.once
 def test_of_ten_as_of_five_hundred(fresh_server: FreshServer, tmp_path: Path) -> None:
-    """N7, in the size that the promise names."""
+    """From ten organizations to five hundred."""
     few, many = apart(fresh_server, tmp_path, 10, 500)
     assert few == many
 

@@ -1,4 +1,4 @@
-"""Passwords by reference: any character works, weak ones are refused, and a changed one is found (A11, D4, D12, fault 22, N10)."""
+"""Passwords by reference: any character works, weak ones are refused, and a changed one is found."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def roles(fleet: Fleet) -> list[tuple[Any, ...]]:
     )
 
 
-def test_any_character_logs_in(fleet: Fleet) -> None:  # A11, fault 22
+def test_any_character_logs_in(fleet: Fleet) -> None:
     names = {f"o{number}": password for number, password in enumerate(PASSWORDS.values())}
     for name, password in names.items():
         declare(fleet, name, f"P_{name}")
@@ -71,7 +71,7 @@ def test_any_character_logs_in(fleet: Fleet) -> None:  # A11, fault 22
     assert len(verifiers) == len(names) and all(v.startswith("SCRAM-SHA-256$") for v in verifiers)
 
 
-def test_only_its_own_password_and_its_own_database(fleet: Fleet) -> None:  # A11, B15, fault 22
+def test_only_its_own_password_and_its_own_database(fleet: Fleet) -> None:
     declare(fleet)
     declare(fleet, "wwf", "WWF_PASSWORD")
     fleet.env |= {"MSF_PASSWORD": SPECIAL, "WWF_PASSWORD": "another of her own"}
@@ -100,7 +100,7 @@ def test_only_its_own_password_and_its_own_database(fleet: Fleet) -> None:  # A1
         ("aaaaaaaaaaaaaaaa", "attacker"),
     ],
 )
-def test_an_unfit_password_is_refused(fleet: Fleet, password: str, reason: str) -> None:  # D12, fault 22
+def test_an_unfit_password_is_refused(fleet: Fleet, password: str, reason: str) -> None:
     fleet.write("secret", "a proper one, at first\n")
     fleet.organization("msf", "database: { mode: dedicated, password: { file: secret } }")
     fleet.document("AdminUser", "ada@x.example", "{ displayName: Ada, role: SUPPORT, password: { file: secret } }")
@@ -119,7 +119,7 @@ def test_an_unfit_password_is_refused(fleet: Fleet, password: str, reason: str) 
     login(fleet, "msf", "a proper one, at first")
 
 
-def test_a_missing_secret_is_a_blocker(fleet: Fleet) -> None:  # A11
+def test_a_missing_secret_is_a_blocker(fleet: Fleet) -> None:
     declare(fleet)
     plan = fleet.plan()
     assert [b["rule"] for b in plan["blockers"]] == ["secret"]
@@ -128,7 +128,7 @@ def test_a_missing_secret_is_a_blocker(fleet: Fleet) -> None:  # A11
     assert fleet.databases() == []
 
 
-def test_a_secret_that_goes_between_plan_and_apply_changes_nothing(fleet: Fleet) -> None:  # fault 22
+def test_a_secret_that_goes_between_plan_and_apply_changes_nothing(fleet: Fleet) -> None:
     declare(fleet)
     fleet.env["MSF_PASSWORD"] = SPECIAL
     fleet.run("plan", "--out", "plan.json")
@@ -143,7 +143,7 @@ def test_a_secret_that_goes_between_plan_and_apply_changes_nothing(fleet: Fleet)
 
 
 @pytest.mark.parametrize("which", ["MSF_PASSWORD", "ADA"])
-def test_another_password_than_the_reviewed_one_is_not_set(fleet: Fleet, which: str) -> None:  # P2
+def test_another_password_than_the_reviewed_one_is_not_set(fleet: Fleet, which: str) -> None:
     declare(fleet)
     admin(fleet, ADA=SPECIAL, MSF_PASSWORD=SPECIAL)
     fleet.apply()
@@ -160,7 +160,7 @@ def test_another_password_than_the_reviewed_one_is_not_set(fleet: Fleet, which: 
     assert fleet.operations() == []
 
 
-def test_a_changed_password_is_planned_and_set(fleet: Fleet) -> None:  # A11, N10
+def test_a_changed_password_is_planned_and_set(fleet: Fleet) -> None:
     declare(fleet)
     fleet.env["MSF_PASSWORD"] = SPECIAL
     fleet.apply()
@@ -175,7 +175,7 @@ def test_a_changed_password_is_planned_and_set(fleet: Fleet) -> None:  # A11, N1
         login(fleet, "msf", SPECIAL)
 
 
-def test_the_same_password_under_another_name_is_no_change(fleet: Fleet) -> None:  # A11
+def test_the_same_password_under_another_name_is_no_change(fleet: Fleet) -> None:
     declare(fleet)
     fleet.env |= {"MSF_PASSWORD": SPECIAL, "PW_OF_MSF": SPECIAL}
     fleet.apply()
@@ -195,7 +195,7 @@ def stored(fleet: Fleet) -> str:
     return str(fleet.rows("SELECT password_hash FROM admin_users")[0][0])
 
 
-def test_an_administrators_password_is_a_bcrypt_hash(fleet: Fleet) -> None:  # D4
+def test_an_administrators_password_is_a_bcrypt_hash(fleet: Fleet) -> None:
     admin(fleet, ADA=SPECIAL)
     fleet.apply()
     assert fleet.operations() == []
@@ -208,7 +208,7 @@ def test_an_administrators_password_is_a_bcrypt_hash(fleet: Fleet) -> None:  # D
     assert bcrypt.checkpw(b"and now another!", stored(fleet).encode())
 
 
-def test_a_hash_written_by_somebody_else_is_found_and_repaired(fleet: Fleet) -> None:  # D4
+def test_a_hash_written_by_somebody_else_is_found_and_repaired(fleet: Fleet) -> None:
     admin(fleet, ADA=SPECIAL)
     fleet.apply()
     intruder = bcrypt.hashpw(b"intruder", bcrypt.gensalt(4)).decode()
@@ -220,7 +220,7 @@ def test_a_hash_written_by_somebody_else_is_found_and_repaired(fleet: Fleet) -> 
 
 
 def test_more_than_bcrypt_reads_is_refused(fleet: Fleet) -> None:
-    """D4: bcrypt ignores what follows 72 bytes, so two such passwords would be one."""
+    """bcrypt ignores what follows 72 bytes, so two such passwords would be one."""
     admin(fleet, ADA="0123456789" * 8)
     assert [(b["address"], b["rule"]) for b in fleet.plan()["blockers"]] == [("adminuser/ada@x.example", "secret")]
     fleet.apply(code=3)

@@ -1,4 +1,4 @@
-"""`seed --demo`: rows that look alive in a development fleet, and nothing else is touched (E10)."""
+"""`seed --demo`: rows that look alive in a development fleet, and nothing else is touched."""
 
 from __future__ import annotations
 

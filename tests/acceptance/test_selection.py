@@ -1,4 +1,4 @@
-"""P20: --target, --exclude, --selector."""
+"""--target, --exclude, --selector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`selftest`: what works is shown, what does not is named, and nothing is left behind (A7, A10, A11)."""
+"""`selftest`: what works is shown, what does not is named, and nothing is left behind."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def names(fleet: Fleet, other: TestServer) -> list[str]:
 
 
 def test_two_servers_and_one_of_them_down(fleet: Fleet, fresh_server: FreshServer) -> None:
-    """B3: databases on both; with one down it is named, and the others are planned and applied."""
+    """Databases on both; with one down it is named, and the others are planned and applied."""
     west = fresh_server()
     fleet.settings("servers: { west: { url: { env: WEST_URL }, maxConnections: 8 } }")
     fleet.env["WEST_URL"] = west.url()
@@ -51,7 +51,7 @@ def test_two_servers_and_one_of_them_down(fleet: Fleet, fresh_server: FreshServe
 
 
 def test_a_life_on_another_server(fleet: Fleet, fresh_server: FreshServer) -> None:
-    """B3, P16: suspend, rename, delete, restore and purge work there as they do here."""
+    """Suspend, rename, delete, restore and purge work there as they do here."""
     west = fresh_server()
     fleet.settings("servers: { west: { url: { env: WEST_URL } } }")
     fleet.env["WEST_URL"] = west.url()
@@ -89,7 +89,7 @@ def test_a_life_on_another_server(fleet: Fleet, fresh_server: FreshServer) -> No
 
 
 def test_two_names_for_one_server_are_refused(fleet: Fleet) -> None:
-    """B3: each of its databases would be there twice, and be deleted twice."""
+    """Each of its databases would be there twice, and be deleted twice."""
     fleet.settings("servers: { west: { url: { env: WEST_URL } } }")
     fleet.env["WEST_URL"] = fleet.server.url()
     fleet.organization("there", on("west"))
@@ -99,7 +99,6 @@ def test_two_names_for_one_server_are_refused(fleet: Fleet) -> None:
 
 
 def test_a_missing_url_holds_its_server_back(fleet: Fleet) -> None:
-    """B3, B13"""
     fleet.settings("servers: { west: { url: { env: WEST_URL } } }")
     fleet.organization("here")
     fleet.organization("there", on("west"))
@@ -110,7 +109,7 @@ def test_a_missing_url_holds_its_server_back(fleet: Fleet) -> None:
 
 
 def test_prefix_and_base_url_from_the_environment(fleet: Fleet, fresh_server: FreshServer) -> None:
-    """C3: ORG_DB_PREFIX names the databases, ORG_DB_BASE_URL is where they go."""
+    """ORG_DB_PREFIX names the databases, ORG_DB_BASE_URL is where they go."""
     base = fresh_server()
     main = f"main: {{ url: {{ env: TENANTPLAN_MAIN_URL }}, database: {fleet.main_database} }}"
     spec = f"spec:\n  {main}\n  servers: {{ base: {{ url: {{ env: ORG_DB_BASE_URL }} }} }}\n"
@@ -129,7 +128,7 @@ def test_prefix_and_base_url_from_the_environment(fleet: Fleet, fresh_server: Fr
 
 
 def test_pools_from_the_environment(fleet: Fleet) -> None:
-    """C14: ORG_DB_POOL_SIZE and ORG_DB_MAX_OVERFLOW are the defaults of what no document and no tier says."""
+    """ORG_DB_POOL_SIZE and ORG_DB_MAX_OVERFLOW are the defaults of what no document and no tier says."""
     fleet.document("Tier", "small", "displayName: Small\ndefaults: { database: { pool: { size: 3 } } }")
     fleet.organization("plain")
     fleet.organization("says", "database: { pool: { size: 10, maxOverflow: 1 } }")
@@ -148,7 +147,7 @@ def test_pools_from_the_environment(fleet: Fleet) -> None:
 
 
 def test_the_fleet_file_names_the_prefix(fleet: Fleet) -> None:
-    """C3: naming.databasePrefix wins over the environment; "-" becomes "_"."""
+    """naming.databasePrefix wins over the environment; "-" becomes "_"."""
     fleet.env["ORG_DB_PREFIX"] = "elsewhere_"
     fleet.organization("croix-rouge", "database: { mode: dedicated }")
     fleet.apply()

@@ -1,4 +1,4 @@
-"""Roles of shared mode: a login that the server binds to its organization, and a pooled one that names it (B9, B15)."""
+"""Roles of shared mode: a login that the server binds to its organization, and a pooled one that names it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SESSIONS = "SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname LIKE 
 
 
 def test_a_bound_login_is_its_organization_whatever_it_sends(fleet: Fleet) -> None:
-    """B9: by session_user; neither the setting nor SET ROLE nor another member of the group changes that."""
+    """By session_user; neither the setting nor SET ROLE nor another member of the group changes that."""
     neighbours(fleet)
     theirs = id_of(fleet, "zeta")
     with bound(fleet, "acme") as session:
@@ -65,7 +65,7 @@ def test_a_bound_login_is_its_organization_whatever_it_sends(fleet: Fleet) -> No
 
 
 def test_the_pooled_role_names_its_organization_for_a_transaction(fleet: Fleet) -> None:
-    """B9: unset shows nothing; what a transaction set does not outlive it, however it ends."""
+    """Unset shows nothing; what a transaction set does not outlive it, however it ends."""
     neighbours(fleet)
     ids = [id_of(fleet, name) for name in NAMES]
     with pooled(fleet) as session:
@@ -90,7 +90,7 @@ def test_the_pooled_role_names_its_organization_for_a_transaction(fleet: Fleet) 
 
 
 def test_a_role_that_nobody_wrote_down_sees_nothing(fleet: Fleet) -> None:
-    """B9: rights alone show no rows: the server does not know whose session it is."""
+    """Rights alone show no rows: the server does not know whose session it is."""
     neighbours(fleet)
     fleet.execute(f"CREATE ROLE o{fleet.id}_stray LOGIN PASSWORD '{PASSWORD}' IN ROLE {fleet.main_database}_rw")
     with fleet.server.connect(f"o{fleet.id}_stray", fleet.main_database, PASSWORD) as session:
@@ -129,7 +129,7 @@ def _rights(fleet: Fleet, role: str) -> dict[str, set[str]]:
 
 
 def test_the_rights_of_shared_roles_are_the_tenant_tables_and_no_more(fleet: Fleet) -> None:
-    """B15: nothing of the control plane, no TRUNCATE, no CREATE anywhere, no other database; PUBLIC nowhere."""
+    """Nothing of the control plane, no TRUNCATE, no CREATE anywhere, no other database; PUBLIC nowhere."""
     neighbours(fleet)
     write = {table: {"SELECT", "INSERT", "UPDATE", "DELETE"} for table in _TENANT_TABLES}
     read = {table: {"SELECT"} for table in _TENANT_TABLES}
@@ -157,7 +157,7 @@ def test_the_rights_of_shared_roles_are_the_tenant_tables_and_no_more(fleet: Fle
 
 
 def test_logins_of_shared_organizations_follow_their_organization(fleet: Fleet) -> None:
-    """B15: suspended closes, renamed follows, not asked for closes, another mode unbinds, deleted and purged takes along."""
+    """Suspended closes, renamed follows, not asked for closes, another mode unbinds, deleted and purged takes along."""
     neighbours(fleet)
     fleet.organization("acme", SHARED + "protect: false\nstate: suspended")
     fleet.apply()
@@ -203,7 +203,7 @@ def test_logins_of_shared_organizations_follow_their_organization(fleet: Fleet) 
 
 
 def test_new_tables_are_given_to_the_groups_by_the_migration_that_makes_them(fleet: Fleet) -> None:
-    """B15: and a right taken away, or one too many, is put right."""
+    """A right taken away, or one too many, is put right."""
     tree = fleet.root / "tree"
     shutil.copytree(ROOT / "migrations" / "tenant", tree)
     fleet.settings(migrations=str(tree))
@@ -228,7 +228,7 @@ def test_new_tables_are_given_to_the_groups_by_the_migration_that_makes_them(fle
 
 
 def test_nobody_may_connect_to_a_main_database_that_was_there_before(fleet: Fleet) -> None:
-    """B15: PUBLIC may connect to a database by default; to the main one it may not, also where somebody else made it."""
+    """PUBLIC may connect to a database by default; to the main one it may not, also where somebody else made it."""
     connect = "SELECT has_database_privilege('public', %s, 'CONNECT')"
     fleet.execute(f"CREATE DATABASE {fleet.main_database} OWNER tp_admin", database="postgres")
     assert fleet.rows(connect, fleet.main_database) == [(True,)]
@@ -246,7 +246,7 @@ def test_nobody_may_connect_to_a_main_database_that_was_there_before(fleet: Flee
 
 
 def test_a_fleet_from_before_the_roles_of_shared_mode(fleet: Fleet) -> None:
-    """B9: one plan brings function and groups, binds the policies of an older tree to them, and makes the logins."""
+    """One plan brings function and groups, binds the policies of an older tree to them, and makes the logins."""
     main, tenant = fleet.root / "main", fleet.root / "tenant"
     shutil.copytree(ROOT / "migrations" / "main", main)
     shutil.copytree(ROOT / "migrations" / "tenant", tenant)
@@ -284,7 +284,7 @@ def test_a_fleet_from_before_the_roles_of_shared_mode(fleet: Fleet) -> None:
 
 
 def test_bound_logins_take_turns_with_generated_passwords(fleet: Fleet) -> None:
-    """A8, B9: in shared mode as in a database of its own; both roles are their organization."""
+    """In shared mode as in a database of its own; both roles are their organization."""
     fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = KEY
     spec = "database: { login: true, password: { generate: true }, rotation: { roles: 2, graceMinutes: 60 } }"
     neighbours(fleet, spec)

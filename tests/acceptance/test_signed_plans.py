@@ -1,4 +1,4 @@
-"""Signed and encrypted plan files, from the command line (P1, P23, fault 23)."""
+"""Signed and encrypted plan files, from the command line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def planned(fleet: Fleet, *arguments: str) -> Path:
     return path
 
 
-def test_a_signed_plan_is_applied_where_the_private_key_is_not(signing: Fleet) -> None:  # P1
+def test_a_signed_plan_is_applied_where_the_private_key_is_not(signing: Fleet) -> None:
     path = planned(signing)
     assert json.loads(path.read_text())["seal"].startswith("ed25519:")
     assert signing.run("apply", str(path), "--json").json["digest"] == json.loads(path.read_text())["digest"]
@@ -56,7 +56,7 @@ def test_a_signed_plan_is_applied_where_the_private_key_is_not(signing: Fleet) -
     assert dump(signing.server) == before
 
 
-def test_nothing_that_is_made_without_the_key_is_applied(signing: Fleet) -> None:  # fault 23, P1, P2
+def test_nothing_that_is_made_without_the_key_is_applied(signing: Fleet) -> None:
     path = planned(signing)
     intact, before = path.read_bytes(), dump(signing.server)
     seal = json.loads(intact)["seal"]
@@ -78,7 +78,7 @@ def test_nothing_that_is_made_without_the_key_is_applied(signing: Fleet) -> None
     assert dump(signing.server) == before
 
 
-def test_age_and_being_used_hold_for_signed_plans(signing: Fleet) -> None:  # fault 23
+def test_age_and_being_used_hold_for_signed_plans(signing: Fleet) -> None:
     from tenantplan.secrets.signing import signer
 
     path = planned(signing)
@@ -108,7 +108,7 @@ def test_keys_are_changed_while_plans_wait(signing: Fleet) -> None:
     assert "names no key to verify" in signing.run("apply", str(path), code=4).err
 
 
-def test_encrypted(signing: Fleet) -> None:  # P23, fault 23
+def test_encrypted(signing: Fleet) -> None:
     path = planned(signing, "--encrypt")
     data = path.read_bytes()
     inside = base64.b64decode(json.loads(data)["encrypted"])
@@ -148,7 +148,7 @@ def test_a_repair_is_signed_like_any_plan(signing: Fleet) -> None:
     assert signing.run("drift", code=None).code == 0
 
 
-def test_no_document_names_a_key_of_plans_as_its_secret(signing: Fleet) -> None:  # P23
+def test_no_document_names_a_key_of_plans_as_its_secret(signing: Fleet) -> None:
     """A pull request that edits tenants/ only could otherwise have the key stored where its author can read it."""
     signing.settings("plans: { signingKey: { file: plan.key }, encryptionKey: { env: PLAN_BOX } }")
     (signing.root / "link").symlink_to("plan.key")

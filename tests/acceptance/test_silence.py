@@ -1,4 +1,4 @@
-"""What does not answer is left out by name, within its timeouts, and everything else goes on (fault 34)."""
+"""What does not answer is left out by name, within its timeouts, and everything else goes on."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_a_database_that_refuses_connections_and_one_behind_are_named(fleet: Fle
 
 
 def test_the_gate_names_what_is_further_behind_than_allowed(fleet: Fleet) -> None:
-    """N9: what cannot be asked does not pass either; a deleted organization is nobody's concern."""
+    """What cannot be asked does not pass either; a deleted organization is nobody's concern."""
     _fleet(fleet)
     for name in ("late", "gone"):
         fleet.organization(name, "database: { mode: dedicated }\nprotect: false")

@@ -1,4 +1,4 @@
-"""Buckets whose keys are encrypted at rest, and the teams they are shared to (E3, E4)."""
+"""Buckets whose keys are encrypted at rest, and the teams they are shared to."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def remembered(fleet: Fleet) -> list[tuple[Any, ...]]:
     return fleet.rows("SELECT relation, column_name FROM tenantplan.credentials ORDER BY 1, 2")
 
 
-def test_keys_are_encrypted_at_rest(stored: Fleet) -> None:  # E3
+def test_keys_are_encrypted_at_rest(stored: Fleet) -> None:
     for column, value in (("access_key", ACCESS), ("secret_key", SECRET)):
         box = sealed(stored)[column]
         assert box[0] == 1
@@ -82,7 +82,7 @@ def test_keys_are_encrypted_at_rest(stored: Fleet) -> None:  # E3
     assert drift(stored) == {}
 
 
-def test_neither_a_value_nor_the_key_is_in_any_row(stored: Fleet) -> None:  # E3, P23
+def test_neither_a_value_nor_the_key_is_in_any_row(stored: Fleet) -> None:
     found = everything(stored)
     assert sealed(stored)["access_key"].hex() in found
     for value in (ACCESS, SECRET, KEY, KEY.removeprefix("base64:")):
@@ -91,14 +91,14 @@ def test_neither_a_value_nor_the_key_is_in_any_row(stored: Fleet) -> None:  # E3
     assert base64.b64decode(KEY.removeprefix("base64:")).hex() not in found
 
 
-def test_two_buckets_with_one_secret_share_no_bytes(stored: Fleet) -> None:  # E3
+def test_two_buckets_with_one_secret_share_no_bytes(stored: Fleet) -> None:
     declare(stored, name="copies")
     stored.apply()
     rows = stored.rows("SELECT substr(access_key, 10), substr(secret_key, 10) FROM buckets")
     assert len({box for row in rows for box in row}) == 4
 
 
-def test_a_bucket_is_one_of_its_owner_name_and_provider(stored: Fleet) -> None:  # E3
+def test_a_bucket_is_one_of_its_owner_name_and_provider(stored: Fleet) -> None:
     declare(stored, "name: originals", "again")
     message = refused(stored)
     assert "bucket-again.yaml" in message and "bucket-originals.yaml" in message and "1 problem;" in message
@@ -109,7 +109,7 @@ def test_a_bucket_is_one_of_its_owner_name_and_provider(stored: Fleet) -> None: 
     stored.converged()
 
 
-def test_fields_follow_the_yaml(stored: Fleet) -> None:  # E3
+def test_fields_follow_the_yaml(stored: Fleet) -> None:
     before = sealed(stored)
     more = "name: blue-originals"
     stored.document("Bucket", "originals", BODY.format(more).replace("region: eu-central-1\n", ""))
@@ -122,7 +122,7 @@ def test_fields_follow_the_yaml(stored: Fleet) -> None:  # E3
     stored.converged()
 
 
-def test_a_bucket_that_changes_hands_keeps_its_keys(stored: Fleet) -> None:  # E3
+def test_a_bucket_that_changes_hands_keeps_its_keys(stored: Fleet) -> None:
     stored.document("Bucket", "originals", BODY.format("").replace("owner: core", "owner: press"))
     stored.apply()
     assert stored.rows("SELECT t.slug FROM buckets b JOIN teams t ON t.id = b.owner_id") == [("press",)]
@@ -130,7 +130,7 @@ def test_a_bucket_that_changes_hands_keeps_its_keys(stored: Fleet) -> None:  # E
     stored.converged()
 
 
-def test_shares_follow_the_yaml(stored: Fleet) -> None:  # E4
+def test_shares_follow_the_yaml(stored: Fleet) -> None:
     shared = "SELECT t.slug, a.access::text FROM bucket_team_access a JOIN teams t ON t.id = a.team_id ORDER BY 1"
     for access in ("READ_ONLY", "READ_WRITE", "ADMIN"):
         declare(stored, SHARES.format(access, ""))
@@ -155,14 +155,14 @@ def test_shares_follow_the_yaml(stored: Fleet) -> None:  # E4
         ("accessKey: AKIA7F3A9C2E51B84D06", "accessKey"),
     ],
 )
-def test_what_a_bucket_cannot_say(stored: Fleet, more: str, said: str) -> None:  # E3, E4
+def test_what_a_bucket_cannot_say(stored: Fleet, more: str, said: str) -> None:
     stored.document("Bucket", "originals", f"owner: core\nprovider: s3\n{more}")
     message = refused(stored)
     assert "bucket-originals.yaml" in message and said in message and ACCESS not in message
     assert message.count("1 problem;") == 1
 
 
-def test_a_bucket_is_not_shared_to_another_organization(stored: Fleet) -> None:  # E4
+def test_a_bucket_is_not_shared_to_another_organization(stored: Fleet) -> None:
     stored.organization("other")
     stored.document("Team", "web", "{ organization: other, displayName: Web }")
     declare(stored, SHARES.format("ADMIN", ""))
@@ -171,7 +171,7 @@ def test_a_bucket_is_not_shared_to_another_organization(stored: Fleet) -> None: 
     assert "bucket-originals.yaml" in message and "team-web.yaml" in message
 
 
-def test_a_new_value_behind_a_reference_is_an_update(stored: Fleet) -> None:  # E3, N10
+def test_a_new_value_behind_a_reference_is_an_update(stored: Fleet) -> None:
     before = sealed(stored)
     stored.env["SECRET_KEY"] = "another/+7f3a9c2e51b84d06"
     assert stored.operations() == ["update bucket/originals"]
@@ -182,13 +182,13 @@ def test_a_new_value_behind_a_reference_is_an_update(stored: Fleet) -> None:  # 
     assert drift(stored) == {}
 
 
-def test_the_same_value_behind_another_reference_is_no_change(stored: Fleet) -> None:  # E3, N10
+def test_the_same_value_behind_another_reference_is_no_change(stored: Fleet) -> None:
     stored.env["RENAMED"] = ACCESS
     stored.document("Bucket", "originals", BODY.format("").replace("ACCESS_KEY", "RENAMED"))
     assert stored.operations() == []
 
 
-def test_a_key_that_is_not_declared_any_more_is_forgotten(stored: Fleet) -> None:  # E3
+def test_a_key_that_is_not_declared_any_more_is_forgotten(stored: Fleet) -> None:
     stored.document("Bucket", "originals", BODY.format("").replace("secretKey: { env: SECRET_KEY }\n", ""))
     assert stored.operations() == ["update bucket/originals"]
     stored.apply()
@@ -207,7 +207,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("change", BY_HAND)
-def test_a_ciphertext_changed_by_hand_is_drift_and_brought_back(stored: Fleet, change: str) -> None:  # E3, N10, P8
+def test_a_ciphertext_changed_by_hand_is_drift_and_brought_back(stored: Fleet, change: str) -> None:
     statement, columns = BY_HAND[change]
     stored.execute(f"UPDATE buckets SET {statement}")
     assert drift(stored) == {("bucket/originals", column): "changed by hand" for column in columns}
@@ -219,7 +219,7 @@ def test_a_ciphertext_changed_by_hand_is_drift_and_brought_back(stored: Fleet, c
 
 
 @pytest.mark.parametrize("kind", ["Bucket", "Team"])
-def test_what_is_remembered_of_credentials_goes_with_their_bucket(stored: Fleet, kind: str) -> None:  # E3, A7
+def test_what_is_remembered_of_credentials_goes_with_their_bucket(stored: Fleet, kind: str) -> None:
     assert remembered(stored) == [("buckets", "access_key"), ("buckets", "secret_key")]
     if kind == "Team":
         stored.remove("Bucket", "originals")
@@ -232,7 +232,7 @@ def test_what_is_remembered_of_credentials_goes_with_their_bucket(stored: Fleet,
     stored.converged()
 
 
-def test_a_stored_value_that_is_not_at_hand_is_not_compared(stored: Fleet) -> None:  # E3
+def test_a_stored_value_that_is_not_at_hand_is_not_compared(stored: Fleet) -> None:
     """Who has no secrets can plan; what is to be stored has to be there, and what is there cannot be empty."""
     before = sealed(stored)
     del stored.env["ACCESS_KEY"]
@@ -251,7 +251,7 @@ def test_a_stored_value_that_is_not_at_hand_is_not_compared(stored: Fleet) -> No
     assert counts(stored, "buckets") == [1]
 
 
-def test_what_the_service_has_sealed_opens_with_its_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:  # E3
+def test_what_the_service_has_sealed_opens_with_its_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     from nacl.secret import SecretBox
 
     raw = b"0123456789abcdefghijklmnopqrstuv"

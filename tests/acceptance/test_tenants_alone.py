@@ -1,4 +1,4 @@
-"""Tenants without an organization: customers with a licence, and a database of their own or none (D1)."""
+"""Tenants without an organization: customers with a licence, and a database of their own or none."""
 
 from __future__ import annotations
 

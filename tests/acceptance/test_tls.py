@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL: verified by default, required where somebody says so, and said what to do when it fails (A12, A16)."""
+"""TLS to PostgreSQL: verified by default, required where somebody says so, and said what to do when it fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plain_url(server: TestServer, query: str) -> str:
     return f"{server.url().partition('?')[0]}?{query}"
 
 
-def test_tls(secured: Fleet) -> None:  # A12
+def test_tls(secured: Fleet) -> None:
     assert "sslmode=verify-full" in secured.server.url()
     secured.apply()
     assert secured.operations() == []
@@ -49,14 +49,14 @@ def test_tls(secured: Fleet) -> None:  # A12
         assert f"127.0.0.1:{secured.server.port}" in failed and "sslrootcert" in failed
 
 
-def test_a_certificate_of_another_host_is_refused(secured: Fleet) -> None:  # A12
+def test_a_certificate_of_another_host_is_refused(secured: Fleet) -> None:
     place = f"127.0.0.1:{secured.server.port}"
     other = secured.server.url().replace(place, f"other.example:{secured.server.port}", 1) + "&hostaddr=127.0.0.1"
     failed = secured.run("plan", code=1, env={"TENANTPLAN_MAIN_URL": other}).err
     assert "other.example" in failed and "does not match host name" in failed
 
 
-def test_a_server_without_tls_when_tls_is_asked_for(fleet: Fleet) -> None:  # A12, A16
+def test_a_server_without_tls_when_tls_is_asked_for(fleet: Fleet) -> None:
     fleet.organization("acme")
     for query in ("?sslmode=require", "?sslmode=verify-full"):
         said = refused(fleet, fleet.server.url() + query)
@@ -72,7 +72,7 @@ def elsewhere(url: str, query: str = "", host: str = "db.example") -> str:
     return f"{url.partition('?')[0].replace('127.0.0.1', host, 1)}?hostaddr=127.0.0.1&{query}".removesuffix("&")
 
 
-def test_a_server_elsewhere_is_verified_unless_somebody_says_otherwise(fleet: Fleet) -> None:  # A12
+def test_a_server_elsewhere_is_verified_unless_somebody_says_otherwise(fleet: Fleet) -> None:
     fleet.organization("acme")
     url = elsewhere(fleet.server.url())
     said = refused(fleet, url)
@@ -84,7 +84,7 @@ def test_a_server_elsewhere_is_verified_unless_somebody_says_otherwise(fleet: Fl
     assert "SSL" in refused(fleet, f"{url}&sslmode=disable")
 
 
-def test_a_database_that_an_organization_brings_is_verified_too(fleet: Fleet, brought: Brought) -> None:  # A12
+def test_a_database_that_an_organization_brings_is_verified_too(fleet: Fleet, brought: Brought) -> None:
     fleet.settings("allowedHosts: [127.0.0.1, db.example]")
     fleet.env["ACME_URL"] = elsewhere(brought.url)
     assert "does not support SSL" in fleet.plan()["unreachable"][0]["message"]
@@ -92,7 +92,7 @@ def test_a_database_that_an_organization_brings_is_verified_too(fleet: Fleet, br
     assert "create organization/acme" in fleet.operations()
 
 
-def test_which_authority_and_whose_server(secured: Fleet) -> None:  # A12
+def test_which_authority_and_whose_server(secured: Fleet) -> None:
     unknown = secured.run("plan", code=1, env={"TENANTPLAN_MAIN_URL": elsewhere(secured.server.url())}).err
     assert "sslrootcert" in unknown and "verify-full is tenantplan's default" in unknown
     ca = quote(str(secured.server.ca_file))
@@ -117,7 +117,7 @@ def tls_check(fleet: Fleet) -> tuple[str, str]:
     return next((c["status"], c["detail"]) for c in checks if (c["subject"], c["name"]) == ("main", "TLS"))
 
 
-def test_channel_binding_is_required_where_there_is_a_password(secured: Fleet) -> None:  # A12
+def test_channel_binding_is_required_where_there_is_a_password(secured: Fleet) -> None:
     """A server that asks for less than SCRAM is not given the password, unless somebody says so."""
     assert tls_check(secured) == ("pass", "TLSv1.3, certificate verified (verify-full), channel binding")
     prefer = secured.server.url() + "&channel_binding=prefer"
@@ -131,7 +131,7 @@ def test_channel_binding_is_required_where_there_is_a_password(secured: Fleet) -
     assert "channel binding" in secured.run("plan", code=1, env={"TENANTPLAN_MAIN_URL": prefer}).err
 
 
-def test_a_client_certificate(secured: Fleet) -> None:  # A12
+def test_a_client_certificate(secured: Fleet) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert(common_name="tp_admin")
     authority.cert_pem.write_to_path(secured.server.data / "clients.pem")
@@ -165,7 +165,7 @@ def test_a_client_certificate(secured: Fleet) -> None:  # A12
     secured.converged()
 
 
-def test_what_is_weaker_than_the_default_is_said(secured: Fleet) -> None:  # A12
+def test_what_is_weaker_than_the_default_is_said(secured: Fleet) -> None:
     ca = f"sslrootcert={quote(str(secured.server.ca_file))}"
     rules(secured.server, "host all all 127.0.0.1/32 scram-sha-256")
     unbound = f"sslmode=verify-ca&{ca}&channel_binding=disable"

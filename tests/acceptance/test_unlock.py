@@ -1,4 +1,4 @@
-"""`unlock`: a hanging apply is ended, cannot write any more, and the next one finishes its work (P11)."""
+"""`unlock`: a hanging apply is ended, cannot write any more, and the next one finishes its work."""
 
 from __future__ import annotations
 

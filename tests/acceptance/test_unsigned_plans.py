@@ -1,4 +1,4 @@
-"""A plan file that nobody signed, edited and sealed anew: it does what the fleet at hand would plan, or nothing (P1, fault 23)."""
+"""A plan file that nobody signed, edited and sealed anew: it does what the fleet at hand would plan, or nothing."""
 
 from __future__ import annotations
 

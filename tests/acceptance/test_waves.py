@@ -1,4 +1,4 @@
-"""P10's beginning: the canary first, then batches; a failure in a wave keeps the next one from starting."""
+"""The canary first, then batches; a failure in a wave keeps the next one from starting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P25: risky changes wait for their change window, all changes for the end of a freeze; nothing of that is lost on the way."""
+"""Risky changes wait for their change window, all changes for the end of a freeze; nothing of that is lost on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main database after its migrations, compared with requirements.md and with what tables declares."""
+"""The main database after its migrations, compared with what is required and with what tables declares."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ ENUMS = {
 }
 TYPES = {"text": "text", "bool": "boolean", "json": "jsonb", "ref": "uuid", "bcrypt": "text", "sha256": "text",
          "encrypted": "bytea", "key": "text", "timestamp": "timestamp with time zone"}  # fmt: skip
-# requirements.md, by hand: what a table must have whatever tables says. Those of the resource model: test_resource_tables.py
+# Written by hand: what a table must have whatever tables says. Those of the resource model: test_resource_tables.py
 COLUMNS = {
-    "tenants": "id name contact_email license_key active company_name address phone created_at updated_at",  # D1
-    "licenses": "id key tenant_id expires_at status usage_count max_usage_count notes created_at updated_at",  # D2
-    "admin_users": "id name email password_hash role active last_login_at",  # D4
+    "tenants": "id name contact_email license_key active company_name address phone created_at updated_at",
+    "licenses": "id key tenant_id expires_at status usage_count max_usage_count notes created_at updated_at",
+    "admin_users": "id name email password_hash role active last_login_at",
     "organizations": "id slug display_name state branding feature_flags database_url pool_size pool_max_overflow "
-    "connection_limit deleted_at managed_by",  # A1, A9, B2, C14
-    "users": "id email role organization_id",  # A2
-    "sessions": "id user_id token_hash expires_at created_at ip_address user_agent",  # B8
-    "organization_modules": "organization_id name enabled settings",  # C12
-    "organization_members": "organization_id user_id role",  # C12
+    "connection_limit deleted_at managed_by",
+    "users": "id email role organization_id",
+    "sessions": "id user_id token_hash expires_at created_at ip_address user_agent",
+    "organization_modules": "organization_id name enabled settings",
+    "organization_members": "organization_id user_id role",
     "tenantplan.audit_log": "sequence at run_id actor commit plan_digest address action organization before after "
-    "result detail previous_hash hash",  # A6, C11
+    "result detail previous_hash hash",
     "tenantplan.runs": "id started_at finished_at status actor commit plan_digest plan_seal tool_version epoch",
     "tenantplan.operations": "seq run_id op_id address action retire renamed_from status before after error started_at "
     "finished_at",
@@ -65,7 +65,7 @@ UNIQUE = {
     "organization_modules": ["organization_id,name"],
     "sessions": ["token_hash"],
 }
-CASCADES = {  # A7: deleting the right removes the left
+CASCADES = {  # deleting the right removes the left
     ("users", "organizations"),
     ("organization_members", "organizations"),
     ("organization_members", "users"),

@@ -1,4 +1,4 @@
-"""The tables of the resource model in an applied main database, compared with requirements.md, which is written out here."""
+"""The tables of the resource model in an applied main database, compared with what is required, written out here."""
 
 from __future__ import annotations
 
@@ -31,95 +31,83 @@ PERMISSIONS = (
     " TRANSFORM_READ TRANSFORM_WRITE TRANSFORM_APPLY TENANT_READ TENANT_WRITE BUCKET_READ BUCKET_WRITE ANALYTICS_READ"
 )
 ENUMS = {
-    "user_role": "SUPER_ADMIN AGENCY_ADMIN AGENCY_DEVELOPER CLIENT_EDITOR",  # A2
-    "project_status": "CREATING BUILDING RUNNING STOPPED ERROR DELETED",  # A3
-    "deployment_status": "PENDING BUILDING SUCCESS FAILED CANCELLED",  # A4
-    "license_status": "ACTIVE EXPIRED REVOKED PENDING",  # D2
-    "admin_role": "SUPERADMIN SUPPORT",  # D4
-    "log_level": "INFO WARNING ERROR CRITICAL",  # D6
-    "log_source": "NODE BACKEND SYSTEM",  # D6
-    "bucket_access": "READ_ONLY READ_WRITE ADMIN",  # E4
-    "api_permission": PERMISSIONS,  # E5: 17 of them
-    "team_role": "OWNER ADMIN MEMBER",  # E1
-    "invitation_status": "PENDING ACCEPTED DECLINED EXPIRED REVOKED",  # E2
-    "upload_status": "PENDING UPLOADING COMPLETED FAILED CANCELLED",  # E6
+    "user_role": "SUPER_ADMIN AGENCY_ADMIN AGENCY_DEVELOPER CLIENT_EDITOR",
+    "project_status": "CREATING BUILDING RUNNING STOPPED ERROR DELETED",
+    "deployment_status": "PENDING BUILDING SUCCESS FAILED CANCELLED",
+    "license_status": "ACTIVE EXPIRED REVOKED PENDING",
+    "admin_role": "SUPERADMIN SUPPORT",
+    "log_level": "INFO WARNING ERROR CRITICAL",
+    "log_source": "NODE BACKEND SYSTEM",
+    "bucket_access": "READ_ONLY READ_WRITE ADMIN",
+    "api_permission": PERMISSIONS,  # 17 of them
+    "team_role": "OWNER ADMIN MEMBER",
+    "invitation_status": "PENDING ACCEPTED DECLINED EXPIRED REVOKED",
+    "upload_status": "PENDING UPLOADING COMPLETED FAILED CANCELLED",
     "organization_state": "active suspended deleted",
     "database_mode": "inherit shared dedicated",
 }
 MANAGED = "id uuid!, managed_by text, created_at timestamptz!, updated_at timestamptz!"
 # Every column; ! is NOT NULL. Tables that tenantplan reconciles have those of MANAGED, too.
 COLUMNS = {
-    # A5
     "templates": "name text!, display_name text, description text, repository text, version text, active boolean!, settings jsonb!",
-    # E1
     "teams": "declared_as text, organization_id uuid!, slug text!, display_name text, description text",
     "team_members": "team_id uuid!, user_id uuid!, role team_role!",
-    # E3: the keys are bytes, since they are encrypted; E4
+    # the keys are bytes, since they are encrypted
     "buckets": "declared_as text, owner_id uuid!, provider text!, name text!, region text, endpoint text, access_key bytea,"
     " secret_key bytea",
     "bucket_team_access": "bucket_id uuid!, team_id uuid!, access bucket_access!",
-    # A3
     "projects": "declared_as text, organization_id uuid!, team_id uuid, template_id uuid, bucket_id uuid, slug text!,"
     " display_name text, domain text, status project_status!, protect boolean!, settings jsonb!, labels jsonb!,"
     " deleted_at timestamptz",
-    # E5: of a key only its hash
+    # of a key only its hash
     "api_keys": "project_id uuid!, user_id uuid, name text!, key_hash text!, permissions api_permission[]!, active boolean!,"
     " expires_at timestamptz, last_used_at timestamptz",
-    # E6
     "transforms": "project_id uuid!, name text!, width integer, height integer, fit text, format text, quality integer,"
     " settings jsonb!",
-    # E7
     "project_tenants": "project_id uuid!, name text!, display_name text, active boolean!, settings jsonb!",
-    # E2
     "invitations": "declared_as text, organization_id uuid!, team_id uuid, invited_by_id uuid, email text!, role user_role!,"
     " status invitation_status!, expires_at timestamptz, accepted_at timestamptz",
-    # D5
     "updates_metadata": "declared_as text, version text!, changelog text, filename text!, file_size bigint!,"
     " file_reference text!, file_id text, checksum text!, active boolean!, metadata jsonb!, deleted_at timestamptz",
-    # A8
     "organization_secrets": "organization_id uuid!, name text!, value bytea, rotate_every_days integer!,"
     " rotated_at timestamptz!, value_delivered_to text",
 }
 # What applications write: no managed_by, since tenantplan never touches their rows.
 RUNTIME = {
-    # A4
     "deployments": "id uuid!, project_id uuid!, status deployment_status!, commit_sha text, url text, log text, error text,"
     " created_at timestamptz!, started_at timestamptz, finished_at timestamptz",
-    # E6
     "uploads": "id uuid!, project_id uuid!, user_id uuid, status upload_status!, filename text!, size bigint, received bigint!,"
     " error text, created_at timestamptz!, completed_at timestamptz",
     "files": "id uuid!, project_id uuid!, upload_id uuid, tenant_id uuid, path text!, content_type text, size bigint!,"
     " checksum text, metadata jsonb!, created_at timestamptz!, deleted_at timestamptz",
-    # D3
     "tenant_metrics": "id uuid!, tenant_id uuid!, uptime bigint, active_users integer, exercises_completed_today integer,"
     " ai_latency double precision, version text, additional_data jsonb, timestamp timestamptz!",
-    # D6
     "error_logs": "id uuid!, tenant_id uuid, level log_level!, source log_source!, message text!, stack text, endpoint text,"
     " method text, status_code integer, user_id text, ip_address text, user_agent text, metadata jsonb, context jsonb,"
     " timestamp timestamptz!, resolved boolean!, resolved_at timestamptz, resolved_by text, resolution_notes text",
-    # A6, E8: no foreign keys, so that it says what happened after whom it was about is gone
+    # no foreign keys, so that it says what happened after whom it was about is gone
     "activity_log": "id uuid!, user_id uuid, organization_id uuid, team_id uuid, project_id uuid, action text!, subject text,"
     " metadata jsonb!, ip_address text, at timestamptz!",
 }
 # Keys of one table, columns in the order of the index.
 UNIQUE = {
     "templates": ["name"],
-    "teams": ["declared_as", "organization_id,slug"],  # E9: team(org, slug)
-    "team_members": ["team_id,user_id"],  # E9: members(team, user)
-    "buckets": ["declared_as", "owner_id,name,provider"],  # E9, E3
-    "bucket_team_access": ["bucket_id,team_id"],  # E9, E4
+    "teams": ["declared_as", "organization_id,slug"],  # team(org, slug)
+    "team_members": ["team_id,user_id"],  # members(team, user)
+    "buckets": ["declared_as", "owner_id,name,provider"],
+    "bucket_team_access": ["bucket_id,team_id"],
     "projects": ["declared_as", "organization_id,slug"],
     "api_keys": ["key_hash", "project_id,name"],
     "transforms": ["project_id,name"],
     "project_tenants": ["project_id,name"],
     "invitations": ["declared_as", "organization_id,email"],
-    "updates_metadata": ["declared_as", "version"],  # D5
+    "updates_metadata": ["declared_as", "version"],
     "organization_secrets": ["organization_id,name"],
 }
 INDEXES = {
-    "organizations": ["owner_id"],  # E9
-    "licenses": ["tenant_id", "status"],  # D2
-    "teams": ["organization_id"],  # E9, as all below that name no other row
+    "organizations": ["owner_id"],
+    "licenses": ["tenant_id", "status"],
+    "teams": ["organization_id"],  # as all below that name no other row
     "team_members": ["team_id", "user_id"],
     "projects": ["team_id", "bucket_id"],
     "buckets": ["owner_id", "provider"],
@@ -127,15 +115,15 @@ INDEXES = {
     "files": ["project_id", "upload_id", "tenant_id"],
     "uploads": ["project_id", "user_id", "status"],
     "api_keys": ["project_id", "user_id", "active"],
-    "tenant_metrics": ["tenant_id,timestamp", "timestamp"],  # D3
-    "error_logs": ["tenant_id,timestamp", "level,timestamp", "source,timestamp"],  # D6
-    "activity_log": [  # E8
+    "tenant_metrics": ["tenant_id,timestamp", "timestamp"],
+    "error_logs": ["tenant_id,timestamp", "level,timestamp", "source,timestamp"],
+    "activity_log": [
         *("user_id", "organization_id", "team_id", "project_id", "action", "subject", "metadata", "ip_address", "at"),
     ],
-    "organization_members": ["organization_id", "user_id"],  # E1
-    "tenantplan.audit_log": ["actor", "organization", "action", "at"],  # E8
+    "organization_members": ["organization_id", "user_id"],
+    "tenantplan.audit_log": ["actor", "organization", "action", "at"],
 }
-# What becomes of a row when the row it refers to is deleted (A7: what belongs to it goes; what only uses it stays).
+# What becomes of a row when the row it refers to is deleted (what belongs to it goes; what only uses it stays).
 FOREIGN_KEYS = {
     "organizations.owner_id": "users SET NULL",
     "organizations.tier_id": "tiers SET NULL",
@@ -220,40 +208,40 @@ def indexes(db: Connection, table: str, *, unique: bool) -> list[str]:
     return sorted(found for (found,) in rows)
 
 
-def test_enum_labels_in_their_order(db: Connection) -> None:  # A2, A3, A4, D2, D4, D6, E2, E4, E5
+def test_enum_labels_in_their_order(db: Connection) -> None:
     rows = db.execute(
         "SELECT t.typname, string_agg(e.enumlabel, ' ' ORDER BY e.enumsortorder)"
         " FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid GROUP BY 1"
     )
     assert dict(rows.fetchall()) == ENUMS
-    assert len(PERMISSIONS.split()) == 17  # E5
+    assert len(PERMISSIONS.split()) == 17
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_column(db: Connection, table: str) -> None:  # A3-A5, A8, D3, D5, D6, E1-E7
+def test_every_column(db: Connection, table: str) -> None:
     assert columns(db, table) == set(TABLES[table].split(", "))
 
 
-def test_columns_that_organizations_got(db: Connection) -> None:  # A15, C6, E9
+def test_columns_that_organizations_got(db: Connection) -> None:
     assert {"owner_id uuid", "statement_timeout integer", "database_connection bytea"} <= columns(db, "organizations")
 
 
-def test_runtime_tables_are_not_reconciled(db: Connection) -> None:  # A4, D3, D6, E6
+def test_runtime_tables_are_not_reconciled(db: Connection) -> None:
     assert not RUNTIME.keys() & BUILTIN.keys()
     assert COLUMNS.keys() <= BUILTIN.keys()
 
 
 @pytest.mark.parametrize("table", UNIQUE)
-def test_every_unique_key(db: Connection, table: str) -> None:  # E3, E4, E9, D5
+def test_every_unique_key(db: Connection, table: str) -> None:
     assert indexes(db, table, unique=True) == sorted(UNIQUE[table])
 
 
 @pytest.mark.parametrize("table", INDEXES)
-def test_indexes(db: Connection, table: str) -> None:  # D2, D3, D6, E8, E9
+def test_indexes(db: Connection, table: str) -> None:
     assert set(INDEXES[table]) <= set(indexes(db, table, unique=False))
 
 
-def test_every_foreign_key_and_what_a_deletion_does(db: Connection) -> None:  # A7
+def test_every_foreign_key_and_what_a_deletion_does(db: Connection) -> None:
     rows = db.execute(
         "SELECT conrelid::regclass::text || '.' || attname, confrelid::regclass::text || ' ' || CASE confdeltype"
         " WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END"
@@ -280,7 +268,7 @@ SEARCHES = {
 
 
 @pytest.mark.parametrize("condition", SEARCHES)
-def test_the_audit_log_is_searched_by_an_index(db: Connection, condition: str) -> None:  # E8
+def test_the_audit_log_is_searched_by_an_index(db: Connection, condition: str) -> None:
     db.execute(
         "INSERT INTO tenantplan.audit_log (sequence, at, actor, address, action, organization, result, previous_hash, hash)"
         " SELECT n + 1000, timestamptz '2026-01-01' + n * interval '1 s', 'a' || n % 500, 'team/t' || n % 500 || '/member/m',"
@@ -304,7 +292,7 @@ FOUND = {
 }
 
 
-def test_the_events_of_applications_are_searched_by_an_index(db: Connection) -> None:  # E8
+def test_the_events_of_applications_are_searched_by_an_index(db: Connection) -> None:
     db.execute(
         "INSERT INTO organizations (slug) SELECT 'o' || n FROM generate_series(1, 500) n;"
         " INSERT INTO users (email, role) SELECT 'u' || n || '@x.example', 'CLIENT_EDITOR' FROM generate_series(1, 500) n;"
@@ -325,7 +313,7 @@ def test_the_events_of_applications_are_searched_by_an_index(db: Connection) -> 
             assert "Seq Scan on activity_log" not in str(plan), (condition, plan)
 
 
-def test_addresses_are_kept_as_they_were_sent(db: Connection) -> None:  # D6
+def test_addresses_are_kept_as_they_were_sent(db: Connection) -> None:
     assert "ip_address text" in columns(db, "sessions")
     for table, values in (
         ("error_logs", {"level": "ERROR", "source": "NODE", "message": "m"}),
@@ -340,15 +328,15 @@ def test_addresses_are_kept_as_they_were_sent(db: Connection) -> None:  # D6
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [
-        ("api_keys", "key_hash", "a key that nobody hashed"),  # E5
+        ("api_keys", "key_hash", "a key that nobody hashed"),
         ("api_keys", "key_hash", "A" * 64),
         ("transforms", "width", 0),
         ("transforms", "quality", 101),
         ("transforms", "quality", 0),
-        ("updates_metadata", "checksum", "b" * 63),  # D5
+        ("updates_metadata", "checksum", "b" * 63),
         ("updates_metadata", "file_size", -1),
-        ("organization_secrets", "rotate_every_days", 0),  # A8
-        ("organizations", "statement_timeout", 0),  # A15
+        ("organization_secrets", "rotate_every_days", 0),
+        ("organizations", "statement_timeout", 0),
     ],
 )
 def test_what_a_check_refuses(db: Connection, table: str, column: str, value: object) -> None:
@@ -373,7 +361,7 @@ def test_what_a_check_refuses(db: Connection, table: str, column: str, value: ob
         insert(db, table, **{**needed[table], column: value})
 
 
-def test_defaults(db: Connection) -> None:  # A3, A4, A8, E2, E5, E6
+def test_defaults(db: Connection) -> None:
     organization = insert(db, "organizations", slug="acme")
     project = insert(db, "projects", organization_id=organization, slug="shop")
     given: dict[str, dict[str, object]] = {
@@ -395,7 +383,7 @@ def test_defaults(db: Connection) -> None:  # A3, A4, A8, E2, E5, E6
 ACTIVITY, BEFORE_IT = "a91d3e57", "f4b9d2c6"
 
 
-def test_addresses_and_stored_files_of_older_rows(scratch: Connection) -> None:  # D5, D6
+def test_addresses_and_stored_files_of_older_rows(scratch: Connection) -> None:
     run(scratch, compile_path(MAIN, None, BEFORE_IT))
     sent = ("10.1.2.3", "2001:db8::1", "10.0.0.0/8")
     for address in sent:
@@ -420,7 +408,7 @@ def test_addresses_and_stored_files_of_older_rows(scratch: Connection) -> None: 
 
 
 @pytest.mark.parametrize("revision", NEW, ids=lambda revision: revision.id)
-def test_back_and_forth_with_rows_in_older_tables(scratch: Connection, revision: Revision) -> None:  # D8
+def test_back_and_forth_with_rows_in_older_tables(scratch: Connection, revision: Revision) -> None:
     """A revision's downgrade leaves what its predecessor made; its upgrade makes what it made the first time."""
     assert revision.down
     (down,) = revision.down

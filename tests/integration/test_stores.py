@@ -1,4 +1,4 @@
-"""Stores of update packages (D7): folder, main database, fsspec, S3 (a server of moto) and GridFS (mongomock's database)."""
+"""Stores of update packages: folder, main database, fsspec, S3 (a server of moto) and GridFS (mongomock's database)."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ def test_an_object_that_was_unlinked_by_hand_is_stored_again(
     main_store.delete(KEY)
 
 
-def test_each_store_says_what_it_calls_the_file_itself(store: Store, package: Path, connect: Connect) -> None:  # D5
+def test_each_store_says_what_it_calls_the_file_itself(store: Store, package: Path, connect: Connect) -> None:
     store.put(KEY, package)
     name = store.file_id(KEY)
     if store.url == "main:":

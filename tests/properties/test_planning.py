@@ -90,7 +90,7 @@ def test_a_simulated_apply_reaches_desired(before: State, after: State) -> None:
     desired = wanted(after)
     reached = carried_out(planned(desired, before), before)
     assert difference(desired, reached).changes == ()
-    assert before.keys() <= reached.keys()  # P4: nothing that was not declared is gone
+    assert before.keys() <= reached.keys()  # nothing that was not declared is gone
 
 
 @given(states(), states(), st.data())
@@ -140,7 +140,6 @@ def test_the_order_never_breaks_a_dependency(before: State, after: State) -> Non
 
 @given(states(), states(), st.randoms(use_true_random=False))
 def test_shuffled_input_gives_the_same_bytes(before: State, after: State, shuffle: random.Random) -> None:
-    """P1"""
 
     def mixed(state: State) -> State:
         items = list(state.items())
@@ -160,7 +159,7 @@ def _plan(desired: Desired, state: State) -> Plan:
 @given(states(), st.permutations(NAMES))
 @settings(max_examples=50)
 def test_a_rename_of_every_organization_keeps_all_rows(state: State, new: list[str]) -> None:
-    """P3: with fresh names, and whatever refers to them; nothing is created, nothing is left over."""
+    """With fresh names, and whatever refers to them; nothing is created, nothing is left over."""
     shared = {a: r for a, r in state.items() if not a.startswith(("role/", "schema/primary/o_", "database/primary/o_"))}
     renames = {f"organization/{old}": f"organization/new-{name}" for old, name in zip(NAMES, new, strict=True)}
     after = {addresses.renamed(a, renames): _moved(a, r, renames) for a, r in shared.items()}

@@ -1,4 +1,4 @@
-"""Failpoints: every place where a run may be killed is one that fault 2 kills it at."""
+"""Failpoints: the acceptance tests kill a run at every one of them."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _NOT_YET = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psyco
 def check_data(work: Work, control: Connection, done: Collection[str], live: Survey) -> None:
     """Blocked, with every database that fails, when a query that a revision declares as preflight returns a row somewhere.
 
-    A database that cannot be reached is left to its migration, which fails alone. Each attempt is audited (C11); `control` is a
+    A database that cannot be reached is left to its migration, which fails alone. Each attempt is audited; `control` is a
     session on the main database that holds the fleet's lock.
     """
     operations = [o for o in work.plan.operations if o.checks and o.before is not None and o.id not in done]

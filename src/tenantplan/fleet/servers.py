@@ -129,7 +129,7 @@ def checked(
     `names` are the fleet's own, which a password must not be made of; None: it is one to try things with.
     `brought`: it has to say itself where it leads and who logs in, since nothing of the environment is used for it.
 
-    SettingsError when its password is one that an attacker tries first (D12).
+    SettingsError when its password is one that an attacker tries first.
     """
     params = parse(url, reference)
     missing = [

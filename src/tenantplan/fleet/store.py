@@ -42,7 +42,7 @@ def fleet_store(fleet: Fleet, connection: Connection, at: str | None = None) -> 
 
 
 def _strong(settings: Settings, url: str, reference: str) -> str:
-    """The URL of a store; SettingsError when the password in it is one that an attacker tries first (D12)."""
+    """The URL of a store; SettingsError when the password in it is one that an attacker tries first."""
     for secret in secrets_in(url):
         reason = default_password(secret, "", own_names(settings))
         if reason:

@@ -197,7 +197,7 @@ def attempted(author: Author, connection: Connection, attempts: Sequence[tuple[O
 
 
 def connection_fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
-    """What the audit log says of an attempt to connect to the database an operation is for (C11)."""
+    """What the audit log says of an attempt to connect to the database an operation is for."""
     held = addresses.owner(operation.address, operation.after or operation.before)
     return Fact(operation.address, "connect", result, organization=organization(held), detail=detail)
 

@@ -1,4 +1,4 @@
-"""Passwords of login roles that somebody else has set: found without keeping the password where it was not kept before (N10).
+"""Passwords of login roles that somebody else has set: found without keeping the password where it was not kept before.
 
 Where tenantplan's role may read pg_authid, the verifier is recomputed with its own salt; else the password is tried. Passwords
 are those that tenantplan can have: by reference, or generated and kept encrypted in the main database.

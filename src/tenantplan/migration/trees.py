@@ -196,7 +196,7 @@ def _undo(trees: Trees, tree: str, start: str | None, end: str | None) -> tuple[
 
 
 def edited(trees: Trees, recorded: Mapping[tuple[str, str], str]) -> list[Finding]:
-    """A finding for each applied revision whose file is not what it was (P19)."""
+    """A finding for each applied revision whose file is not what it was."""
     findings = []
     for graph in (trees.main, trees.tenant):
         applied = {revision: known for (tree, revision), known in recorded.items() if tree == graph.tree}

@@ -140,7 +140,7 @@ class Plan:
         return _sha256(joined(self._unsealed()))
 
     def document(self) -> dict[str, Any]:
-        """The plan as the JSON document of design.md."""
+        """The plan as the JSON document that `plan --json` prints."""
         return self._content() | {"created_at": self.created_at, "digest": self.digest, "seal": self.seal}
 
     def to_bytes(self, sign: Sign | None = None) -> bytes:

@@ -20,7 +20,7 @@ _LEVELS = ("danger", "warning")
 
 
 def migrations(operations: Sequence[Operation]) -> list[Entry]:
-    """One entry for all databases with the same path and the same statements (requirements.md N4)."""
+    """One entry for all databases with the same path and the same statements."""
     groups: dict[tuple[object, ...], list[Operation]] = {}
     for operation in operations:
         key = (*_ends(operation), operation.risk, operation.revisions, operation.statements)

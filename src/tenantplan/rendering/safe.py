@@ -1,6 +1,6 @@
 """Text of others made inert for a terminal, a CI log and Markdown, and connection strings without their password.
 
-Names and values come from files and databases that an attacker may write (faults.md 26). HTML has Jinja's autoescape;
+Names and values come from files and databases that an attacker may write. HTML has Jinja's autoescape;
 it needs `terminal` as well, because a browser obeys bidi controls too.
 """
 

@@ -1,4 +1,4 @@
-"""Passwords that are refused: what PostgreSQL or bcrypt would silently change, and what an attacker tries first (D12)."""
+"""Passwords that are refused: what PostgreSQL or bcrypt would silently change, and what an attacker tries first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that an application has sealed itself, with libsodium's secretbox under the master key as it is (E3).
+"""Values that an application has sealed itself, with libsodium's secretbox under the master key as it is.
 
 Their form: base64 (either alphabet, padded or not, with or without `base64:` before it) or hex of nonce (24 bytes) and box.
 What tenantplan stores is in another form, with a key for each place (box.py).

@@ -1,4 +1,4 @@
-"""Organizations, users, tenants and what belongs to them (requirements.md A1, A2, A8, B, C12, D1, D2, D4)."""
+"""Organizations, users, tenants and what belongs to them."""
 
 from __future__ import annotations
 
@@ -164,5 +164,5 @@ DATABASE_LOGIN = RowType(
     columns={"role_name": "text", "password": "encrypted"},
 )
 
-# Tables of requirements.md C13: in every dedicated database, and in the main database for shared mode.
+# The tables of tenants: in every dedicated database, and in the main database for shared mode.
 TENANT_TABLES = ("donors", "donor_preferences", "campaigns", "donations", "forms", "analytics_events")

@@ -1,4 +1,4 @@
-"""Teams, projects, templates and invitations (requirements.md A3, A5, E1, E2, E5 to E7)."""
+"""Teams, projects, templates and invitations."""
 
 from __future__ import annotations
 

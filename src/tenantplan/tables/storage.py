@@ -1,4 +1,4 @@
-"""Buckets of the storage service and who may use them (requirements.md E3, E4), and update packages (D5)."""
+"""Buckets of the storage service and who may use them, and update packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P1, P2, P25: how old a plan file may be, and from when on it waits."""
+"""How old a plan file may be, and from when on it waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P2: which operations of a plan made per tenant are left, and when nothing of it runs."""
+"""Which operations of a plan made per tenant are left, and when nothing of it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P7: what a plan and a report end with."""
+"""What a plan and a report end with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements about roles and databases, whoever let a name through until here: one statement, one name (fault 21)."""
+"""Statements about roles and databases, whoever let a name through until here: one statement, one name."""
 
 from __future__ import annotations
 

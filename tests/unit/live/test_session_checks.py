@@ -1,4 +1,4 @@
-"""Releases of PostgreSQL with known holes (E11)."""
+"""Releases of PostgreSQL with known holes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: faults 19 to 21 as far as the validator goes."""
+"""Names that imitate, hide, inject or collide, as far as the validator sees them."""
 
 from __future__ import annotations
 

@@ -93,7 +93,6 @@ def test_an_invitation(tmp_path: Path) -> None:
 
 
 def test_secrets_of_an_organization(tmp_path: Path) -> None:
-    """A8"""
     spec = "secrets: { jwt: { value: { env: JWT } }, session: { value: { file: s }, rotateEveryDays: 7 },"
     spec += " old: { value: { env: O }, state: deleted } }"
     found = desired(tmp_path, an_organization("acme", spec))
@@ -107,7 +106,7 @@ def test_secrets_of_an_organization(tmp_path: Path) -> None:
     ("typed", "milliseconds"), [("30s", 30_000), ("250ms", 250), ("2min", 120_000), ("1h", 3_600_000)]
 )
 def test_a_statement_timeout_of_the_organizations_logins(tmp_path: Path, typed: str, milliseconds: int) -> None:
-    """A15: of its login roles and of those of its tenants, not of the owner's, which migrates."""
+    """Of its login roles and of those of its tenants, not of the owner's, which migrates."""
     found = desired(
         tmp_path,
         an_organization("acme", f"database: {{ mode: dedicated, readOnly: true, statementTimeout: {typed} }}"),
@@ -127,7 +126,7 @@ def test_statement_timeouts_that_are_refused(tmp_path: Path, typed: str) -> None
 
 
 def test_a_connection_string_is_stored_where_there_is_a_key(tmp_path: Path) -> None:
-    """C6: without a key the column is not compared, so that the fleet works as before."""
+    """Without a key the column is not compared, so that the fleet works as before."""
     own, shared = an_organization("own", "database: { url: { env: OWN } }"), an_organization("shared")
     encrypting = desired(tmp_path, own, shared, facts=replace(FACTS, encrypts=True))
     stored = row(encrypting, "organization/own").values["database_connection"]
@@ -139,8 +138,6 @@ def test_a_connection_string_is_stored_where_there_is_a_key(tmp_path: Path) -> N
 
 
 class TestReleases:
-    """D5, D7"""
-
     def test_a_release_and_its_package(self, tmp_path: Path) -> None:
         found = desired(tmp_path, a_document("Release", "node", "version: 2.4.0, file: dist/node.zip"))
         made = row(found, "release/node")

@@ -1,4 +1,4 @@
-"""The chain of the audit log (fault 30)."""
+"""The chain of the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan file: canonical bytes, a digest that names it, a seal over every byte (P1, fault 23)."""
+"""The plan file: canonical bytes, a digest that names it, a seal over every byte."""
 
 from __future__ import annotations
 

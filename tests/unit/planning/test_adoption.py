@@ -140,7 +140,7 @@ def test_databases_and_roles_of_others_are_in_the_way(address: str, adopted: fro
 
 
 def test_the_operation_tells_adoption_from_an_update() -> None:
-    """P1: the same values of a row that became the fleet's in between are another operation."""
+    """The same values of a row that became the fleet's in between are another operation."""
     desired = wanted(an_organization(display_name="X"), adopted=ADOPTED)
     adopting, updating = (planned(desired, s)[0] for s in (made_by(None, an_organization()), live(an_organization())))
     assert (adopting.adopt, updating.adopt) == (True, False)

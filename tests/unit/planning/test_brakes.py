@@ -1,4 +1,4 @@
-"""P5: how much of one organization a plan may change."""
+"""How much of one organization a plan may change."""
 
 from __future__ import annotations
 

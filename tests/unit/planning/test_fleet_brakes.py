@@ -1,4 +1,4 @@
-"""P5: each limit of the fleet file brakes what it is for."""
+"""Each limit of the fleet file brakes what it is for."""
 
 from __future__ import annotations
 

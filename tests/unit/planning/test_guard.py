@@ -38,7 +38,6 @@ def deleting(*names: str, protect: bool = False) -> tuple[Desired, State]:
 
 
 def test_protection_is_what_lives_not_what_is_written() -> None:
-    """P4"""
     assert [f.address for f in guard.protection(planned(*deleting("msf", protect=True)))] == ["organization/msf"]
     assert guard.protection(planned(*deleting("msf"))) == []
     assert guard.protection(planned(wanted(an_organization(display_name="X")), live(an_organization()))) == []
@@ -50,7 +49,6 @@ def test_protection_is_what_lives_not_what_is_written() -> None:
 
 @pytest.mark.parametrize(("deletes", "limit", "found"), [(0, 0, False), (1, 0, True), (2, 2, False), (3, 2, True)])
 def test_deletions(deletes: int, limit: int, found: bool) -> None:
-    """P5"""
     rules = [f.rule for f in guard.brakes([], deletes, 0, Brakes(limit, 100))]
     assert rules == ([DELETES] if found else [])
 
@@ -69,7 +67,6 @@ def test_deletions(deletes: int, limit: int, found: bool) -> None:
     ],
 )
 def test_mass_changes(changed: int, alive: int, percent: int, absolute: int | None, found: bool) -> None:
-    """P5"""
     before = live(*(an_organization(f"o{n}") for n in range(changed)))
     after = wanted(*(an_organization(f"o{n}", display_name="X") for n in range(changed)))
     rules = [f.rule for f in guard.brakes(planned(after, before), 0, alive, Brakes(0, percent, absolute))]
@@ -94,7 +91,6 @@ def test_who_is_alive() -> None:
 
 @pytest.mark.parametrize(("allowed", "stands"), [(None, True), (1, True), (3, True), (0, True), (2, False)])
 def test_only_the_exact_number_lifts_the_brake(allowed: int | None, stands: bool) -> None:
-    """P5"""
     operations = planned(*deleting("a", "b"))
     blockers = tuple(guard.brakes(operations, 2, 2, Brakes(0, 100)))
     plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
@@ -104,7 +100,7 @@ def test_only_the_exact_number_lifts_the_brake(allowed: int | None, stands: bool
 
 @pytest.mark.parametrize(("said", "stands"), [(None, False), (1, True), (2, False), (3, True)])
 def test_a_number_that_is_wrong_stops_a_plan_that_no_brake_holds(said: int | None, stands: bool) -> None:
-    """P5: guard.maxDeletes lets two go; who says three has seen another plan."""
+    """guard.maxDeletes lets two go; who says three has seen another plan."""
     plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", planned(*deleting("a", "b")))
     assert [f.rule for f in guard.standing(plan, Words(deletes=said))] == ([DELETES] if stands else [])
 
@@ -122,8 +118,6 @@ def dropping(*databases: str, losing: tuple[str, ...] | None = ("r1", "r3"), tre
 
 
 class TestDestructiveRevisions:
-    """P5"""
-
     def test_revisions_count_and_not_databases(self) -> None:
         assert losing_revisions(dropping("a", "b", "c")) == ("r1", "r3")
         (found,) = guard.brakes(dropping("a", "b", "c"), 0, 3, Brakes(0, 100))
@@ -170,8 +164,6 @@ class TestDestructiveRevisions:
 
 
 class TestRelocations:
-    """B5"""
-
     def test_between_modes_and_servers(self) -> None:
         for after in (an_organization(), a_dedicated(server="west")):
             state = live(a_dedicated())
@@ -214,8 +206,6 @@ def _at(database: str) -> dict[str, Value]:
 
 
 class TestWhatBrakesCount:
-    """P5"""
-
     def test_the_end_of_a_grace_period_is_no_change(self) -> None:
         role = Role("primary", "o_a_app", True, holder="organization/a", ends_before="2026-01-01T00:00:00Z")
         over = [replace(role, login=False), replace(role, ends_before=None)]
@@ -277,8 +267,6 @@ class TestWhatBrakesCount:
 
 
 class TestDependents:
-    """P4"""
-
     def test_what_is_used_stays(self) -> None:
         state = live(an_organization(), a_template(), a_project(template_id=Ref("template/theme")))
         gone = frozenset({"template/theme"})

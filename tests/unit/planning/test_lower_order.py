@@ -74,7 +74,7 @@ def test_a_database_that_is_behind_is_migrated() -> None:
 
 
 def test_what_a_deletion_does_first() -> None:
-    """P16: the application stops before its database goes; a purge drops roles after the database, the row last."""
+    """The application stops before its database goes; a purge drops roles after the database, the row last."""
     gone = wanted(deleted=frozenset({"organization/msf"}))
     at = positions(planned(gone, live(a_dedicated())))
     assert at["organization/msf"] < min(place for address, place in at.items() if address != "organization/msf")
@@ -120,7 +120,7 @@ def test_a_rename_says_from_what() -> None:
 
 
 def test_an_id_is_of_what_is_done() -> None:
-    """P1: the same change has the same id; another has another."""
+    """The same change has the same id; another has another."""
     first, again = (planned(wanted(a_dedicated()), {}) for _ in range(2))
     assert [o.id for o in first] == [o.id for o in again]
     other = planned(wanted(a_dedicated(display_name="X")), {})

@@ -1,4 +1,4 @@
-"""Secrets that are due to be rotated (A8)."""
+"""Secrets that are due to be rotated."""
 
 from __future__ import annotations
 

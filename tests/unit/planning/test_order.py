@@ -1,4 +1,4 @@
-"""P10: who changes when. Only where something comes between two waves is there more than one after the canary."""
+"""Who changes when. Only where something comes between two waves is there more than one after the canary."""
 
 from __future__ import annotations
 

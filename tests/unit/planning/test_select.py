@@ -1,4 +1,4 @@
-"""A part of a plan (P20)."""
+"""A part of a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P25: what a change window or a freeze keeps, until when, and what the fleet file may say of them."""
+"""What a change window or a freeze keeps, until when, and what the fleet file may say of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connection strings in the words of each driver (C9, E12)."""
+"""Connection strings in the words of each driver."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_without_options(driver: str) -> None:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_what_a_connection_string_says_of_pools_is_in_the_drivers_words(driver: str) -> None:  # E12
+def test_what_a_connection_string_says_of_pools_is_in_the_drivers_words(driver: str) -> None:
     params = parse("postgresql://u:canary-4711@h/d?connection_limit=5&pool_timeout=7&ssl=true", "env:X")
     query = compose(params, driver, POOL).partition("?")[2]
     tls = "ssl=require" if driver == "asyncpg" else "sslmode=require"

@@ -1,4 +1,4 @@
-"""What a failed connection says: the server's words without noise, the place, the next step (A16, B13)."""
+"""What a failed connection says: the server's words without noise, the place, the next step."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_advice(said: str, hint: str, retryable: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["host=evil", "postgresql://evil", "dbname=x user=y", "a\0b"])
-def test_a_database_name_is_never_a_connection_string(name: str) -> None:  # fault 21, the quoting layer alone
+def test_a_database_name_is_never_a_connection_string(name: str) -> None:  # the quoting layer alone
     connector = Connector({"eu": SERVER}, 2)
     with pytest.raises(SettingsError, match="cannot be a database name"), connector.connect("eu", name):
         pass

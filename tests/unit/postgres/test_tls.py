@@ -1,4 +1,4 @@
-"""TLS where a connection string leaves it open (A12)."""
+"""TLS where a connection string leaves it open."""
 
 from __future__ import annotations
 

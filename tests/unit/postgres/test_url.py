@@ -1,4 +1,4 @@
-"""Connection strings: strict, and masked (C5, C9)."""
+"""Connection strings: strict, and masked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_asyncpg_calls_ssl() -> None:
          {"sslmode": "require", "connection_limit": "5", "pool_timeout": "0"}),
     ],
 )  # fmt: skip
-def test_words_of_drivers_are_understood(scheme: str, said: str, found: dict[str, str]) -> None:  # E12
+def test_words_of_drivers_are_understood(scheme: str, said: str, found: dict[str, str]) -> None:
     params = parse(f"{scheme}://u:p%3Fw@h/d?{said}", "env:X")
     assert params == {"host": "h", "user": "u", "password": "p?w", "dbname": "d", **found}
     assert not {"connection_limit", "pool_timeout"} & Server("x", params, 4).session_params.keys()
@@ -56,7 +56,7 @@ def test_words_of_drivers_are_understood(scheme: str, said: str, found: dict[str
         ("sslmode=require&pgbouncer=true", "pgbouncer", "allowed are"),
     ],
 )
-def test_an_unknown_parameter_is_named(query: str, named: str, near: str) -> None:  # E12
+def test_an_unknown_parameter_is_named(query: str, named: str, near: str) -> None:
     with pytest.raises(SettingsError) as error:
         parse(f"postgresql://u:canary@h/d?{query}", "env:X")
     assert f"sets {named}, which is not" in error.value.message and near in error.value.hint
@@ -125,7 +125,7 @@ def test_refused(url: str) -> None:
         ("postgresql://h/d?hostaddr=evil.example", "a value of hostaddr"),
     ],
 )
-def test_refused_because(url: str, says: str) -> None:  # C9
+def test_refused_because(url: str, says: str) -> None:
     with pytest.raises(SettingsError) as error:
         parse(url, "env:X")
     assert says in error.value.message and "env:X" in error.value.message

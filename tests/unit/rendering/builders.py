@@ -9,7 +9,7 @@ from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Database, Ref, Resource, Role, Row, Schema
 from tenantplan.model.window import Deferral
 
-# Everything of faults.md 26 that a display name may try.
+# Everything hostile that a display name may hold.
 HOSTILE = (
     "```\n# owned\n",
     "`````",

@@ -1,4 +1,4 @@
-"""What waits for a change window or the end of a freeze, as people read it (P25)."""
+"""What waits for a change window or the end of a freeze, as people read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: self-contained, without scripts, hostile values inert (fault 26)."""
+"""The page: self-contained, without scripts, hostile values inert."""
 
 from __future__ import annotations
 

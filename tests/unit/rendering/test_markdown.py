@@ -1,4 +1,4 @@
-"""The pull-request comment: inert, short enough, destructive changes never cut before safe ones (P12, fault 26)."""
+"""The pull-request comment: inert, short enough, destructive changes never cut before safe ones."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_safe_change_is_cut_before_any_destructive_one(limit: int) -> None:
 
 @pytest.mark.parametrize("long", ["x", "`", "\u202e", "\n", "💥"])
 def test_a_very_long_name_hides_nothing(long: str) -> None:
-    """Fault 26: what somebody else wrote does not take the place of a deletion that a reviewer has to see."""
+    """What somebody else wrote does not take the place of a deletion that a reviewer has to see."""
     hostile, fair = a_hostile_plan(long * 50_000), a_large_plan(10)
     shown = markdown.plan(replace(hostile, operations=(*hostile.operations, *fair.operations), fleet="demo"))
     assert len(shown) < 65_535

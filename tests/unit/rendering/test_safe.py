@@ -1,4 +1,4 @@
-"""Hostile text is inert, and no connection string shows its password (faults.md 26, requirements.md C5)."""
+"""Hostile text is inert, and no connection string shows its password."""
 
 from __future__ import annotations
 

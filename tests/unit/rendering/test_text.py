@@ -1,4 +1,4 @@
-"""Plans, reports and tables as text (design.md 3), and faults.md 26 in a terminal, a log and the plan file."""
+"""Plans, reports and tables as text, and hostile text in a terminal, a log and the plan file."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_hostile_names_are_inert_in_text(hostile: str) -> None:
     assert_inert(text.drift([DriftItem(hostile, hostile, hostile, hostile)]))
 
 
-def test_very_long_names_make_no_very_long_lines() -> None:  # fault 26
+def test_very_long_names_make_no_very_long_lines() -> None:
     long = "x" * 100_000
     plan = a_hostile_plan(long)
     outcomes = tuple(Outcome(operation, "failed", long) for operation in plan.operations)

@@ -1,4 +1,4 @@
-"""Plan files as a fleet's keys make and take them: every flipped byte is noticed, whatever the seal is (fault 23)."""
+"""Plan files as a fleet's keys make and take them: every flipped byte is noticed, whatever the seal is."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ SORTS = {
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_every_flipped_byte_is_noticed(sort: str) -> None:  # fault 23
+def test_every_flipped_byte_is_noticed(sort: str) -> None:
     settings, encrypt = SORTS[sort]
     data = file(settings, encrypt=encrypt)
     assert opened(settings, data, "plan.json") == PLAN
@@ -87,7 +87,7 @@ def test_every_flipped_byte_is_noticed(sort: str) -> None:  # fault 23
 
 
 @pytest.mark.parametrize("sort", ["ed25519", "hmac"])
-def test_what_can_be_made_without_the_key_is_refused(sort: str) -> None:  # fault 23
+def test_what_can_be_made_without_the_key_is_refused(sort: str) -> None:
     settings, _ = SORTS[sort]
     later = replace(PLAN, created_at="2026-06-01T00:00:00Z")
     assert "is not signed" in refused(settings, later.to_bytes())

@@ -1,4 +1,4 @@
-"""Passwords that are refused (D12, fault 22)."""
+"""Passwords that are refused."""
 
 from __future__ import annotations
 

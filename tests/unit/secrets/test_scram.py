@@ -45,7 +45,7 @@ def test_the_example_of_the_rfc() -> None:
         PENCIL.replace("$WG5d", ":WG5d"),
     ],
 )
-def test_a_malformed_verifier_is_refused(text: str) -> None:  # fault 22
+def test_a_malformed_verifier_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="plain password") as error:
         scram.parse(text)
     assert not text or text not in str(error.value)
@@ -70,11 +70,11 @@ def test_a_verifier_of_another_password_is_refused() -> None:
         ("\U0001f511", "\U0001f511"),  # not assigned in Unicode 3.2
     ],
 )
-def test_what_is_hashed(password: str, as_hashed: str) -> None:  # fault 22
+def test_what_is_hashed(password: str, as_hashed: str) -> None:
     assert scram.prepared(password) == as_hashed.encode()
 
 
-def test_it_is_what_libpq_makes(server: TestServer) -> None:  # A11, N10
+def test_it_is_what_libpq_makes(server: TestServer) -> None:
     chance = random.Random(7)
     with server.connect() as connection:
         for _ in range(200):

@@ -1,4 +1,4 @@
-"""Values that an application has sealed itself with libsodium's secretbox, under a key in its own text form (E3)."""
+"""Values that an application has sealed itself with libsodium's secretbox, under a key in its own text form."""
 
 from __future__ import annotations
 

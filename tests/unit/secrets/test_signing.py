@@ -1,4 +1,4 @@
-"""Keys that sign plan files: what holds, what does not, and what is no key (fault 23)."""
+"""Keys that sign plan files: what holds, what does not, and what is no key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connection strings of databases that organizations bring: tested again right before they are saved (C2)."""
+"""Connection strings of databases that organizations bring: tested again right before they are saved."""
 
 from __future__ import annotations
 

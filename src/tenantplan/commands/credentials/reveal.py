@@ -1,4 +1,4 @@
-"""An organization's connection string with its password, for somebody who says why; audited before anybody sees it (C5)."""
+"""An organization's connection string with its password, for somebody who says why; audited before anybody sees it."""
 
 from __future__ import annotations
 

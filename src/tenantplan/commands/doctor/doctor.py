@@ -1,4 +1,4 @@
-"""The checklist before a deployment (E11): everything that can be known before anything is changed."""
+"""The checklist before a deployment: everything that can be known before anything is changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tenantplan.model.live import Survey
 from tenantplan.postgres.connect import describe
 from tenantplan.settings.settings import Settings
 
-# What a deployment is made of, in order (E13): the step, and what does it.
+# What a deployment is made of, in order: the step, and what does it.
 ORDER = (
     ("backup", "of every database: pg_dump, or your provider's snapshot"),
     ("migrate", "tenantplan plan --out plan.json, then tenantplan apply plan.json"),

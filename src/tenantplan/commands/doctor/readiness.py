@@ -1,4 +1,4 @@
-"""Whether a fleet is ready to be deployed: its keys, secrets, migrations, pools, log and runs (E11)."""
+"""Whether a fleet is ready to be deployed: its keys, secrets, migrations, pools, log and runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attempts at rows of other organizations in the shared tables: every way of fault 28 that a session can walk."""
+"""Attempts at rows of other organizations in the shared tables: every route that a session can take."""
 
 from __future__ import annotations
 
