@@ -104,7 +104,7 @@ def verify(log, given, partial):
         if follows and entry["previous_hash"] != previous:
             return None, (sequence, "does not follow the entry before it")
         if hash_of(entry, entry["previous_hash"]) != entry["hash"]:
-            return None, (sequence, "was edited: its content does not give its hash")
+            return None, (sequence, "was edited: its content does not match its hash")
         if by_sequence.pop(sequence, {entry["hash"]}) != {entry["hash"]}:
             return None, (sequence, "is not the entry that an anchor names")
         seen.add(entry["hash"])

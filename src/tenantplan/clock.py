@@ -1,4 +1,4 @@
-"""This machine's clock, which is asked for nothing but how far the server's is from it."""
+"""This machine's clock, used only to measure how far the server's differs from it."""
 
 from __future__ import annotations
 

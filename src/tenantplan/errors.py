@@ -32,6 +32,7 @@ class TenantplanError(Exception):
     """Root of the tree: `message`, optional `where` and `hint`; `exit_code` is what the process returns."""
 
     exit_code = 1
+    code = ""  # what `--json` calls it, where that is not the name of the class
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(message)
@@ -60,7 +61,7 @@ class HostNotAllowed(SettingsError):
         super().__init__(
             f"host {' and address '.join(hosts)} of {reference} is not among those that this fleet connects to;"
             " nothing was sent to it",
-            hint=f"if it is meant, add to spec in tenantplan.yaml:  allowedHosts: [{listed}]",
+            hint=f"if it is intended, add to spec in tenantplan.yaml:  allowedHosts: [{listed}]",
         )
 
 
@@ -110,8 +111,10 @@ class MigrationError(TenantplanError):
     """The Alembic tree cannot be used: several heads, an edited revision, a step that cannot be compiled."""
 
 
-class CodeOfOthers(TenantplanError):
+class UntrustedCode(TenantplanError):
     """A tenant's database holds code that would run with tenantplan's rights."""
+
+    code = "code-of-others"
 
 
 class NotFound(TenantplanError):

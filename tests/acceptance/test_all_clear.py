@@ -7,7 +7,7 @@ from acceptance.harness import Fleet
 
 pytestmark = pytest.mark.once
 
-CLEAR = "The live fleet is what the YAML asks for"
+CLEAR = "The live fleet matches the YAML"
 
 
 def test_an_orphan_is_no_all_clear(fleet: Fleet) -> None:
@@ -24,9 +24,9 @@ def test_an_orphan_is_no_all_clear(fleet: Fleet) -> None:
 def test_a_stamp_that_is_not_what_status_reads(fleet: Fleet) -> None:
     fleet.organization("msf", "database: { mode: dedicated }")
     fleet.apply()
-    assert fleet.run("plan").out.endswith("by their stamps (plan --refresh deep looks into each).\n")
+    assert fleet.run("plan").out.endswith("by their stamps (plan --refresh deep inspects each).\n")
     assert fleet.run("plan", "--refresh", "deep", "--detailed-exitcode").out.endswith(f"{CLEAR}.\n")
     fleet.execute("UPDATE public.alembic_version SET version_num = '3f2a7c10'", database=fleet.database("msf"))
     assert "3f2a7c10" in fleet.run("status").out
     shown = fleet.run("plan", "--refresh", "deep", "--detailed-exitcode", code=2).out
-    assert "1 database that is not what its stamp says above" in shown and "No changes." not in shown
+    assert "1 database that differs from its stamp above" in shown and "No changes." not in shown

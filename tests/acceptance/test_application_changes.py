@@ -178,8 +178,8 @@ def test_a_line_that_goes_gives_no_access_back(studio: Fleet) -> None:
     studio.document("User", "anna@x.example", MINE)
     assert studio.operations() == []
     assert notes(studio, "stays-disabled") == {
-        "user/anna@x.example": "is not declared any more and stays as it was applied: active false."
-        " Only the value itself in the document gives access back: active true"
+        "user/anna@x.example": "is no longer declared and stays as applied: active false."
+        " Only an explicit value in the document gives access back: active true"
     }
     assert studio.rows("SELECT active FROM users") == [(False,)]
 
@@ -198,7 +198,7 @@ def test_a_suspension_that_the_application_repeated_stays(studio: Fleet) -> None
     suspended(studio, "'2027-03-04 05:06:07Z'")
     assert studio.operations() == []
     assert notes(studio, "stays-disabled") == {
-        "organization/studio": "state is not declared any more and stays suspended: the application changed the row at"
+        "organization/studio": "state is no longer declared and stays suspended: the application changed the row at"
         " 2027-03-04T05:06:07Z, after it was applied. Only state: active in the document opens it"
     }
     studio.organization("studio", "modules: { donors: {} }\nprotect: false\nstate: active")
@@ -247,7 +247,7 @@ def test_a_project_that_the_application_deleted_stays_deleted(studio: Fleet) -> 
     )
     studio.apply()
     assert studio.rows("SELECT status::text, deleted_at IS NULL FROM projects") == [("STOPPED", True)]
-    assert "the line has done its work" in notes(studio, "restore")["project/shop"]
+    assert "it has taken effect" in notes(studio, "restore")["project/shop"]
     studio.converged()
 
 
@@ -261,7 +261,7 @@ def test_rows_that_the_application_removed_are_made_again_with_a_note(studio: Fl
     )
     found = notes(studio, "makes-again")
     assert found.keys() == {*addresses}
-    assert all(m.startswith("makes again what the application removed after 20") for m in found.values())
+    assert all(m.startswith("recreates what the application removed after 20") for m in found.values())
     studio.apply()
     studio.converged()
     assert notes(studio, "makes-again") == {}

@@ -42,12 +42,12 @@ def test_a_plan_and_drift_name_the_run_that_is_at_work(fleet: Fleet) -> None:
         assert plan["unfinished"] is None
         (note,) = [n for n in plan["notes"] if n["rule"] == "at-work"]
         assert note["address"] == f"run/{run}"
-        assert note["message"].startswith(f"is at work since {since} UTC, by ")
+        assert note["message"].startswith(f"is running since {since} UTC, by ")
         for form in ("text", "markdown", "html"):
             shown = fleet.run("plan", "--format", form).out
             assert run in shown and since in shown and "interrupted" not in shown
         drift = fleet.run("drift", code=None).out
-        assert f"Run {run} is at work since {since} UTC" in drift and "did not end" not in drift
+        assert f"Run {run} is running since {since} UTC" in drift and "was interrupted" not in drift
         assert fleet.run("drift", "--json", code=None).json["runAtWork"] == run
     plan = fleet.plan()
     assert (plan["operations"], plan["notes"], plan["unfinished"]) == ([], [], None)
@@ -60,7 +60,7 @@ def test_a_run_that_was_killed_was_interrupted(fleet: Fleet) -> None:
     fleet.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "run-opened:1:kill"})
     plan = fleet.plan()
     assert plan["unfinished"] and not plan["notes"]
-    assert "was interrupted: apply first completes what it left" in fleet.run("plan").out
+    assert "was interrupted: apply completes it first" in fleet.run("plan").out
     fleet.apply()
     fleet.converged()
 
@@ -69,5 +69,5 @@ def test_the_first_apply_is_at_work_before_there_is_a_main_database(fleet: Fleet
     fleet.organization("acme")
     with stopped(fleet, "bootstrap-created"):
         (note,) = [n for n in fleet.plan()["notes"] if n["rule"] == "at-work"]
-        assert note["address"].startswith("run/") and "is at work since 2" in note["message"]
+        assert note["address"].startswith("run/") and "is running since 2" in note["message"]
     fleet.converged()

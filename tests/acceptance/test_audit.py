@@ -37,7 +37,7 @@ def _tamper(fleet: Fleet, statement: str) -> None:
 def test_before_the_first_apply_there_is_nothing_to_read(fleet: Fleet) -> None:
     fleet.organization("acme")
     for arguments in (["list"], ["show", "1"], ["verify"]):
-        assert "nothing was applied yet" in fleet.run("audit", *arguments, code=1).err
+        assert "nothing has been applied yet" in fleet.run("audit", *arguments, code=1).err
 
 
 def test_list_filters_and_show_agree(applied: Fleet) -> None:
@@ -67,7 +67,7 @@ def test_list_filters_and_show_agree(applied: Fleet) -> None:
     assert '"MAGIC_WAND": true' in text
     assert newest["hash"] in text
     assert "organization/acme" in applied.run("audit", "list").out
-    assert "No entry fits" in applied.run("audit", "list", "--action", "nothing").out
+    assert "No entry matches" in applied.run("audit", "list", "--action", "nothing").out
     assert "there is no audit entry 999" in applied.run("audit", "show", "999", code=1).err
 
 
@@ -195,4 +195,4 @@ def test_the_log_is_searched_by_whom_it_is_about_and_when(fleet: Fleet) -> None:
     assert later and min(entry.at for entry in later) == entries[len(entries) // 2].entry.at  # that moment is since
     assert len(later) + len(before) == len(entries)  # and is not until
     assert "exclude each other" in fleet.run("audit", "list", "--team", "a", "--project", "b", code=1).err
-    assert "No entry fits." in fleet.run("audit", "list", "--project", "sit").out
+    assert "No entry matches." in fleet.run("audit", "list", "--project", "sit").out

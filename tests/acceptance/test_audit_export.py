@@ -227,7 +227,7 @@ def test_a_broken_log_gives_no_anchor(log: Fleet) -> None:
 
 def test_before_the_first_apply(fleet: Fleet) -> None:
     for command in ("anchor", "export"):
-        assert "nothing was applied yet" in fleet.run("audit", command, code=1).err
+        assert "nothing has been applied yet" in fleet.run("audit", command, code=1).err
 
 
 def test_the_script_is_in_the_documentation() -> None:

@@ -320,7 +320,7 @@ SHAPES = {
         "column id is text, expected uuid",
     ),
     "a type of a reference": (GOOD.replace("next_id bigint", "next_id uuid"), "column next_id is uuid"),
-    "a needed column": (GOOD + ", hits int NOT NULL", "column hits is needed by every row and not declared"),
+    "a needed column": (GOOD + ", hits int NOT NULL", "column hits is required by every row and not declared"),
     "a generated column": (
         GOOD.replace("title text", "title text GENERATED ALWAYS AS (name || '!') STORED"),
         "column title is generated",
@@ -370,7 +370,7 @@ def test_the_good_shape_is_none(applied: Fleet) -> None:
 
 GRANT = "; GRANT SELECT, INSERT, UPDATE, DELETE ON things TO tp_admin"
 ELSE = {
-    "there is none": ("", "does not exist in the main database; make it first"),
+    "there is none": ("", "does not exist in the main database; create it first"),
     "it is a view": (
         "CREATE VIEW things AS SELECT 1 AS id, 'n' AS name, 't' AS title, NULL AS managed_by",
         "does not exist",

@@ -33,10 +33,10 @@ def test_the_main_server_before_and_after_the_first_apply(fleet: Fleet) -> None:
     found = fleet.run("db", "test", "--json")
     assert found.json["ok"] is True
     checks = _checks(found)
-    assert "apply makes it" in checks["main", "database"]["detail"]
+    assert "apply creates it" in checks["main", "database"]["detail"]
     assert checks["main", "createdb"]["status"] == checks["main", "no pooler"]["status"] == "pass"
     fleet.apply()
-    assert "takes connections" in _checks(fleet.run("db", "test", "--json"))["main", "database"]["detail"]
+    assert "accepts connections" in _checks(fleet.run("db", "test", "--json"))["main", "database"]["detail"]
     assert "checks passed" in fleet.run("db", "test").out
 
 
@@ -78,7 +78,8 @@ def test_closed_port_and_wrong_password_name_the_place(fleet: Fleet) -> None:
 def test_an_organization_before_and_after_it_has_its_database(fleet: Fleet) -> None:
     fleet.organization("msf", "database: { mode: dedicated }")
     assert (
-        "apply makes it" in _checks(fleet.run("db", "test", "msf", "--json"))["organization/msf", "database"]["detail"]
+        "apply creates it"
+        in _checks(fleet.run("db", "test", "msf", "--json"))["organization/msf", "database"]["detail"]
     )
     shown = fleet.run("db", "show", "msf", "--json").json
     assert (shown["applied"], shown["database"]) == (False, fleet.database("msf"))

@@ -68,7 +68,7 @@ def test_the_comment_of_the_author_does_where_the_fleet_says_so(fleet: Fleet, tr
     fleet.settings("guard: { destructiveComment: true }", migrations=TREE)
     plan = fleet.plan()
     assert [b["message"] for b in plan["blockers"]] == [
-        "1 revision destroys data: a0000002: apply with --allow-destructive 1 if that is meant"
+        "1 revision destroys data: a0000002: apply with --allow-destructive 1 if that is intended"
     ]
     (note,) = [n for n in plan["notes"] if n["rule"] == "destructive"]
     assert note["address"] == "migrations/tenant/a0000001"

@@ -22,7 +22,7 @@ def test_up_psql_down(local: Fleet) -> None:
     assert "was not running" in local.run("dev", "down").out
     up = local.run("dev", "up").out
     assert f"postgresql://tenantplan@/{local.main_database}?host=" in up
-    assert "nothing was applied yet" in local.run("dev", "psql", code=1).err
+    assert "nothing has been applied yet" in local.run("dev", "psql", code=1).err
     local.organization("msf", "database: { mode: dedicated }")
     local.organization("acme")
     local.apply()

@@ -104,7 +104,7 @@ def test_pending_migrations_are_rehearsed_there_and_back(fleet: Fleet) -> None:
     tree.add("aa03", "op.execute('ALTER TABLE nowhere ADD x int')")
     found = doctor(fleet, code=1)
     status, detail, advice = found["server primary", "rehearsal"]
-    assert status == "fail" and '42P01 relation "nowhere" does not exist' in detail and "mend the revision" in advice
+    assert status == "fail" and '42P01 relation "nowhere" does not exist' in detail and "fix the revision" in advice
     assert fleet.rows("SELECT version_num FROM alembic_version", database=fleet.database("a")) == [(head,)]
 
 

@@ -44,7 +44,7 @@ def _server(fleet: Fleet, *statements: str) -> None:
 
 def test_before_the_first_apply(fleet: Fleet) -> None:
     fleet.organization("acme")
-    assert "nothing was applied yet" in fleet.run("drift", code=1).err
+    assert "nothing has been applied yet" in fleet.run("drift", code=1).err
 
 
 def test_what_was_applied_is_no_drift_and_neither_is_waiting_yaml(applied: Fleet) -> None:

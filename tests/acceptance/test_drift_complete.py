@@ -65,7 +65,7 @@ def test_a_declared_value_that_the_application_changed_and_a_deletion_are_drift(
 
 
 def test_what_the_command_prints_and_where(fleet: Fleet) -> None:
-    assert "say drift --repair --out plan.json" in fleet.run("drift", "--out", "plan.json", code=1).err
+    assert "use drift --repair --out plan.json" in fleet.run("drift", "--out", "plan.json", code=1).err
     fleet.organization("msf", "database: { mode: dedicated }")
     fleet.apply()
     clean = fleet.run("drift", "--repair")

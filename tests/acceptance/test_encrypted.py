@@ -200,7 +200,7 @@ def test_swapped_with_all_that_is_remembered_of_them(sealed: Fleet, what: str) -
         sealed.execute(f"UPDATE tenantplan.credentials SET row_id = %s WHERE {where}", new, table, column, old)
     found = sealed.run("credentials", "rekey", "--json", code=5).json["refused"]
     assert set(found) == {f"{ADDRESS[what].format(name)} {column}" for name in ORGANIZATIONS}
-    assert all("it does not open" in reason for reason in found.values())
+    assert all("it cannot be decrypted" in reason for reason in found.values())
     assert set(sealed.operations()) == {f"update {ADDRESS[what].format(name)}" for name in ORGANIZATIONS}
     sealed.apply()
     assert values(sealed) == expected(sealed)
@@ -281,7 +281,7 @@ def test_without_the_old_key_rekeying_says_which_one_is_missing(sealed: Fleet) -
     sealed.env["CREDENTIALS_ENCRYPTION_KEY"] = NEW
     assert sealed.run("credentials", "status", "--json", code=1).json["unknown"] == [vault(OLD).key_id]
     result = sealed.run("credentials", "rekey", code=5)
-    assert result.err.count(f"it was encrypted under key {vault(OLD).key_id}, which is not known here") == 6
+    assert result.err.count(f"it was encrypted under key {vault(OLD).key_id}, which is not available here") == 6
     assert [boxes(sealed, what) for what in PLACES] == before
     assert key_ids(sealed) == {vault(OLD).key_id: 6}
     results = {e["result"] for e in sealed.run("audit", "list", "--action", "rekey", "--json").json}
@@ -328,7 +328,7 @@ def test_rekeying_waits_for_no_apply(sealed: Fleet) -> None:
     sealed.organization("acme", "database: { url: { env: ACME_URL } }\ncontact: { phone: '1' }")
     stopped = sealed.start("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": "run-opened:1:stop"})
     until(sealed, "SELECT FROM tenantplan.runs WHERE status = 'running'")
-    assert "another apply is at work" in sealed.run("credentials", "rekey", code=6).err
+    assert "another apply is running" in sealed.run("credentials", "rekey", code=6).err
     stopped.kill()
     stopped.communicate()
 
@@ -345,7 +345,7 @@ def test_rekeying_leaves_the_rows_of_other_fleets_alone(sealed: Fleet) -> None:
 def test_before_the_first_apply_there_is_nothing_to_rekey(fleet: Fleet) -> None:
     fleet.env["CREDENTIALS_ENCRYPTION_KEY"] = OLD
     for command in ("rekey", "status"):
-        assert "nothing was applied yet" in fleet.run("credentials", command, code=1).err
+        assert "nothing has been applied yet" in fleet.run("credentials", command, code=1).err
     assert fleet.databases() == []
 
 

@@ -122,7 +122,7 @@ def test_a_template_that_cannot_be_built_says_so(broken: Broken) -> None:
     )
     text = broken.failure(schema(broken.fleet, "a"))
     assert (
-        "the template of new databases cannot be built: revision f0000001 (migrations/tenant/versions/f0000001.py)"
+        "the template for new databases cannot be built: revision f0000001 (migrations/tenant/versions/f0000001.py)"
         in text
     )
     assert "statement 2 of 2 (DO …): P0001 not here" in text

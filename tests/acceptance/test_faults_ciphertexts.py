@@ -80,9 +80,9 @@ def test_an_old_password_restored(two: Fleet) -> None:
 def test_neither_another_key_nor_another_place_opens_them(two: Fleet) -> None:
     key = two.env["CREDENTIALS_ENCRYPTION_KEY"]
     two.env["CREDENTIALS_ENCRYPTION_KEY"] = new_key()
-    refused(two, "acme", "msf", said="not known here")
+    refused(two, "acme", "msf", said="not available here")
     two.env["CREDENTIALS_ENCRYPTION_KEY"] = key
     two.execute(SWAP)
     two.execute(REMEMBERED)
-    refused(two, "acme", "msf", said="it does not open")
+    refused(two, "acme", "msf", said="it cannot be decrypted")
     rotated(two)

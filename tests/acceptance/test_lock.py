@@ -46,7 +46,7 @@ def test_a_tenant_cannot_lock_the_fleet(fleet: Fleet) -> None:
             with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
                 fleet.server.connect(user, lock_database(fleet.main_database), PASSWORD)
         assert "Nothing is locked" in fleet.run("unlock").out
-        assert "at work" not in fleet.run("status").out
+        assert "is running" not in fleet.run("status").out
         fleet.organization("care")
         fleet.apply()
         fleet.run("doctor", "--isolation", code=None)
@@ -134,7 +134,7 @@ def test_the_lock_outlives_the_servers_patience_with_idle_sessions(fleet: Fleet)
     with killed_at_last([process]):
         until(lambda: stopped(process))
         time.sleep(0.5)
-        assert "another apply is at work" in fleet.apply(code=6).err
+        assert "another apply is running" in fleet.apply(code=6).err
         process.send_signal(signal.SIGCONT)
         assert _ended(process)[0] == 0
     fleet.converged()

@@ -245,7 +245,7 @@ def test_a_link_of_somebody_else_is_not_followed(keyed: Fleet, tmp_path: Path) -
     os.lchown(keyed.root / "handed", 65534, 65534) if os.geteuid() == 0 else pytest.skip("needs root")
     targets(keyed, files='file: "handed/{organization}.env"')
     declare(keyed, more=", deliver: files")
-    assert "belongs to somebody else" in keyed.apply(code=5).out
+    assert "belongs to another user" in keyed.apply(code=5).out
     assert list((tmp_path / "theirs").iterdir()) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from acceptance.harness import Fleet
 from servers import TestServer
 
-from tenantplan.cli.failures import asked
+from tenantplan.cli.failures import requested_format
 
 pytestmark = pytest.mark.once
 
@@ -135,7 +135,7 @@ def test_a_value_cannot_speak_to_the_runner(tmp_path: Path, server: TestServer) 
     ],
 )
 def test_the_format_is_that_of_the_command_line(line: str, form: str) -> None:
-    assert asked(line.split()) == form
+    assert requested_format(line.split()) == form
 
 
 def test_what_is_right_in_annotations(fleet: Fleet) -> None:

@@ -112,7 +112,7 @@ def test_a_table_that_fails_does_not_stop_the_others(running: Fleet) -> None:
         connection.execute(BROKEN.format("public.f(int)", "RAISE EXCEPTION E'no\\x1b[2J';").encode())
     result = running.run("maintain", code=5)
     assert "public.aaa: P0001 no\\x1b[2J" in result.err
-    assert "not wholly: 1 of 3." in result.err
+    assert "not completely: 1 of 3." in result.err
     done = settled(running, running.database("wwf"))
     assert set(done.values()) == {1}
     assert {k: v for k, v in counts(running, database).items() if v == 0} == {"aaa": 0}
@@ -166,14 +166,14 @@ def test_an_apply_at_work_is_said(running: Fleet) -> None:
     with running.server.connect(dbname=running.main_database) as holder:
         holder.execute("SELECT pg_advisory_lock(%s)", [KEY])
         result = running.run("maintain", "--target", "msf")
-    assert "An apply is at work" in result.err
+    assert "An apply is running" in result.err
 
 
 def test_what_cannot_be_reached_is_named_and_the_budget_is_kept(fleet: Fleet) -> None:
     fleet.settings("maxConnections: 3\nservers: { primary: { maxConnections: 3 } }")
     for number in range(6):
         fleet.organization(f"org-{number}", DEDICATED)
-    assert "nothing was applied yet" in fleet.run("maintain", code=1).err
+    assert "nothing has been applied yet" in fleet.run("maintain", code=1).err
     fleet.apply()
     fleet.execute(f"ALTER DATABASE {fleet.database('org-3')} ALLOW_CONNECTIONS false", database="postgres")
     watch = Watch(fleet)
@@ -183,5 +183,5 @@ def test_what_cannot_be_reached_is_named_and_the_budget_is_kept(fleet: Fleet) ->
     watch.join()
     assert 2 <= watch.most <= 3
     assert fleet.database("org-3") in result.err
-    assert "not wholly: 1 of 7." in result.err
+    assert "not completely: 1 of 7." in result.err
     assert result.out.count("VACUUM of") == 6

@@ -100,7 +100,7 @@ def test_a_new_revision_follows_the_head(fleet: Fleet) -> None:
 def test_what_is_no_message_is_refused(fleet: Fleet, message: str) -> None:
     _own_tree(fleet)
     before = sorted((fleet.root / "mig" / "versions").iterdir())
-    assert "that is no message" in fleet.run("migrations", "new", message, code=1).err
+    assert "this cannot be the message of a revision" in fleet.run("migrations", "new", message, code=1).err
     assert sorted((fleet.root / "mig" / "versions").iterdir()) == before
 
 

@@ -245,7 +245,7 @@ def test_a_type_of_a_library_is_imported(fleet: Fleet, tree: TenantTree) -> None
 @pytest.mark.parametrize(
     ("reference", "models", "said"),
     [
-        (None, "", "which models?"),
+        (None, "", "no models are named"),
         ("shop.nothing:Base", "", "ModuleNotFoundError"),
         ("shop.models:Nothing", "", "has no attribute 'Nothing'"),
         ("shop.models:sa", "", "is no MetaData and has none"),
@@ -262,7 +262,10 @@ def test_models_that_cannot_be_used(
 
 
 def test_where_it_is_no_use(fleet: Fleet, tree: TenantTree) -> None:
-    assert "that is no message" in fleet.run("migrations", "new", "a\nb", "--autogenerate", code=1).err
+    assert (
+        "this cannot be the message of a revision"
+        in fleet.run("migrations", "new", "a\nb", "--autogenerate", code=1).err
+    )
     fleet.run("migrations", "new", "pets", "--autogenerate", "--tree", "main", code=1)
     fleet.settings(migrations="mig, main: mig, models: 'shop.models:Base'")
     said = fleet.run("migrations", "new", "pets", "--autogenerate", "--tree", "main", code=1).err

@@ -9,8 +9,8 @@ from acceptance.harness import Fleet
 from acceptance.tenant_tree import tenant_tree
 
 pytestmark = pytest.mark.once
-LABEL = "apply exactly this: tenantplan "
-SAVE = "save it to apply it: tenantplan "
+LABEL = "to apply exactly this: tenantplan "
+SAVE = "to apply it, save it first: tenantplan "
 
 
 def command(shown: str, label: str = LABEL) -> list[str]:

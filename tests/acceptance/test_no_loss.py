@@ -111,4 +111,4 @@ def test_what_is_out_of_reach_is_named_and_no_success(fleet: Fleet) -> None:
     fleet.organization("away", "database: { mode: dedicated, server: far }")
     result = fleet.run("plan", "--detailed-exitcode", code=2)
     assert "organization/away" in result.out
-    assert "is what the YAML asks for" not in result.out
+    assert "matches the YAML" not in result.out

@@ -61,7 +61,7 @@ def test_there_and_back_again(pinnable: tuple[Fleet, TenantTree]) -> None:
     assert (found["msf"]["pinned"], found["msf"]["behind"], found["acme"]["pinned"]) == (before, 1, None)
     assert f"stays at {before}: database.revision" in fleet.run("status").out
     gate = fleet.run("status", "--max-skew", "0", code=3).err
-    assert f"organization/msf: 1 revision behind, where database.revision keeps it ({before})" in gate
+    assert f"organization/msf: 1 revision behind, pinned by database.revision ({before})" in gate
     assert f"kept at {before} by database.revision: organization/msf" in fleet.run("migrations", "status").out
     assert fleet.run("migrations", "status", "--json").json["trees"][2]["pinned"] == {"msf": before}
 

@@ -108,7 +108,7 @@ def test_a_server_that_no_longer_fits_keeps_what_it_has(fleet: Fleet, west: Test
     assert plan["operations"] == []
     (note,) = plan["notes"]
     assert (note["address"], note["rule"]) == ("organization/eu", "placement")
-    assert "stays on server west, which has not the tags region: eu" in note["message"]
+    assert "stays on server west, which lacks the tags region: eu" in note["message"]
     assert "stays on server west" in fleet.run("plan").out
     fleet.organization("eu", "database: { mode: dedicated, server: primary }")
     fleet.apply()

@@ -120,7 +120,7 @@ def test_a_live_change_makes_the_plan_stale(fleet: Fleet, database: str, change:
     fleet.execute(change.format(database=fleet.database("msf")), database=where)
     before = dump(fleet.server)
     refused = fleet.run("apply", str(path), code=4)
-    assert "msf" in refused.err and "fresh plan" in refused.err
+    assert "msf" in refused.err and "new plan" in refused.err
     assert dump(fleet.server) == before
 
 

@@ -99,7 +99,7 @@ def test_an_edited_script_and_a_failing_preflight_stop_everything(fleet: Fleet, 
         preflight='SELECT 1 FROM "Donor" WHERE phone IS NULL;\n',
         down='ALTER TABLE "Donor" ALTER "phone" DROP NOT NULL;\n',
     )
-    assert 'finds rows: SELECT 1 FROM "Donor"' in fleet.apply(code=3).err
+    assert 'returns rows: SELECT 1 FROM "Donor"' in fleet.apply(code=3).err
     fleet.execute('DELETE FROM "Donor"', database=fleet.database("a"))
     fleet.apply()
     down = fleet.run("migrations", "sql", "--from", "head", "--to", "20260101").out

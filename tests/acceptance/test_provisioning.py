@@ -12,7 +12,7 @@ DEDICATED = "database: { mode: dedicated }"
 
 
 def test_a_database_is_made_whole(fleet: Fleet) -> None:
-    """C3, C4: name, owner, tables at head, and the roles: one that only reads where it is asked for."""
+    """Name, owner, tables at head, and the roles: one that only reads where it is asked for."""
     fleet.organization("croix-rouge", "database: { mode: dedicated, connectionLimit: 7, readOnly: true }")
     fleet.organization("msf", DEDICATED)
     fleet.apply()
@@ -29,7 +29,7 @@ def test_a_database_is_made_whole(fleet: Fleet) -> None:
 
 
 def test_many_databases_at_once(fleet: Fleet) -> None:
-    """P16: made side by side, each once. tenantplan's role can act as the owners of databases and as nobody else."""
+    """Made side by side, each once. tenantplan's role can act as the owners of databases and as nobody else."""
     for number in range(20):  # some share a transaction
         fleet.organization(f"org-{number}", DEDICATED)
     fleet.apply("--parallelism", "4")
@@ -40,7 +40,7 @@ def test_many_databases_at_once(fleet: Fleet) -> None:
 
 
 def test_a_database_of_that_name_is_never_taken(fleet: Fleet) -> None:
-    """P16: somebody else's database with the derived name is a blocker, and stays as it is."""
+    """Somebody else's database with the derived name is a blocker, and stays as it is."""
     fleet.organization("first")
     fleet.apply()
     fleet.execute(f"CREATE DATABASE {fleet.database('msf')}", database="postgres")
@@ -59,7 +59,7 @@ def test_a_database_of_that_name_is_never_taken(fleet: Fleet) -> None:
 
 
 def test_a_change_made_by_hand_is_put_right(fleet: Fleet) -> None:
-    """C3: limits, logins and grants follow the YAML."""
+    """Limits, logins and grants follow the YAML."""
     fleet.organization("msf", "database: { mode: dedicated, connectionLimit: 7, readOnly: true }")
     fleet.apply()
     name = fleet.database("msf")
@@ -90,7 +90,7 @@ def test_a_lost_database_is_made_again_only_when_it_is_named(fleet: Fleet) -> No
 
 
 def test_the_lock_dies_with_its_process(fleet: Fleet) -> None:
-    """P11: the holder is named while it lives; killed, the next apply works at once."""
+    """The holder is named while it lives; killed, the next apply works at once."""
     fleet.organization("first")
     fleet.apply()
     fleet.organization("msf", DEDICATED)
@@ -121,7 +121,7 @@ def test_the_lock_dies_with_its_process(fleet: Fleet) -> None:
 
 
 def test_two_fleets_share_a_server(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """P11, P16: another fleet's lock, rows and databases are not this one's."""
+    """Another fleet's lock, rows and databases are not this one's."""
     other = Fleet(tmp_path_factory.mktemp("other"), fleet.server)
     try:
         for each in (fleet, other):

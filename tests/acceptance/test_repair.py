@@ -174,7 +174,7 @@ def test_the_sentinel_makes_a_plan_look_into_just_that_database(watched: Fleet) 
     assert set(found) == {"b"} and "column public.donors.hacked" in found["b"]
     watched.run("drift", code=2)
     watched.execute("ALTER TABLE donors DROP COLUMN hacked", database=watched.database("b"))
-    assert "as its revision makes it again" in notes(watched)["b"]
+    assert "matches its revision again" in notes(watched)["b"]
     watched.run("drift")
     watched.run("drift", "--repair", "--out", "plan.json", code=2)
     watched.run("apply", "plan.json")

@@ -61,8 +61,8 @@ def test_the_list_and_a_misspelt_name(fleet: Fleet) -> None:
     assert len(names) == 11
     assert all(name in listed for name in names)
     assert "did you mean `top-tenants`" in fleet.run("report", "top-tenant", code=1).err
-    assert "nothing was applied yet" in fleet.run("report", "top-tenants", code=1).err
-    assert "nothing was applied yet" in fleet.run("report", "database-sizes", code=1).err
+    assert "nothing has been applied yet" in fleet.run("report", "top-tenants", code=1).err
+    assert "nothing has been applied yet" in fleet.run("report", "database-sizes", code=1).err
     assert "--json or --csv" in fleet.run("report", "top-tenants", "--json", "--csv", code=1).err
     assert "licenses-expiring" in fleet.run("report", "top-tenants", "--days", "3", code=1).err
 

@@ -83,7 +83,7 @@ def test_what_is_restored_has_to_be_there(fleet: Fleet) -> None:
     fleet.apply("--allow-deletes", "1")
     fleet.organization("msf", DEDICATED, restore=restored)
     assert rules(fleet) == {("organization/msf", "restore")}
-    assert "no such row is there" in fleet.apply(code=3).err
+    assert "there is no such row" in fleet.apply(code=3).err
     fleet.organization("msf", DEDICATED)
     fleet.apply()
     fleet.converged()
@@ -97,7 +97,7 @@ def test_a_document_is_not_renamed_and_deleted_at_once(fleet: Fleet) -> None:
     fleet.remove("Organization", "beta")
     fleet.organization("msf", DELETED, renamedFrom="beta")
     assert rules(fleet) == {("organization/msf", "renamed")}
-    assert "apply the rename, then say state: deleted" in fleet.apply("--allow-deletes", "0", code=3).err
+    assert "apply the rename, then set state: deleted" in fleet.apply("--allow-deletes", "0", code=3).err
     assert state(fleet) == before
     fleet.organization("msf", DEDICATED, renamedFrom="beta")
     fleet.apply()

@@ -62,8 +62,8 @@ def test_what_was_closed_when_it_was_deleted_comes_back_closed(fleet: Fleet) -> 
     restored(fleet)
     assert classes(fleet) == dict.fromkeys(["organization/msf", "tenant/paris", "tenant/rome", "release/node"], "risky")
     assert notes(fleet, "stays-disabled") == {
-        address: f"comes back as it was when it was deleted: {value}."
-        " Only the value itself in the document gives access back"
+        address: f"is restored as it was when it was deleted: {value}."
+        " Only an explicit value in the document gives access back"
         for address, value in {
             "organization/msf": "state suspended",
             "tenant/paris": "active false",

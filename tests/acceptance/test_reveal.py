@@ -135,7 +135,7 @@ def test_a_brought_connection_string_comes_from_where_it_is_encrypted(brought: F
     assert refused.out == "" and "CREDENTIALS_ENCRYPTION_KEY" in refused.err
     brought.env["CREDENTIALS_ENCRYPTION_KEY"] = new_key()
     refused = brought.run("db", "show", "acme", "--reveal", "--reason", REASON, code=1)
-    assert refused.out == "" and "not known here" in refused.err
+    assert refused.out == "" and "not available here" in refused.err
     brought.env["CREDENTIALS_ENCRYPTION_KEY"] = key
     brought.execute("UPDATE organizations SET database_connection = set_byte(database_connection, 60, 7)")
     refused = brought.run("db", "show", "acme", "--reveal", "--reason", REASON, code=1)

@@ -48,7 +48,7 @@ def test_what_was_taken_back_makes_it_stale(halfway: Fleet, change: str) -> None
     halfway.execute(change.format(role=f"{database}_app", database=database))
     runs = halfway.rows("SELECT count(*) FROM tenantplan.runs")
     refused = halfway.run("apply", "plan.json", "--auto-approve", code=4)
-    assert "applied in part, and what it did was changed since" in refused.err
+    assert "partly applied, and what it did has been changed since" in refused.err
     assert halfway.rows("SELECT count(*) FROM tenantplan.runs") == runs
     assert halfway.rows("SELECT count(*) FROM organizations") == [(1,)]
     halfway.apply()
@@ -65,5 +65,5 @@ def test_a_deletion_that_was_taken_back_makes_it_stale(fleet: Fleet) -> None:
     assert fleet.process(*apply, env={"TENANTPLAN_FAILPOINT": "committed:1"}).code < 0
     assert fleet.rows(STATE) == [("first", "deleted")]
     fleet.execute("UPDATE organizations SET state = 'active', deleted_at = NULL")
-    assert "applied in part, and what it did was changed since" in fleet.run(*apply, code=4).err
+    assert "partly applied, and what it did has been changed since" in fleet.run(*apply, code=4).err
     assert fleet.rows(STATE) == [("first", "active")]

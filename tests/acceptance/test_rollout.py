@@ -62,7 +62,7 @@ def test_a_preflight_blocks_the_rollout_with_everybody_who_would_fail(fleet: Fle
         + "\n\npreflight = ('SELECT phone FROM donors WHERE phone IS NOT NULL GROUP BY phone HAVING count(*) > 1',)\n"
     )
     error = fleet.apply(code=3).err
-    assert "organization/org-1: the preflight of revision aa01 finds rows: SELECT phone" in error
+    assert "organization/org-1: the preflight of revision aa01 returns rows: SELECT phone" in error
     assert "organization/org-3:" in error and "organization/shared (shared):" in error
     assert "org-0" not in error and "org-2" not in error and "3 places" in error
     assert set(revisions(fleet, *names)) == {before} == {shared_revision(fleet)}
@@ -171,7 +171,7 @@ def test_a_wave_is_looked_after_before_the_next(fleet: Fleet) -> None:
     started = time.monotonic()
     result = fleet.apply(code=5)
     assert time.monotonic() - started > 2  # what all share, a, b
-    assert f"the health query finds rows in database {fleet.database('b')}" in result.out
+    assert f"the health query returns rows in database {fleet.database('b')}" in result.out
     assert revisions(fleet, "a", "b", "c") == ["aa01", "aa01", before]
     fleet.execute("DELETE FROM donors", database=fleet.database("b"))
     fleet.apply()

@@ -208,7 +208,7 @@ def test_back_to_one_role_lets_the_other_end_gently(keyed: Fleet) -> None:
 def test_what_cannot_be_rotated(keyed: Fleet) -> None:
     declare(keyed)
     keyed.organization("plain", "database: { mode: dedicated }")
-    assert "say --due" in keyed.run("credentials", "rotate", code=1).err
+    assert "pass --due" in keyed.run("credentials", "rotate", code=1).err
     assert "apply" in keyed.run("credentials", "rotate", "msf", code=1).err
     keyed.apply()
     assert "msf" in keyed.run("credentials", "rotate", "mfs", code=1).err
@@ -228,7 +228,7 @@ def test_a_rotation_takes_the_fleets_lock_and_leaves_what_waits_in_the_yaml(keye
     keyed.apply()
     with keyed.connect(lock_database(keyed.main_database)) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [lock.KEY])
-        assert "another apply is at work" in keyed.run("credentials", "rotate", "msf", code=6).err
+        assert "another apply is running" in keyed.run("credentials", "rotate", "msf", code=6).err
     keyed.organization(
         "msf", "state: suspended\ndatabase: { mode: dedicated, connectionLimit: 5, password: { generate: true } }"
     )

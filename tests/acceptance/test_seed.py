@@ -103,7 +103,7 @@ def test_donors_of_every_organization_and_of_nobody_else(stocked: Fleet) -> None
 
     for number in ("0", "0", "7"):
         shown = stocked.run("seed", "--demo", "--seed", number)
-        assert "organization/other has no demo donors: it has other tables" in shown.err
+        assert "organization/other has no demo donors: its tables are not" in shown.err
         assert counted("donors") == 8
         assert counted("donors", own) == 9
         for table in DONORS:
@@ -134,7 +134,7 @@ def test_usage(fleet: Fleet) -> None:
     assert "fills metrics" in err
     fleet.run("seed", "--demo", code=3)
     fleet.settings(DEVELOPMENT)
-    assert "nothing was applied yet" in fleet.run("seed", "--demo", code=1).err
+    assert "nothing has been applied yet" in fleet.run("seed", "--demo", code=1).err
     fleet.document("Tier", "basic", "displayName: Basic")
     fleet.apply()
     assert "no tenants and no projects" in fleet.run("seed", "--demo", code=1).err

@@ -65,8 +65,8 @@ def test_nothing_that_is_made_without_the_key_is_applied(signing: Fleet) -> None
     for made, said in (
         (plan.to_bytes(), "is not signed"),  # the seal that anybody can make
         (replace(plan, created_at=stamp(timedelta())).to_bytes(), "is not signed"),
-        (replace(plan, created_at=stamp(timedelta())).to_bytes(lambda covered: seal), "signature does not hold"),
-        (replace(plan, operations=()).to_bytes(lambda covered: seal), "signature does not hold"),
+        (replace(plan, created_at=stamp(timedelta())).to_bytes(lambda covered: seal), "signature does not match"),
+        (replace(plan, operations=()).to_bytes(lambda covered: seal), "signature does not match"),
         (intact[:-1], "not canonical"),
     ):
         path.write_bytes(made)

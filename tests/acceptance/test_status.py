@@ -17,9 +17,9 @@ def _fleet(fleet: Fleet) -> None:
 
 def test_before_the_first_apply_it_says_what_to_do(fleet: Fleet) -> None:
     fleet.organization("acme")
-    assert "Nothing applied yet" in fleet.run("status").out
+    assert "Nothing has been applied yet" in fleet.run("status").out
     assert fleet.run("status", "--json").json["applied"] is False
-    assert "nothing was applied yet" in fleet.run("status", "acme", code=1).err
+    assert "nothing has been applied yet" in fleet.run("status", "acme", code=1).err
 
 
 def test_every_organization_and_tenant_with_place_and_revision(fleet: Fleet) -> None:

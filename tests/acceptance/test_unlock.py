@@ -46,7 +46,7 @@ def test_a_stopped_apply_is_ended_and_the_next_one_finishes(fleet: Fleet) -> Non
         _wait(fleet)
         hanging.send_signal(signal.SIGSTOP)
         refused = fleet.run("unlock", code=1)
-        assert "nobody to ask" in refused.err
+        assert "no terminal to confirm on" in refused.err
         assert "tp:" in refused.out
         assert fleet.rows("SELECT epoch FROM tenantplan.lease")[0][0] <= before + 1
         fleet.apply(code=6)

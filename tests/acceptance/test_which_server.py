@@ -135,7 +135,7 @@ def _asked(fleet: Fleet, *arguments: str) -> str:
     )  # fmt: skip
     os.close(follower)
     shown = b""
-    while b"Only yes is a yes" not in shown and select.select([leader], [], [], 60)[0]:
+    while b"Type yes to apply" not in shown and select.select([leader], [], [], 60)[0]:
         shown += os.read(leader, 4096)
     os.write(leader, b"no\n")
     while select.select([leader], [], [], 60)[0]:

@@ -94,7 +94,7 @@ def test_a_plan_of_nothing_but_what_waits(three: Fleet) -> None:
     assert three.rows("SELECT count(*) FROM tenantplan.runs") == runs
     state(three, "a", "")
     shown = three.run("plan", "--detailed-exitcode", "--refresh", "deep").out
-    assert shown.endswith("No changes. The live fleet is what the YAML asks for.\n")
+    assert shown.endswith("No changes. The live fleet matches the YAML.\n")
 
 
 def test_a_tier_has_its_own_window(three: Fleet) -> None:

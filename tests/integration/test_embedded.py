@@ -188,7 +188,7 @@ def test_a_socket_folder_made_by_somebody_else_is_refused(folder: Path, monkeypa
     planted = Path(params["host"])
     planted.mkdir()
     planted.chmod(0o777)
-    with pytest.raises(SettingsError, match="belongs to somebody else"):
+    with pytest.raises(SettingsError, match="belongs to another user"):
         embedded.ensure(data)
 
 

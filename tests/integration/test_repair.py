@@ -366,14 +366,14 @@ LEFT = {
         "ALTER TABLE rich ALTER id DROP IDENTITY",
         {
             "column public.rich.id": "its numbers come from elsewhere",
-            "sequence public.rich_id_seq": "the number that comes next",
+            "sequence public.rich_id_seq": "its next number is unknown",
         },
     ),
     "no longer computed": ("ALTER TABLE rich ALTER twice DROP EXPRESSION", {"column public.rich.twice": "computed"}),
     "sequence dropped": (
         "DROP SEQUENCE numbers CASCADE",
         {
-            "sequence public.numbers": "the number that comes next is gone",
+            "sequence public.numbers": "its next number is unknown",
             "grant sequence public.numbers to repair_write": "it went with sequence public.numbers",
             "column public.rich.serial": "it needs sequence public.numbers",
         },
@@ -381,7 +381,7 @@ LEFT = {
     "a column that only waits": (
         "DROP SEQUENCE numbers CASCADE; ALTER TABLE rich REPLICA IDENTITY NOTHING; DROP INDEX rich_serial",
         {
-            "sequence public.numbers": "the number that comes next is gone",
+            "sequence public.numbers": "its next number is unknown",
             "grant sequence public.numbers to repair_write": "it went with sequence public.numbers",
             "column public.rich.serial": "it needs sequence public.numbers",
         },

@@ -126,7 +126,13 @@ def test_signs_of_life_are_not_asked_of_who_answers(server: TestServer, monkeypa
 
 @pytest.mark.parametrize(
     ("state", "says"),
-    [("53100", "disk"), ("57P01", "ended the session"), ("53200", "memory"), ("53400", "limit"), ("58030", "log")],
+    [
+        ("53100", "disk"),
+        ("57P01", "the session was terminated"),
+        ("53200", "memory"),
+        ("53400", "limit"),
+        ("58030", "log"),
+    ],
 )
 def test_what_breaks_off_a_read_is_said(server: TestServer, state: str, says: str) -> None:
     with (

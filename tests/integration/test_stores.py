@@ -559,7 +559,7 @@ def test_s3_bucket_is_never_made(s3: str, monkeypatch: pytest.MonkeyPatch, packa
     for _ in range(2):
         with pytest.raises(TenantplanError, match="bucket does not exist") as caught:
             store.put(KEY, package)
-    assert caught.value.where == "s3://nobodys/x" and "not made for you" in caught.value.hint
+    assert caught.value.where == "s3://nobodys/x" and "not created for you" in caught.value.hint
 
 
 def test_s3_without_credentials_or_server(s3: str, monkeypatch: pytest.MonkeyPatch, package: Path) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 
 from tenantplan.apply import freshness
 from tenantplan.apply.bootstrap import bootstrap
-from tenantplan.apply.clearing import SessionWatch, cleared
+from tenantplan.apply.clearing import SessionWatch, clearing_blockers
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects import stored_secrets
 from tenantplan.apply.effects.table import effect
@@ -58,7 +58,7 @@ def acquire(work: Work, stack: ExitStack) -> Acquired:
     holding, control, live, held = _enter(work, stack)
     reach("locked")
     watches = [_watched(work, live, server) for server in work.managed_servers]
-    stack.enter_context(cleared(watches, work.connector, holding, partial(work.note, HELD_UP)))
+    stack.enter_context(clearing_blockers(watches, work.connector, holding, partial(work.note, HELD_UP)))
     clocks = tuple(check_clock(live))
     done = freshness.check_usable(control, work.plan)
     dead = [run for run in recover.dead_runs(control) if run != work.run_id]
@@ -106,7 +106,7 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
         freshness.check_role(work.plan, outside)
         name = ensure_lock_database(outside, work.settings.fleet, work.main_database)
         born = outside.execute("SELECT FROM pg_database WHERE datname = %s", [work.main_database]).rowcount > 0
-    holding = stack.enter_context(lock.entered(work.connector, name))
+    holding = stack.enter_context(lock.lock_session(work.connector, name))
     # A first apply that was killed holds the lock until the server has made its database.
     lock.acquire(work.connector, holding, work.main_database, patience=0.0 if born else BIRTH_PATIENCE)
     live = work.read_live()
@@ -141,9 +141,9 @@ def _watched(work: Work, live: Survey, server: str) -> SessionWatch:
 def _refuse_pooler(work: Work, session: Connection) -> None:
     if is_pooled(session):
         raise ConnectError(
-            "a connection pooler answers there, and hands each transaction another session",
+            "a connection pooler answers there, and gives each transaction another session",
             where=work.servers.usable[MAIN].place,
-            hint="give tenantplan the address of PostgreSQL itself: locks and prepared names need a session",
+            hint="give tenantplan the address of PostgreSQL itself: locks and prepared statements need a session",
         )
 
 

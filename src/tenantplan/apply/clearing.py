@@ -1,4 +1,4 @@
-"""Who holds up everybody is sent away: sessions of logins that a run waits for.
+"""Ends sessions of logins that block a run.
 
 A login that the server binds to one organization may lock the shared tables, or leave a transaction open in them. Any login of a
 server may hold any database there, and its own role, so that nobody renames, drops or changes them (by ALTER ROLE CURRENT_USER
@@ -52,7 +52,7 @@ class Blocking:
 
 
 @dataclass
-class Looks:
+class Sightings:
     """In how many looks each role stood in the way, and when it last did. Counted by role, since a login may come back with another
     session each time; one that waits for it once now and then is forgotten in between."""
 
@@ -68,7 +68,7 @@ class Looks:
 
 
 @contextmanager
-def cleared(
+def clearing_blockers(
     watches: Sequence[SessionWatch], connector: Connector, holding: Connection, on_kept: Callable[[str], None]
 ) -> Iterator[None]:
     """While the block runs, ends sessions of logins that sessions of the run have waited for: for about two seconds where it is
@@ -97,11 +97,11 @@ def _watch(
     over: threading.Event,
     on_kept: Callable[[str], None],
 ) -> None:
-    looks, kept = Looks(), set[str]()
+    looks, kept = Sightings(), set[str]()
     while not over.wait(LOOK):
         try:
             with _session(watch, connector, holding) as session:
-                for pid, role in _look(watch, session, looks).items():
+                for pid, role in _check(watch, session, looks).items():
                     if role not in kept:
                         kept.add(role)
                         on_kept(_sentence(connector, watch.server, role, pid))
@@ -116,7 +116,7 @@ def _session(watch: SessionWatch, connector: Connector, holding: Connection) -> 
     return nullcontext(holding) if watch.server == MAIN else connector.connect(watch.server, patience=_ANSWER)
 
 
-def _look(watch: SessionWatch, session: Connection, looks: Looks) -> Mapping[int, str]:
+def _check(watch: SessionWatch, session: Connection, looks: Sightings) -> Mapping[int, str]:
     """Ends those who stood in the way for too long; returns those of them that tenantplan's role may not end."""
     asked = {
         "tag": watch.tag,

@@ -28,7 +28,7 @@ from tenantplan.postgres.connect import Connection, describe
 from tenantplan.postgres.queries import query
 
 
-def ended(run: Run, main: Connection, place: str, segment: Sequence[Operation]) -> list[Outcome]:
+def close_sessions(run: Run, main: Connection, place: str, segment: Sequence[Operation]) -> list[Outcome]:
     """Outcomes of operations that have committed: done, or failed where sessions that should be over go on."""
     wanted = _endings(segment)
     closing = [o for o in segment if _closes_organization(o)]
@@ -44,7 +44,7 @@ def ended(run: Run, main: Connection, place: str, segment: Sequence[Operation]) 
             raise
         why = describe(error) if isinstance(error, psycopg.Error) else error.message
         names = {e.operation_id for e in wanted} | {o.id for o in closing}
-        left = dict.fromkeys(names, f"closed, but whether its sessions have ended cannot be told: {why}")
+        left = dict.fromkeys(names, f"closed, but it is not known whether its sessions have ended: {why}")
     _record(run, main, [(o, left[o.id]) for o in segment if o.id in left])
     return [Outcome(o, "failed", left[o.id]) if o.id in left else Outcome(o, "done") for o in segment]
 
@@ -58,18 +58,20 @@ def clear_way(run: Run, place: str, there: Connection, segment: Sequence[Operati
         end_sessions(run, place, there, wanted)
 
 
-def ended_again(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
+def close_sessions_again(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Outcome]:
     """Outcomes, where they failed, of operations that an earlier run has done: it may have been interrupted before the end."""
     places = sorted({o.server for o in operations if _any(o)})
     found: list[Outcome] = []
     for place in places:
         here = [o for o in operations if _any(o) and o.server == place]
-        found += [outcome for outcome in ended(run, main, place, here) if outcome.status != "done"]
+        found += [outcome for outcome in close_sessions(run, main, place, here) if outcome.status != "done"]
     return found
 
 
 @contextmanager
-def shut(run: Run, main: Connection, place: str, there: Connection, segment: Sequence[Operation]) -> Iterator[None]:
+def closed_meanwhile(
+    run: Run, main: Connection, place: str, there: Connection, segment: Sequence[Operation]
+) -> Iterator[None]:
     """Databases that get another name have no sessions meanwhile, and roles that are dropped have none.
 
     Whoever may connect to such a database may not from here on; the transaction that renames it lets in whom it should. When it

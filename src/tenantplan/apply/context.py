@@ -20,7 +20,7 @@ from tenantplan.model.rowtype import Tables
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.box import Vault
 from tenantplan.secrets.keyed import fleet_id
-from tenantplan.secrets.storage import Around
+from tenantplan.secrets.storage import SecretContext
 from tenantplan.settings.targets import TargetSpec
 from tenantplan.stores import Store
 
@@ -40,7 +40,7 @@ class RunServers:
 @dataclass(frozen=True)
 class RunSecrets:
     """What a run needs to handle secrets: `vault` encrypts them (None: no key is set), `hash_key` is the key of keyed hashes,
-    `around` is what they are judged by.
+    `context` is what they are judged by.
 
     `targets` are where generated passwords go, `hidden` the variables that programs which get one do not see. `issued` holds the
     passwords on their way, by the address of their role, `made` the generated secrets of rows, by table, id and column, and
@@ -49,7 +49,7 @@ class RunSecrets:
 
     vault: Vault | None
     hash_key: str
-    around: Around
+    context: SecretContext
     targets: Mapping[str, TargetSpec]
     hidden: Collection[str]
     issued: dict[str, Any] = field(default_factory=dict)

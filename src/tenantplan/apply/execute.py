@@ -40,7 +40,7 @@ def execute(run: Run, main: Connection, operations: Sequence[Operation]) -> list
         try:
             with run.holding(segment):
                 _perform(run, main, segment)
-                finished = closing.ended(run, main, segment[0].server, segment)
+                finished = closing.close_sessions(run, main, segment[0].server, segment)
         except Locked:
             raise
         except (psycopg.Error, TenantplanError) as error:
@@ -75,7 +75,7 @@ def execute_together(run: Run, main: Connection, operations: list[Operation]) ->
     try:
         with run.holding(operations):
             _perform(run, main, operations)
-            return closing.ended(run, main, MAIN, operations)
+            return closing.close_sessions(run, main, MAIN, operations)
     except Locked:
         raise
     except (psycopg.Error, TenantplanError):
@@ -123,7 +123,7 @@ def _by_itself(run: Run, main: Connection, operation: Operation, found: Alone) -
 def _on_main(run: Run, main: Connection, segment: list[Operation]) -> None:
     purge.clear_left_behind(run, main, MAIN, segment)
     tried = try_connections(run, segment)
-    with closing.shut(run, main, MAIN, main, segment), new_databases.created(run, MAIN, main, segment):
+    with closing.closed_meanwhile(run, main, MAIN, main, segment), new_databases.created(run, MAIN, main, segment):
         retrying(lambda: _commit(run, main, segment, tried), lambda: closing.clear_way(run, MAIN, main, segment))
 
 
@@ -180,7 +180,7 @@ def _elsewhere(run: Run, main: Connection, place: str, segment: list[Operation])
         run.servers.template(place)  # built before a session is taken: it needs one of the server's budget itself
     with (
         run.connector.connect(place) as there,
-        closing.shut(run, main, place, there, segment),
+        closing.closed_meanwhile(run, main, place, there, segment),
         new_databases.created(run, place, there, segment),
     ):
         retrying(

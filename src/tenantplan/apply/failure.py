@@ -1,4 +1,4 @@
-"""What is recorded and told of an operation that failed."""
+"""What is recorded and reported of an operation that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a plan may still be applied: intact it is already; this says whether it is for here, for now, and not yet done."""
+"""Whether a plan, known to be intact, may be applied here and now, and has not been applied yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tenantplan.errors import Blocked, PlanRefused, PrivilegeError, TenantplanEr
 from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN, is_brought
-from tenantplan.model.common_group import made_since
+from tenantplan.model.common_group import created_since
 from tenantplan.model.encode import fingerprint
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
@@ -35,12 +35,12 @@ from tenantplan.postgres.queries import query
 from tenantplan.settings.settings import Settings
 from tenantplan.stores import Stored, measure
 
-STALE = "make a fresh plan: tenantplan plan --out plan.json"
+STALE = "make a new plan: tenantplan plan --out plan.json"
 _NAMED = 5
 
 
 def check_file(settings: Settings, trees: Trees, plan: Plan) -> None:
-    """What can be told about a plan without a database."""
+    """Checks a plan without a database."""
     if plan.fleet != settings.fleet:
         raise PlanRefused(f"the plan is for fleet {plan.fleet}, this is {settings.fleet}", hint=STALE)
     if plan.config_digest != declare.config_digest(settings, trees):
@@ -74,7 +74,7 @@ def _refuse_waiting(waiting: Sequence[Deferral]) -> None:
         raise Blocked(
             f"{closed} {last.when}",
             where=last.address,
-            hint="nothing was changed; apply the plan then, or make a new one of what may run now",
+            hint="nothing was changed; apply the plan then, or make a new one with what may run now",
         )
 
 
@@ -169,9 +169,9 @@ def stale(plan: Plan, done: set[str], live: Survey, begun: Collection[str] = ())
     return [
         o
         for o in operations
-        if fingerprint(_seen(o, state)) != o.fingerprint or not _whose(o, state.get(o.address))
+        if fingerprint(_seen(o, state)) != o.fingerprint or not _is_ours(o, state.get(o.address))
         if not (o.id in begun and _shut(o, state.get(o.address)))
-        if not made_since(o, state)
+        if not created_since(o, state)
     ]
 
 
@@ -180,7 +180,7 @@ def check_standing(plan: Plan, done: set[str], live: Survey) -> None:
     undone = sorted(o.address for o in taken_back(plan, done, live))
     if undone:
         raise PlanRefused(
-            f"this plan was applied in part, and what it did was changed since: {some(undone, _NAMED)}",
+            f"this plan was partly applied, and what it did has been changed since: {some(undone, _NAMED)}",
             hint=STALE,
         )
 
@@ -193,9 +193,9 @@ def taken_back(plan: Plan, done: set[str], live: Survey) -> list[Operation]:
 
 
 def _away(operation: Operation, live: Survey) -> bool:
-    """Whether it is about something that cannot be seen now."""
+    """Whether it is about something that is out of reach now."""
     away = operation.server not in (MAIN, *live.servers) and not is_brought(operation.server)
-    return away or addresses.owner(operation.address, operation.subject) in live.held_out
+    return away or addresses.owner(operation.address, operation.subject) in live.unplannable
 
 
 def _stands(operation: Operation, have: Resource | None) -> bool:
@@ -215,7 +215,7 @@ def _shut(operation: Operation, have: Resource | None) -> bool:
         not isinstance(before, Database)
         or not isinstance(have, Database)
         or have.connect
-        or not _whose(operation, have)
+        or not _is_ours(operation, have)
     ):
         return False
     return fingerprint(replace(have, connect=before.connect)) == operation.fingerprint
@@ -224,7 +224,7 @@ def _shut(operation: Operation, have: Resource | None) -> bool:
 def _out_of_reach(operation: Operation, live: Survey) -> bool:
     """Whether it is about a database that an organization brought and that cannot be looked into now: it fails alone."""
     schema = operation.after
-    return isinstance(schema, Schema) and is_brought(schema.server) and schema.holder in live.held_out
+    return isinstance(schema, Schema) and is_brought(schema.server) and schema.holder in live.unplannable
 
 
 def check_secrets(work: Work, done: set[str], live: Survey) -> None:
@@ -260,7 +260,7 @@ def _same_file(work: Work, before: Resource | None, package: Package) -> bool:
         return False
 
 
-def _whose(operation: Operation, have: Resource | None) -> bool:
+def _is_ours(operation: Operation, have: Resource | None) -> bool:
     """Whether what is there is still the fleet's, or, where it is to be adopted, nobody's."""
     if operation.adopt:
         return isinstance(have, Row) and not have.managed and have.manager is None

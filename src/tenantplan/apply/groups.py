@@ -1,4 +1,4 @@
-"""The groups that every fleet of a server uses: whichever fleet comes first makes them, and the others take what is there."""
+"""The groups that every fleet of a server uses: the first fleet creates them, the others use them."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def explained(
     named = sql.SQL(", ").join(sql.Identifier(name) for (name,) in rows).as_string()
     grant = f"GRANT {named} TO {sql.Identifier(user).as_string()} WITH ADMIN OPTION"
     refused = PrivilegeError(
-        f"the role {user} may not grant {named}, which another role has made",
+        f"the role {user} may not grant {named}, which another role created",
         where=run.connector.servers[place].place,
-        hint=f"a superuser runs there: {grant}; then apply again",
+        hint=f"have a superuser run there: {grant}; then apply again",
     )
     blame(refused, blamed(error) or segment[0])
     refused.__cause__ = error

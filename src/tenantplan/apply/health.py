@@ -1,4 +1,4 @@
-"""Between the waves of a rollout: a pause, and a question to the databases that were changed."""
+"""Between the waves of a rollout: a pause, and a health query in the databases that were changed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 
-from tenantplan.errors import CodeOfOthers, ConnectError
+from tenantplan.errors import ConnectError, UntrustedCode
 from tenantplan.model.address import is_brought
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.postgres.connect import Connector, describe
-from tenantplan.postgres.guard import TIMEOUT, asked
+from tenantplan.postgres.guard import TIMEOUT, returns_rows
 from tenantplan.settings.rollout import RolloutSpec
 
 
@@ -50,11 +50,11 @@ def _unhealthy(connector: Connector, schema: Schema, query: str) -> tuple[str, s
         with connector.connect(
             schema.server, schema.database or None, read_only=True, patience=TIMEOUT / 1000
         ) as connection:
-            found = asked(connection, query, trusting=is_brought(schema.server))
-            return "finds rows" if found else "", None
-    except CodeOfOthers as error:
-        return f"cannot be asked ({error.message})", None
+            found = returns_rows(connection, query, trusting=is_brought(schema.server))
+            return "returns rows" if found else "", None
+    except UntrustedCode as error:
+        return f"could not be run ({error.message})", None
     except ConnectError as error:
-        return f"cannot be asked ({error.message})", f"{error.where}: {error.message}"
+        return f"could not be run ({error.message})", f"{error.where}: {error.message}"
     except psycopg.Error as error:
-        return f"cannot be asked ({describe(error)})", None
+        return f"could not be run ({describe(error)})", None

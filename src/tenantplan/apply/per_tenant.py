@@ -1,4 +1,4 @@
-"""Plans that were saved with --per-tenant: organizations and tenants that have changed since are left untouched, the rest runs."""
+"""Plans saved with --per-tenant: organizations and tenants that have changed since are skipped, the rest runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tenantplan.postgres.connect import Connection
 _NAMED = 5
 _CHANGED = "changed after the plan was made"
 _FIRST = 1  # the wave of the canary; what all share is before it
-_NO_CANARY = f"waits for the first wave, all of which, or all that it migrates, {_CHANGED}"
+_NO_CANARY = f"waits for the first wave: all of it, or all of its migrations, {_CHANGED}"
 
 
 def left_untouched(work: Work, done: set[str], live: Survey, begun: Collection[str]) -> dict[str, str]:

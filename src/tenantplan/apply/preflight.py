@@ -1,4 +1,4 @@
-"""What has to hold before a rollout: the checks of revisions, asked of every database before the first DDL of any."""
+"""What has to hold before a rollout: the preflight queries of revisions, run in every database before the first DDL in any."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 import psycopg
 
 from tenantplan.apply.work import Work
-from tenantplan.errors import Blocked, CodeOfOthers, ConnectError
+from tenantplan.errors import Blocked, ConnectError, UntrustedCode
 from tenantplan.journal import record
 from tenantplan.live.fan_out import side_by_side
 from tenantplan.model import address as addresses
@@ -18,7 +18,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import PreflightCheck
 from tenantplan.postgres.connect import Connection, Connector, describe
-from tenantplan.postgres.guard import TIMEOUT, asked
+from tenantplan.postgres.guard import TIMEOUT, returns_rows
 
 _SHOWN = 50
 _HELD_UP = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
@@ -46,7 +46,7 @@ def check_data(work: Work, control: Connection, done: Collection[str], live: Sur
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise Blocked(
             "\n".join([f"preflight failed in {places}:", *problems[:_SHOWN], *more]),
-            hint="mend the data there, and apply again; nothing was changed",
+            hint="fix the data there, and apply again; nothing was changed",
         )
 
 
@@ -81,17 +81,17 @@ def _failed(
     assert isinstance(operation.after, Schema)
     try:
         trusting = organization is not None or is_brought(operation.after.server)
-        if asked(connection, check.sql, organization, trusting=trusting):
-            yield f"the preflight of revision {check.revision} finds rows: {' '.join(check.sql.split())}"
+        if returns_rows(connection, check.sql, organization, trusting=trusting):
+            yield f"the preflight of revision {check.revision} returns rows: {' '.join(check.sql.split())}"
     except _NOT_YET as error:
         if check.revision == operation.revisions[0]:
-            yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
-    except CodeOfOthers as error:
-        yield f"the preflight of revision {check.revision} was not asked: the database {error.message}: {error.hint}"
+            yield f"the preflight of revision {check.revision} could not be run: {describe(error)}"
+    except UntrustedCode as error:
+        yield f"the preflight of revision {check.revision} was not run: the database {error.message}: {error.hint}"
     except _HELD_UP:
         raise
     except psycopg.Error as error:
-        yield f"the preflight of revision {check.revision} cannot be asked: {describe(error)}"
+        yield f"the preflight of revision {check.revision} could not be run: {describe(error)}"
 
 
 def _shared(connection: Connection, ids: Mapping[str, str], operation: Operation) -> Iterator[str]:

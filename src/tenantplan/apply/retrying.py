@@ -1,4 +1,4 @@
-"""Transactions that are tried again: other sessions hold locks, or change the same catalogs at the same time."""
+"""Retries transactions that fail because other sessions hold locks or change the same catalogs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking a rollout back: downgrades of every database that the plan has migrated, so that all are at the old revision."""
+"""Rolls a rollout back: downgrades every database that the plan has migrated, so that all are at the old revision."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tenantplan.planning.lower import MAIN_SCOPE
 from tenantplan.postgres.connect import Connection
 
 
-def way_back(operations: Sequence[Operation], done: Collection[str]) -> list[Operation]:
+def compensating_operations(operations: Sequence[Operation], done: Collection[str]) -> list[Operation]:
     """The operations that take back the migrations among `operations` that are `done`, in the opposite order."""
     return [_reverse(o) for o in reversed(operations) if o.id in done and o.undo is not None]
 
@@ -57,7 +57,7 @@ def journal(work: Work, run: Run, control: Connection, done: Collection[str]) ->
     mine = {o.address for o in work.plan.operations}
     before = [o for o in _of_interrupted_runs(work.trees, control) if o.address not in mine]
     operations = [*before, *work.plan.operations]
-    taken_back = way_back(operations, {*done, *(o.id for o in before)})
+    taken_back = compensating_operations(operations, {*done, *(o.id for o in before)})
     run.undoes.update({_undo_id(o): o.id for o in operations if o.undo is not None})
     record.add_operations(run.author, control, taken_back)
     return taken_back

@@ -1,4 +1,4 @@
-"""The order of a run in time: tracks side by side within a bound, each in plan order, stopping after enough failures."""
+"""Schedules a run: tracks in parallel within a bound, each in plan order, stopping after too many failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One apply from lock to report: take the fleet, execute the plan, look whether it came true."""
+"""One apply from lock to report: lock the fleet, execute the plan, check that it converged."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def session(
 
 def _close_again(acquired: Acquired, done: Sequence[Operation]) -> tuple[Outcome, ...]:
     """What an interrupted apply of this plan has closed, and whose sessions go on."""
-    return tuple(closing.ended_again(acquired.run, acquired.control, done))
+    return tuple(closing.close_sessions_again(acquired.run, acquired.control, done))
 
 
 def _held_back_outcomes(work: Work, acquired: Acquired, done: set[str]) -> list[Outcome]:
@@ -171,7 +171,7 @@ def main_errors(server: Server, database: str) -> Iterator[None]:
     except psycopg.OperationalError as error:
         found = lost(error, server, database)
         gone = error.sqlstate is None or error.sqlstate.startswith("57P")
-        what = "was lost on the way" if gone else "broke the run off"
+        what = "was lost during the run" if gone else "aborted the run"
         raise TenantplanError(
             f"the main database {what}: {' '.join(str(error).split()) if gone else found.message}",
             where=found.where,

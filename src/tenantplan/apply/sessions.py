@@ -1,4 +1,4 @@
-"""Sessions of other roles, ended again and again until none is left, with memberships that are never committed."""
+"""Ends sessions of other roles, repeatedly until none is left, with memberships that are never committed."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def terminate(connection: Connection, pids: Iterable[int], roles: Iterable[str])
 def _prepared(connection: Connection, asked: Jsonb) -> dict[str, str]:
     """Prepared transactions have no session, and hold what they did until somebody ends them."""
     rows = connection.execute(query("prepared_transactions"), {"wanted": asked}).fetchall()
-    text = "closed, but there are prepared transactions of it: {}; a superuser ends them (ROLLBACK PREPARED)"
+    text = "closed, but it has prepared transactions: {}; a superuser can end them (ROLLBACK PREPARED)"
     return {operation: text.format(some([str(gid) for gid in gids], SHOWN)) for operation, gids in rows}
 
 
@@ -169,7 +169,7 @@ def end_transactions(run: Run, main: Connection) -> str:
     if not _until(lambda: bool(left())):
         return ""
     return (
-        f"closed, but transactions of {', '.join(roles)} that began before go on, and may write for it:"
+        f"closed, but transactions of {', '.join(roles)} that began earlier are still running, and may write for it:"
         f" server processes {some([str(pid) for pid in pids], SHOWN)} (pg_terminate_backend ends them)"
     )
 

@@ -1,4 +1,4 @@
-"""A place that data leaves is empty: asked again when it happens, with writers kept out until it has happened."""
+"""Checks that a place is empty when data moves away from it, with writers locked out until the move is done."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.resource import State
 from tenantplan.planning.diff import under_new_names
+from tenantplan.planning.former_place import FormerPlace, former_place
 from tenantplan.planning.guard import relocations
-from tenantplan.planning.leaving import Left, left
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.retry import retry, when
 from tenantplan.settings.settings import Settings
@@ -26,10 +26,10 @@ from tenantplan.settings.settings import Settings
 ATTEMPTS = 8
 
 
-def places_left(plan: Plan, live: State) -> dict[str, Left]:
+def places_left(plan: Plan, live: State) -> dict[str, FormerPlace]:
     """The places that data leaves, by the id of the operation."""
     state, _ = under_new_names(live, plan.renames)
-    return {o.id: left(o, state) for o in relocations(plan.operations, state)}
+    return {o.id: former_place(o, state) for o in relocations(plan.operations, state)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Vacated:
 
     settings: Settings
     connector: Connector
-    places: Mapping[str, Left]
+    places: Mapping[str, FormerPlace]
 
     def check_shared(self, main: Connection, segment: Sequence[Operation]) -> None:
         """Locks the shared tables for the current transaction, where an operation leaves them. Stale when it would leave rows."""
@@ -58,14 +58,14 @@ class Vacated:
                     _refuse(operation, self._locked(stack, place))
             yield
 
-    def _locked(self, stack: ExitStack, place: Left) -> Mapping[str, int]:
+    def _locked(self, stack: ExitStack, place: FormerPlace) -> Mapping[str, int]:
         alias = place.server or left_server(self.settings, self.connector, str(place.url))
         connection = stack.enter_context(self.connector.connect(alias, place.database))
         in_the_way = when(LockNotAvailable, DeadlockDetected, attempts=ATTEMPTS)
         return retry(partial(_held, stack, connection, place), in_the_way)
 
 
-def _held(stack: ExitStack, connection: Connection, place: Left) -> Mapping[str, int]:
+def _held(stack: ExitStack, connection: Connection, place: FormerPlace) -> Mapping[str, int]:
     """How many rows each table holds; the tables are locked until `stack` ends."""
     with ExitStack() as trying:
         trying.enter_context(connection.transaction(force_rollback=True))
@@ -77,6 +77,6 @@ def _held(stack: ExitStack, connection: Connection, place: Left) -> Mapping[str,
 def _refuse(operation: Operation, rows: Mapping[str, int]) -> None:
     if rows:
         tables = ", ".join(sorted(rows))
-        error = Stale(f"has rows in {tables} that were written after the plan was made: its place stays what it is")
+        error = Stale(f"has rows in {tables} that were written after the plan was made: it stays where it is")
         blame(error, operation)
         raise error

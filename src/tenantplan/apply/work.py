@@ -1,4 +1,4 @@
-"""What one apply works on: the plan, the fleet it is for, and the connections to it."""
+"""The input of one apply: the plan, the fleet it is for, and the connections to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 from tenantplan.apply.context import Run, RunSecrets, RunServers
 from tenantplan.apply.vacated import Vacated, places_left
 from tenantplan.ddl.statements import Template
-from tenantplan.desired.secrets import around
+from tenantplan.desired.secrets import secret_context
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.servers import Servers
@@ -22,7 +22,7 @@ from tenantplan.journal import record
 from tenantplan.journal.author import Author
 from tenantplan.journal.recover import Open
 from tenantplan.live.brought import try_connection
-from tenantplan.live.survey import Question, survey
+from tenantplan.live.survey import SurveyRequest, survey
 from tenantplan.migration.running.steps import Migrator
 from tenantplan.migration.running.template import Recipe, clear_unfinished, ensure_template
 from tenantplan.migration.running.workers import Programs
@@ -90,14 +90,14 @@ class Work:
         return [alias for alias in self.connector.servers if not is_brought(alias)]
 
     def read_live(self, opened: Sequence[Open] = ()) -> Survey:
-        """The live side, as far as this plan and what an interrupted run left open are concerned."""
+        """The live state that this plan, and what an interrupted run left open, are about."""
         names = {a for o in self.plan.operations for a in (o.address, o.renamed_from) if a}
         names |= {a for o in opened for a in (o.address, o.renamed_from) if a}
         rows = {o.address: o.after for o in self.plan.operations if isinstance(o.after, Row)}
         brought = {a: str(r.values["database_url"]) for a, r in rows.items() if r.values.get("database_url")}
         stored = {o.address for o in self.plan.operations if isinstance(o.after, Package)}
-        asked: State = {**self.plan.beside, **rows}
-        question = Question(names, asked, brought, follow=True, packages=stored, tables=self.tables)
+        asked: State = {**self.plan.unmanaged, **rows}
+        question = SurveyRequest(names, asked, brought, follow=True, packages=stored, tables=self.tables)
         return survey(self.fleet, question)
 
     @cached_property
@@ -141,7 +141,7 @@ class Work:
         secrets = RunSecrets(
             vault=self.fleet.vault,
             hash_key=live.main.hash_key or "",
-            around=around(self.settings),
+            context=secret_context(self.settings),
             targets=self.settings.spec.credentials.targets,
             hidden=hidden_variables(self.settings),
         )
@@ -185,7 +185,7 @@ class Work:
 
     def _set_aside(self, run: Run, alias: str, name: str, reason: str) -> None:
         """Audits a template that was not what it was when it was built, and keeps a note for the report."""
-        detail = f"not as it was built, kept as {name}: {reason}"
+        detail = f"changed since it was built, kept as {name}: {reason}"
         with self.connector.connect(MAIN, self.main_database) as connection, connection.transaction():
             record.check_epoch(connection, run.author.epoch)
             record.audit(
@@ -193,12 +193,12 @@ class Work:
             )
         self.note(
             "template",
-            f"a template on server {alias} was not as it was built ({reason}): it is kept as {name}, and another was built."
-            " Databases that were made from it may hold the same: tenantplan drift compares their schemas",
+            f"a template on server {alias}had changed since it was built ({reason}): it is kept as {name}, and another was built."
+            " Databases cloned from it may hold the same changes: tenantplan drift compares their schemas",
         )
 
     def note(self, rule: str, text: str) -> None:
-        """Keeps what whoever applies should know, for the report."""
+        """Adds a note to the report."""
         self.notes.append(Finding("fleet", rule, text))
 
     def _recipe(self, live: Survey) -> Recipe:
@@ -273,4 +273,4 @@ class Templates:
         return made
 
 
-_NO_TEMPLATE = "the template of new databases cannot be built"
+_NO_TEMPLATE = "the template for new databases cannot be built"

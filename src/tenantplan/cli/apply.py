@@ -24,18 +24,23 @@ from tenantplan.errors import AppliedInPart, Blocked, TenantplanError, UsageErro
 if TYPE_CHECKING:
     from tenantplan.model.plan import Plan
     from tenantplan.model.report import Outcome, Report
-    from tenantplan.planning.guard import Words
+    from tenantplan.planning.guard import Allowances
     from tenantplan.settings.settings import Settings
 
 
 @click.command("apply")
 @click.argument("plan_file", required=False, type=click.Path(path_type=Path))
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
-@click.option("--allow-deletes", type=click.IntRange(0), metavar="N", help="Exactly this many deletions are meant.")
+@click.option("--allow-deletes", type=click.IntRange(0), metavar="N", help="Confirm exactly this many deletions.")
 @click.option(
-    "--allow-destructive", type=click.IntRange(0), metavar="N", help="Exactly this many revisions may destroy data."
+    "--allow-destructive",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Confirm exactly this many revisions that destroy data.",
 )
-@click.option("--parallelism", type=click.IntRange(1, 64), metavar="N", help="Organizations worked on at once.")
+@click.option(
+    "--parallelism", type=click.IntRange(1, 64), metavar="N", help="How many organizations to work on at once."
+)
 @json_option
 @embedded_option
 @selection_options
@@ -55,7 +60,7 @@ def command(
     from tenantplan.fleet.plan_file import read_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
     from tenantplan.pipeline import apply, plan
-    from tenantplan.planning.guard import Words
+    from tenantplan.planning.guard import Allowances
     from tenantplan.secrets.fleet_keys import takes_signed_only
 
     fleet = settings()
@@ -66,10 +71,10 @@ def command(
                 "a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json"
             )
         chosen, believed = read_plan(fleet, plan_file), takes_signed_only(fleet)
-        _tell_place(fleet, chosen)
+        _print_target(fleet, chosen)
     else:
         chosen, believed = plan.plan(fleet, selection(target, exclude, selector)), True
-        _confirm(fleet, chosen, auto_approve, Words(allow_deletes, allow_destructive), as_json)
+        _confirm(fleet, chosen, auto_approve, Allowances(allow_deletes, allow_destructive), as_json)
     with _progress(chosen, quiet=as_json) as on_outcome:
         report = apply.apply(
             fleet,
@@ -87,9 +92,9 @@ def command(
     return _exit_code(chosen, report)
 
 
-def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Words, as_json: bool) -> None:
+def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Allowances, as_json: bool) -> None:
     """Shows the plan and asks; a run without a terminal must say --auto-approve."""
-    from tenantplan.planning.guard import standing
+    from tenantplan.planning.guard import remaining_blockers
     from tenantplan.rendering import text
     from tenantplan.rendering.safe import terminal
     from tenantplan.rendering.view import place_of
@@ -97,19 +102,19 @@ def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Words, as
     if not as_json:
         shown = text.plan(chosen, color=color(), grace_days=fleet.spec.guard.grace_days, call=None)
         click.echo(shown, nl=False, color=color())
-    blocked = standing(chosen, words)
+    blocked = remaining_blockers(chosen, words)
     if blocked:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in blocked), hint="nothing was changed")
     if chosen.empty or auto_approve:
         return
     if not sys.stdin.isatty():
-        raise UsageError("there is nobody to ask", hint="apply a reviewed plan file, or say --auto-approve")
-    question = terminal(f"Apply these changes to {place_of(chosen.target)}? Only yes is a yes")
+        raise UsageError("no terminal to confirm on", hint="apply a reviewed plan file, or pass --auto-approve")
+    question = terminal(f"Apply these changes to {place_of(chosen.target)}? Type yes to apply")
     if click.prompt(question, default="no") != "yes":
         raise UsageError("not applied", hint="nothing was changed")
 
 
-def _tell_place(fleet: Settings, chosen: Plan) -> None:
+def _print_target(fleet: Settings, chosen: Plan) -> None:
     """Where a plan file is about to be applied: its own plan was shown somewhere else."""
     from tenantplan.fleet.opening import open_fleet
     from tenantplan.rendering.safe import terminal
@@ -160,8 +165,8 @@ def _exit_code(chosen: Plan, report: Report) -> int:
         return AppliedInPart.exit_code
     if report.remaining:
         raise TenantplanError(
-            f"{report.remaining} objects are not as planned after the run",
-            hint="see tenantplan plan: something else changes them",
+            f"{report.remaining} objects differ from the plan after the run",
+            hint="run tenantplan plan: something else is changing them",
         )
     if chosen.unreachable:
         click.echo("tenantplan: some databases could not be reached and were not planned; see above", err=True)

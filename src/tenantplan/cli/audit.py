@@ -44,17 +44,17 @@ def _conditions(function: F) -> F:
             click.option(
                 "--user",
                 metavar="TEXT",
-                help="Only entries by somebody with this in name or address, or about that user.",
+                help="Only entries by an actor with this in the name or address, or about that user.",
             ),
             click.option(
                 "--since",
                 type=_TIME,
                 metavar="TIME",
-                help="Only entries since then: 2026-11-20 or 2026-11-20T12:00:00, UTC.",
+                help="Only entries from this time on: 2026-11-20 or 2026-11-20T12:00:00, UTC.",
             ),
-            click.option("--until", type=_TIME, metavar="TIME", help="Only entries before then."),
+            click.option("--until", type=_TIME, metavar="TIME", help="Only entries before this time."),
             click.option("--action", metavar="ACTION", help="Only this action: create, update, delete, migrate, …"),
-            click.option("--run", metavar="ID", help="Only entries of this run; the beginning of its id will do."),
+            click.option("--run", metavar="ID", help="Only entries of this run; a prefix of its id is enough."),
         )
     ):
         function = option(function)
@@ -96,7 +96,7 @@ def list_entries(limit: int, as_json: bool, **chosen: Any) -> int:
     from tenantplan.rendering.text import table
 
     if not found:
-        click.echo("The audit log is empty." if conditions == Conditions() else "No entry fits.")
+        click.echo("The audit log is empty." if conditions == Conditions() else "No entry matches.")
         return code
     headers = ("SEQUENCE", "TIME", "ACTOR", "ACTION", "ADDRESS", "RESULT", "RUN")
     click.echo(table(headers, [_line(each) for each in found], color=color()), nl=False)
@@ -196,7 +196,7 @@ def _uuid(named: str) -> UUID:
     try:
         return UUID(named)
     except ValueError:
-        hint = "SEQUENCE is a number of audit list; ID is what audit list --json says of an application's event"
+        hint = "SEQUENCE is a number from audit list; ID is the id of an application's event in audit list --json"
         raise UsageError(f"{named!r} is neither the sequence of an entry nor the id of an event", hint=hint) from None
 
 
@@ -221,7 +221,7 @@ def anchor_head(as_json: bool) -> None:
     "anchors",
     multiple=True,
     metavar="HASH|FILE|-",
-    help="What anchor, verify or export printed before, repeatable: finds a log that was cut or rewritten.",
+    help="Earlier output of anchor, verify or export, repeatable: detects a log that was cut or rewritten.",
 )
 @json_option
 def verify(anchors: tuple[str, ...], as_json: bool) -> int:
@@ -240,7 +240,7 @@ def verify(anchors: tuple[str, ...], as_json: bool) -> int:
         click.echo(f"The audit log is whole: {entries}.\nhead {found.last}")
         if not noted:
             click.echo(
-                "Keep this hash elsewhere; audit verify --anchor HASH then finds a log that was cut or rewritten."
+                "Keep this hash elsewhere; audit verify --anchor HASH then detects a log that was cut or rewritten."
             )
     else:
         click.echo(f"The audit log is broken at entry {broken[0]}: {broken[1]}")
@@ -271,7 +271,7 @@ _ANCHOR = "it is what audit anchor printed, a hash that audit verify printed, or
 @contextmanager
 def _main() -> Iterator[Connection]:
     """A read-only session on the main database; NotFound while there is none."""
-    from tenantplan.commands.status.scene import main_session
+    from tenantplan.commands.status.fleet_view import main_session
     from tenantplan.fleet.opening import open_fleet
 
     with open_fleet(settings()) as fleet, main_session(fleet) as connection:

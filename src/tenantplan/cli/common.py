@@ -67,9 +67,7 @@ def selection(target: tuple[str, ...], exclude: tuple[str, ...], selector: tuple
     return Selection(target, exclude, parse_selector(selector))
 
 
-embedded_option = click.option(
-    "--embedded", is_flag=True, help="Where CI is set: a fleet on the embedded server is meant to be."
-)
+embedded_option = click.option("--embedded", is_flag=True, help="Allow a fleet on the embedded server where CI is set.")
 
 format_option = click.option(
     "--format",
@@ -77,6 +75,6 @@ format_option = click.option(
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="github prints annotations, which a pull request shows at the lines they are about.",
+    help="github prints annotations, which a pull request shows at the affected lines.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

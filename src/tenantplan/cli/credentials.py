@@ -23,7 +23,9 @@ def command() -> None:
 
 @command.command("key")
 @click.option(
-    "--signing", is_flag=True, help="A pair to sign plan files with (Ed25519): the private key, then the public."
+    "--signing",
+    is_flag=True,
+    help="Print a key pair for signing plan files (Ed25519): the private key, then the public one.",
 )
 def key(signing: bool) -> None:
     """Print a new random key. Put it where CREDENTIALS_ENCRYPTION_KEY comes from, and keep a copy in a safe place."""
@@ -49,7 +51,7 @@ def open_(as_json: bool) -> None:
         vault = the_vault(fleet.vault)
     lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
     if not lines:
-        raise UsageError("there is nothing to open", hint="give sealed values on standard input, one on each line")
+        raise UsageError("there is nothing to open", hint="pass sealed values on standard input, one per line")
     found = [open_sealed(vault, line, f"line {number}") for number, line in enumerate(lines, 1)]
     if as_json:
         print_json(found)
@@ -72,7 +74,7 @@ def rekey(as_json: bool) -> int:
     if as_json:
         print_json({"rekeyed": found.done, "refused": dict(found.refused), "keys": dict(found.keys)})
     else:
-        click.echo(f"{found.done} encrypted anew.")
+        click.echo(f"{found.done} re-encrypted.")
         _keys(found.keys)
         for address, reason in found.refused.items():
             click.echo(terminal(f"refused: {address}: {reason}"), err=True)
@@ -83,7 +85,7 @@ def rekey(as_json: bool) -> int:
 
 @command.command("rotate")
 @click.argument("organizations", nargs=-1, metavar="[ORGANIZATION]...")
-@click.option("--due", is_flag=True, help="Every login that is due, and the end of every grace period that is over.")
+@click.option("--due", is_flag=True, help="Rotate every login that is due, and end every grace period that is over.")
 @json_option
 def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
     """Give the logins of ORGANIZATIONs (or tenant/NAME) new passwords, and deliver them where their tier says. A generated
@@ -98,7 +100,7 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
     from tenantplan.pipeline.rotation import rotation
 
     if not organizations and not due:
-        raise UsageError("whose passwords?", hint="name organizations, or say --due")
+        raise UsageError("no organization given", hint="name organizations, or pass --due")
     fleet = settings()
     plan = rotation(fleet, organizations, due=due)
     report = apply.apply(fleet, plan)
@@ -135,7 +137,7 @@ def _rotated(outcome: Outcome) -> dict[str, Any]:
     return {
         "holder": getattr(role, "holder", ""),
         "role": getattr(role, "name", ""),
-        "what": "new password" if new else "former one ended",
+        "what": "new password" if new else "former password ended",
         "target": password.target if new and password is not None else None,
         "status": outcome.status,
         "error": outcome.error or None,
@@ -166,7 +168,7 @@ def status(as_json: bool) -> int:
     Exit 1 when one of the keys is not at hand.
     """
     from tenantplan.commands.credentials.login_status import login_status
-    from tenantplan.commands.status.scene import main_session
+    from tenantplan.commands.status.fleet_view import main_session
     from tenantplan.fleet.opening import open_fleet
     from tenantplan.live.credentials import read_keys
 
@@ -185,7 +187,10 @@ def status(as_json: bool) -> int:
         _keys(found)
         _logins(logins)
     for key_id in unknown:
-        click.echo(f"key {key_id} is not at hand: name it in credentials.formerKeys, or apply to store anew", err=True)
+        click.echo(
+            f"key {key_id} is not available: name it in credentials.formerKeys, or apply to store them again",
+            err=True,
+        )
     return 1 if unknown else 0
 
 
@@ -206,7 +211,7 @@ def _logins(logins: list[LoginStatus]) -> None:
             )
             for login in logins
         ]
-        heads = ("LOGIN OF", "ROLE", "DELIVERED TO", "PASSWORD SINCE", "NEXT", "FORMER ONE UNTIL", "")
+        heads = ("LOGIN OF", "ROLE", "DELIVERED TO", "PASSWORD SINCE", "NEXT", "FORMER UNTIL", "")
         click.echo("\n" + table(heads, lines, color=color()), nl=False)
 
 

@@ -27,10 +27,12 @@ def command() -> None:
 
 @command.command("show")
 @click.argument("organization")
-@click.option("--driver", type=click.Choice(DRIVERS), help="The connection string in the words of this driver.")
+@click.option(
+    "--driver", type=click.Choice(DRIVERS), help="Print the connection string in the form that this driver takes."
+)
 @click.option("--reveal", is_flag=True, help="Print the connection string with its password. Audited, with the reason.")
-@click.option("--reason", metavar="TEXT", help="Why --reveal: asked for on a terminal.")
-@click.option("--read-only", is_flag=True, help="With --reveal: of the login that only reads.")
+@click.option("--reason", metavar="TEXT", help="Reason for --reveal; prompted for on a terminal.")
+@click.option("--read-only", is_flag=True, help="With --reveal: for the read-only login.")
 @json_option
 def show(
     organization: str, driver: str | None, reveal: bool, reason: str | None, read_only: bool, as_json: bool
@@ -42,9 +44,9 @@ def show(
     from tenantplan.fleet.opening import open_fleet
 
     if reason is not None and not reveal:
-        raise UsageError("--reason goes with --reveal", hint="without it nothing secret is shown")
+        raise UsageError("--reason needs --reveal", hint="without it nothing secret is shown")
     if read_only and not reveal:
-        raise UsageError("--read-only goes with --reveal", hint="without it both logins are shown")
+        raise UsageError("--read-only needs --reveal", hint="without it both logins are shown")
     with open_fleet(settings()) as fleet:
         if reveal:
             _reveal(fleet, organization, driver, _reason(fleet, reason), read_only, as_json)
@@ -109,9 +111,7 @@ def _show(fleet: Fleet, organization: str, driver: str | None, as_json: bool) ->
 
 @command.command("test")
 @click.argument("organization", required=False)
-@click.option(
-    "--url-env", metavar="NAME", help="Test the connection string in this variable, before anybody declares it."
-)
+@click.option("--url-env", metavar="NAME", help="Test the connection string in this variable, before it is declared.")
 @json_option
 def test(organization: str | None, url_env: str | None, as_json: bool) -> int:
     """Test the connection of ORGANIZATION as it is declared, or the main database and every server. Exit 1 when one fails."""

@@ -76,7 +76,7 @@ def _data(fleet: Settings) -> Path:
 
 def _database(fleet: Settings, named: str | None) -> str:
     """The database meant by an organization's or a database's name; NotFound with the nearest."""
-    from tenantplan.commands.status.scene import main_session
+    from tenantplan.commands.status.fleet_view import main_session
     from tenantplan.documents.suggest import did_you_mean
     from tenantplan.fleet.opening import open_fleet
     from tenantplan.model.address import MAIN

@@ -1,4 +1,4 @@
-"""`tenantplan doctor`: the checklist before a deployment, and whether tenants are kept apart."""
+"""`tenantplan doctor`: the checklist before a deployment, and the proof that tenants are isolated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.commands.isolation.attempt import Tried
+    from tenantplan.commands.isolation.attempt import Attempt
     from tenantplan.model.check import Check
 
 _MARKS = {"pass": ("ok", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
@@ -21,10 +21,10 @@ _SAMPLE = 3
 @click.option(
     "--skip-rehearsal",
     is_flag=True,
-    help="Try neither pending migrations in copies of templates nor the store of packages.",
+    help="Skip the rehearsal of pending migrations in copies of templates, and the test of the package store.",
 )
 @click.option(
-    "--isolation", "isolated", is_flag=True, help="Instead: try to get at other tenants' data, as their roles."
+    "--isolation", "isolated", is_flag=True, help="Instead: try to reach other tenants' data, with each tenant's roles."
 )
 @click.option(
     "--sample",
@@ -33,7 +33,7 @@ _SAMPLE = 3
     help=f"With --isolation: how many organizations of each mode.  [default: {_SAMPLE}]",
 )
 @click.option(
-    "--grants", is_flag=True, help="Instead: print the SQL that makes the role that reads and the one that applies."
+    "--grants", is_flag=True, help="Instead: print the SQL that creates the role that plans and the role that applies."
 )
 @json_option
 def command(skip_rehearsal: bool, isolated: bool, sample: int | None, grants: bool, as_json: bool) -> int:
@@ -51,7 +51,7 @@ def command(skip_rehearsal: bool, isolated: bool, sample: int | None, grants: bo
     if isolated and skip_rehearsal:
         raise UsageError("--skip-rehearsal is for the checklist, and --isolation does not rehearse")
     if sample is not None and not isolated:
-        raise UsageError("--sample goes with --isolation")
+        raise UsageError("--sample needs --isolation")
     return _isolation(sample or _SAMPLE, as_json) if isolated else _checklist(not skip_rehearsal, as_json)
 
 
@@ -59,7 +59,7 @@ def _grants(*, alone: bool) -> int:
     from tenantplan.commands.doctor.grants import grants
 
     if not alone:
-        raise UsageError("--grants goes alone", hint="it prints SQL: tenantplan doctor --grants")
+        raise UsageError("--grants takes no other options", hint="it prints SQL: tenantplan doctor --grants")
     for part in grants(settings()):
         click.echo(part)
     return 0
@@ -72,7 +72,7 @@ def _checklist(rehearsal: bool, as_json: bool) -> int:
     for check in doctor(settings(), rehearsal=rehearsal):
         found.append(check)
         if not as_json:
-            _tell_check(check)
+            _print_check(check)
     counts = {status: sum(check.status == status for check in found) for status in _MARKS}
     if as_json:
         order = [{"step": step, "how": how} for step, how in ORDER]
@@ -88,7 +88,7 @@ def _checklist(rehearsal: bool, as_json: bool) -> int:
     return 1 if counts["fail"] else 0
 
 
-def _tell_check(check: Check) -> None:
+def _print_check(check: Check) -> None:
     from tenantplan.rendering.safe import mask_url, terminal
 
     mark, paint = _MARKS[check.status]
@@ -103,7 +103,7 @@ def _isolation(sample: int, as_json: bool) -> int:
     from tenantplan.commands.isolation.attempt import LEAK
     from tenantplan.commands.isolation.isolation import isolation
 
-    lines = isolation(settings(), sample, (lambda line: None) if as_json else _tell_attempt)
+    lines = isolation(settings(), sample, (lambda line: None) if as_json else _print_attempt)
     leaks = [line for line in lines if line.outcome == LEAK]
     if as_json:
         print_json({"ok": not leaks, "leaks": len(leaks), "tried": [line.document() for line in lines]})
@@ -112,7 +112,7 @@ def _isolation(sample: int, as_json: bool) -> int:
     return 3 if leaks else 0
 
 
-def _tell_attempt(line: Tried) -> None:
+def _print_attempt(line: Attempt) -> None:
     from tenantplan.rendering.safe import terminal
 
     who = f"{line.target} ({line.role})" if line.role else line.target

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("drift")
-@click.option("--repair", is_flag=True, help="Plan what brings drifted schemas back, where that is safe.")
+@click.option("--repair", is_flag=True, help="Plan the repair of drifted schemas, where that is safe.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -35,7 +35,7 @@ def command(repair: bool, out: Path | None, as_json: bool) -> int:
     if repair:
         return _repair(fleet, out, as_json)
     if out is not None:
-        raise UsageError("--out is for a plan", hint="say drift --repair --out plan.json")
+        raise UsageError("--out is for a plan", hint="use drift --repair --out plan.json")
     found = drift(fleet)
     if as_json:
         print_json(_document(found))
@@ -102,17 +102,19 @@ def _show(fleet: Settings, found: Drift) -> None:
     for rule in found.expired:
         click.echo(f"  ! drift.ignore of {terminal(rule.name)} ended on {rule.until}: {terminal(rule.reason)}")
     if found.unfinished:
-        click.echo(f"Run {terminal(found.unfinished)} did not end: what it did shows as drift until the next apply.")
+        click.echo(
+            f"Run {terminal(found.unfinished)} was interrupted: what it did shows as drift until the next apply."
+        )
     if found.at_work:
-        click.echo(terminal(f"Run {' is at work '.join(found.at_work)}: what it does shows as drift until it ends."))
+        click.echo(terminal(f"Run {' is running '.join(found.at_work)}: what it does shows as drift until it ends."))
     if found.not_compared:
         first, more = found.not_compared[0], len(found.not_compared) - 1
         others = f" and of {more} more" if more else ""
         click.echo(f"  i {terminal(first.address)}: its password{others} was not compared: {terminal(first.message)}")
     passwords = [item for item in found.items if item.name == "password" and kind(item.address) == "role"]
     if passwords:
-        click.echo("tenantplan plan --refresh deep --out plan.json plans the passwords anew.")
+        click.echo("tenantplan plan --refresh deep --out plan.json plans to set the passwords again.")
     if any(kind(item.address) != "schema" and item not in passwords for item in found.items):
-        click.echo("tenantplan plan shows what apply would set right.")
+        click.echo("tenantplan plan shows what apply would correct.")
     if any(kind(item.address) == "schema" for item in found.items):
-        click.echo("tenantplan drift --repair plans what brings schemas back, where that is safe.")
+        click.echo("tenantplan drift --repair plans the repair of schemas, where that is safe.")

@@ -1,4 +1,4 @@
-"""Errors as the format that a command was asked for: a JSON document or annotations, on stdout."""
+"""Errors in the requested format: a JSON document or annotations, on stdout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLACE = re.compile(r"(?P<file>\S.*?\.(?:py|sql|ya?ml|json|toml|mako))(?::(?P<li
 
 def show(error: Exception, message: str, code: int, arguments: Sequence[str]) -> None:
     """Prints an error on stdout where the command was asked for JSON or annotations; `message` is its text."""
-    form = asked(arguments)
+    form = requested_format(arguments)
     if form == "json":
         from tenantplan.cli.common import print_json
 
@@ -29,8 +29,8 @@ def show(error: Exception, message: str, code: int, arguments: Sequence[str]) ->
             click.echo(_annotation(found, arguments))
 
 
-def asked(arguments: Sequence[str]) -> str:
-    """The format that a command line asks for: json, github, or "" for another or a command that prints as it goes."""
+def requested_format(arguments: Sequence[str]) -> str:
+    """The output format of a command line: json, github, or "" for another or a command that prints as it goes."""
     pairs = list(_pairs(arguments))
     command = next((word for before, word in pairs if not word.startswith("-") and before != "--fleet"), "")
     if command not in COMMANDS:
@@ -48,7 +48,7 @@ def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def described(error: Exception, message: str) -> list[dict[str, Any]]:
-    """What is wrong, one document for each mistake: code, message, file, line, column, field, where and hint."""
+    """One document for each mistake: code, message, file, line, column, field, where and hint."""
     nothing = dict.fromkeys(("file", "line", "column", "field", "where", "hint"))
     if isinstance(error, ManifestError):
         return [{**nothing, **problem.document()} for problem in error.found]
@@ -66,7 +66,7 @@ def described(error: Exception, message: str) -> list[dict[str, Any]]:
 
 def _code(error: TenantplanError) -> str:
     words = re.findall(r"[A-Z][a-z]+", type(error).__name__.removesuffix("Error"))
-    return "-".join(word.lower() for word in words) or "error"
+    return error.code or "-".join(word.lower() for word in words) or "error"
 
 
 def _annotation(found: dict[str, Any], arguments: Sequence[str]) -> str:

@@ -45,8 +45,8 @@ def command(folder: Path, name: str | None) -> None:
     except OSError as error:
         place = str(error.filename or folder)
         raise UsageError(f"the repository cannot be written: {error.strerror}", where=place) from None
-    click.echo(f"Made fleet {fleet} in {terminal(str(folder.resolve()))}: {len(contents)} files.\n\nNext:")
-    steps = [("tenantplan plan", "what apply would make, on an EMBEDDED PostgreSQL under .tenantplan/")]
+    click.echo(f"Created fleet {fleet} in {terminal(str(folder.resolve()))}: {len(contents)} files.\n\nNext:")
+    steps = [("tenantplan plan", "what apply would create, on an EMBEDDED PostgreSQL under .tenantplan/")]
     steps += [
         ("tenantplan apply", "make it"),
         ("tenantplan status", "see it"),
@@ -57,12 +57,12 @@ def command(folder: Path, name: str | None) -> None:
     for step, why in steps:
         click.echo(f"  {step:<22}{why}")
     click.echo(
-        "\nFor a server of your own, name it in tenantplan.yaml in the place of `embedded: true`:\n"
+        "\nFor a server of your own, name it in tenantplan.yaml instead of `embedded: true`:\n"
         "  url: { env: TENANTPLAN_MAIN_URL }"
     )
     click.echo(
-        "\nOn GitHub, make the environments plan and production, and limit both to the branch main (Deployment branches):\n"
-        "else a workflow that a pull request brings along could use their secrets. Then give each its own secret\n"
+        "\nOn GitHub, create the environments plan and production, and limit both to the branch main (Deployment branches):\n"
+        "otherwise a workflow in a pull request could use their secrets. Then give each its own secret\n"
         "TENANTPLAN_MAIN_URL (for plan, of a role that only reads), and production required reviewers. Protect main as\n"
         "well. Pull requests are planned, and what is merged is applied."
     )

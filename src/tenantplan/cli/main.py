@@ -15,22 +15,22 @@ from tenantplan.errors import TenantplanError
 
 # name -> (module, what the list of commands says)
 COMMANDS = {
-    "init": ("init", "Make a fleet repository in an empty folder."),
+    "init": ("init", "Create a fleet repository in an empty folder."),
     "validate": ("validate", "Check the YAML; needs no database."),
     "plan": ("plan", "Show what apply would change. Writes nothing."),
-    "apply": ("apply", "Make the live databases what the YAML says."),
+    "apply": ("apply", "Bring the live databases to what the YAML says."),
     "drift": ("drift", "Compare live databases with what was last applied."),
     "status": ("status", "Show every organization, its database and revision."),
     "audit": ("audit", "Read and verify the audit log."),
     "db": ("db", "Show or test the connection of an organization."),
-    "credentials": ("credentials", "Make the encryption key or change it; replace passwords of logins."),
-    "migrations": ("migrations", "Show revisions, the SQL between them and what is dangerous in it; begin a new one."),
+    "credentials": ("credentials", "Create or change the encryption key; rotate passwords of logins."),
+    "migrations": ("migrations", "Show revisions, the SQL between them and what is dangerous in it; create a new one."),
     "schema": ("schema", "Export the JSON Schema of the YAML."),
     "dev": ("dev", "Start, stop or enter the embedded PostgreSQL."),
-    "report": ("report", "Answer questions about tenants, licenses, metrics and databases."),
+    "report": ("report", "Report on tenants, licenses, metrics and databases."),
     "maintain": ("maintain", "VACUUM and ANALYZE every database."),
     "seed": ("seed", "Fill a development fleet with demo rows."),
-    "selftest": ("selftest", "Try a live server: create, read, cascade, log in, clean up."),
+    "selftest": ("selftest", "Test a live server: create, read, cascade, log in, clean up."),
     "doctor": ("doctor", "Go through the checklist before a deployment."),
     "unlock": ("unlock", "End an apply that hangs."),
 }

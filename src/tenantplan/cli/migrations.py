@@ -29,12 +29,12 @@ def command() -> None:
 @json_option
 def status(as_json: bool) -> None:
     """How many databases are at each revision, and which are behind. Reads stamps, not every database."""
+    from tenantplan.commands.status.fleet_view import read_fleet
     from tenantplan.commands.status.revisions import revisions
-    from tenantplan.commands.status.scene import look
     from tenantplan.fleet.opening import open_fleet
 
     with open_fleet(settings()) as fleet:
-        found = revisions(look(fleet))
+        found = revisions(read_fleet(fleet))
     if as_json:
         print_json({"fleet": fleet.settings.fleet, "trees": [tree.document() for tree in found]})
         return
@@ -82,14 +82,14 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
     if tree == "main" and found.spec.migrations.main is None:
         raise UsageError(
             "the main tree is tenantplan's own",
-            hint="copy it and name the copy under migrations.main, if it is to grow",
+            hint="to extend it, copy it and name the copy under migrations.main",
         )
     with open_fleet(found) as fleet:
         graph = fleet.trees.of(tree)
         head = graph.head or "base"
         body = _compared(fleet, tree, message) if autogenerate else None
     if autogenerate and body is None:
-        click.echo(f"Nothing to write: a database at {head} has all that the models say.")
+        click.echo(f"Nothing to write: a database at {head} already matches the models.")
         return
     path = new_revision(graph, message, body)
     what = "Fill it in" if body is None else "Read it"
@@ -116,16 +116,16 @@ def _compared(fleet: Fleet, tree: str, message: str) -> Body | None:
     reference = fleet.settings.spec.migrations.models
     if reference is None:
         raise UsageError(
-            "which models?", hint="name them in the fleet file: migrations: { models: package.module:Base }"
+            "no models are named", hint="name them in the fleet file: migrations: { models: package.module:Base }"
         )
-    from tenantplan.migration.authoring.autogenerate import difference, made_by, models
+    from tenantplan.migration.authoring.autogenerate import created_tables, difference, models
     from tenantplan.migration.authoring.scratch import scratch
 
     with (
         models(reference, fleet.settings.root) as metadata,
         scratch(fleet.settings, fleet.trees, fleet.another_connector) as connection,
     ):
-        return difference(connection, metadata, made_by(fleet.trees.upgrade("main", None)))
+        return difference(connection, metadata, created_tables(fleet.trees.upgrade("main", None)))
 
 
 @command.command("sql")
@@ -136,14 +136,16 @@ def _compared(fleet: Fleet, tree: str, message: str) -> Body | None:
     show_default=True,
     help="shared: the tenant tree in the main database.",
 )
-@click.option("--from", "start", default="base", show_default=True, metavar="REVISION", help="Where a database is.")
+@click.option(
+    "--from", "start", default="base", show_default=True, metavar="REVISION", help="Revision that a database is at."
+)
 @click.option(
     "--to",
     "end",
     default="head",
     show_default=True,
     metavar="REVISION",
-    help="Where it shall be; before --from: a downgrade.",
+    help="Target revision; before --from: a downgrade.",
 )
 @json_option
 def sql(tree: str, start: str, end: str, as_json: bool) -> None:
@@ -224,7 +226,9 @@ def _steps(graph: Graph, tree: str, start: str | None, end: str | None) -> list[
 
 @command.command("revert")
 @click.argument("organizations", nargs=-1, required=True, metavar="ORGANIZATION...")
-@click.option("--to", "end", required=True, metavar="REVISION", help="Where their databases go back to, and stay.")
+@click.option(
+    "--to", "end", required=True, metavar="REVISION", help="Revision that their databases go back to, and stay at."
+)
 def revert(organizations: tuple[str, ...], end: str) -> None:
     """Write into the documents of organizations at which revision their databases stay, and show it as a diff.
 
@@ -247,7 +251,7 @@ def revert(organizations: tuple[str, ...], end: str) -> None:
     one_way = [r.id for r in graph.path(revision, graph.head) if not r.reversible]
     if one_way:
         click.echo(terminal(f"No way back from {', '.join(one_way)}: a database that has it stays there."), err=True)
-    click.echo(f"{_files(len(edits))} Next: tenantplan plan" if edits else "They say so already.", err=True)
+    click.echo(f"{_files(len(edits))} Next: tenantplan plan" if edits else "Already set.", err=True)
 
 
 def _files(count: int) -> str:
@@ -256,10 +260,12 @@ def _files(count: int) -> str:
 
 @command.command("lint")
 @click.option("--tree", type=click.Choice(TREES[:2]), default="tenant", show_default=True, help="Which tree.")
-@click.option("--from", "start", metavar="REVISION", help="What a database meets that is there, or at base.")
-@click.option("--all", "every", is_flag=True, help="Every revision, as a database meets it that has those before it.")
+@click.option("--from", "start", metavar="REVISION", help="What applies to a database at this revision, or at base.")
+@click.option(
+    "--all", "every", is_flag=True, help="Every revision, as it applies to a database that has those before it."
+)
 @click.option("--strict", is_flag=True, help="Exit 3 when there is a danger or a warning that is not allowed.")
-@click.option("--no-python", is_flag=True, help="Run no Python of the fleet: refused for a tree of Alembic's.")
+@click.option("--no-python", is_flag=True, help="Run none of the fleet's Python: refused for a tree of Alembic's.")
 @json_option
 def lint(tree: str, start: str | None, every: bool, strict: bool, no_python: bool, as_json: bool) -> int:
     """Say what is dangerous in the newest revision: what it loses, locks and refuses. Needs no database.
@@ -270,12 +276,12 @@ def lint(tree: str, start: str | None, every: bool, strict: bool, no_python: boo
     A comment in the revision allows it: # tenantplan: allow RULE reason, or -- in SQL. Write it before the revision is
     applied, as the file must not change afterwards.
     """
-    from tenantplan.cli.migrations_lint import document, standing, tell
+    from tenantplan.cli.migrations_lint import document, print_reviews, unresolved
     from tenantplan.migration.tree.graph import PRISMA
     from tenantplan.migration.trees import load_trees
 
     if every and start is not None:
-        raise UsageError("--all and --from are two ways to say which revisions")
+        raise UsageError("--all and --from exclude each other")
     fleet = settings()
     graph = load_trees(fleet).of(tree)
     if no_python and graph.engine != PRISMA:
@@ -287,8 +293,8 @@ def lint(tree: str, start: str | None, every: bool, strict: bool, no_python: boo
     if as_json:
         print_json({"tree": tree, **document(found, fleet.root)})
     else:
-        tell(found, fleet.root)
-    return 3 if strict and standing(found) else 0
+        print_reviews(found, fleet.root)
+    return 3 if strict and unresolved(found) else 0
 
 
 def _reviews(graph: Graph, start: str | None, every: bool) -> tuple[Review, ...]:

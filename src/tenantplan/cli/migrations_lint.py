@@ -19,8 +19,8 @@ _MARKS = {"danger": ("!", "red"), "warning": ("!", "yellow"), "info": ("i", "blu
 _STATEMENT = 110  # characters
 
 
-def standing(reviews: Sequence[Review]) -> int:
-    """How many dangers and warnings there are that nobody has allowed."""
+def unresolved(reviews: Sequence[Review]) -> int:
+    """The number of dangers and warnings that are not allowed."""
     counts = _counts(reviews)
     return counts["danger"] + counts["warning"]
 
@@ -40,7 +40,7 @@ def document(reviews: Sequence[Review], root: Path) -> dict[str, Any]:
     return {"revisions": revisions, "summary": _counts(reviews)}
 
 
-def tell(reviews: Sequence[Review], root: Path) -> None:
+def print_reviews(reviews: Sequence[Review], root: Path) -> None:
     """Prints each revision with its hazards, then their number."""
     from tenantplan.rendering.parts import counted
     from tenantplan.rendering.safe import terminal

@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.option(
-    "--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes, or something was out of reach."
+    "--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes, or something could not be reached."
 )
 @click.option(
     "--refresh",
     type=click.Choice(["fast", "deep"]),
     default="fast",
     show_default=True,
-    help="fast reads stamps and looks into databases that somebody changed; deep looks into every database.",
+    help="fast reads stamps and inspects databases that somebody changed; deep inspects every database.",
 )
 @click.option(
     "--per-tenant",
     is_flag=True,
-    help="With --out: apply leaves alone who has changed since, and applies the rest (exit 5).",
+    help="With --out: apply skips the organizations and tenants that have changed since, and applies the rest (exit 5).",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show every statement and every object.")
 @embedded_option
@@ -76,9 +76,9 @@ def command(
     from tenantplan.rendering.safe import terminal
 
     if encrypt and out is None:
-        raise UsageError("--encrypt is for a plan file", hint="say --out plan.json --encrypt")
+        raise UsageError("--encrypt is for a plan file", hint="use --out plan.json --encrypt")
     if per_tenant and out is None and not (as_json or form == "json"):
-        raise UsageError("--per-tenant is for a plan file", hint="say --per-tenant --out plan.json")
+        raise UsageError("--per-tenant is for a plan file", hint="use --per-tenant --out plan.json")
     fleet = settings()
     refuse_embedded_in_ci(fleet, embedded)
     made = plan.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
@@ -121,6 +121,6 @@ def print_plan(fleet: Settings, made: Plan) -> None:
     try:
         sign = plan_signer(fleet)
     except SettingsError as error:
-        click.echo(terminal(f"not signed, so that apply will not take it: {error.message}"), err=True)
+        click.echo(terminal(f"not signed, so apply will refuse it: {error.message}"), err=True)
         sign = None
     sys.stdout.write(made.to_bytes(sign).decode())

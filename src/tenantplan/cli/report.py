@@ -69,15 +69,15 @@ def _show(found: Answer, empty: str) -> None:
         click.echo(empty)
         return
     headers = [column.removesuffix("_bytes").replace("_", " ").upper() for column in found.columns]
-    lines = [[_shown(*pair) for pair in zip(found.columns, row, strict=True)] for row in found.rows]
+    lines = [[_format_cell(*pair) for pair in zip(found.columns, row, strict=True)] for row in found.rows]
     click.echo(table(headers, lines, color=color()), nl=False)
     if "counted_since" in found.columns:
         click.echo(
-            "\nAn index without a date was counted since its database was made, or since the server last crashed."
+            "\nAn index without a date was counted since its database was created, or since the server last crashed."
         )
 
 
-def _shown(column: str, cell: Cell) -> Cell:
+def _format_cell(column: str, cell: Cell) -> Cell:
     from tenantplan.rendering.parts import clipped
     from tenantplan.rendering.safe import mask_url
 

@@ -13,8 +13,8 @@ from tenantplan.errors import UsageError
     "--demo", is_flag=True, help="Demo rows: 24 hours of metrics, errors, deployments, uploads, files, donors."
 )
 @click.option("--tenants", type=click.IntRange(1), metavar="N", help="Metrics and errors for the first N tenants only.")
-@click.option("--seed", "number", type=int, default=0, metavar="N", help="Other rows for another number (0).")
-@click.option("--remove", is_flag=True, help="Take the demo rows away.")
+@click.option("--seed", "number", type=int, default=0, metavar="N", help="Seed: another number gives other rows (0).")
+@click.option("--remove", is_flag=True, help="Remove the demo rows.")
 def command(demo: bool, tenants: int | None, number: int, remove: bool) -> None:
     """Fill the tables that applications write, for the organizations, tenants and projects of a development fleet.
 
@@ -26,10 +26,10 @@ def command(demo: bool, tenants: int | None, number: int, remove: bool) -> None:
         raise UsageError(
             "say what to seed: --demo",
             hint="seed --demo fills metrics, errors, deployments, uploads, files and donors of a development fleet with demo rows;"
-            " seed --demo --remove takes them away",
+            " seed --demo --remove removes them",
         )
     if remove and tenants is not None:
-        raise UsageError("--remove takes all demo rows away: it has no --tenants")
+        raise UsageError("--remove removes all demo rows: it takes no --tenants")
     from tenantplan.commands.demo import seed as seeding
     from tenantplan.model.address import organization
     from tenantplan.rendering.safe import terminal
@@ -42,7 +42,7 @@ def command(demo: bool, tenants: int | None, number: int, remove: bool) -> None:
         click.echo(f"Removed: {_counted(found.rows)}.")
         return
     click.echo(f"Demo rows: {_counted(found.rows)}.")
-    click.echo("Look at them: tenantplan report. Take them away: tenantplan seed --demo --remove.")
+    click.echo("See them: tenantplan report. Remove them: tenantplan seed --demo --remove.")
 
 
 def _counted(found: dict[str, int]) -> str:

@@ -23,7 +23,7 @@ _MARKS = {"pass": "ok", "skip": "skip", "fail": "FAIL"}
     "--url",
     "reference",
     metavar="REFERENCE",
-    help="Another server: env:NAME or file:PATH, where its connection string is. Needs no fleet.",
+    help="Another server, by a reference to its connection string: env:NAME or file:PATH. Needs no fleet.",
 )
 @json_option
 def command(reference: str | None, as_json: bool) -> int:
@@ -39,7 +39,7 @@ def command(reference: str | None, as_json: bool) -> int:
         from tenantplan.rendering.safe import terminal
 
         click.echo(f"selftest of {terminal(server.place)}")
-    ok = selftest(server, tree, steps.append if as_json else _tell)
+    ok = selftest(server, tree, steps.append if as_json else _print_step)
     if as_json:
         print_json({"ok": ok, "steps": [step.document() for step in steps]})
     else:
@@ -72,7 +72,7 @@ def _named(reference: str) -> tuple[Server, Graph]:
     return Server("server", params, 4), graph.load(packaged_migrations("main"), "main")
 
 
-def _tell(step: SelftestStep) -> None:
+def _print_step(step: SelftestStep) -> None:
     from tenantplan.rendering.safe import mask_url, terminal
 
     detail = terminal(mask_url(step.detail))

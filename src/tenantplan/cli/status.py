@@ -12,10 +12,10 @@ from tenantplan.cli.common import color, format_option, json_option, print_json,
 from tenantplan.errors import NotFound
 
 if TYPE_CHECKING:
+    from tenantplan.commands.status.fleet_view import Activity, FleetView
     from tenantplan.commands.status.homes import Home
-    from tenantplan.commands.status.scene import Activity, Scene
 
-_NEXT = "tenantplan plan shows what would be made, tenantplan apply makes it"
+_NEXT = "tenantplan plan shows what would be created, tenantplan apply creates it"
 
 
 @click.command("status")
@@ -24,7 +24,7 @@ _NEXT = "tenantplan plan shows what would be made, tenantplan apply makes it"
     "--max-skew",
     type=click.IntRange(0),
     metavar="N",
-    help="Exit 3 when a database is more than N revisions behind, or cannot be asked: a gate for a release.",
+    help="Exit 3 when a database is more than N revisions behind, or cannot be reached: a gate for a release.",
 )
 @format_option
 @json_option
@@ -33,14 +33,14 @@ def command(organization: str | None, max_skew: int | None, form: str, as_json: 
 
     A tenant alone: tenant/NAME.
     """
-    from tenantplan.commands.status.scene import look
+    from tenantplan.commands.status.fleet_view import read_fleet
     from tenantplan.fleet.opening import open_fleet
 
     with open_fleet(settings()) as fleet:
-        return _status(look(fleet), organization, max_skew, form, as_json or form == "json")
+        return _status(read_fleet(fleet), organization, max_skew, form, as_json or form == "json")
 
 
-def _status(scene: Scene, organization: str | None, max_skew: int | None, form: str, as_json: bool) -> int:
+def _status(scene: FleetView, organization: str | None, max_skew: int | None, form: str, as_json: bool) -> int:
     from tenantplan.commands.status import homes
 
     if organization is None and form == "github" and not as_json:
@@ -49,7 +49,9 @@ def _status(scene: Scene, organization: str | None, max_skew: int | None, form: 
         return _gate(_all(scene, as_json), max_skew)
     if not scene.applied:
         raise NotFound(
-            f"Organization not found: {organization}", where=scene.main_url, hint=f"nothing was applied yet: {_NEXT}"
+            f"Organization not found: {organization}",
+            where=scene.main_url,
+            hint=f"nothing has been applied yet: {_NEXT}",
         )
     found = homes.home(scene, organization)
     if as_json:
@@ -69,8 +71,8 @@ def _gate(found: list[Home], max_skew: int | None, *, annotate: bool = False) ->
         return 0
     late = [item for item in found if item.reachable is not None and (item.behind is None or item.behind > max_skew)]
     for item in late:
-        behind = "its revision is not known" if item.behind is None else f"{counted(item.behind, 'revision')} behind"
-        behind += f", where database.revision keeps it ({item.pinned})" if item.pinned else ""
+        behind = "its revision is unknown" if item.behind is None else f"{counted(item.behind, 'revision')} behind"
+        behind += f", pinned by database.revision ({item.pinned})" if item.pinned else ""
         why = f"cannot be reached: {item.reason}" if not item.reachable else behind
         name, message = f"{item.kind}/{item.name}", f"{why}; --max-skew allows {max_skew}"
         if annotate:
@@ -79,7 +81,7 @@ def _gate(found: list[Home], max_skew: int | None, *, annotate: bool = False) ->
     return 3 if late else 0
 
 
-def _annotated(scene: Scene) -> list[Home]:
+def _annotated(scene: FleetView) -> list[Home]:
     """A warning for whatever cannot be reached, and a notice of how many there are."""
     from tenantplan.commands.status import homes
     from tenantplan.rendering.github import annotation
@@ -93,9 +95,9 @@ def _annotated(scene: Scene) -> list[Home]:
     return found
 
 
-def _all(scene: Scene, as_json: bool) -> list[Home]:
+def _all(scene: FleetView, as_json: bool) -> list[Home]:
+    from tenantplan.commands.status import fleet_view as inspection
     from tenantplan.commands.status import homes
-    from tenantplan.commands.status import scene as inspection
 
     found = homes.homes(scene)
     now = inspection.activity(scene)
@@ -108,7 +110,7 @@ def _all(scene: Scene, as_json: bool) -> list[Home]:
     facts = scene.live.servers[scene.main.server]
     click.echo(f"fleet {scene.settings.fleet}   main {terminal(scene.place)}, PostgreSQL {terminal(facts.version)}")
     if not scene.applied:
-        click.echo(f"\nNothing applied yet: {_NEXT}.")
+        click.echo(f"\nNothing has been applied yet: {_NEXT}.")
         _activity(now)
         return found
     click.echo()
@@ -147,7 +149,7 @@ def _reachable(item: Home) -> str:
     return ("yes" if item.reachable else "NO") + (f": {item.reason}" if item.reason else "")
 
 
-def _servers(scene: Scene) -> None:
+def _servers(scene: FleetView) -> None:
     from tenantplan.model.address import kind
     from tenantplan.rendering.safe import terminal
 
@@ -167,7 +169,7 @@ def _activity(now: Activity) -> None:
         ended = f", ended {run['finished_at']}" if run["finished_at"] else ""
         click.echo(f"Last run {run['id']} by {run['actor']}: {run['status']}, begun {run['started_at']}{ended}.")
     if now.unfinished:
-        click.echo(f"Run {terminal(now.unfinished)} was interrupted: tenantplan apply completes what it left.")
+        click.echo(f"Run {terminal(now.unfinished)} was interrupted: tenantplan apply completes it.")
 
 
 def _one(found: Home) -> None:
@@ -179,7 +181,7 @@ def _one(found: Home) -> None:
             click.echo(f"  {name:<22}{terminal(mask_url(str(shown)))}")
 
 
-def _document(scene: Scene, found: list[Home], now: Activity) -> dict[str, Any]:
+def _document(scene: FleetView, found: list[Home], now: Activity) -> dict[str, Any]:
     main = scene.live.main.revisions
     return {
         "fleet": scene.settings.fleet,

@@ -43,9 +43,11 @@ def _unlock(fleet: Fleet, force: bool) -> None:
     )
     if not force:
         if not sys.stdin.isatty():
-            raise UsageError("there is nobody to ask", hint="say --force; nothing was ended")
-        if click.prompt(f"End it in {where}? Only yes is a yes", default="no") != "yes":
+            raise UsageError("no terminal to confirm on", hint="pass --force; nothing was ended")
+        if click.prompt(f"End it in {where}? Type yes to end it", default="no") != "yes":
             raise UsageError("not unlocked", hint="nothing was ended")
     epoch = unlocking.unlock(fleet, found)
-    written = "It had no lease yet." if epoch is None else f"Its lease is void: epoch {epoch} is new, and audited."
+    written = (
+        "It had no lease yet." if epoch is None else f"Its lease is revoked: the new epoch is {epoch}, and audited."
+    )
     click.echo(f"Ended. {written} The next tenantplan apply finishes what it had begun.")

@@ -10,7 +10,9 @@ from tenantplan.cli.common import format_option, json_option, print_json, settin
 
 
 @click.command("validate")
-@click.option("--no-python", is_flag=True, help="Run no Python of the fleet: Alembic revisions are read, not compiled.")
+@click.option(
+    "--no-python", is_flag=True, help="Run none of the fleet's Python: Alembic revisions are read, not compiled."
+)
 @format_option
 @json_option
 def command(no_python: bool, form: str, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Revisions that databases are to stay at, written into the documents of their organizations. No database is asked."""
+"""Pins: revisions that databases stay at, written into the documents of their organizations. Needs no database."""
 
 from __future__ import annotations
 

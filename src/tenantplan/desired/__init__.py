@@ -1,1 +1,1 @@
-"""The left side of the comparison: what the files declare."""
+"""Desired state: what the files declare."""

@@ -1,4 +1,4 @@
-"""Files of releases: what the ones at hand are, where they are stored, and the store itself."""
+"""Files of releases: their size and checksum, where they are stored, and the store itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tenantplan.desired.secrets import secrets_of
 from tenantplan.errors import SettingsError, TenantplanError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.store import location
-from tenantplan.model.address import whose
+from tenantplan.model.address import login_label
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Package, Row, State
@@ -57,7 +57,7 @@ def _secret_files(desired: Desired, settings: Settings) -> set[Path]:
     given |= {f"{address}/license-key" for address in given}
     delivered = [target.file for target in settings.spec.credentials.targets.values() if target.file]
     files += [
-        file.replace(PLACEHOLDER, whose(holder))
+        file.replace(PLACEHOLDER, login_label(holder))
         for file in delivered
         for holder in {*desired.placements, *desired.logins, *given}
     ]
@@ -94,7 +94,7 @@ def _inside(root: Path, source: str) -> Path:
     try:
         path = (root / source).resolve()
     except (OSError, RuntimeError):  # a link to itself
-        raise SettingsError(f"the file {source} cannot be read", hint="it is a link that leads nowhere") from None
+        raise SettingsError(f"the file {source} cannot be read", hint="it is a broken link") from None
     inside = path.relative_to(root.resolve()).parts if path.is_relative_to(root.resolve()) else None
     if inside is None or any(part.startswith(".") for part in inside):
         where = "outside the fleet's folder" if inside is None else "hidden"

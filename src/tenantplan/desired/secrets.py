@@ -1,4 +1,4 @@
-"""Secrets of the desired state: their keyed hashes, and what is wrong with those that cannot be used."""
+"""Secrets of the desired state: their keyed hashes, and findings for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import CHANGED_OUTSIDE, Resource, Role, Row, Secret, State
 from tenantplan.model.rowtype import DELIVERED, Tables
-from tenantplan.secrets.development import make_up
+from tenantplan.secrets.development import create_missing
 from tenantplan.secrets.references import Secrets, resolve
-from tenantplan.secrets.storage import Around, Judge, judge, purpose
+from tenantplan.secrets.storage import SecretContext, SecretStorage, purpose, secret_storage
 from tenantplan.settings.settings import Settings
 
 
@@ -36,7 +36,7 @@ def with_secrets(desired: Desired, live: State, key: str | None, fleet: Fleet) -
     result = dict(desired.state)
     findings = Findings()
     settings, vault = fleet.settings, fleet.vault
-    make_up(settings, (str(s.reference) for r in desired.state.values() for s in secrets_of(r).values()))
+    create_missing(settings, (str(s.reference) for r in desired.state.values() for s in secrets_of(r).values()))
     for address, resource in desired.state.items():
         wanted = secrets_of(resource)
         if not wanted:
@@ -50,7 +50,7 @@ def with_secrets(desired: Desired, live: State, key: str | None, fleet: Fleet) -
                 if vault is None and takes_key and known[name].keyed is None:
                     findings.blockers.append(Finding(address, "secret", _NO_KEY))
                 continue
-            how = _judge(resource, name, desired.tables, around(settings))
+            how = _storage(resource, name, desired.tables, secret_context(settings))
             known[name], missing, unfit = _known(secret, key, fleet.secrets, how)
             had = stored.get(name)
             if how.encrypted and vault is None and not (unfit or missing) and known[name] != had:
@@ -58,7 +58,7 @@ def with_secrets(desired: Desired, live: State, key: str | None, fleet: Fleet) -
             if missing and not unfit and had is not None and had.keyed not in (None, CHANGED_OUTSIDE):
                 known[name] = Secret(secret.reference, had.keyed)
                 findings.notes.append(
-                    Finding(address, "secret-unseen", f"{name} is as stored; not compared: {missing}")
+                    Finding(address, "secret-unseen", f"{name} is kept as stored, and not compared: {missing}")
                 )
             elif unfit or missing:
                 findings.blockers.append(Finding(address, "secret", unfit or missing))
@@ -84,20 +84,20 @@ def _generated(secret: Secret, name: str, resource: Resource, have: Resource | N
     return Secret(secret.reference, stored.keyed) if known and isinstance(stored, Secret) else secret
 
 
-def around(settings: Settings) -> Around:
-    """What every secret of a fleet is judged by."""
-    return Around((settings.fleet, settings.spec.main.database), settings.spec.development)
+def secret_context(settings: Settings) -> SecretContext:
+    """What every secret of a fleet is checked against."""
+    return SecretContext((settings.fleet, settings.spec.main.database), settings.spec.development)
 
 
-def _judge(resource: Resource, name: str, tables: Tables, around: Around) -> Judge:
+def _storage(resource: Resource, name: str, tables: Tables, context: SecretContext) -> SecretStorage:
     if isinstance(resource, Role):
-        return judge("password", around, user=resource.name)
+        return secret_storage("password", context, user=resource.name)
     assert isinstance(resource, Row)
     called = str(resource.values.get("name") or "")
-    return judge(tables[resource.table].columns[name], around, purpose=purpose(resource.table, name, called))
+    return secret_storage(tables[resource.table].columns[name], context, purpose=purpose(resource.table, name, called))
 
 
-def _known(secret: Secret, key: str | None, secrets: Secrets, how: Judge) -> tuple[Secret, str, str]:
+def _known(secret: Secret, key: str | None, secrets: Secrets, how: SecretStorage) -> tuple[Secret, str, str]:
     """The secret with its keyed hash, or why it is missing, or why it cannot be used."""
     assert secret.reference is not None
     try:
@@ -129,7 +129,7 @@ def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Pat
             ):
                 continue
             assert operation.after is not None
-            mark = _judge(operation.after, name, tables, Around()).mark(key, resolve(secret.reference, root))
+            mark = _storage(operation.after, name, tables, SecretContext()).mark(key, resolve(secret.reference, root))
             if mark != secret.keyed:
                 found.append(secret.reference)
     return sorted(set(found))

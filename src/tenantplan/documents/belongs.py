@@ -1,4 +1,4 @@
-"""Where a field belongs that stands at the wrong place."""
+"""Suggests where a misplaced field belongs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How servers are connected to, as the fleet file says it: which hosts, and how long anything is waited for."""
+"""Connection settings in the fleet file: allowed hosts and timeouts."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ class TimeoutsSpec(Spec):
     """How long a server is waited for. What takes longer is left out, by name, and everything else goes on."""
 
     connect: _Duration | None = Field(None, description="For a session to open. Default: 10s.")
-    statement: _Duration | None = Field(None, description="For the answer to one question of a plan. Default: 30s.")
-    lock: _Duration | None = Field(None, description="For a lock that somebody else holds, in a question. Default: 5s.")
+    statement: _Duration | None = Field(None, description="For the answer to one query of a plan. Default: 30s.")
+    lock: _Duration | None = Field(None, description="For a lock that another session holds, in a query. Default: 5s.")

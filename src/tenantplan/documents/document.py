@@ -1,4 +1,4 @@
-"""A document that was read and accepted."""
+"""A document, read and accepted."""
 
 from __future__ import annotations
 

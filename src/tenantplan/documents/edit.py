@@ -1,4 +1,4 @@
-"""One value written into a document's text: all else, comments and the author's style included, stays as it is."""
+"""Writes one value into a document's text: everything else, comments and style included, stays as it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def with_value(text: str, kind: str, name: str, path: Sequence[str], value: str)
     start, end, written = _written(document, path, _scalar(value))
     changed = text[:start] + written.replace("\n", _line_end(text, start)) + text[end:]
     if _plain(_document(changed, kind, name)) != _set(_plain(document), path, value):
-        raise ValueError(f"{'.'.join(path)} of {kind} {name} is written in a way that a machine does not change")
+        raise ValueError(f"{'.'.join(path)} of {kind} {name} is written in a way that cannot be edited automatically")
     return changed
 
 

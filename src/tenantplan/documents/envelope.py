@@ -1,4 +1,4 @@
-"""What stands around every spec: apiVersion, kind and metadata."""
+"""The envelope of every spec: apiVersion, kind and metadata."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Metadata(Spec):
     )
     restore: RowId | None = Field(
         default=None,
-        description="Bring back what was deleted under this name: the id that the plan prints. It stays without effect afterwards.",
+        description="Bring back what was deleted under this name: the id that the plan prints. It has no effect afterwards.",
     )
-    adopt: bool = Field(default=False, description="Take over rows that exist already and that the application made.")
+    adopt: bool = Field(default=False, description="Take over existing rows that the application created.")
 
 
 class Envelope(Spec):

@@ -26,13 +26,15 @@ def read_files(root: Path, paths: Iterable[str | Path], problems: Problems) -> I
     for given in paths:
         top = Path(os.path.normpath(root / given))
         real = os.path.realpath(top)
-        for path, shown in _walk(str(top), real, (os.path.realpath(root), real), _shown(root, top), seen, problems):
+        for path, shown in _walk(
+            str(top), real, (os.path.realpath(root), real), _display_path(root, top), seen, problems
+        ):
             text = _read(path, shown, problems)
             if text is not None:
                 yield text
 
 
-def _shown(root: Path, path: Path) -> str:
+def _display_path(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 

@@ -1,4 +1,4 @@
-"""Files into Documents: every file is read and every mistake collected before anything is refused."""
+"""Loads files into Documents: every file is read and every mistake collected before anything is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a field accepts, read once from its annotation: so that `0123` stays text where text is asked for.
+"""The values that a field accepts, read once from its annotation: so that `0123` stays text where text is asked for.
 
 YAML's own guesses are not used. A plain scalar gets the type that its field has; only where a field takes anything
 (free settings) does YAML 1.2's core schema decide.

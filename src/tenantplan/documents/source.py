@@ -1,4 +1,4 @@
-"""Where a value stands in its file, and a mistake shown there: the line, a caret, and what was expected.
+"""Where a value is in its file, and how a mistake is shown there: the line, a caret, and what was expected.
 
 A shown line never holds a secret: values typed where a reference belongs, and values of unknown fields, are cut away;
 so is what follows a key that sounds like a credential, for the lines that could not even be read.
@@ -61,14 +61,14 @@ class SourceText:
         """The line of a place, a caret under the column; empty when there is no such line or it is far too long."""
         if not 0 < source.line <= len(self.lines) or not self.text or len(self.lines[source.line - 1]) > _MAX_LINE:
             return ""
-        line = self._shown(self.lines[source.line - 1].rstrip("\r"), source.line - 1)
+        line = self._visible_part(self.lines[source.line - 1].rstrip("\r"), source.line - 1)
         start = max(0, source.column - 1 - _WIDTH // 2) if len(line) > _WIDTH else 0
         window = line[start : start + _WIDTH]
         before = visible(window[: source.column - 1 - start])
         number = f"{source.line:>5} | "
         return f"{number}{visible(window)}\n{'':>5} | {'':>{len(before)}}^"
 
-    def _shown(self, line: str, index: int) -> str:
+    def _visible_part(self, line: str, index: int) -> str:
         if index in self.hidden:
             line = line[: self.hidden[index]] + _CUT
         return _CREDENTIAL.sub(rf"\g<1>{_CUT}", _USERINFO.sub(rf"\g<1>{_CUT}@", line))
@@ -92,7 +92,7 @@ class Problem:
         excerpt = self.text.excerpt(self.source) if self.text else ""
         field = f"  field: {visible(self.path)}" if self.field else ""
         hint = f"  {self.hint}" if self.hint else ""
-        return "\n".join(part for part in (f"{self.source}: {self._said}", excerpt, field, hint) if part)
+        return "\n".join(part for part in (f"{self.source}: {self._text}", excerpt, field, hint) if part)
 
     @property
     def path(self) -> str:
@@ -101,7 +101,7 @@ class Problem:
         return shown.removeprefix(".")[:_MAX_LINE]
 
     @property
-    def _said(self) -> str:
+    def _text(self) -> str:
         return _USERINFO.sub(rf"\g<1>{_CUT}@", self.message)
 
     def document(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Problem:
         place = {"file": self.source.path, "line": self.source.line, "column": self.source.column}
         return {
             "code": self.code,
-            "message": self._said,
+            "message": self._text,
             **place,
             "field": self.path or None,
             "hint": self.hint or None,

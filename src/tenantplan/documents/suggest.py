@@ -1,4 +1,4 @@
-"""The nearest word to a misspelt one."""
+"""Suggestions for misspelt words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks git about the fleet's repository, without running what the repository's own configuration names.
+"""Reads git's facts about the fleet's repository, without running what its configuration names.
 
 A repository can name programs in its configuration (.git/config, or a bare repository that is committed as a folder): a monitor
 of files, filters, hooks. Whoever plans what somebody else wrote must not run those. What the person's own configuration says

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tenantplan.errors import UsageError
 from tenantplan.model.plan import Plan, parse
-from tenantplan.secrets.fleet_keys import decrypted, encrypted, plan_judge, plan_signer
+from tenantplan.secrets.fleet_keys import decrypted, encrypted, plan_seal_check, plan_signer
 from tenantplan.settings.settings import Settings
 
 
@@ -41,4 +41,4 @@ def opened(settings: Settings, data: bytes, where: str) -> Plan:
 
     PlanRefused when they are not exactly what `write_plan` wrote, or not signed by a key that the fleet accepts.
     """
-    return parse(decrypted(settings, data, where), where, plan_judge(settings))
+    return parse(decrypted(settings, data, where), where, plan_seal_check(settings))

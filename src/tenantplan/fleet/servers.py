@@ -63,9 +63,9 @@ def refuse_embedded_in_ci(settings: Settings, embedded: bool) -> None:
     """
     if settings.embedded and not embedded and os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise UsageError(
-            f"fleet {settings.fleet} is on the EMBEDDED server, and CI is set: what runs here is for nobody else to see",
+            f"fleet {settings.fleet} is on the EMBEDDED server, and CI is set: nobody else sees what is applied here",
             where="tenantplan.yaml, spec.main",
-            hint=f"name the server, as url: {{ env: {DEFAULT_VARIABLE} }} instead of embedded: true; or say --embedded",
+            hint=f"name the server, as url: {{ env: {DEFAULT_VARIABLE} }} instead of embedded: true; or pass --embedded",
         )
 
 
@@ -84,7 +84,7 @@ def connection_string(reference: str, secrets: Secrets) -> str:
 def brought_server(
     alias: str, reference: str, settings: Settings, secrets: Secrets, known: Mapping[str, Server]
 ) -> Server:
-    """The server of a database that an organization brought itself, by its reference. Nothing is connected to.
+    """The server of a database that an organization brought itself, by its reference. Connects to nothing.
 
     `known` are the servers there are. HostNotAllowed when it is on a host that the fleet does not connect to.
     """

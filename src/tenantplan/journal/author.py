@@ -1,4 +1,4 @@
-"""Who writes into the journal and the audit log."""
+"""The author of entries in the journal and the audit log."""
 
 from __future__ import annotations
 

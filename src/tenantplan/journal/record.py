@@ -239,7 +239,7 @@ def audit(author: Author, connection: Connection, facts: Sequence[Fact]) -> None
     head = connection.execute("SELECT sequence, hash FROM tenantplan.audit_head WHERE id = 1 FOR UPDATE").fetchone()
     if head is None:
         raise TenantplanError(
-            "the audit log has lost its head row, so that nothing can be written down",
+            "the audit log has lost its head row, so nothing can be recorded",
             where=f"database {connection.info.dbname}, table tenantplan.audit_head",
             hint="somebody deleted it: see tenantplan audit verify --anchor HASH, then put it back from a backup, or, if the log is"
             " whole: INSERT INTO tenantplan.audit_head (id, sequence, hash)"

@@ -1,4 +1,4 @@
-"""What an interrupted run left open, settled by the next one: it looks at what is there and trusts no message."""
+"""Settles what an interrupted run left open: by what exists now, not by what the run recorded."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def read_brought(
     found = Brought()
     owners = dict(taken)
 
-    def look(item: tuple[str, str]) -> _Look:
-        return _look(fleet, *item, versions)
+    def look(item: tuple[str, str]) -> _Inspection:
+        return _inspect(fleet, *item, versions)
 
     looks = side_by_side(look, references.items(), fleet.settings.spec.max_connections)
     for (holder, reference), seen in zip(references.items(), looks, strict=True):
@@ -55,7 +55,7 @@ def read_brought(
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Inspection:
     """One of them: what its tests found, its identity, and the schema with what it is at; or why it could not be looked into."""
 
     checks: tuple[Check, ...] = ()
@@ -64,7 +64,7 @@ class _Look:
     problem: str = ""
 
 
-def _look(fleet: Fleet, holder: str, reference: str, versions: VersionTables) -> _Look:
+def _inspect(fleet: Fleet, holder: str, reference: str, versions: VersionTables) -> _Inspection:
     alias, connector = addresses.brought_alias(holder), fleet.connector
     try:
         server = brought_server(alias, reference, fleet.settings, fleet.secrets, connector.servers)
@@ -76,23 +76,25 @@ def _look(fleet: Fleet, holder: str, reference: str, versions: VersionTables) ->
             if not _failed(checks):
                 schema, refused = _version(connection, versions, schema, reference)
                 checks += refused
-            return _Look(tuple(checks), identity, schema)
+            return _Inspection(tuple(checks), identity, schema)
     except HostNotAllowed as error:
-        return _Look((Check(reference, HOST, "fail", error.message, error.hint),))
+        return _Inspection((Check(reference, HOST, "fail", error.message, error.hint),))
     except TenantplanError as error:
-        return _Look(problem=f"{error.where}: {error.message}" if error.where else error.message)
+        return _Inspection(problem=f"{error.where}: {error.message}" if error.where else error.message)
     except psycopg.Error as error:
-        return _Look(problem=f"{reference}: {error.diag.message_primary or 'connection lost'}")
+        return _Inspection(problem=f"{reference}: {error.diag.message_primary or 'connection lost'}")
     except ODD:
-        return _Look(problem=f"{reference}: {ODD_SAID}: {ODD_ADVICE}")
+        return _Inspection(problem=f"{reference}: {ODD_SAID}: {ODD_ADVICE}")
 
 
-def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[tuple[str, str], str]) -> None:
+def _add(found: Brought, holder: str, reference: str, look: _Inspection, owners: dict[tuple[str, str], str]) -> None:
     checks = [*look.checks, *(_claimed(look.identity, reference, holder, owners) if look.identity else ())]
     if checks:
         found.unfit[holder] = tuple(checks)
     if failed := _failed(checks):
-        found.problems[holder] = "; ".join(told(check) if check.name == HOST else said(check) for check in failed)
+        found.problems[holder] = "; ".join(
+            check_result(check) if check.name == HOST else check_result_with_subject(check) for check in failed
+        )
         if all(check.name != HOST for check in failed):  # nothing was sent to that
             found.attempts[holder] = found.problems[holder]
     elif look.problem:
@@ -101,12 +103,12 @@ def _add(found: Brought, holder: str, reference: str, look: _Look, owners: dict[
         found.state[addresses.brought_schema(holder)] = look.schema
 
 
-def told(check: Check) -> str:
+def check_result(check: Check) -> str:
     """What a check found that names its subject itself, and what to do about it."""
     return f"{check.detail}: {check.advice}"
 
 
-def said(check: Check) -> str:
+def check_result_with_subject(check: Check) -> str:
     """What a check found, and what to do about it."""
     return f"{check.subject}: {check.detail}: {check.advice}"
 
@@ -130,7 +132,7 @@ def left_server(settings: Settings, connector: Connector, reference: str, secret
 def try_connection(fleet: Fleet, holder: str, reference: str) -> None:
     """Connects to what a reference stands for now, and asks all that plan has asked; ConnectError when it does not fit.
 
-    For the moment before a connection string is saved (C2), which reads the reference anew: so does this, and the rest of the run
+    For the moment before a connection string is saved, which reads the reference anew: so does this, and the rest of the run
     connects to what was tried.
     """
     alias, connector = addresses.brought_alias(holder), fleet.connector
@@ -160,7 +162,7 @@ def _version(
         with connection.transaction():
             revision, mark = versions.read(connection, "tenant")
     except psycopg.errors.InsufficientPrivilege as error:
-        advice = "connect as the role that owns the tables: it is to migrate them"
+        advice = "connect as the role that owns the tables: it has to migrate them"
         return schema, [Check(reference, "migrate", "fail", describe(error), advice)]
     return replace(schema, revision=revision, halfway=mark), []
 

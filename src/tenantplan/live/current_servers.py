@@ -1,4 +1,4 @@
-"""Where databases are already, for documents that leave the choice of a server open."""
+"""The current servers of databases, for documents that do not name one."""
 
 from __future__ import annotations
 

@@ -40,11 +40,11 @@ def each(
     `patience` is that of Connector.connect.
     """
     wanted = list(dict.fromkeys(locations))
-    answers = side_by_side(partial(_asked, connector, read, patience), wanted, budget)
+    answers = side_by_side(partial(_read_one, connector, read, patience), wanted, budget)
     return dict(zip(wanted, answers, strict=True))
 
 
-def _asked(
+def _read_one(
     connector: Connector, read: Callable[[Connection], T], patience: float | None, location: Location
 ) -> T | TenantplanError:
     try:

@@ -1,4 +1,4 @@
-"""Passwords that tenantplan generated, as the main database knows them; none of them is read here."""
+"""Records of generated passwords in the main database; the passwords themselves are not read."""
 
 from __future__ import annotations
 

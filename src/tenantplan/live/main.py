@@ -21,7 +21,7 @@ from tenantplan.postgres.columns import timestamp
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 from tenantplan.tables import BUILTIN
-from tenantplan.tables.fit import misfits, with_ids
+from tenantplan.tables.fit import mismatches, with_ids
 
 
 def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
@@ -36,7 +36,7 @@ def read_main(connection: Connection, wanted: Wanted) -> MainFacts:
         tables, former = _present(recorded, wanted.tables)
         relations = _relations(connection, [t for name, t in tables.items() if name not in BUILTIN])
         tables = with_ids(tables, relations)
-        unfit = {t.table for name, t in tables.items() if name not in BUILTIN and misfits([t], relations)}
+        unfit = {t.table for name, t in tables.items() if name not in BUILTIN and mismatches([t], relations)}
         readable = {name: rowtype for name, rowtype in tables.items() if name not in unfit}
         state, ids = read_rows(connection, replace(wanted, tables=readable), columns, key)
         state |= read_packages(connection, wanted.fleet) if "tenantplan.packages" in columns else {}

@@ -1,4 +1,4 @@
-"""Passwords of login roles that somebody else has set: found without keeping the password where it was not kept before.
+"""Passwords of login roles that were changed outside tenantplan: found without storing any password.
 
 Where tenantplan's role may read pg_authid, the verifier is recomputed with its own salt; else the password is tried. Passwords
 are those that tenantplan can have: by reference, or generated and kept encrypted in the main database.
@@ -118,7 +118,7 @@ def _known(fleet: Fleet, main: Connection, live: Survey, role: Role, declared: o
     database = _database(live.state, role)
     secret = declared.password if isinstance(declared, Role) else None
     if secret is None or secret.reference is None or secret.target is not None:
-        return _Known(role, database, why="nothing says where it is found")
+        return _Known(role, database, why="no reference says where it is")
     try:
         value = fleet.secrets.resolve(secret.reference)
     except TenantplanError as error:
@@ -156,14 +156,14 @@ def _verifiers(connector: Connector, known: Iterable[_Known]) -> dict[str, dict[
         names.setdefault(item.role.server, []).append(item.role.name)
     found: dict[str, dict[str, str | None]] = {}
     for alias, listed in names.items():
-        with _looking(connector, alias).connect(alias, read_only=True) as connection:
+        with _verifier_connector(connector, alias).connect(alias, read_only=True) as connection:
             may = connection.execute("SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT')").fetchone()
             if may is not None and may[0]:
                 found[alias] = dict(connection.execute(query("verifiers"), {"names": listed}).fetchall())
     return found
 
 
-def _looking(connector: Connector, alias: str) -> Connector:
+def _verifier_connector(connector: Connector, alias: str) -> Connector:
     """What connects to look at verifiers: to the embedded server as its superuser, whom it lets in as everybody on this machine,
     without a password, so that logging in says nothing about one."""
     server = connector.servers[alias]
@@ -218,5 +218,5 @@ def logs_in(connector: Connector, alias: str, database: str, user: str, password
         said = " ".join(str(error).split())
         if _REFUSED.search(said):
             return False
-        return True if _AFTERWARDS.search(said) else f"logging in as it was not possible on {server.place}"
+        return True if _AFTERWARDS.search(said) else f"could not log in as this role on {server.place}"
     return True

@@ -18,8 +18,8 @@ from tenantplan.postgres.queries import query
 
 
 @dataclass(frozen=True)
-class Whose:
-    """Whose resources to read: a fleet and its main database, with the names it declares on this server.
+class FleetIdentity:
+    """The fleet to read resources of: its name and main database, with the names it declares on this server.
 
     `id` tells this fleet from another of the same name, whose main database is on another server; None before the first apply.
     """
@@ -58,7 +58,7 @@ def read_catalogs(connection: Connection, names: Collection[str]) -> Catalogs:
     return Catalogs(identity, databases, roles, skew, connection.info.host, connection.info.port)
 
 
-def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
+def server_facts(catalogs: Catalogs, alias: str, whose: FleetIdentity) -> ServerFacts:
     """What of a server's catalogs carries this fleet's stamp or a declared name."""
     identity, seen = catalogs.identity, catalogs.databases
     state: State = {}
@@ -84,7 +84,7 @@ def server_facts(catalogs: Catalogs, alias: str, whose: Whose) -> ServerFacts:
     )
 
 
-def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose, row: tuple[Any, ...]) -> None:
+def _add_database(state: State, broken: dict[str, str], alias: str, whose: FleetIdentity, row: tuple[Any, ...]) -> None:
     name, owner, limit, allowed, comment, connect = row
     facts = stamp.decode(comment)
     mine = whose.owns(facts) and facts.get("kind") not in ("template", "lock")
@@ -119,7 +119,7 @@ def _add_database(state: State, broken: dict[str, str], alias: str, whose: Whose
         )
 
 
-def _add_role(state: State, alias: str, whose: Whose, row: tuple[Any, ...]) -> None:
+def _add_role(state: State, alias: str, whose: FleetIdentity, row: tuple[Any, ...]) -> None:
     name, login, limit, comment, groups, timeout, overridden, sessions = row
     facts = stamp.decode(comment)
     mine = whose.owns(facts)

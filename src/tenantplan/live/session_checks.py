@@ -1,4 +1,4 @@
-"""Whether a session can be used for what it is meant for: PostgreSQL itself, new enough, encrypted, with the rights it needs.
+"""Whether a session is fit for its purpose: PostgreSQL itself, new enough, encrypted, with the rights it needs.
 
 `plan` asks it of a database that an organization brings before anybody saves its connection string, `apply` again right before
 that, `db test` and `doctor` of every server.
@@ -86,7 +86,7 @@ def _tls(server: Server, subject: str, facts: Facts) -> Check:
         advice = "leave channel_binding out of the connection string, so that it is required, unless the server cannot"
         return Check(subject, "TLS", "warn", f"{', '.join(said)}, channel binding not required", advice)
     if facts["tls"]:
-        advice = "sslmode=verify-full with sslrootcert also makes sure whose server it is"
+        advice = "sslmode=verify-full with sslrootcert also verifies the identity of the server"
         return Check(subject, "TLS", "warn", f"{facts['tls_version']}, certificate not verified ({mode})", advice)
     if facts["local"]:
         return passed(subject, "TLS", "not needed: a local socket")
@@ -112,4 +112,4 @@ def holes(version_num: int) -> str | None:
     oldest = table["oldest"].get(str(major))
     if oldest is None or minor >= oldest:
         return None
-    return f"{table['named']} and others are open, mended in {major}.{oldest} (known on {table['made']})"
+    return f"{table['named']} and others are open, fixed in {major}.{oldest} (known on {table['made']})"

@@ -36,7 +36,7 @@ def login_password(fleet: Fleet, main: Connection, role: Role, hash_key: str) ->
     if role.password.target != MAIN_TARGET:
         raise NotFound(
             f"the password of role {role.name} was delivered to {role.password.target}, and is not kept",
-            hint="look there; tenantplan credentials rotate delivers a new one",
+            hint="find it there; tenantplan credentials rotate delivers a new one",
         )
     return _generated(fleet, main, role, hash_key)
 

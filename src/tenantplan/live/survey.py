@@ -13,7 +13,7 @@ from tenantplan.live.brought import read_brought
 from tenantplan.live.issued import with_sessions_left
 from tenantplan.live.main import at_work, read_main
 from tenantplan.live.rows import Wanted
-from tenantplan.live.server import Catalogs, Whose, read_catalogs, server_facts
+from tenantplan.live.server import Catalogs, FleetIdentity, read_catalogs, server_facts
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
@@ -22,7 +22,7 @@ from tenantplan.model.live import MainFacts, ServerFacts, Survey
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
-from tenantplan.planning.diff import theirs, under_new_names
+from tenantplan.planning.diff import applicable_renames, under_new_names
 from tenantplan.postgres.connect import Connector
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings.settings import Settings
@@ -32,7 +32,7 @@ _AT_ONCE = 8  # servers
 
 
 @dataclass(frozen=True)
-class Question:
+class SurveyRequest:
     """What to look for besides what carries the fleet's stamp: addresses that were declared or planned, rows that are
     to be found by their keys, and databases that organizations brought (address of the organization -> reference).
     `follow`: databases that live organizations brought are looked into as well. `packages` are those that are to be
@@ -51,9 +51,9 @@ class Question:
         return {addresses.last_segment(a) for a in self.addresses if a.startswith(here)}
 
 
-def question(desired: Desired) -> Question:
+def survey_request(desired: Desired) -> SurveyRequest:
     """What a plan has to know of the live side: everything declared, and everything that carries the fleet's mark."""
-    return Question(
+    return SurveyRequest(
         addresses=[*desired.state, *desired.deleted, *desired.renames],
         rows={**desired.gone, **{a: r for a, r in desired.state.items() if isinstance(r, Row)}},
         brought={a: p.url for a, p in desired.placements.items() if p.url and addresses.kind(a) == "organization"},
@@ -62,7 +62,7 @@ def question(desired: Desired) -> Question:
     )
 
 
-def survey(fleet: Fleet, question: Question) -> Survey:
+def survey(fleet: Fleet, question: SurveyRequest) -> Survey:
     """Reads everything, in sessions that cannot write. Raises ConnectError when the main server is out of reach."""
     versions = fleet.trees.versions  # a tree that cannot be used is reported before anything is connected to
     settings, servers, connector = fleet.settings, fleet.servers, fleet.connector
@@ -78,7 +78,7 @@ def survey(fleet: Fleet, question: Question) -> Survey:
     for alias, catalogs in reading.items():
         try:
             facts[alias] = server_facts(
-                catalogs.result(), alias, Whose(settings.fleet, main_name, names[alias], known_as)
+                catalogs.result(), alias, FleetIdentity(settings.fleet, main_name, names[alias], known_as)
             )
         except ConnectError as error:
             if alias == MAIN:
@@ -98,7 +98,7 @@ def survey(fleet: Fleet, question: Question) -> Survey:
     taken = {(f.system_identifier, name): "this fleet" for f in facts.values() for name in f.names}
     brought = read_brought(fleet, _brought(question, main.state), taken, versions)
     state |= brought.state
-    held_out, unreachable = _held_out(state, facts, trouble, brought.problems)
+    held_out, unreachable = _unplannable(state, facts, trouble, brought.problems)
     attempts += [Finding(holder, "connect", why) for holder, why in sorted(brought.attempts.items())]
     return Survey(state, main, facts, held_out, unreachable, brought.unfit, tuple(attempts))
 
@@ -112,7 +112,7 @@ def _refuse_second_fleets(settings: Settings, main: ServerFacts) -> None:
     """A main database has one journal, and so one fleet: SettingsError for another."""
     if main.main_fleet not in (None, settings.fleet):
         raise SettingsError(
-            f"the main database {settings.spec.main.database} is that of fleet {main.main_fleet}, this is {settings.fleet}",
+            f"the main database {settings.spec.main.database} belongs to fleet {main.main_fleet}, and this is {settings.fleet}",
             where="tenantplan.yaml",
             hint="give this fleet a main database of its own (main.database); the name of a fleet stays what it was",
         )
@@ -150,7 +150,7 @@ def _refuse_second_names(facts: Mapping[str, ServerFacts]) -> None:
 def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str, str]]:
     """The survey as if the renames that the manifest asks for (old address -> new) were done, and the old address of each
     resource that moved: what a plan is made of knows everything by one name."""
-    state, sources = under_new_names(live.state, theirs(live.state, renames))
+    state, sources = under_new_names(live.state, applicable_renames(live.state, renames))
     if not sources:
         return live, {}
     moved = {old: new for new, old in sources.items()}
@@ -161,14 +161,14 @@ def renamed(live: Survey, renames: Mapping[str, str]) -> tuple[Survey, dict[str,
     return replace(
         live,
         state=state,
-        held_out={now(address): why for address, why in live.held_out.items()},
+        unplannable={now(address): why for address, why in live.unplannable.items()},
         unreachable=tuple(replace(finding, address=now(finding.address)) for finding in live.unreachable),
         attempts=tuple(replace(finding, address=now(finding.address)) for finding in live.attempts),
         unfit={now(address): checks for address, checks in live.unfit.items()},
     ), sources
 
 
-def _read_main(fleet: Fleet, question: Question) -> MainFacts:
+def _read_main(fleet: Fleet, question: SurveyRequest) -> MainFacts:
     name, vault = fleet.main_database, fleet.vault
     wanted = Wanted(fleet.settings.fleet, question.tables, question.rows, vault.key_ids if vault else None)
     try:
@@ -208,7 +208,7 @@ def _accesses(state: State, main: MainFacts) -> State:
     return found
 
 
-def _brought(question: Question, rows: State) -> dict[str, str]:
+def _brought(question: SurveyRequest, rows: State) -> dict[str, str]:
     """Organizations that brought a database, and its reference."""
     live = {
         address: str(row.values["database_url"])
@@ -218,7 +218,7 @@ def _brought(question: Question, rows: State) -> dict[str, str]:
     return {**live, **question.brought}
 
 
-def _held_out(
+def _unplannable(
     state: State,
     facts: Mapping[str, ServerFacts],
     trouble: Mapping[str, str],

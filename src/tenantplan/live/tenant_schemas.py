@@ -1,4 +1,4 @@
-"""The inside of tenant databases, beside what their revision makes: the template of each server and revision tells that."""
+"""Schemas of tenant databases, compared with the template of their server and revision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.live.fan_out import each
-from tenantplan.live.server import Whose
+from tenantplan.live.server import FleetIdentity
 from tenantplan.model import address as addresses
 from tenantplan.model import stamp
 from tenantplan.model.address import Location
@@ -77,7 +77,7 @@ def look_inside(fleet: Fleet, live: Survey, schemas: Iterable[Schema]) -> tuple[
     groups: dict[tuple[str, str | None], list[Inside]] = defaultdict(list)
     for inside in seen:
         groups[inside.schema.server, inside.revision].append(inside)
-    whose = Whose(settings.fleet, settings.spec.main.database, (), fleet_id(live.main.hash_key, settings.fleet))
+    whose = FleetIdentity(settings.fleet, settings.spec.main.database, (), fleet_id(live.main.hash_key, settings.fleet))
     templates = _templates(connector, whose, {alias for alias, _ in groups})
     found = [i for key, group in groups.items() for i in _compared(connector, group, templates.get(key), budget)]
     return sorted(found, key=lambda inside: inside.address), lost
@@ -107,7 +107,7 @@ def _compared(
 
 
 def _templates(
-    connector: Connector, whose: Whose, aliases: Iterable[str]
+    connector: Connector, whose: FleetIdentity, aliases: Iterable[str]
 ) -> dict[tuple[str, str | None], Mapping[str, str]]:
     """(server, revision) -> what a database at this revision looks like, from the stamps of this fleet's templates."""
     found: dict[tuple[str, str | None], Mapping[str, str]] = {}

@@ -10,7 +10,7 @@ from tenantplan.documents import Document, Problem
 from tenantplan.documents.source import Problems
 from tenantplan.documents.suggest import did_you_mean, listing
 from tenantplan.errors import ManifestError
-from tenantplan.manifest.kinds import DEFINITIONS, KINDS, SPECS, Kinds, NameRule, made
+from tenantplan.manifest.kinds import DEFINITIONS, KINDS, SPECS, Kinds, NameRule, make_kind
 from tenantplan.manifest.kinds.custom import CustomKind, ResourceKindSpec, model, rowtype, table_of
 from tenantplan.tables import BUILTIN
 
@@ -29,7 +29,7 @@ def kinds_of(documents: Sequence[Document]) -> Kinds:
     if problems:
         raise ManifestError(problems.sorted())
     found = {d.name: CustomKind(rowtype(d.name, spec, tables), spec) for d, spec in definitions}
-    return {**KINDS, **{name: made(kind, model(name, kind.spec), kind.rowtype) for name, kind in found.items()}}
+    return {**KINDS, **{name: make_kind(kind, model(name, kind.spec), kind.rowtype) for name, kind in found.items()}}
 
 
 def not_allowed(documents: Sequence[Document], tables: frozenset[str]) -> Iterator[Problem]:
@@ -55,7 +55,7 @@ def _clashes(definitions: Sequence[tuple[Document, ResourceKindSpec]]) -> Iterat
     seen: dict[str, Document] = {}
     for document, spec in definitions:
         if document.name.lower() in _TAKEN:
-            yield document.problem(f"the name `{document.name}` is taken by tenantplan itself", "metadata", "name")
+            yield document.problem(f"the name `{document.name}` is reserved for tenantplan", "metadata", "name")
         if table_of(spec) in BUILTIN or spec.table.startswith(("tenantplan.", "pg_")):
             yield document.problem(f"the table `{spec.table}` is tenantplan's own", "spec", "table")
         claims = {f"kind `{document.name}`": ("metadata", "name"), f"table `{table_of(spec)}`": ("spec", "table")}

@@ -1,4 +1,4 @@
-"""The rows that translators hand in, while a manifest is being resolved."""
+"""Collects the rows that translators produce while a manifest is resolved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fields = Mapping[str, tuple[str, ...]]
 _NONE: Fields = {}
 
 
-def _says(spec: BaseModel, path: tuple[str, ...]) -> bool:
+def _declares(spec: BaseModel, path: tuple[str, ...]) -> bool:
     """Whether the author wrote the field at a path, or the tier of the organization did."""
     for name in path[:-1]:
         if name not in spec.model_fields_set:
@@ -57,7 +57,7 @@ class Draft:
         unknown = values.keys() - rowtype.columns.keys()
         if unknown:
             raise KeyError(f"{rowtype.table} has no declared columns {sorted(unknown)}")
-        unsaid = {column for column in rowtype.written if not _says(spec, fields.get(column, (column,)))}
+        unsaid = {column for column in rowtype.written if not _declares(spec, fields.get(column, (column,)))}
         given = {*rowtype.once, *unsaid}
         compared = [
             name

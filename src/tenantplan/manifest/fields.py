@@ -1,4 +1,4 @@
-"""What several kinds are made of: text fields, contacts, branding, modules, database settings."""
+"""Fields that several kinds share: text fields, contacts, branding, modules, database settings."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ ModuleName = Annotated[
 
 
 class Contact(Spec):
-    """Whom to reach."""
+    """Contact person and address."""
 
     email: Email | None = Field(default=None, description="E-mail address.")
     company: Line | None = Field(default=None, description="Name of the company or association.")
@@ -167,7 +167,8 @@ class Pool(Spec):
         description="Further ones, opened under load. Default: ORG_DB_MAX_OVERFLOW, else 20.",
     )
     timeout: Duration | None = Field(
-        default=None, description="How long the application waits for one, such as 10s; none: as its driver has it."
+        default=None,
+        description="How long the application waits for one, such as 10s; none: the default of its driver.",
     )
 
 
@@ -186,7 +187,7 @@ Server = Annotated[
 ]
 
 
-def sought(server: str | TaggedServer | None) -> Mapping[str, str] | None:
+def requested_tags(server: str | TaggedServer | None) -> Mapping[str, str] | None:
     """The tags that a server has to have to be chosen, none for `auto`; None where nothing is left to choose."""
     if isinstance(server, TaggedServer):
         return server.tags
@@ -208,24 +209,22 @@ class DatabaseSettings(Spec):
         description="In shared mode, make a login role that the server binds to the organization; a dedicated database has one.",
     )
     connection_limit: int = Field(
-        default=-1, ge=-1, le=262_143, description="Most connections of each of its login roles; -1: no limit."
+        default=-1, ge=-1, le=262_143, description="Maximum connections of each of its login roles; -1: no limit."
     )
     statement_timeout: Duration | None = Field(
         default=None,
-        description="What sessions of its login roles begin with as their longest statement, such as 30s; none: no limit."
+        description="The statement_timeout that sessions of its login roles start with, such as 30s; none: no limit."
         " A default that each session can change, no bound: PostgreSQL has none for a role.",
     )
-    read_only: bool = Field(
-        default=False, description="Make a login role that only reads, beside the one of the application."
-    )
+    read_only: bool = Field(default=False, description="Create a read-only login role, beside the application's.")
     pool: Pool = Field(default_factory=Pool, description="Pool settings for the application.")
     password: GeneratedPassword | None = Field(
         default=None,
-        description="Password of the login role; none: nobody can log in with one.",
+        description="Password of the login role; none: no login by password.",
     )
     read_only_password: GeneratedPassword | None = Field(
         default=None,
-        description="Password of the login role that only reads; by default generated where `password` is.",
+        description="Password of the read-only login role; by default generated where `password` is.",
     )
     rotation: Rotation = Field(default_factory=Rotation, description="How a generated password is replaced.")
     deliver: TargetName = Field(

@@ -1,4 +1,4 @@
-"""How the login roles of an organization's database get their passwords."""
+"""Fields for the passwords of an organization's login roles."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from functools import cache
 
 from tenantplan.documents import Document, Problem
 from tenantplan.manifest.checks.references import is_deleted
-from tenantplan.manifest.fields import TaggedServer, milliseconds, sought
+from tenantplan.manifest.fields import TaggedServer, milliseconds, requested_tags
 from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.kinds import address
 from tenantplan.manifest.kinds.organization import OrganizationSpec
@@ -141,7 +141,7 @@ def _organization(document: Document, spec: OrganizationSpec, facts: FleetFacts)
         password=settings.secret,
         rotation=settings.generated,
         was=_before(document, settings.name, facts),
-        tags=None if shared else sought(settings.server),
+        tags=None if shared else requested_tags(settings.server),
         read_only=settings.read_only,
         reader_password=settings.reader_secret,
         reader_rotation=settings.reader_generated,
@@ -171,7 +171,7 @@ def _tenant(document: Document, spec: TenantSpec, parent: PlacedDocument, facts:
         password=parent.password if parent.rotation else None,
         rotation=parent.rotation,
         was=_before(document, settings.name, facts),
-        tags=sought(settings.server),
+        tags=requested_tags(settings.server),
         read_only=parent.read_only,
         reader_password=parent.reader_password if parent.reader_rotation else None,
         reader_rotation=parent.reader_rotation,
@@ -189,7 +189,7 @@ def _alone(document: Document, spec: TenantSpec, facts: FleetFacts) -> PlacedDoc
         own=True,
         deleted=deleted,
         was=_before(document, settings.name, facts),
-        tags=sought(settings.server),
+        tags=requested_tags(settings.server),
     )
 
 
@@ -197,7 +197,7 @@ def _dedicated(
     document: Document, server: str | TaggedServer | None, default: str, name: str | None, facts: FleetFacts
 ) -> Placement:
     """A database of its own, on the server that is named, or chosen; on none where no server may be chosen."""
-    tags = sought(server)
+    tags = requested_tags(server)
     where = str(server or default) if tags is None else _chosen(document, tags, facts)
     return Placement(address(document.kind, document.name), "dedicated", where, _database(document, name, facts))
 

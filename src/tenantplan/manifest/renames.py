@@ -1,4 +1,4 @@
-"""Old address -> new address, for every resource that a `renamedFrom` touches."""
+"""Maps old addresses to new ones, for every resource that a `renamedFrom` affects."""
 
 from __future__ import annotations
 

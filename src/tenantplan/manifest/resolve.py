@@ -38,7 +38,7 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     """
     kinds = kinds_of(documents)
     refused = list(not_allowed(documents, facts.tables))
-    documents = with_taken_along([document for document in documents if document.kind != DEFINITIONS])
+    documents = with_cascaded_deletions([document for document in documents if document.kind != DEFINITIONS])
     index = index_of(documents)
     problems = Problems()
     for problem in (*refused, *crosscheck(documents, index, facts), *login_problems(documents, facts)):
@@ -153,7 +153,7 @@ def misplaced_pins(found: Iterable[PlacedDocument], facts: FleetFacts) -> Iterat
             yield home.document.problem(message, *PINNED_AT, hint="remove it, or say `mode: dedicated`")
 
 
-def with_taken_along(documents: Sequence[Document]) -> list[Document]:
+def with_cascaded_deletions(documents: Sequence[Document]) -> list[Document]:
     """The documents, each project of an organization that is declared as deleted as if it said so itself."""
     gone = {d.name for d in documents if d.kind == "Organization" and getattr(d.spec, "state", "active") == "deleted"}
     return [

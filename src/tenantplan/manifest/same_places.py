@@ -9,7 +9,7 @@ from tenantplan.documents import Document, Problem
 from tenantplan.manifest.draft import Draft
 from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.model import address as addresses
-from tenantplan.model.address import whose
+from tenantplan.model.address import login_label
 from tenantplan.model.login import MAIN_TARGET, Login
 from tenantplan.model.resource import Row, Secret
 from tenantplan.settings.targets import PLACEHOLDER, delivered_as
@@ -41,7 +41,7 @@ def _deliveries(draft: Draft, logins: Mapping[str, Login]) -> Iterator[tuple[str
     """What is delivered, the target, and what it is called there."""
     for holder, login in logins.items():
         if login.target != MAIN_TARGET:
-            yield holder, login.target, whose(holder)
+            yield holder, login.target, login_label(holder)
     for address, row in draft.state.items():
         for column, value in row.values.items() if isinstance(row, Row) else ():
             if isinstance(value, Secret) and value.target not in (None, MAIN_TARGET):

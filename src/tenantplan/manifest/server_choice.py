@@ -1,4 +1,4 @@
-"""Which server a database goes to where its document leaves that open: weighted rendezvous hashing.
+"""Chooses the server of a database whose document names none: weighted rendezvous hashing.
 
 Every server draws a number for a subject and the highest wins. A server's draw depends on nothing but the subject, its own
 name and its own weight, so that another one that comes or goes changes the choice of its own share only.
@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from tenantplan.documents import Document
-from tenantplan.manifest.fields import TaggedServer, sought
+from tenantplan.manifest.fields import TaggedServer, requested_tags
 from tenantplan.manifest.marks import Path
 
 _BITS = 52  # so many and a half fit into a float exactly: never 0, never 1
@@ -45,4 +45,4 @@ def named(document: Document) -> tuple[Path, str | TaggedServer | None]:
 
 def chooses(documents: Iterable[Document]) -> bool:
     """Whether any document leaves the choice of a server open, so that it matters where databases are already."""
-    return any(sought(named(document)[1]) is not None for document in documents)
+    return any(requested_tags(named(document)[1]) is not None for document in documents)

@@ -1,4 +1,4 @@
-"""What a migration's SQL text is, told by PostgreSQL's own parser (libpg_query), never by searching the text.
+"""Analyses SQL text with PostgreSQL's own parser (libpg_query), never by searching the text.
 
 The parser is that of PostgreSQL 18. A text that it cannot read (newer syntax, a command of psql, an expression nested
 deeper than the tree's format allows) is still cut into tokens, and judged by its keywords alone: it counts as a plain
@@ -169,7 +169,7 @@ def _checked(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(_located(text, "half a character cannot be part of SQL", error.start + 1)) from error
+        raise ValueError(_located(text, "half of a surrogate pair cannot be part of SQL", error.start + 1)) from error
     return text
 
 

@@ -113,11 +113,11 @@ def _migration(
     steps = trees.upgrade(tree, start, mark, end)
     if tree == "main" and start is None and not one_transaction(steps):
         raise MigrationError(
-            "the main database is made in one transaction, and this tree takes several",
+            "the main database is created in one transaction, and this tree needs several",
             where=str(graph.directory),
             hint="write its revisions as SQL, without autocommit blocks",
         )
-    hazards, locks, destructive = _looked_at(steps, start)
+    hazards, locks, destructive = _reviewed(steps, start)
     losing, allowed = _losing(trees, tree, start, end, mark, comments) if destructive else ((), ())
     return Migration(
         revisions=tuple(revision.id for revision in path),
@@ -137,14 +137,14 @@ def _back(trees: Trees, tree: str, start: str, end: str, mark: str | None, undo:
     graph = trees.of(tree)
     path = graph.path(end, start)[::-1]
     if mark:
-        hint = "remove database.revision, apply, so that it ends, and then go back"
+        hint = "remove database.revision, apply to finish it, and then go back"
         raise MigrationError(f"it is halfway through revision {mark.partition(':')[0]}", hint=hint)
     for revision in path:
         if not revision.reversible:
             hint = "write its downgrade, or restore a backup from before it"
             raise MigrationError(f"revision {revision.id} has no way back", where=str(revision.path), hint=hint)
     steps = trees.downgrade(tree, end, start)
-    hazards, locks, destructive = _looked_at(steps, start)
+    hazards, locks, destructive = _reviewed(steps, start)
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
@@ -157,9 +157,7 @@ def _back(trees: Trees, tree: str, start: str, end: str, mark: str | None, undo:
     )
 
 
-def _looked_at(
-    steps: Sequence[Step], start: str | None
-) -> tuple[tuple[Hazard, ...], tuple[tuple[str, str], ...], bool]:
+def _reviewed(steps: Sequence[Step], start: str | None) -> tuple[tuple[Hazard, ...], tuple[tuple[str, str], ...], bool]:
     """Hazards and locks of the revisions' own statements, and whether these destroy something; where nothing is there yet,
     there is nothing to lose. What an author allows in a comment is for lint, and changes nothing here."""
     if start is None:

@@ -223,7 +223,7 @@ def renamed(address: str, renames: Mapping[str, str]) -> str:
     return address
 
 
-def whose(holder: str) -> str:
+def login_label(holder: str) -> str:
     """What a target calls the organization of an address, or the tenant that has a database of its own; what is nested in it,
     such as the login that only reads, follows after a dot."""
     dotted = ".".join(part for part in name(holder).split("/") if part != "login")

@@ -86,7 +86,7 @@ def broken_at(links: Iterable[Link], anchors: Iterable[Anchor] = ()) -> tuple[in
         if link.previous_hash != previous:
             return entry.sequence, "does not follow the entry before it"
         if entry.hash_after(previous) != link.hash:
-            return entry.sequence, "was edited: its content does not give its hash"
+            return entry.sequence, "was edited: its content does not match its hash"
         noted = numbered.pop(entry.sequence, None)
         if noted is not None and noted != {link.hash}:
             return entry.sequence, f"is not the entry that an anchor names: the log was rewritten after entry {known}"

@@ -1,4 +1,4 @@
-"""One thing that was checked, and what came of it."""
+"""A check and its result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Check:
-    """One question and its answer. `status` is "pass", "warn" or "fail"; `advice` is what to do when it is not "pass"."""
+    """A check and its result. `status` is "pass", "warn" or "fail"; `advice` is what to do when it is not "pass"."""
 
     subject: str
     name: str

@@ -15,15 +15,15 @@ def makes_common_group(operation: Operation) -> bool:
     return isinstance(after, Role) and operation.before is None and _is_common(after)
 
 
-def made_since(operation: Operation, live: Mapping[str, Resource]) -> bool:
+def created_since(operation: Operation, live: Mapping[str, Resource]) -> bool:
     """Whether the operation makes a common group that another fleet has made in the same way since it was planned."""
     have = live.get(operation.address)
     return makes_common_group(operation) and isinstance(have, Role) and have.managed and have == operation.after
 
 
-def without_made(operations: Sequence[Operation], live: Mapping[str, Resource]) -> list[Operation]:
+def without_created(operations: Sequence[Operation], live: Mapping[str, Resource]) -> list[Operation]:
     """The operations that are left where common groups were made since, as they would be planned now."""
-    made = {o.id for o in operations if made_since(o, live)}
+    made = {o.id for o in operations if created_since(o, live)}
     left = [o for o in operations if o.id not in made]
     return [replace(o, depends_on=tuple(i for i in o.depends_on if i not in made)) for o in left] if made else left
 

@@ -1,4 +1,4 @@
-"""What the manifest asks for: a State, and what a State alone cannot say."""
+"""Desired state: a State, and what a State alone cannot express."""
 
 from __future__ import annotations
 

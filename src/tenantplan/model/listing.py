@@ -1,4 +1,4 @@
-"""Names in a sentence, as many as one can read."""
+"""Lists names in a sentence, cut to a readable number."""
 
 from __future__ import annotations
 

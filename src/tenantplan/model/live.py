@@ -94,14 +94,14 @@ class ServerFacts:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is there. `state` is live State over all servers; `held_out` maps addresses of organizations and tenants that
+    """What is there. `state` is live State over all servers; `unplannable` maps addresses of organizations and tenants that
     cannot be planned, because their server or database is out of reach, to the reason. `unfit`: what the tests of databases
     that organizations brought found, by organization. `attempts`: connections to servers and to such databases that failed."""
 
     state: State
     main: MainFacts
     servers: Mapping[str, ServerFacts]
-    held_out: Mapping[str, str] = field(default_factory=dict)
+    unplannable: Mapping[str, str] = field(default_factory=dict)
     unreachable: tuple[Finding, ...] = ()
     unfit: Mapping[str, tuple[Check, ...]] = field(default_factory=dict)
     attempts: tuple[Finding, ...] = ()

@@ -30,7 +30,9 @@ _SUMMARY = {"create": "create", "update": "update", "grant": "update", "delete":
 _ROUTE = ("host", "port")  # a server behind a tunnel is the same one
 _RANK = ("delete", "move", "create", "update")
 Sign = Callable[[bytes], str]  # what a seal covers -> the seal
-Judge = Callable[[bytes, str], str | None]  # what a seal covers, and the seal -> what is wrong with it, None: nothing
+SealCheck = Callable[
+    [bytes, str], str | None
+]  # what a seal covers, and the seal -> what is wrong with it, None: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Plan:
     unfinished: str | None = None
     selection: Mapping[str, Any] = field(default_factory=dict)
     kinds: tuple[RowType, ...] = ()
-    beside: Mapping[str, Row] = field(default_factory=dict)
+    unmanaged: Mapping[str, Row] = field(default_factory=dict)
     deferred: tuple[Deferral, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     per_tenant: bool = False
@@ -175,7 +177,7 @@ class Plan:
             "unfinished": self.unfinished,
             "selection": dict(self.selection),
             "kinds": [rowtype.document() for rowtype in self.kinds],
-            "beside": {address: to_json(row) for address, row in self.beside.items()},
+            "beside": {address: to_json(row) for address, row in self.unmanaged.items()},
             "deferred": [deferral.document() for deferral in self.deferred],
             "labels": {scope: dict(found) for scope, found in self.labels.items()},
             "summary": self.summary,
@@ -198,10 +200,10 @@ def _sha256(covered: bytes) -> str:
 
 def unsigned(covered: bytes, seal: str) -> str | None:
     """What is wrong with the seal of a plan file that nobody signed; None when nothing is."""
-    return None if seal == _sha256(covered) else "was changed after it was made: its seal does not hold"
+    return None if seal == _sha256(covered) else "was changed after it was made: its seal does not match"
 
 
-def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
+def parse(data: bytes, where: str, judge: SealCheck = unsigned) -> Plan:
     """The plan in the bytes of a plan file; PlanRefused when it is not exactly what `to_bytes` wrote.
 
     `judge` looks at the seal before anything else in the file is taken for true.
@@ -223,7 +225,7 @@ def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
         if plan is not None and not fits(plan, Plan):
             raise TypeError
         if plan is not None and plan.seal != _sha256(covered):
-            problem = "is not one that plan wrote"
+            problem = "was not written by plan"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanRefused("this is not an intact plan file", where=where, hint=_AGAIN) from error
     if problem or plan is None:
@@ -231,7 +233,7 @@ def parse(data: bytes, where: str, judge: Judge = unsigned) -> Plan:
     return plan
 
 
-_AGAIN = "make it again: tenantplan plan --out plan.json"
+_AGAIN = "make a new one: tenantplan plan --out plan.json"
 
 
 def _from_document(document: dict[str, Any]) -> Plan:
@@ -250,7 +252,7 @@ def _from_document(document: dict[str, Any]) -> Plan:
         unfinished=document["unfinished"],
         selection=document["selection"],
         kinds=tuple(RowType.parse(item) for item in document["kinds"]),
-        beside={a: row for a, item in document["beside"].items() if isinstance(row := from_json(item), Row)},
+        unmanaged={a: row for a, item in document["beside"].items() if isinstance(row := from_json(item), Row)},
         deferred=tuple(Deferral(**item) for item in document["deferred"]),
         labels=document["labels"],
         per_tenant=document.get("per_tenant", False),

@@ -1,4 +1,4 @@
-"""What became of a plan: one Outcome for each operation, and the Report of the run."""
+"""The result of a plan: one Outcome for each operation, and the Report of the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tenantplan.model.plan import Finding
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one operation.
+    """The result of one operation.
 
     `status`: "done", "failed", "stale" (live changed under the plan), "skipped" (not begun, or rolled back with what failed)
     or "recovered" (done by an interrupted run, recorded by this one). `error` says why it is not done, and never holds row

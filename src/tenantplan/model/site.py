@@ -1,4 +1,4 @@
-"""Where in a migration a statement stands: of which revision it is, and which of its statements."""
+"""Locates a statement in a migration: its revision, and its number there."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The story, one way: files and servers in, a Plan out; a Plan in, a Report out. No stage calls back."""
+"""The pipeline, in one direction: files and servers in, a Plan out; a Plan in, a Report out. No stage calls back."""

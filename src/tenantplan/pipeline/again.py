@@ -1,4 +1,4 @@
-"""A saved plan that nobody signed, made again: it holds what the fleet at hand would plan, or it is refused.
+"""Checks an unsigned plan file by planning again: it holds what this fleet would plan now, or it is refused.
 
 The seal of such a file is a checksum: whoever can write the file can put anything into it, and take any blocker out. So what
 it says is not believed but compared with a plan of the documents, migrations, fleet file and databases at hand: every
@@ -15,9 +15,9 @@ from tenantplan.desired import declare
 from tenantplan.errors import Blocked, ManifestError, PlanRefused
 from tenantplan.fleet.opening import Fleet
 from tenantplan.live.current_servers import placed
-from tenantplan.live.survey import Question, question, survey
+from tenantplan.live.survey import SurveyRequest, survey, survey_request
 from tenantplan.model import address as addresses
-from tenantplan.model.common_group import without_made
+from tenantplan.model.common_group import without_created
 from tenantplan.model.encode import canonical
 from tenantplan.model.finding_rules import CHANGES, CONNECTION, DELETES, LOSSES, OCCUPIED
 from tenantplan.model.listing import some
@@ -50,7 +50,7 @@ class AtHand:
 
 
 def check_again(
-    hand: AtHand, plan: Plan, words: guard.Words, before: Collection[str], stale: Mapping[str, str]
+    hand: AtHand, plan: Plan, words: guard.Allowances, before: Collection[str], stale: Mapping[str, str]
 ) -> Mapping[str, str]:
     """Operations that cannot be compared and so must not run, by id, and why. Those in `before` were compared by an earlier apply
     of the file, which has begun to change what a plan would be; those that are `stale` do not run anyway.
@@ -75,13 +75,13 @@ def check_again(
     held = _held_back(plan, lost, before)
     if before:
         return _only_held(plan, made, {**held, **stale}, before)
-    fresh = replace(plan, operations=tuple(without_made(plan.operations, live.state))) if live else plan
+    fresh = replace(plan, operations=tuple(without_created(plan.operations, live.state))) if live else plan
     _refuse(fresh, made, {**held, **stale})
     found = [
         *(b for b in _guards(made) if b.address not in lost and b.address not in changed),
         *(brakes(hand.fleet.settings.spec.guard, plan, under_new_names(live.state, plan.renames)[0]) if live else []),
     ]
-    standing = guard.standing(replace(plan, blockers=tuple(found)), words)
+    standing = guard.remaining_blockers(replace(plan, blockers=tuple(found)), words)
     if standing:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
     return held
@@ -94,13 +94,13 @@ def _out_of_reach(made: Plan) -> dict[str, str]:
 
 
 def _only_held(plan: Plan, made: Plan, held: Mapping[str, str], before: Collection[str]) -> Mapping[str, str]:
-    """What is still held back; PlanRefused when something that was held back before is not planned like that."""
+    """What is still held back; PlanRefused when something that was held back is planned differently."""
     again = {operation.id: operation for operation in made.operations}
     fresh = [o for o in plan.operations if o.id not in before and o.id not in held]
     wrong = [o.address for o in fresh if o.id not in again or set(_members_that_differ(o, again[o.id])) - _MOVING]
     if wrong:
         raise PlanRefused(
-            "the plan is not signed, and what was held back when it was applied is not planned like this: "
+            "the plan is not signed, and what was held back when it was applied is planned differently: "
             + ", ".join(wrong[:_NAMED]),
             hint=_HINT,
         )
@@ -132,7 +132,7 @@ def _planned(hand: AtHand, plan: Plan, *, deep: bool) -> tuple[Plan, Survey]:
             hint=_HINT,
         ) from error
     desired = declare.complete(declared, hand.fleet)
-    live = survey(hand.fleet, question(desired))
+    live = survey(hand.fleet, survey_request(desired))
     named = plan.selection.get("target", ())
     selection = Selection(targets=tuple(str(target) for target in named))
     planned = frozenset(operation.address for operation in plan.operations)
@@ -141,7 +141,7 @@ def _planned(hand: AtHand, plan: Plan, *, deep: bool) -> tuple[Plan, Survey]:
 
 def _repaired(hand: AtHand, plan: Plan) -> Plan:
     named = frozenset(operation.address for operation in plan.operations)
-    asked = Question((), follow=True)
+    asked = SurveyRequest((), follow=True)
     return repair_plan(hand.fleet, survey(hand.fleet, asked), named)
 
 
@@ -158,15 +158,15 @@ def _refuse(plan: Plan, made: Plan, held: Collection[str]) -> None:
     wrong += [f"{address} (wave)" for address in _overtaking(plan, made)] if held else []
     if wrong:
         raise PlanRefused(
-            "the documents, migrations or databases changed after the plan was made, or the file did, which is not signed;"
-            " not planned like this: " + some(wrong, _NAMED),
+            "the documents, migrations or databases changed after the plan was made, or the file did (it is not signed);"
+            " planned differently: " + some(wrong, _NAMED),
             hint=_HINT,
         )
     # What the application has made since is beside the plan now; only what is held back would refer to it.
-    theirs = {o.address for o in plan.operations if o.id in held} - plan.beside.keys()
-    beside = {address: row for address, row in made.beside.items() if address not in theirs}
-    if plan.kinds != made.kinds or dict(plan.beside) != beside:
-        raise PlanRefused("the plan is not signed, and describes tables that are not as it says", hint=_HINT)
+    theirs = {o.address for o in plan.operations if o.id in held} - plan.unmanaged.keys()
+    beside = {address: row for address, row in made.unmanaged.items() if address not in theirs}
+    if plan.kinds != made.kinds or dict(plan.unmanaged) != beside:
+        raise PlanRefused("the plan is not signed, and describes tables that differ", hint=_HINT)
 
 
 def _overtaking(plan: Plan, made: Plan) -> Iterator[str]:

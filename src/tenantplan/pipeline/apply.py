@@ -34,8 +34,8 @@ def apply(
     """
     from tenantplan.apply.session import session  # a plan starts without what applies it
 
-    words = guard.Words(allow_deletes, allow_destructive)
-    standing = guard.standing(chosen, words)
+    words = guard.Allowances(allow_deletes, allow_destructive)
+    standing = guard.remaining_blockers(chosen, words)
     if standing:
         raise Blocked("\n".join(f"{b.address}: {b.message}" for b in standing), hint="nothing was changed")
     if chosen.empty and not (believed and chosen.attempts):
@@ -43,7 +43,7 @@ def apply(
     return session(settings, chosen, parallelism, on_outcome, None if believed else _checked(words))
 
 
-def _checked(words: guard.Words) -> Check:
+def _checked(words: guard.Allowances) -> Check:
     """What refuses a plan that the fleet at hand would not make, and holds back what cannot be compared now."""
     from tenantplan.pipeline.again import AtHand, check_again  # a signed plan starts without it
 

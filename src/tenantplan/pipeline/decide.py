@@ -28,31 +28,31 @@ from tenantplan.pipeline.draft import draft
 from tenantplan.pipeline.pins import pinned, pinned_from_the_start
 from tenantplan.pipeline.probe import changed, halfway, losses, unanswered, unfit_connections
 from tenantplan.planning import guard
+from tenantplan.planning.cascades import cascade_notes
 from tenantplan.planning.clock import check_clock
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import diff, under_new_names
 from tenantplan.planning.findings import (
     allowed_losses,
-    guarded,
+    guard_findings,
     lacking_rights,
-    left_alone,
-    misfit_kinds,
+    mismatched_kinds,
+    reviewer_notes,
     still_unreachable,
-    to_know,
+    unmanaged_references,
     with_foreign_tables,
 )
 from tenantplan.planning.isolation import sharing
-from tenantplan.planning.kept_shut import kept_shut
+from tenantplan.planning.kept_closed import kept_closed
+from tenantplan.planning.leftover_deliveries import leftover_deliveries
 from tenantplan.planning.likely_renames import undeclared_renames
 from tenantplan.planning.live_labels import live_labels, live_labels_with_own
 from tenantplan.planning.logins import with_logins
 from tenantplan.planning.lower import Context, lower
 from tenantplan.planning.order import Labels, assign_waves, order
 from tenantplan.planning.select import labels, select, without
-from tenantplan.planning.stays_behind import stays_behind
-from tenantplan.planning.taken_along import taken_along
-from tenantplan.planning.undeclared import given_back, in_question, made_again, made_again_notes, settled
-from tenantplan.planning.unreachable import not_planned, without_held_out
+from tenantplan.planning.undeclared import needing_the_journal, recreated, recreated_notes, restored_access, settled
+from tenantplan.planning.unreachable import not_planned, without_unplannable
 from tenantplan.planning.windows import labels_of_scopes, restricted
 from tenantplan.postgres.connect import Connector
 from tenantplan.settings.settings import Settings
@@ -68,14 +68,14 @@ def decide(comparison: Comparison) -> Plan:
     comparison = replace(comparison, live=live)
     tables = with_ids({**live.main.tables, **comparison.desired.tables}, live.main.relations)
     wanted = replace(comparison.desired, tables=tables)
-    desired, known = without_held_out(wanted, live)
+    desired, known = without_unplannable(wanted, live)
     now, grace = live.now, timedelta(days=settings.spec.guard.grace_days)
     by_stamp = known
-    known = _looked_at(comparison, desired, known) if comparison.deep else known
+    known = _with_passwords_checked(comparison, desired, known) if comparison.deep else known
     desired, unfit = _filled_in(with_logins(desired, known, live.main.issued, now), known, live, comparison.fleet)
-    last = last_applied(settings, connector, live, in_question(desired, known), _pending(sources))
+    last = last_applied(settings, connector, live, needing_the_journal(desired, known), _pending(sources))
     fields = settled(desired, known, last)
-    desired = kept_shut(fields.desired, known)
+    desired = kept_closed(fields.desired, known)
     difference = diff(desired, known, sources, now=now, grace=grace, left=fields.left)
     untested, weak = unfit_connections(wanted, live, comparison.fleet)
     migrations, stuck = migrations_for(
@@ -88,7 +88,7 @@ def decide(comparison: Comparison) -> Plan:
     changes = [c for c in difference.changes if c.address not in stuck]
     theirs, stuck = _of_brought(stuck, desired.state)
     context = Context(migrations, desired.state, known, tables, settings.spec.main.database)
-    lowered = made_again(lower(changes, context), last)
+    lowered = recreated(lower(changes, context), last)
     ordered, circles = order(_as_seen_by_apply(lowered, known, by_stamp))
     operations, deferred, asked = _chosen(comparison, desired, ordered, now)
     operations, stay, lost = _moves(comparison, without(operations, theirs), known)
@@ -104,26 +104,26 @@ def decide(comparison: Comparison) -> Plan:
         selection=comparison.selection.document(),
         notes=(
             *drafted.notes,
-            *difference.aside,
+            *difference.unadopted,
             *check_clock(live),
             *unfit.notes,
             *weak,
-            *to_know(desired, known, live, now),
+            *reviewer_notes(desired, known, live, now),
             *fields.notes,
-            *given_back(operations, known, last, tables),
-            *made_again_notes(operations, last),
+            *restored_access(operations, known, last, tables),
+            *recreated_notes(operations, last),
             *undeclared_renames(operations, desired, known),
             *changed(comparison, known),
             *passing,
             *allowed_losses(operations, migrations),
             *lacking_rights(drafted, live),
-            *taken_along(operations),
-            *stays_behind(operations, live.main.issued, sources, settings.spec.credentials.targets),
+            *cascade_notes(operations),
+            *leftover_deliveries(operations, live.main.issued, sources, settings.spec.credentials.targets),
             *pinned(desired, comparison.trees),
             *unanswered(comparison.fleet, operations),
         ),
         kinds=tuple(rowtype for name, rowtype in sorted(tables.items()) if name not in BUILTIN),
-        beside=left_alone({finding.address for finding in difference.aside}, operations, desired),
+        unmanaged=unmanaged_references({finding.address for finding in difference.unadopted}, operations, desired),
         deferred=deferred,
         labels=asked,
     )
@@ -132,11 +132,11 @@ def decide(comparison: Comparison) -> Plan:
     told += pinned_from_the_start(changes, desired, comparison.trees)
     # Before the main database is migrated, nothing can be said of the tables that the fleet's own kinds stand for.
     behind = any(isinstance(c.after, Schema) and c.after.tree == "main" for c in changes)
-    told += [] if behind else misfit_kinds(made, live)
+    told += [] if behind else mismatched_kinds(made, live)
     blockers = {
         *told,
         *edited(comparison.trees, live.main.recorded),
-        *guarded(settings.spec.guard, comparison.selection.targets, made, desired, known),
+        *guard_findings(settings.spec.guard, comparison.selection.targets, made, desired, known),
     }
     return replace(made, blockers=tuple(sorted(blockers, key=lambda b: (b.address, b.rule, b.message))))
 
@@ -180,7 +180,7 @@ def _without_halfway(
     return without(operations, {scopes[finding.address] for finding in lost}), blockers, lost
 
 
-def _looked_at(comparison: Comparison, desired: Desired, known: State) -> State:
+def _with_passwords_checked(comparison: Comparison, desired: Desired, known: State) -> State:
     """The live state, knowing which passwords somebody else has set: that takes connections."""
     from tenantplan.live.passwords import check_passwords, with_changed
 

@@ -1,4 +1,4 @@
-"""What every plan of a fleet says, whatever it does."""
+"""Fields that every plan of a fleet has, whatever it does."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def draft(fleet: Fleet, live: Survey, operations: tuple[Operation, ...]) -> Plan
 
 
 def at_work(live: Survey) -> tuple[Finding, ...]:
-    """A note for the apply that is at work: what it has not done yet is in a plan made meanwhile."""
+    """A note for a running apply: what it has not done yet is in a plan made meanwhile."""
     if live.main.at_work is None:
         return ()
     run, known = live.main.at_work
-    said = f"is at work {known}: this plan lists what it has not done yet; plan again when it has ended (tenantplan status)"
+    said = f"is running {known}: this plan lists what it has not done yet; plan again when it has ended (tenantplan status)"
     return (Finding(addresses.run(run), "at-work", said),)
 
 

@@ -37,7 +37,7 @@ def pinned_from_the_start(changes: Iterable[Change], desired: Desired, trees: Tr
         schema = desired.state.get(addresses.schema(made.server, made.name))
         if isinstance(schema, Schema) and schema.revision != trees.tenant.head:
             message = (
-                f"its database is to be made, which begins at {trees.tenant.head}, and to stay at {schema.revision}:"
+                f"its database will be created at {trees.tenant.head}, and to stay at {schema.revision}:"
                 " apply without database.revision first, then tenantplan migrations revert takes it there"
             )
             found.append(Finding(made.holder, "pinned", message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenantplan.desired import declare
 from tenantplan.fleet.opening import open_fleet
 from tenantplan.live.current_servers import placed
-from tenantplan.live.survey import question, survey
+from tenantplan.live.survey import survey, survey_request
 from tenantplan.model.plan import Plan
 from tenantplan.planning.select import EVERYTHING, Selection
 from tenantplan.settings.settings import Settings
@@ -25,5 +25,5 @@ def plan(settings: Settings, selection: Selection = EVERYTHING, *, deep: bool = 
         _ = fleet.trees  # mistakes in migrations come before those in documents
         documents = declare.load_documents(fleet)
         desired = declare.complete(declare.declared(fleet, documents, placed(fleet, documents)), fleet)
-        live = survey(fleet, question(desired))
+        live = survey(fleet, survey_request(desired))
         return decide(Comparison(fleet, desired, live, selection, deep))

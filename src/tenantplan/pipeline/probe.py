@@ -1,4 +1,4 @@
-"""Databases that are not what their stamps say, as far as a plan looks into them."""
+"""Databases that differ from their stamps, as far as a plan inspects them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tenantplan.errors import ConnectError, HostNotAllowed, TenantplanError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.store import fleet_store, location
 from tenantplan.live import occupancy
-from tenantplan.live.brought import HOST, left_server, said, told
+from tenantplan.live.brought import HOST, check_result, check_result_with_subject, left_server
 from tenantplan.live.tenant_schemas import Inside, look_inside, tenant_schemas
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
@@ -23,14 +23,14 @@ from tenantplan.model.resource import Database, Package, Row, Schema, Secret, St
 from tenantplan.model.step import OUTSIDE
 from tenantplan.pipeline.comparison import Comparison
 from tenantplan.planning import guard
-from tenantplan.planning.leaving import Left, left
+from tenantplan.planning.former_place import FormerPlace, former_place
 from tenantplan.postgres.connect import Connector, describe
 from tenantplan.postgres.queries import query
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.stores.location import MAIN_STORE
 
 _NAMED = 3
-_NEXT = "tenantplan drift shows them, drift --repair plans the way back"
+_NEXT = "tenantplan drift shows them, drift --repair plans the repair"
 
 
 def changed(comparison: Comparison, known: State) -> Iterator[Finding]:
@@ -50,14 +50,14 @@ def _why(inside: Inside) -> str:
     if inside.revision != schema.revision:
         return (
             f"is at revision {inside.revision or 'none'}, and its stamp says {schema.revision or 'none'}: restored, or"
-            " migrated by somebody else; drift --repair sets the stamp right"
+            " migrated by another tool; drift --repair corrects the stamp"
         )
     names = [name for name, _, _ in inside.differences if inside.mark is None]
     names.sort(key=lambda name: not name.startswith("table "))  # which says most
     if inside.wanted is None:
-        return "was changed by somebody, and nothing tells what it should be: there is no template of its revision"
+        return "was changed outside tenantplan, and cannot be compared: there is no template of its revision"
     if not names:
-        return "was changed by somebody and is as its revision makes it again" if schema.changed_by_others else ""
+        return "was changed outside tenantplan, and matches its revision again" if schema.changed_by_others else ""
     return f"differs from revision {inside.revision or 'none'}: {some(names, _NAMED)}; {_NEXT}"
 
 
@@ -71,15 +71,19 @@ def unfit_connections(desired: Desired, live: Survey, fleet: Fleet) -> tuple[lis
         place = desired.placements.get(holder)
         if place is None or not place.url or holder not in desired.state:
             continue
-        hosts = [Finding(holder, HOST, told(check)) for check in checks if check.name == HOST]
+        hosts = [Finding(holder, HOST, check_result(check)) for check in checks if check.name == HOST]
         blockers += hosts  # in use already or not: nothing is sent there
         if hosts or not _new(holder, place.url, live, fleet):
             continue
         failed = [check for check in checks if check.status == "fail"]
         if failed:
-            blockers.append(Finding(holder, CONNECTION, "; ".join(said(check) for check in failed)))
+            blockers.append(
+                Finding(holder, CONNECTION, "; ".join(check_result_with_subject(check) for check in failed))
+            )
         else:
-            notes += [Finding(holder, CONNECTION, said(check)) for check in checks if check.name == "TLS"]
+            notes += [
+                Finding(holder, CONNECTION, check_result_with_subject(check)) for check in checks if check.name == "TLS"
+            ]
     return blockers, notes
 
 
@@ -122,7 +126,7 @@ def _invalid(connector: Connector, server: str, database: str | None, index: str
     if row is None or row[0]:
         return "", building
     message = (
-        f"index {index} is INVALID: building it failed, or goes on in another session; mend what stood in its way,"
+        f"index {index} is INVALID: its build failed, or is still running in another session; mend what stood in its way,"
         f" DROP INDEX CONCURRENTLY {index}, and apply again"
     )
     return message, building
@@ -153,7 +157,7 @@ def losses(fleet: Fleet, moving: Sequence[Operation], live: Survey) -> tuple[lis
     found: list[Finding] = []
     lost: list[Finding] = []
     for operation in moving:
-        place = left(operation, live.state)
+        place = former_place(operation, live.state)
         try:
             blocker = guard.occupied(operation, _occupancy(fleet, place, live))
             found += [blocker] if blocker else []
@@ -177,7 +181,7 @@ def _why_not_asked(error: psycopg.Error) -> str:
     return f"{describe(error)}; see the server's log"
 
 
-def _occupancy(fleet: Fleet, place: Left, live: Survey) -> dict[str, int]:
+def _occupancy(fleet: Fleet, place: FormerPlace, live: Survey) -> dict[str, int]:
     connector = fleet.connector
     if place.organization is not None:
         with connector.connect(MAIN, str(_main(live)), read_only=True) as connection:

@@ -1,4 +1,4 @@
-"""The plan that brings drifted schemas back, where nothing can be lost by it."""
+"""Plans the repair of drifted schemas, where nothing can be lost by it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from tenantplan.fleet.opening import Fleet, open_fleet
-from tenantplan.live.survey import Question, survey
+from tenantplan.live.survey import SurveyRequest, survey
 from tenantplan.live.tenant_schemas import Inside, look_inside, tenant_schemas
 from tenantplan.model import address as addresses
 from tenantplan.model.drift import Ignore
@@ -79,8 +79,8 @@ def _operation(inside: Inside, found: Repair, whole: bool) -> Operation:
             objects[name] = wanted
     prints = (inside.fingerprint, fingerprint.digest(objects) if found.repaired else inside.fingerprint)
     what = [f"repair {len(found.repaired)} object{'s' if len(found.repaired) != 1 else ''}"] if found.repaired else []
-    what += ["set its stamp right"] if after != schema else []
-    what += [] if what else ["clear the mark of the sentinel"]
+    what += ["correct its stamp"] if after != schema else []
+    what += [] if what else ["clear the sentinel's mark"]
     identity = ["repair", schema.repaired, inside.address, to_json(schema), to_json(after), list(prints)]
     return Operation(
         id=digest([*identity, list(found.statements)])[:16],
@@ -101,4 +101,4 @@ def _operation(inside: Inside, found: Repair, whole: bool) -> Operation:
 def repair(settings: Settings) -> Plan:
     """Looks into every database and returns the Plan that brings their schemas back where that is safe. Writes nothing."""
     with open_fleet(settings) as fleet:
-        return repair_plan(fleet, survey(fleet, Question((), follow=True)))
+        return repair_plan(fleet, survey(fleet, SurveyRequest((), follow=True)))

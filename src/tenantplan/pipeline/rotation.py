@@ -1,4 +1,4 @@
-"""The plan that replaces passwords of login roles: those asked for, what an interrupted rotation left, and what is over."""
+"""Plans the rotation of login passwords: those requested, what an interrupted rotation left, and expired ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, UsageError
 from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.live.current_servers import placed
-from tenantplan.live.survey import question, survey
+from tenantplan.live.survey import survey, survey_request
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
@@ -22,7 +22,7 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import Role, State
 from tenantplan.pipeline.draft import draft
 from tenantplan.planning.clock import check_clock
-from tenantplan.planning.comparable import comparable, ends
+from tenantplan.planning.comparable import comparable, expires
 from tenantplan.planning.live_labels import live_labels
 from tenantplan.planning.logins import Turn, turns, with_logins
 from tenantplan.planning.lower import Context, lower
@@ -36,7 +36,7 @@ from tenantplan.settings.settings import Settings
 
 @dataclass(frozen=True)
 class Wish:
-    """Whose passwords to replace: organizations (or tenant/NAME) by name, generated secrets by address, and those that are due."""
+    """The passwords to replace: organizations (or tenant/NAME) by name, generated secrets by address, and those that are due."""
 
     names: tuple[str, ...]
     due: bool
@@ -94,7 +94,7 @@ def _holders(name: str, desired: Desired, live: State) -> list[str]:
         return found
     if holder in desired.placements or holder in live:
         raise UsageError(
-            f"{holder} has no login whose password tenantplan generates",
+            f"{holder} has no login with a generated password",
             hint="say `password: { generate: true }` in its database, or give what its reference names a new value and apply",
         )
     near = did_you_mean(name, [addresses.short_name(known) for known in desired.logins])
@@ -108,7 +108,7 @@ def _rotatable(turn: Turn, live: Survey) -> bool:
     role = live.state.get(addresses.role(turn.login.server, turn.next_role))
     if (turn.of(CURRENT) is None and turn.of(PENDING) is None) or not isinstance(role, Role) or not role.managed:
         raise UsageError(
-            f"{turn.login.holder} has not been applied as it is declared: there is nothing to rotate yet",
+            f"{turn.login.holder} has not been applied as declared: there is nothing to rotate yet",
             hint="tenantplan apply gives its login the first password",
         )
     return True
@@ -124,7 +124,7 @@ def _changes(turn: Turn, wanted: State, live: State) -> Iterator[Change]:
                 have, login=want.login, password=want.password, ends_before=want.ends_before, serves=turn.login.database
             )
             before = comparable(have, after)
-            if before != after or ends(have, after):
+            if before != after or expires(have, after):
                 yield Change(address, before, after)
 
 
@@ -142,5 +142,5 @@ def rotation(settings: Settings, names: tuple[str, ...], *, due: bool) -> Plan:
         _ = fleet.trees  # mistakes in migrations come before those in documents
         documents = declare.load_documents(fleet)
         desired = declare.complete(declare.declared(fleet, documents, placed(fleet, documents)), fleet)
-        live = survey(fleet, question(desired))
+        live = survey(fleet, survey_request(desired))
         return rotation_plan(fleet, desired, live, Wish(names, due))

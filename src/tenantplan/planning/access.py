@@ -1,4 +1,4 @@
-"""What access hangs on: whether a change of a row gives somebody back what the row refuses now. PURE."""
+"""Access: whether a change of a row restores access that the row denies now. PURE."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _GRADES = (
 )
 
 
-def raised(before: Row, after: Row, rowtype: RowType) -> tuple[str, ...]:
+def raised_columns(before: Row, after: Row, rowtype: RowType) -> tuple[str, ...]:
     """The columns by which `after` gives access that `before` does not."""
     graded = (column for column in _GRADED if column in rowtype.columns)
     switches = (*rowtype.access, *(("state",) if "state" in rowtype.written else ()), *graded)
     return tuple(
         column
         for column in switches
-        if column in after.values and gives(before.values.get(column), after.values[column])
+        if column in after.values and gives_more(before.values.get(column), after.values[column])
     )
 
 
-def gives(had: Any, gets: Any) -> bool:
+def gives_more(had: Any, gets: Any) -> bool:
     """Whether a value opens more than another: an end that is later, or none; a limit that is higher, or none; a switch; a higher
     role; a permission that is not among those before."""
     if had is None or had == gets:

@@ -1,4 +1,4 @@
-"""Two resources side by side, as far as one of them says what it should be."""
+"""Compares two resources, as far as one of them declares the other."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from tenantplan.model.resource import Database, Resource, Role, Row, Schema
 
 
-def ends(have: Resource, want: Resource) -> bool:
-    """Whether something is over that a comparison does not show: a deletion of what is declared, whose grace period has not
+def expires(have: Resource, want: Resource) -> bool:
+    """Whether something has expired that a comparison does not show: a deletion of what is declared, whose grace period has not
     ended, the time of sessions that have a role's former password, or a role's login, while sessions of it go on."""
     if not isinstance(have, Schema) and have.retired_at is not None:
         return True

@@ -14,23 +14,23 @@ from tenantplan.model.moment import after, shown_day
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
-from tenantplan.planning.comparable import comparable, ends, lingers
+from tenantplan.planning.cascades import cascades
+from tenantplan.planning.comparable import comparable, expires, lingers
 from tenantplan.planning.delivered_again import undelivered
-from tenantplan.planning.left_behind import is_former_login, left_behind
+from tenantplan.planning.former_objects import former_objects, is_former_login
 from tenantplan.planning.refusals import refusals
-from tenantplan.planning.taken_along import goes_along
 from tenantplan.tables import BUILTIN
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What diff found: changes to make, orphans left alone, conflicts that stop the plan, and `aside`: what was declared
+    """What diff found: changes to make, orphans left alone, conflicts that stop the plan, and `unadopted`: what was declared
     and exists already as the application's, which is left alone, with all that belongs to it."""
 
     changes: tuple[Change, ...]
     orphans: tuple[Finding, ...]
     conflicts: tuple[Finding, ...]
-    aside: tuple[Finding, ...] = ()
+    unadopted: tuple[Finding, ...] = ()
 
 
 def diff(
@@ -48,7 +48,7 @@ def diff(
     `now` and `grace` decide whether what was deleted long enough ago is purged. `left` are documents to leave alone, with all
     that is nested in them, since the application deleted what they declare.
     """
-    aside = _aside(desired, live)
+    aside = _unadopted(desired, live)
     alone = left or {}
     refused = {a: finding for a, finding in refusals(desired, live, sources, grace).items() if a not in alone}
     changes: list[Change] = []
@@ -62,7 +62,7 @@ def diff(
         conflict = _conflict(address, have, want, desired)
         if conflict:
             conflicts.append(conflict)
-        elif have is None or comparable(have, want) != want or ends(have, want) or not _manages(have):
+        elif have is None or comparable(have, want) != want or expires(have, want) or not _manages(have):
             before = None if have is None else comparable(have, want)
             adopt = have is not None and not _manages(have)
             restore = isinstance(have, (Row, Role, Database)) and have.retired_at is not None
@@ -71,7 +71,7 @@ def diff(
             )  # else it is left alone
             moved_from = sources.get(address)
             changes.append(Change(address, before, want, renamed_from=moved_from, adopt=adopt, restore=restore))
-    changes.extend(left_behind(desired, live, sources, {*aside, *refused, *alone}))
+    changes.extend(former_objects(desired, live, sources, {*aside, *refused, *alone}))
     gone = [c for c in _deletions(desired, live, now, grace) if _held(c, desired) not in refused]
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
     changes.extend(_lingering(desired, live, {change.address for change in changes}))
@@ -83,7 +83,7 @@ def _held(change: Change, desired: Desired) -> str:
     return addresses.renamed(addresses.owner(change.address, change.before), desired.renames)
 
 
-def _aside(desired: Desired, live: State) -> dict[str, Finding]:
+def _unadopted(desired: Desired, live: State) -> dict[str, Finding]:
     """What is left alone: rows that the application made and nobody adopted, and what is nested in them."""
     found: dict[str, Finding] = {}
     for address, have in live.items():
@@ -94,7 +94,7 @@ def _aside(desired: Desired, live: State) -> dict[str, Finding]:
         row = live.get(address)
         if isinstance(row, Row) and row.manager is None and not row.managed:
             found[address] = Finding(
-                address, UNMANAGED, "is declared as deleted, but the application made it: left alone"
+                address, UNMANAGED, "is declared as deleted, but the application created it: left alone"
             )
     for address in desired.state:
         above = addresses.document(address)
@@ -104,7 +104,7 @@ def _aside(desired: Desired, live: State) -> dict[str, Finding]:
 
 
 _LEFT_ALONE = (
-    "exists already, made by the application: left alone. metadata.adopt: true in its document would take it over"
+    "exists already, created by the application: left alone. metadata.adopt: true in its document would take it over"
 )
 
 
@@ -114,14 +114,14 @@ def _conflict(address: str, have: Resource | None, want: Resource, desired: Desi
         return None
     if not _manages(have):
         return _unmanaged(address, have) if not isinstance(have, Row) or have.manager is not None else None
-    if _elses(have, want, desired.renames):
+    if _held_by_another(have, want, desired.renames):
         return _taken(address, have)
     if isinstance(have, Row) and isinstance(want, Row):
         return _fixed(address, have, want, desired.tables)
     if isinstance(have, Package) and isinstance(want, Package) and have.sha256 != want.sha256:
         message = (
             f"was published with another file (SHA-256 {have.sha256[:12]}…, now {want.sha256[:12]}…):"
-            " what has a version never changes. Give the changed file a version of its own"
+            " a published version never changes. Give the changed file a new version"
         )
         return Finding(address, "changed-package", message)
     return None
@@ -131,7 +131,7 @@ def _fixed(address: str, have: Row, want: Row, tables: Tables) -> Finding | None
     for column in tables[want.table].fixed:
         if have.values.get(column) != want.values.get(column):
             had, wanted = have.values.get(column), want.values.get(column)
-            message = f"has {column} {had} for good and cannot get {wanted}: give that a document of its own"
+            message = f"has {column} {had} permanently and cannot get {wanted}: give that a document of its own"
             return Finding(address, "fixed", message)
     return None
 
@@ -161,7 +161,7 @@ def under_new_names(live: State, renames: Mapping[str, str]) -> tuple[State, dic
     return moved, sources
 
 
-def theirs(live: State, renames: Mapping[str, str]) -> dict[str, str]:
+def applicable_renames(live: State, renames: Mapping[str, str]) -> dict[str, str]:
     """The renames of a manifest (old address -> new) without those of databases and roles that have become those of somebody who
     has got the former name since."""
     concerned = {*renames, *renames.values()}
@@ -212,7 +212,7 @@ def _unmanaged(address: str, have: Resource) -> Finding:
     )
 
 
-def _elses(have: Resource, want: Resource, renames: Mapping[str, str]) -> bool:
+def _held_by_another(have: Resource, want: Resource, renames: Mapping[str, str]) -> bool:
     """Whether a database or role serves somebody else than it is declared for."""
     if not isinstance(have, (Role, Database)) or not isinstance(want, (Role, Database)):
         return False
@@ -242,7 +242,7 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
             continue
         holder = addresses.owner(address, have)
         declared = address in desired.deleted and not _serves_another(have, desired)
-        declared = declared or goes_along(have, tables, desired.deleted)
+        declared = declared or cascades(have, tables, desired.deleted)
         if (declared and _retired_at(have) is None) or _is_retired_now(address, have, desired):
             changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _keeps(have, tables))
         elif address in over and (holder not in live or holder in over):
@@ -319,7 +319,7 @@ def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
             continue
         retired = _retired_at(resource)
         if is_former_login(resource, desired):
-            message = "a login that is not asked for: closed and left alone; DROP ROLE removes it"
+            message = "a login that is not declared: closed and left alone; DROP ROLE removes it"
         elif retired:
             message = f"deleted {shown_day(retired)}, kept until its grace period ends"
         elif isinstance(resource, Database | Role):  # no document stands for it

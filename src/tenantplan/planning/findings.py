@@ -23,10 +23,10 @@ from tenantplan.planning.logins import findings as due_logins
 from tenantplan.planning.logins import notes
 from tenantplan.planning.rights import makes_on, missing_rights
 from tenantplan.settings.sections import GuardSpec
-from tenantplan.tables.fit import misfits
+from tenantplan.tables.fit import mismatches
 
 
-def to_know(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:
+def reviewer_notes(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:
     """What a reviewer should see although it changes nothing."""
     open_logins = [address for address, role in known.items() if isinstance(role, Role) and role.login]
     due = due_logins(desired, live.main.issued, now, open_logins)
@@ -54,7 +54,7 @@ def lacking_rights(plan: Plan, live: Survey) -> list[Finding]:
     ]
 
 
-def misfit_kinds(plan: Plan, live: Survey) -> list[Finding]:
+def mismatched_kinds(plan: Plan, live: Survey) -> list[Finding]:
     """Kinds that the plan has rows of, whose tables are not as declared, and kinds that left rows in another table."""
     left = [
         Finding(
@@ -65,25 +65,27 @@ def misfit_kinds(plan: Plan, live: Survey) -> list[Finding]:
         for (kind, table), count in ((name.split(" ", 1), count) for name, count in live.main.left.items())
     ]
     used = {r.table for o in plan.operations if isinstance(r := o.after or o.before, Row)}
-    return left + misfits([kind for kind in plan.kinds if kind.table in used], live.main.relations)
+    return left + mismatches([kind for kind in plan.kinds if kind.table in used], live.main.relations)
 
 
 _HOW_TO_FREE = "delete them under a kind of another name, or set their ownership column to NULL"
 
 
-def guarded(spec: GuardSpec, targets: Collection[str], plan: Plan, desired: Desired, known: State) -> list[Finding]:
+def guard_findings(
+    spec: GuardSpec, targets: Collection[str], plan: Plan, desired: Desired, known: State
+) -> list[Finding]:
     """What protections, brakes and dependents have against the plan; `targets` are the addresses that it was made for, if any."""
     return [
         *guard.protection(plan.operations),
-        *guard.lifted_first(desired, known),
+        *guard.protected_in_documents(desired, known),
         *guard.dependents(plan.operations, known, desired.tables),
-        *guard.held_keys(plan.operations, known, desired.tables),
-        *guard.lost(plan.operations, known, desired.renames, targets),
+        *guard.taken_keys(plan.operations, known, desired.tables),
+        *guard.lost_databases(plan.operations, known, desired.renames, targets),
         *brakes(spec, plan, known),
     ]
 
 
-def left_alone(aside: Collection[str], operations: Iterable[Operation], desired: Desired) -> dict[str, Row]:
+def unmanaged_references(aside: Collection[str], operations: Iterable[Operation], desired: Desired) -> dict[str, Row]:
     """The rows of `aside` that operations refer to or are nested in, by address; of each its key and its name only."""
     found: dict[str, Row] = {}
     waiting = [address for operation in operations for address in _needs(operation.address, operation.after)]

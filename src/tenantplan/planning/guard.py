@@ -1,4 +1,4 @@
-"""What must not happen: protection, moves that would lose data, and brakes on deletions and mass changes."""
+"""Guards: protection, moves that would lose data, and brakes on deletions and mass changes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def protection(operations: Iterable[Operation]) -> list[Finding]:
         Finding(
             o.address,
             "protected",
-            "is protected: set protect: false, apply that, and only then state: deleted",
+            "is protected: set protect: false, apply that, and only then set state: deleted",
         )
         for o in rows
         if isinstance(o.before, Row) and o.before.values.get("protect")
@@ -60,16 +60,16 @@ def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> 
         for column, referred in becomes.references.items():
             if referred in deleted:
                 if column in rowtype.uses:
-                    message = f"is still used by {address}: let that name another, or delete it too"
+                    message = f"is still used by {address}: point that at another one, or delete it too"
                 elif rowtype.retired:
-                    message = f"still has {address}: say state: deleted there, too"
+                    message = f"still has {address}: set state: deleted there, too"
                 else:
                     continue
                 found.append(Finding(referred, "dependents", message))
     return found
 
 
-def held_keys(operations: Iterable[Operation], live: State, tables: Tables) -> list[Finding]:
+def taken_keys(operations: Iterable[Operation], live: State, tables: Tables) -> list[Finding]:
     """A blocker for each row that is to get a key, such as a slug, which a row has that the plan does not change: one that
     is deleted and kept for its grace period, or left out by --target."""
     listed = list(operations)
@@ -102,7 +102,7 @@ def _goes(address: str, live: State, deleted: Set[str]) -> bool:
     return bool(retired) or bool({address, addresses.document(address)} & deleted)
 
 
-def lost(
+def lost_databases(
     operations: Iterable[Operation], live: State, renames: Mapping[str, str], targets: Iterable[str]
 ) -> list[Finding]:
     """A blocker for each database that is gone although its organization was applied, perhaps under another name: an empty
@@ -122,7 +122,7 @@ def lost(
         if addresses.renamed(had, renames) == operation.address:
             message = (
                 f"is gone, though {after.holder} was applied with it: restore or rename it back."
-                f" Only if an empty one is meant: --target {operation.address}"
+                f" Only if an empty one is intended: --target {operation.address}"
             )
             found += [] if operation.address in named else [Finding(operation.address, "lost", message)]
     return found
@@ -151,10 +151,10 @@ def restored_elsewhere(moving: Iterable[Operation]) -> list[Finding]:
         Finding(
             o.address,
             "restore",
-            "is restored, and its data is to live elsewhere: restore it where it was"
+            "is restored, but declared elsewhere: restore it where it was"
             f" (database {o.before.values['database_name']} on {o.before.values['database_server']}), and change that later"
             if o.before.values.get("database_name")
-            else "is restored, and its data is to live elsewhere: restore it where it was, and change that later",
+            else "is restored, but declared elsewhere: restore it where it was, and change that later",
         )
         for o in moving
         if o.restore and isinstance(o.before, Row)
@@ -193,7 +193,7 @@ def brakes(
                 "fleet",
                 DELETES,
                 f"{deletes} deletion{'s' if deletes != 1 else ''} planned, {limits.max_deletes} allowed:"
-                f" apply with --allow-deletes {deletes} if that is meant",
+                f" apply with --allow-deletes {deletes} if that is intended",
             )
         )
     found += _losses(operations)
@@ -221,7 +221,9 @@ def _losses(operations: Sequence[Operation]) -> Iterator[Finding]:
     losing = losing_revisions(operations)
     if losing:
         which = f"{len(losing)} revisions destroy" if len(losing) > 1 else "1 revision destroys"
-        message = f"{which} data: {some(losing, _NAMED)}: apply with --allow-destructive {len(losing)} if that is meant"
+        message = (
+            f"{which} data: {some(losing, _NAMED)}: apply with --allow-destructive {len(losing)} if that is intended"
+        )
         yield Finding("fleet", LOSSES, message)
 
 
@@ -260,14 +262,14 @@ def live_organizations(live: State) -> int:
 
 
 @dataclass(frozen=True)
-class Words:
+class Allowances:
     """What the person who applies has said: how many deletions are meant, and how many revisions that destroy data."""
 
     deletes: int | None = None
     destructive: int | None = None
 
 
-def standing(plan: Plan, words: Words) -> tuple[Finding, ...]:
+def remaining_blockers(plan: Plan, words: Allowances) -> tuple[Finding, ...]:
     """The plan's blockers that still stand after these words, each of which counts only as the exact number."""
     wrong, lifted = [], set()
     for rule, flag, number, held in (
@@ -277,16 +279,18 @@ def standing(plan: Plan, words: Words) -> tuple[Finding, ...]:
         if number is not None:
             lifted.add(rule)
         if number is not None and number != held:
-            what = "to delete" if rule == DELETES else f"revision{'s' if held != 1 else ''} to destroy data"
-            wrong.append(Finding("fleet", rule, f"{flag} {number} is not what the plan holds: {held} {what}"))
+            what = f"{held or 'no'} deletion{'s' if held != 1 else ''}"
+            if rule == LOSSES:
+                what = f"{held or 'no'} revision{'s that destroy' if held != 1 else ' that destroys'} data"
+            wrong.append(Finding("fleet", rule, f"{flag} {number} does not match the plan, which has {what}"))
     return (*wrong, *(blocker for blocker in plan.blockers if blocker.rule not in lifted))
 
 
-def lifted_first(desired: Desired, live: State) -> list[Finding]:
+def protected_in_documents(desired: Desired, live: State) -> list[Finding]:
     """A blocker where a document that is to be deleted, by itself or with its organization, says `protect: true` while its row
     is live."""
     return [
-        Finding(a, "protected", "is to be deleted and says protect: true; set protect: false and apply that first")
+        Finding(a, "protected", "its document says protect: true beside state: deleted: set protect: false there")
         for a in sorted(desired.deleted & desired.protected)
         if a in live and addresses.document(a) == a
     ]

@@ -1,4 +1,4 @@
-"""Shared mode is refused while something in the main database shows one organization the rows of another."""
+"""Blocks shared mode while the main database shows one organization the rows of another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sharing(
     blockers: list[Finding] = []
     notes: list[Finding] = []
     for gap in live.main.sharing.gaps:
-        finding = Finding(where, RULE, _said(gap, shared))
+        finding = Finding(where, RULE, _finding(gap, shared))
         mended = _mended(gap, changing) or (gap.rule == "setting" and not bound)
         (notes if mended else blockers).append(finding)
     return blockers, notes
@@ -50,5 +50,5 @@ def _mended(gap: Gap, changing: Iterable[Resource | None]) -> bool:
     return any(isinstance(r, Schema) and r.tree in ("main", "shared") for r in changing)
 
 
-def _said(gap: Gap, shared: Sequence[str]) -> str:
+def _finding(gap: Gap, shared: Sequence[str]) -> str:
     return f"{gap.thing} {gap.message} (shared mode of {some(shared, _NAMED)})"

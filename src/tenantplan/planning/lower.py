@@ -14,9 +14,9 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Migration, all_origins, one_transaction
-from tenantplan.planning.access import raised
+from tenantplan.planning.access import raised_columns
 from tenantplan.planning.delivered_again import renamed_first
-from tenantplan.planning.shut_out import purges, shut_out
+from tenantplan.planning.roles_losing_connect import purges, roles_losing_connect
 from tenantplan.planning.summary import summary
 
 MAIN_SCOPE = "main"
@@ -185,7 +185,7 @@ def _risk(change: Change, action: str, tables: Tables) -> str:
         if change.restore:  # what was refused is served again
             return "risky"
         closes = before.values.get("state") != after.values.get("state")
-        return "risky" if closes or raised(before, after, tables[after.table]) else "safe"
+        return "risky" if closes or raised_columns(before, after, tables[after.table]) else "safe"
     return "safe"
 
 
@@ -201,7 +201,7 @@ def _with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[
     for operation in listed:
         before, gone = operation.before, operation.action == "delete"
         late = tables[before.table].late if gone and isinstance(before, Row) else ()  # PostgreSQL empties those itself
-        for address in (*_references(before, without=late), *shut_out(operation)):
+        for address in (*_references(before, without=late), *roles_losing_connect(operation)):
             referring.setdefault(address, []).append(operation)
         resource = operation.after or operation.before
         if not isinstance(resource, Row) and operation.scope != MAIN_SCOPE:

@@ -39,7 +39,7 @@ def _renames(desired: Desired, live: State, sources: Mapping[str, str], grace: t
     for address in sorted(desired.deleted & sources.keys()):
         if addresses.document(address) == address:
             message = (
-                f"is renamed from {sources[address]} and deleted in one plan: apply the rename, then say state: deleted"
+                f"is renamed from {sources[address]} and deleted in one plan: apply the rename, then set state: deleted"
             )
             yield Finding(address, "renamed", message)
 
@@ -52,12 +52,12 @@ def _tombstones(desired: Desired, live: State, grace: timedelta) -> Iterator[Fin
         if not _is_customers(want):
             continue
         if have is None and restored is not None:
-            message = f"says restore: {restored}, and no such row is there: remove restore to make a new one"
+            message = f"says restore: {restored}, but there is no such row: remove restore to create a new one"
             yield Finding(address, "restore", message)
         if isinstance(have, Row) and have.managed and have.retired_at is not None and have.id != restored:
             message = (
                 f"was {_kept(have, grace)}. To restore it with its data, say metadata: {{ restore: {have.id} }}."
-                " To begin anew, choose another name, or let it be purged first"
+                " To start over, choose another name, or wait until it is purged"
             )
             yield Finding(address, "restore", message)
 
@@ -71,7 +71,9 @@ def _kept(row: Row, grace: timedelta) -> str:
     """When a row was deleted, and how long it is kept."""
     assert row.retired_at is not None
     until = after(row.retired_at, grace)
-    kept = f"until {until:%Y-%m-%d}" if until else "for good: that is no day from which a grace period counts"
+    kept = (
+        f"until {until:%Y-%m-%d}" if until else "permanently: its deletion has no day from which a grace period counts"
+    )
     return f"deleted on {shown_day(row.retired_at)} and is kept {kept}"
 
 

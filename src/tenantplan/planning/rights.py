@@ -1,4 +1,4 @@
-"""What the role that runs needs to make what a plan makes. Planning needs nothing of it."""
+"""The rights that a role needs to apply a plan. Planning needs nothing of it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def secret_changes(desired: Desired, live: State, names: frozenset[str], due: bo
             continue
         if not there or not isinstance(have, Row):
             raise UsageError(
-                f"{address} has not been applied as it is declared: there is nothing to rotate yet",
+                f"{address} has not been applied as declared: there is nothing to rotate yet",
                 hint="tenantplan apply makes its first value",
             )
         delivered = {f"{column}{DELIVERED}": secret.target for column, secret in fresh.items()}

@@ -1,4 +1,4 @@
-"""A part of a plan: --target, --exclude and --selector."""
+"""Selects a part of a plan: --target, --exclude and --selector."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def select(
         return tuple(operations)
     if selection.labels and not any(selection.labels.items() <= mine.items() for mine in labels.values()):
         wanted = ", ".join(f"{key}={value}" for key, value in selection.labels.items())
-        raise UsageError(f"no declared organization or tenant has {wanted}", hint="labels stand in metadata.labels")
+        raise UsageError(f"no declared organization or tenant has {wanted}", hint="labels are in metadata.labels")
     by_id = {operation.id: operation for operation in operations}
     chosen: set[str] = set()
     stack = [o.id for o in operations if _chosen(o, selection, labels)]

@@ -1,4 +1,4 @@
-"""What each step of a plan is called."""
+"""The summary line of each operation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tenantplan.planning.comparable import lingers
 
 
 def summary(change: Change, action: str, migration: Migration) -> str:
-    """What the step of a change does, in a few words."""
+    """What the operation of a change does, in a few words."""
     resource = change.after or change.before
     if isinstance(resource, Schema):
         start = change.before.revision if isinstance(change.before, Schema) else None
@@ -32,7 +32,7 @@ def summary(change: Change, action: str, migration: Migration) -> str:
             return f"end sessions that role {resource.name} has, although it is closed"
     what = {Row: "row", Role: "role", Database: "database", Package: "package"}[type(resource)]
     if change.adopt:
-        return f"adopt row {_name(change)}: the application made it, from now on this fleet manages it"
+        return f"adopt row {_name(change)}: the application created it, from now on this fleet manages it"
     if change.retire:
         return f"retire {what} {_name(change)}, restorable until its grace period ends"
     if action == "delete":

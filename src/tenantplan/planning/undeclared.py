@@ -1,4 +1,4 @@
-"""Fields that documents do not say: the application's, unless a document said them when it was last applied. PURE.
+"""Fields that documents leave out: the application's, unless a document declared them when it was last applied. PURE.
 
 A line that goes takes back what it set, as long as nobody has changed it since. It never gives access back, and neither does
 a default: that takes the value itself. What the application deleted stays deleted, and what was closed when it was deleted comes
@@ -18,7 +18,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
-from tenantplan.planning.access import gives, raised
+from tenantplan.planning.access import gives_more, raised_columns
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Settled:
     left: Mapping[str, Finding] = field(default_factory=dict)
 
 
-def in_question(desired: Desired, live: State) -> list[str]:
+def needing_the_journal(desired: Desired, live: State) -> list[str]:
     """Addresses of the rows of which only the journal tells who made them what they are."""
     asked = [a for a, want, have in _pairs(desired, live) if _asks(want, have, desired.tables[want.table])]
     return [*asked, *(a for a, want in desired.state.items() if isinstance(want, Row) and a not in live)]
@@ -60,20 +60,20 @@ def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
             state[address] = want
             if address not in left:
                 notes.append(Finding(address, STAYS_DISABLED, _still_shut(shut)))
-        unsaid = [c for c in _unsaid(want, have, rowtype) if have.retired_at is None or c not in rowtype.retired]
-        gone = {c: want.initial.get(c) for c in unsaid if _said_before(c, have, known)}
-        kept = [c for c, value in gone.items() if c in rowtype.access and gives(have.values.get(c), value)]
+        unsaid = [c for c in _undeclared(want, have, rowtype) if have.retired_at is None or c not in rowtype.retired]
+        gone = {c: want.initial.get(c) for c in unsaid if _declared_before(c, have, known)}
+        kept = [c for c, value in gone.items() if c in rowtype.access and gives_more(have.values.get(c), value)]
         if kept:
             notes.append(Finding(address, STAYS_DISABLED, _kept(have, gone, kept)))
         if "state" in unsaid and "state" not in gone and _same("state", have, known):
-            notes.append(Finding(address, STAYS_DISABLED, _maybe_theirs(have)))
+            notes.append(Finding(address, STAYS_DISABLED, _maybe_by_application(have)))
         if back := {c: value for c, value in gone.items() if c not in kept}:
             initial = {c: value for c, value in want.initial.items() if c not in back}
             state[address] = replace(want, values={**want.values, **back}, initial=initial)
     return Settled(replace(desired, state=state), tuple(notes), left)
 
 
-def given_back(
+def restored_access(
     operations: Iterable[Operation], live: State, last: Mapping[str, Last], tables: Tables
 ) -> Iterator[Finding]:
     """A note for each operation that gives access back which the application has taken away."""
@@ -89,24 +89,26 @@ def given_back(
         rowtype = tables[after.table]
         if operation.restore:
             before = replace(before, values={**before.values, **_at_deletion(have, known, rowtype)})
-        columns = [c for c in raised(before, after, rowtype) if operation.restore or not _applied(c, have, known)]
+        columns = [
+            c for c in raised_columns(before, after, rowtype) if operation.restore or not _applied(c, have, known)
+        ]
         if columns:
-            values = ", ".join(f"{_name(c)} {_shown(before.values[c])} -> {_shown(after.values[c])}" for c in columns)
+            values = ", ".join(f"{_name(c)} {_format(before.values[c])} -> {_format(after.values[c])}" for c in columns)
             when = "before it was deleted" if operation.restore else _when(have, known)
             who = "was disabled" if operation.restore else "the application disabled"
             yield Finding(operation.address, "re-enables", f"re-enables what {who} {when}: {values}")
 
 
-def made_again(operations: Iterable[Operation], last: Mapping[str, Last]) -> list[Operation]:
+def recreated(operations: Iterable[Operation], last: Mapping[str, Last]) -> list[Operation]:
     """The operations; those that make a row again which was applied and which tenantplan has not deleted are risky."""
     return [replace(o, risk="risky") if _removed(o, last) else o for o in operations]
 
 
-def made_again_notes(operations: Iterable[Operation], last: Mapping[str, Last]) -> Iterator[Finding]:
+def recreated_notes(operations: Iterable[Operation], last: Mapping[str, Last]) -> Iterator[Finding]:
     """A note for each of these."""
     for operation in operations:
         if _removed(operation, last):
-            message = f"makes again what the application removed after {last[operation.address].at}"
+            message = f"recreates what the application removed after {last[operation.address].at}"
             yield Finding(operation.address, "makes-again", message)
 
 
@@ -134,10 +136,14 @@ def _not_adopted(desired: Desired, live: State) -> Iterator[tuple[str, Finding]]
 
 
 def _asks(want: Row, have: Row, rowtype: RowType) -> bool:
-    return have.retired_at is not None or bool(_unsaid(want, have, rowtype)) or bool(raised(have, want, rowtype))
+    return (
+        have.retired_at is not None
+        or bool(_undeclared(want, have, rowtype))
+        or bool(raised_columns(have, want, rowtype))
+    )
 
 
-def _unsaid(want: Row, have: Row, rowtype: RowType) -> list[str]:
+def _undeclared(want: Row, have: Row, rowtype: RowType) -> list[str]:
     """Columns that the document does not say and whose live value is not the default."""
     return [
         c
@@ -146,7 +152,7 @@ def _unsaid(want: Row, have: Row, rowtype: RowType) -> list[str]:
     ]
 
 
-def _said_before(column: str, have: Row, known: Last | None) -> bool:
+def _declared_before(column: str, have: Row, known: Last | None) -> bool:
     """Whether the live value is the one that a document said when it was last applied."""
     if known is None or known.row is None:
         return column == "state"  # what closes logins is never left half open
@@ -186,7 +192,7 @@ def _at_deletion(have: Row, known: Last | None, rowtype: RowType) -> dict[str, A
         return {c: known.before.values[c] for c in columns if c in known.before.values}
     theirs = known is not None and known.row is not None
     written = {c: rowtype.retired[c][0] for c in columns}
-    return {c: v for c in columns if (v := have.values.get(c)) is not None and (theirs or _shown(v) != written[c])}
+    return {c: v for c in columns if (v := have.values.get(c)) is not None and (theirs or _format(v) != written[c])}
 
 
 def _shut(want: Row, have: Row, known: Last | None, rowtype: RowType) -> dict[str, Any]:
@@ -194,13 +200,15 @@ def _shut(want: Row, have: Row, known: Last | None, rowtype: RowType) -> dict[st
     return {
         c: value
         for c, value in _at_deletion(have, known, rowtype).items()
-        if c not in want.values and _shown(value) != "deleted" and gives(value, want.initial.get(c))
+        if c not in want.values and _format(value) != "deleted" and gives_more(value, want.initial.get(c))
     }
 
 
 def _still_shut(values: Mapping[str, Any]) -> str:
-    stays = ", ".join(f"{_name(c)} {_shown(v)}" for c, v in values.items())
-    return f"comes back as it was when it was deleted: {stays}. Only the value itself in the document gives access back"
+    stays = ", ".join(f"{_name(c)} {_format(v)}" for c, v in values.items())
+    return (
+        f"is restored as it was when it was deleted: {stays}. Only an explicit value in the document gives access back"
+    )
 
 
 def _left(have: Row) -> str:
@@ -217,24 +225,22 @@ def _stays_deleted(have: Row, deleted: str) -> str:
     )
 
 
-_RESTORED = (
-    "metadata.restore: the line has done its work and can go; while it stands, a deletion by the application is undone"
-)
+_RESTORED = "metadata.restore: it has taken effect and can be removed; while it is there, a deletion by the application is undone"
 
 
 def _kept(have: Row, defaults: Mapping[str, Any], columns: Iterable[str]) -> str:
     listed = list(columns)
-    stays = ", ".join(f"{_name(c)} {_shown(have.values[c])}" for c in listed)
-    asks = ", ".join(f"{_name(c)} {_shown(defaults[c])}" for c in listed)
+    stays = ", ".join(f"{_name(c)} {_format(have.values[c])}" for c in listed)
+    asks = ", ".join(f"{_name(c)} {_format(defaults[c])}" for c in listed)
     return (
-        f"is not declared any more and stays as it was applied: {stays}."
-        f" Only the value itself in the document gives access back: {asks}"
+        f"is no longer declared and stays as applied: {stays}."
+        f" Only an explicit value in the document gives access back: {asks}"
     )
 
 
-def _maybe_theirs(have: Row) -> str:
+def _maybe_by_application(have: Row) -> str:
     return (
-        f"state is not declared any more and stays {have.values['state']}: the application changed the row at"
+        f"state is no longer declared and stays {have.values['state']}: the application changed the row at"
         f" {have.observed['updated_at']}, after it was applied. Only state: active in the document opens it"
     )
 
@@ -254,7 +260,7 @@ def _name(column: str) -> str:
     return _NAMES.get(column, column)
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):

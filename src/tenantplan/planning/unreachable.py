@@ -1,4 +1,4 @@
-"""What cannot be planned now, since a server or database is out of reach, is taken out of both sides."""
+"""Removes from both sides what cannot be planned now because a server or database is out of reach."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tenantplan.model.resource import Package, Resource, Row, State
 from tenantplan.model.rowtype import Tables
 
 
-def without_held_out(desired: Desired, live: Survey) -> tuple[Desired, State]:
+def without_unplannable(desired: Desired, live: Survey) -> tuple[Desired, State]:
     """Both sides without the organizations that cannot be planned now, and without what belongs to them."""
     lost_servers = {addresses.name(f.address) for f in live.unreachable if addresses.kind(f.address) == "server"}
-    held = set(live.held_out)
+    held = set(live.unplannable)
     held |= {a for a, place in desired.placements.items() if place.server in lost_servers}
     if not held and not lost_servers:
         return desired, live.state

@@ -1,4 +1,4 @@
-"""What may run now, and what waits for a change window or for the end of a freeze. PURE: `now` is an argument."""
+"""Which operations may run now, and which wait for a change window or the end of a freeze. PURE: `now` is an argument."""
 
 from __future__ import annotations
 

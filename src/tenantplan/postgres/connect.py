@@ -1,4 +1,4 @@
-"""Connections within a budget, and what to say when there is none.
+"""Connections within a budget, and the errors when there is none.
 
 psycopg reports no SQLSTATE when connecting fails, so the server's words are matched here, once, and nowhere else.
 """
@@ -51,8 +51,8 @@ _ADVICE = (
     (
         re.compile(r"channel binding", re.I),
         "the server did not ask for a SCRAM password inside TLS, as channel_binding=require wants it to (tenantplan's default"
-        " with TLS and a password): something may stand between. If it is to log in another way (a client certificate, md5,"
-        " a proxy that ends TLS), say channel_binding=prefer in the connection string",
+        " with TLS and a password): something may be in between. To log in another way (a client certificate, md5,"
+        " a proxy that ends TLS), set channel_binding=prefer in the connection string",
     ),
     (
         re.compile(r"password authentication failed|no password supplied|SCRAM|SASL", re.I),
@@ -62,7 +62,7 @@ _ADVICE = (
     (
         re.compile(r"does not support SSL", re.I),
         "the server has no TLS, and sslmode asks for it (verify-full is tenantplan's default for a server that is not local):"
-        " set ssl = on there; or, on a network that you trust, say sslmode=disable in the connection string",
+        " set ssl = on there; or, on a network that you trust, set sslmode=disable in the connection string",
     ),
     (
         re.compile(r"root certificate file|certificate verify failed", re.I),
@@ -72,7 +72,7 @@ _ADVICE = (
     ),
     (
         re.compile(r"does not match host name", re.I),
-        "connect by a name that the server's certificate holds: sslmode=verify-full makes sure whose server it is",
+        "connect by a name that the server's certificate holds: sslmode=verify-full verifies the identity of the server",
     ),
     (re.compile(r"private key", re.I), "check sslkey: a file that only its owner can read (chmod 600)"),
     (
@@ -92,7 +92,7 @@ _ADVICE = (
     (re.compile(r"role .* does not exist", re.I), "check the user name"),
     (
         re.compile(r"out of shared memory|max_locks_per_transaction", re.I),
-        "sessions hold so many locks that the server takes no more connections: end the session that has most of them in pg_locks"
+        "sessions hold so many locks that the server accepts no more connections: end the session that has most of them in pg_locks"
         " (on the server, in a session that is open), or restart PostgreSQL",
     ),
     (_BUSY, "the server is out of connections: lower maxConnections, or raise max_connections there"),
@@ -280,18 +280,18 @@ def lost(error: psycopg.OperationalError, server: Server, dbname: str) -> Connec
 
 
 _LOG = "see the server's log, and try again"
-_GONE = "the connection broke: see the server's log, and try again once it takes connections"
+_GONE = "the connection broke: see the server's log, and try again once it accepts connections"
 _HELD = (
-    "somebody holds it: SELECT * FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(…)) says who; or wait longer"
+    "another session holds it: SELECT * FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(…)) shows which; or wait longer"
     " (timeouts.lock in the fleet file)"
 )
 _LOST: tuple[tuple[type[psycopg.Error], str], ...] = (
-    (Unanswered, "it takes connections and says nothing: see whether PostgreSQL is stopped or hangs there"),
+    (Unanswered, "it accepts connections but does not answer: check whether PostgreSQL is stopped or hangs there"),
     (psycopg.errors.LockNotAvailable, _HELD),
     (psycopg.errors.QueryCanceled, "it took too long, or was cancelled there (timeouts.statement in the fleet file)"),
     (psycopg.errors.DiskFull, "the disk of the server is full: make room there, and try again"),
-    (psycopg.errors.AdminShutdown, "somebody ended the session, or the server was stopped: try again"),
-    (psycopg.errors.CrashShutdown, "the server crashed: see its log, and try again once it takes connections"),
+    (psycopg.errors.AdminShutdown, "the session was terminated, or the server was stopped: try again"),
+    (psycopg.errors.CrashShutdown, "the server crashed: see its log, and try again once it accepts connections"),
     (psycopg.errors.OutOfMemory, "the server is out of memory: see its log"),
     (psycopg.errors.ConfigurationLimitExceeded, "a limit of the server was reached: see its log"),
 )

@@ -1,4 +1,4 @@
-"""What a database holds beside its schema: rows of its tables, positions of its sequences, large objects."""
+"""The contents of a database: rows of its tables, positions of its sequences, large objects."""
 
 from __future__ import annotations
 

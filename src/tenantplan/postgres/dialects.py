@@ -1,4 +1,4 @@
-"""The connection string that an application uses, in the words of its driver."""
+"""The connection string of an application, in the form that its driver takes."""
 
 from __future__ import annotations
 

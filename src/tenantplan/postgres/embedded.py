@@ -255,7 +255,7 @@ def _socket_folder(data: Path, account: Account | None) -> Path:
     facts = folder.lstat()
     # Whoever owns the folder could answer in the server's place.
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != owner.uid or stat.S_IMODE(facts.st_mode) & 0o077:
-        raise SettingsError("this folder belongs to somebody else", where=str(folder), hint="remove it, or set TMPDIR")
+        raise SettingsError("this folder belongs to another user", where=str(folder), hint="remove it, or set TMPDIR")
     let_traverse(folder.parent, account)
     return folder
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from tenantplan.errors import CodeOfOthers
+from tenantplan.errors import UntrustedCode
 from tenantplan.model.resource import OWNER
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -63,9 +63,9 @@ def enter(
     """
     row = connection.execute(_entering(connection, table, lock_timeout, statement_timeout)).fetchone()
     if not trusting and (row is None or row[3]):
-        found = code_of_others(connection)
+        found = untrusted_code(connection)
         if found:
-            raise CodeOfOthers(_message(found), where=f"database {connection.info.dbname}", hint=_hint(found[0]))
+            raise UntrustedCode(_message(found), where=f"database {connection.info.dbname}", hint=_hint(found[0]))
     return row is not None and row[4] is not None
 
 
@@ -98,9 +98,9 @@ def _entering(connection: Connection, table: str | None, lock_timeout: int, stat
     return sql.SQL(text).format(**{name: sql.Literal(value) for name, value in named.items()})
 
 
-def code_of_others(connection: Connection) -> list[Code]:
+def untrusted_code(connection: Connection) -> list[Code]:
     """Code of the connected database that is neither tenantplan's nor of whom it trusts, functions first; search_path is pinned."""
-    return [Code(*row) for row in connection.execute(query("code_of_others")).fetchall()]
+    return [Code(*row) for row in connection.execute(query("untrusted_code")).fetchall()]
 
 
 def show_rows_of(connection: Connection, organization: str) -> None:
@@ -119,7 +119,7 @@ def may_be_owner(connection: Connection) -> bool:
 def _message(found: list[Code]) -> str:
     listed = ", ".join(code.text for code in found[:_SHOWN])
     more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"holds code of others, which tenantplan would run: {listed}{more}; nothing was done"
+    return f"contains untrusted code, which tenantplan would run: {listed}{more}; nothing was done"
 
 
 def _hint(code: Code) -> str:
@@ -127,12 +127,12 @@ def _hint(code: Code) -> str:
     if code.kind == "schema":
         return f"give it back: ALTER {what} OWNER TO pg_database_owner"
     if code.owner == OWNER:
-        return f"its members are others than administrators, or it may log in: REVOKE {OWNER} from them, ALTER ROLE {OWNER} NOLOGIN"
+        return f"it has members that are not administrators, or it may log in: REVOKE {OWNER} from them, ALTER ROLE {OWNER} NOLOGIN"
     drop = f"read it, then drop it: DROP {what}"
     return drop if code.kind == "extension" else f"{drop}, or take it over: ALTER {what} OWNER TO {OWNER}"
 
 
-def asked(connection: Connection, text: str, organization: str | None = None, *, trusting: bool = False) -> bool:
+def returns_rows(connection: Connection, text: str, organization: str | None = None, *, trusting: bool = False) -> bool:
     """Whether a query returns a row, asked read-only and taken back. `organization` is the id that row level security shows.
 
     `trusting` is that of `enter`. Raises psycopg.Error, or CodeOfOthers.

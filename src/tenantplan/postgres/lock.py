@@ -46,13 +46,13 @@ def held(connector: Connector, fleet: str, main_database: str) -> Iterator[Conne
     """A session that holds the lock of a fleet for as long as it lives. Raises Locked when another one does."""
     with connector.connect(MAIN) as outside:
         name = ensure_lock_database(outside, fleet, main_database)
-    with entered(connector, name) as connection:
+    with lock_session(connector, name) as connection:
         acquire(connector, connection, main_database)
         yield connection
 
 
 @contextmanager
-def entered(connector: Connector, name: str) -> Iterator[Connection]:
+def lock_session(connector: Connector, name: str) -> Iterator[Connection]:
     """A session in the database of the lock, in no transaction, which the server does not end for being idle."""
     with connector.connect(MAIN, name) as connection:
         connection.execute("SET idle_session_timeout = 0")
@@ -64,7 +64,7 @@ def acquire(connector: Connector, connection: Connection, main_database: str, pa
     `patience` seconds."""
     deadline = time.monotonic() + patience
     for attempt in count(1):
-        mine = tried(connection, KEY)
+        mine = try_lock(connection, KEY)
         found = holder(connection, main_database)
         if mine and found is None:
             return
@@ -72,7 +72,7 @@ def acquire(connector: Connector, connection: Connection, main_database: str, pa
             connection.execute("SELECT pg_advisory_unlock(%s)", [KEY])
         if time.monotonic() >= deadline and (found is not None or attempt >= _TRIES):
             raise Locked(
-                f"another apply is at work: {_described(connector, main_database, found)}",
+                f"another apply is running: {_described(connector, main_database, found)}",
                 hint="wait for it; if it hangs, `tenantplan unlock` ends its sessions",
             )
         time.sleep(0.02)
@@ -92,14 +92,14 @@ def check_held(connection: Connection) -> None:
         ) from error
 
 
-def tried(connection: Connection, key: int) -> bool:
+def try_lock(connection: Connection, key: int) -> bool:
     """Whether the session holds the lock of a key now."""
     row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
     return row is not None and bool(row[0])
 
 
 def holder(connection: Connection, main_database: str) -> Holder | None:
-    """The session that holds the lock of a fleet now, beside the asking one, which is on any database of the main server."""
+    """The session that holds the lock of a fleet now; `connection` is on any database of the main server."""
     asked = {"key": KEY, "lock": lock_database(main_database), "main": main_database}
     row = connection.execute(query("lock_holder"), asked).fetchone()
     if row is None:

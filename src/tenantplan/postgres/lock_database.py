@@ -44,7 +44,9 @@ def ensure_lock_database(connection: Connection, fleet: str, main_database: str)
             time.sleep(0.05)  # somebody else makes it, or opens it ("tuple concurrently updated")
         except psycopg.errors.InsufficientPrivilege as error:
             raise _refused(connection, name, error) from error
-    raise TenantplanError(f"database {name} is being made, and does not get ready", hint="see who: pg_stat_activity")
+    raise TenantplanError(
+        f"database {name} is being created, but does not become ready", hint="see who: pg_stat_activity"
+    )
 
 
 def _create(connection: Connection, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Acting for other roles for as long as it takes: lasting memberships in every login role would make each privilege check of
+"""Temporary membership in other roles: lasting memberships in every login role would make each privilege check of
 tenantplan's role as slow as the fleet is large.
 """
 

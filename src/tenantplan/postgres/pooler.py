@@ -6,7 +6,7 @@ from tenantplan.errors import ConnectError
 from tenantplan.postgres.connect import Connection
 
 FOUND = "a connection pooler answers there"
-ADVICE = "give the address of PostgreSQL itself: locks and prepared names need a session"
+ADVICE = "give the address of PostgreSQL itself: locks and prepared statements need a session"
 
 
 def is_pooled(connection: Connection) -> bool:

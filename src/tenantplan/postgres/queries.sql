@@ -446,7 +446,7 @@ SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) AS path
                pg_catalog.to_regrole('tenantplan_owner')::oid AS maker
         OFFSET 0) d;
 
--- name: code_of_others
+-- name: untrusted_code
 -- What tenantplan's statements could run, or read as somebody else made it, and who owns it: code anywhere, in schema public tables
 -- and types too. Trusted are superusers, the connected role, and the role that owns what migrations make, as long as it does not
 -- log in and nobody but administrators is a member: not the database's owner, which a person may have been a member of. A session's

@@ -1,4 +1,4 @@
-"""Sessions of other runs: how they are known, and how they are ended."""
+"""Sessions of other runs: how they are recognised and terminated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS: what a connection string leaves open is filled in with what protects most, and what it says is done.
+"""TLS: fills in the safest settings that a connection string leaves open, and respects those that it names.
 
 Measured on PostgreSQL 15 with psycopg's libpq 18: `channel_binding=require` works with a SCRAM password, beside a client
 certificate too; it refuses trust, md5, cleartext passwords and authentication by certificate alone. libpq's own default,

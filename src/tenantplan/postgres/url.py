@@ -95,7 +95,7 @@ def parse(url: str, name: str) -> dict[str, str]:
 
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES:
-        raise SettingsError(f"the connection string in {name} has no scheme that is known", hint=_EXPECTED)
+        raise SettingsError(f"the connection string in {name} has no known scheme", hint=_EXPECTED)
     if _controlled(url):
         raise SettingsError(f"the connection string in {name} holds a control character", hint=_EXPECTED)
     given, pool = _for_libpq(rest, name)
@@ -156,7 +156,7 @@ def _unwanted(rest: str, found: Mapping[str, str]) -> tuple[str, str] | None:
         return "names several hosts", "name the primary only"
     twice = _twice(rest, found)
     if twice:
-        return f"sets {', '.join(twice)} twice", "say it once: which of them counts is easily mistaken"
+        return f"sets {', '.join(twice)} twice", "set it once: it is easy to mistake which one counts"
     if found.get("password") == "" or re.match(r"[^/?@]*:@", rest):
         return "has an empty password", "leave out the colon after the user, or set a password"
     controlled = sorted(key for key, value in found.items() if key != "password" and _controlled(value))
@@ -164,7 +164,7 @@ def _unwanted(rest: str, found: Mapping[str, str]) -> tuple[str, str] | None:
         return f"holds a control character in {', '.join(controlled)}", _EXPECTED
     invalid = sorted(key for key, rule in _VALUES.items() if found.get(key) and not rule.fullmatch(found[key]))
     if invalid:
-        return f"has a value of {', '.join(invalid)} that cannot be", _EXPECTED
+        return f"has a value of {', '.join(invalid)} that is invalid", _EXPECTED
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the server says of data that it cannot take, without the data."""
+"""Removes data values from the server's error messages."""
 
 from __future__ import annotations
 

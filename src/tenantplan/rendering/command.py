@@ -1,4 +1,4 @@
-"""The command that applies the plan which was just shown. PURE."""
+"""The command that applies the plan just shown. PURE."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def following(view: View, selection: Mapping[str, object], call: Call) -> str:
     program = ["tenantplan", *(["--fleet", call.fleet] if call.fleet else [])]
     words = [part for word in view.words for part in word.split()]
     if call.saved:
-        return f"apply exactly this: {shlex.join([*program, 'apply', call.saved, *words])}"
+        return f"to apply exactly this: {shlex.join([*program, 'apply', call.saved, *words])}"
     if call.repair:
-        return f"save it to apply it: {shlex.join([*program, 'drift', '--repair', '--out', 'repair.json'])}"
+        return f"to apply it, save it first: {shlex.join([*program, 'drift', '--repair', '--out', 'repair.json'])}"
     chosen = list(_selected(selection))
     if call.deep:
         saving = [*program, "plan", "--refresh", "deep", *chosen, "--out", "plan.json"]
-        return f"save it to apply it: {shlex.join(saving)}"
-    return f"apply exactly this: {shlex.join([*program, 'apply', *chosen, *words])}"
+        return f"to apply it, save it first: {shlex.join(saving)}"
+    return f"to apply exactly this: {shlex.join([*program, 'apply', *chosen, *words])}"
 
 
 def _selected(selection: Mapping[str, object]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Many alike as one: databases that get the same migration, and new objects of one kind when there are very many."""
+"""Groups equal changes: databases that get the same migration, and new objects of one kind when there are very many."""
 
 from __future__ import annotations
 

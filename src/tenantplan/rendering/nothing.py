@@ -1,4 +1,4 @@
-"""What an empty plan says of the fleet: "No changes" only where nothing is known to be otherwise. PURE."""
+"""The verdict of an empty plan: "No changes" only where nothing is known to be otherwise. PURE."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def nothing(view: View) -> tuple[str, bool]:
     if view.blockers:
         return "No changes besides what is blocked.", False
     if found := _otherwise(view):
-        return f"Nothing to apply, but the live fleet is not what the YAML asks for: {found} above.", False
+        return f"Nothing to apply, but the live fleet does not match the YAML: {found} above.", False
     if view.selection:
-        return "Nothing of the selection changes.", True
-    stamps = "" if view.deep else ", its databases by their stamps (plan --refresh deep looks into each)"
-    return f"No changes. The live fleet is what the YAML asks for{stamps}.", True
+        return "Nothing in the selection changes.", True
+    stamps = "" if view.deep else ", its databases by their stamps (plan --refresh deep inspects each)"
+    return f"No changes. The live fleet matches the YAML{stamps}.", True
 
 
 def _otherwise(view: View) -> str:
@@ -33,7 +33,7 @@ def _otherwise(view: View) -> str:
     found = [
         f"{number} {one if number == 1 else many}"
         for number, one, many in (
-            (changed, "database that is not what its stamp says", "databases that are not what their stamps say"),
+            (changed, "database that differs from its stamp", "databases that differ from their stamps"),
             (left, "declared object left alone", "declared objects left alone"),
             (len(view.orphans), "orphan", "orphans"),
         )

@@ -1,4 +1,4 @@
-"""Text of others made inert for a terminal, a CI log and Markdown, and connection strings without their password.
+"""Makes untrusted text inert for a terminal, a CI log and Markdown, and masks passwords in connection strings.
 
 Names and values come from files and databases that an attacker may write. HTML has Jinja's autoescape;
 it needs `terminal` as well, because a browser obeys bidi controls too.

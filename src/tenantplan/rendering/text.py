@@ -70,7 +70,7 @@ def report(report: Report, *, color: bool = False) -> str:
     ]
     lines += [_paint(f"Note: {terminal(f.message)}.", "!", color) for f in report.notes]
     if report.recovered:
-        lines.append(f"Recovered: {counted(report.recovered, 'operation')} that an interrupted run had done.")
+        lines.append(f"Recovered: {counted(report.recovered, 'operation')} that an interrupted run had completed.")
     if report.remaining:
         more = counted(report.remaining, "operation")
         lines.append(f"A fresh plan still lists {more}: run tenantplan plan to see why.")
@@ -131,14 +131,14 @@ def drift(items: Sequence[DriftItem], *, color: bool = False, missing: int = 0) 
     for address, group in held.items():
         lines.append(f"  {_paint('~', '~', color)} {terminal(clipped(address, _CELL))}")
         for item in group:
-            expected, actual = (_shown(value) or "absent" for value in (item.expected, item.actual))
+            expected, actual = (_format(value) or "absent" for value in (item.expected, item.actual))
             lines.append(f"{_INDENT}{terminal(clipped(item.name, _CELL))}  expected {expected}, found {actual}")
     more = f" {counted(missing, 'object')} could not be compared." if missing else ""
     lines += ["", f"Drift: {counted(len(items), 'difference')} in {counted(len(held), 'object')}.{more}"]
     return "\n".join(lines) + "\n"
 
 
-def _shown(value: str) -> str:
+def _format(value: str) -> str:
     return terminal(clipped(mask_url(value), _VALUE))
 
 
@@ -146,7 +146,7 @@ def _header(view: View, color: bool) -> str:
     parts = [f"fleet {terminal(view.fleet)}"]
     parts += [f"main {terminal(view.main)}"] if view.main else []
     parts += [f"base {terminal(view.base)}"] if view.base else []
-    parts += [f"only {terminal(view.selection)}"] if view.selection else []
+    parts += [f"selected: {terminal(view.selection)}"] if view.selection else []
     parts += ["per tenant"] if view.per_tenant else []
     parts += [f"needs {' '.join(view.words)}"] if view.words else []
     title = click.style("tenantplan plan", bold=True) if color else "tenantplan plan"
@@ -215,7 +215,7 @@ def _nothing(view: View, color: bool) -> str:
 def _footer(view: View, then: str, color: bool, verbose: bool) -> list[str]:
     lines: list[str] = []
     if view.unfinished:
-        lines.append(f"Run {terminal(view.unfinished)} was interrupted: apply first completes what it left.")
+        lines.append(f"Run {terminal(view.unfinished)} was interrupted: apply completes it first.")
     if view.empty:
         lines.append(_nothing(view, color))
     else:
@@ -235,7 +235,7 @@ def _footer(view: View, then: str, color: bool, verbose: bool) -> list[str]:
 
 def _outcome(outcome: Outcome, color: bool) -> str:
     address = f"{outcome.operation.action} {terminal(clipped(outcome.operation.address, _CELL))}"
-    reason = f"  {_shown(outcome.error)}" if outcome.error else ""
+    reason = f"  {_format(outcome.error)}" if outcome.error else ""
     return f"  {_paint('!', '!', color)} {address}{reason}"
 
 

@@ -1,4 +1,4 @@
-"""Values of resources for people: a column under its YAML name, a value like JSON, a secret as its reference."""
+"""Formats values of resources: a column under its YAML name, a value like JSON, a secret as its reference."""
 
 from __future__ import annotations
 

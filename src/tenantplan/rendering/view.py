@@ -113,7 +113,7 @@ def risk(view: View) -> str:
     if view.destructive:
         first = f"{view.destructive:,} destructive."
     elif view.summary["migrate"]:
-        first = "Nothing is deleted; what migrations do, their SQL says."
+        first = "Nothing is deleted; for migrations, see their SQL."
     else:
         first = "Nothing destructive."
     return first + (f" apply needs {' '.join(view.words)}." if view.words else "")

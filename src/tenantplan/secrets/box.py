@@ -74,7 +74,7 @@ class Vault:
         key = known.get(stored[1 : 1 + _KEY_ID])
         if key is None:
             raise Refused(
-                f"it was encrypted under key {key_of(stored)}, which is not known here",
+                f"it was encrypted under key {key_of(stored)}, which is not available here",
                 where=str(place),
                 hint="name that key in credentials.formerKeys of the fleet file",
             )
@@ -82,7 +82,7 @@ class Vault:
             return SecretBox(_derived(key, place)).decrypt(stored[1 + _KEY_ID :]).decode()
         except (CryptoError, UnicodeDecodeError):
             raise Refused(
-                "it does not open: it was changed, or belongs to another row", where=str(place), hint=_AGAIN
+                "it cannot be decrypted: it was changed, or belongs to another row", where=str(place), hint=_AGAIN
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""A login handed to its application: in a file that nobody else can read or redirect, or on a program's standard input."""
+"""Delivers a login to its application: in a file that no other user can read or redirect, or on a program's standard input."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def deliver(name: str, target: TargetSpec, handover: Handover | Given, root: Pat
 
 
 def _run(name: str, command: list[str], timeout: int, given: bytes, root: Path, environment: Mapping[str, str]) -> None:
-    """What the program says is shown to nobody: it may be the secret, in whatever form."""
-    where, hint = f"target {name}", f"run {command[0]} by hand to see what it says; then apply again"
+    """The program's output is never shown: it may contain the secret, in whatever form."""
+    where, hint = f"target {name}", f"run {command[0]} by hand to see what it prints; then apply again"
     try:
         process = subprocess.Popen(
             command,
@@ -158,7 +158,7 @@ def _check(folder: Path, where: str) -> None:
     for place in dict.fromkeys((*absolute.parents, absolute, *real.parents, real)):
         facts = place.lstat()
         if facts.st_uid not in (0, os.geteuid()):
-            raise _unusable(place, "it belongs to somebody else", where)
+            raise _unusable(place, "it belongs to another user", where)
         if stat.S_ISLNK(facts.st_mode):
             continue  # ours or root's, in a folder that is checked itself
         sticky = facts.st_mode & stat.S_ISVTX and place != real

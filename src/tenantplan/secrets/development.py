@@ -17,7 +17,7 @@ from tenantplan.settings.settings import Settings
 FOLDER = ".tenantplan/secrets/"
 
 
-def make_up(settings: Settings, references: Iterable[str], *, key: bool = False) -> None:
+def create_missing(settings: Settings, references: Iterable[str], *, key: bool = False) -> None:
     """Writes a random value, readable by its owner only, for each `file:.tenantplan/secrets/NAME` that has none.
 
     `key`: encryption keys instead of passwords.

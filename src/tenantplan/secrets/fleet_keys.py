@@ -1,4 +1,4 @@
-"""The keys of a fleet's plan files, from the references in its fleet file: who signs, what is accepted, what is encrypted."""
+"""The keys of a fleet's plan files, from the references in its fleet file: for signing, verifying and encrypting."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import binascii
 import os
 
 from tenantplan.errors import PlanRefused, SettingsError
-from tenantplan.model.plan import Judge, Sign, unsigned
+from tenantplan.model.plan import SealCheck, Sign, unsigned
 from tenantplan.secrets import signing
 from tenantplan.secrets.box import CredentialPlace, Refused, Vault, vault
-from tenantplan.secrets.development import make_up
+from tenantplan.secrets.development import create_missing
 from tenantplan.secrets.references import Secrets, resolve
 from tenantplan.settings.settings import Settings
 
@@ -29,11 +29,11 @@ def takes_signed_only(settings: Settings) -> bool:
     return bool(settings.spec.plans.verify_keys) or settings.spec.plans.signing_key is not None
 
 
-def plan_judge(settings: Settings) -> Judge:
+def plan_seal_check(settings: Settings) -> SealCheck:
     """What says whether a plan file has a seal that this fleet accepts. SettingsError while a key is not at hand."""
     accepted = _accepted(settings)
     if not accepted:
-        return _judge_unsigned
+        return _check_unsigned
 
     def judge(covered: bytes, seal: str) -> str | None:
         if any(key.holds(covered, seal) for key in accepted):
@@ -42,7 +42,7 @@ def plan_judge(settings: Settings) -> Judge:
             return "is not signed, and this fleet takes signed plans only (plans.verifyKeys, plans.signingKey)"
         if seal.rpartition(":")[0] not in {key.name for key in accepted}:
             return "is signed with a key that this fleet does not accept (plans.verifyKeys, plans.signingKey)"
-        return "was changed after it was signed: its signature does not hold"
+        return "was changed after it was signed: its signature does not match"
 
     return judge
 
@@ -56,7 +56,7 @@ def _accepted(settings: Settings) -> list[signing.Verifier]:
     return [signing.signer(resolve(spec.signing_key.text, root), spec.signing_key.text).verifier]
 
 
-def _judge_unsigned(covered: bytes, seal: str) -> str | None:
+def _check_unsigned(covered: bytes, seal: str) -> str | None:
     if ":" in seal:
         return "is signed, and the fleet file names no key to verify it with (plans.verifyKeys)"
     return unsigned(covered, seal)
@@ -86,7 +86,7 @@ def decrypted(settings: Settings, data: bytes, where: str) -> bytes:
         ) from None
 
 
-_AGAIN = "make it again, under the key that is here: tenantplan plan --out plan.json --encrypt"
+_AGAIN = "make a new one with the key that is here: tenantplan plan --out plan.json --encrypt"
 
 
 def _vault(settings: Settings, error: type[SettingsError | PlanRefused], where: str = "") -> Vault:
@@ -121,6 +121,6 @@ def fleet_vault(settings: Settings, secrets: Secrets) -> Vault | None:
     kind, _, name = spec.key.text.partition(":")
     if kind == "env" and not os.environ.get(name):
         return None
-    make_up(settings, [spec.key.text], key=True)
+    create_missing(settings, [spec.key.text], key=True)
     former = [secrets.resolve(reference.text) for reference in spec.former_keys]
     return vault(secrets.resolve(spec.key.text), former, where=spec.key.text)

@@ -1,4 +1,4 @@
-"""Passwords that are refused: what PostgreSQL or bcrypt would silently change, and what an attacker tries first."""
+"""Refuses passwords that PostgreSQL or bcrypt would silently change, and those that are easily guessed."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def guessable(password: str, names: Iterable[str] = ()) -> str | None:
     text = password.lower()
     if _WORD_AND_NUMBER.fullmatch(text):
         return "is a word and a number, one of the first an attacker tries"
-    if _left(text, _WORDS) < _OWN:
+    if _remaining(text, _WORDS) < _OWN:
         return "is little more than a well-known word"
     parts = {part for name in names for part in (name.lower(), *re.split(r"[^a-z0-9]+", name.lower()))}
-    if _left(text, parts) < _OWN:
+    if _remaining(text, parts) < _OWN:
         return "contains the name of the system or of the role"
     return None
 
 
-def _left(text: str, words: Iterable[str]) -> int:
+def _remaining(text: str, words: Iterable[str]) -> int:
     """How many characters are left without these words; as many as anybody asks for, where it holds none of them."""
     left = text
     for word in sorted((word for word in words if len(word) >= _SHORTEST_WORD), key=len, reverse=True):
@@ -128,7 +128,7 @@ def new_password() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
-def made_up(bytes_: int, kind: str) -> str:
+def generated_value(bytes_: int, kind: str) -> str:
     """A new value: random bytes in base64url, or the key of a licence, in groups that people read out."""
     if kind != "key":
         return secrets.token_urlsafe(bytes_)

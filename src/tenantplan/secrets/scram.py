@@ -73,7 +73,9 @@ def matches(verifier: ScramVerifier, password: str) -> bool:
 def checked(text: str, password: str) -> str:
     """The verifier as it stands, when it is well formed and the password's; else SettingsError."""
     if not matches(parse(text), password):
-        raise SettingsError("the SCRAM-SHA-256 verifier that libpq made is not the password's", hint="nothing was set")
+        raise SettingsError(
+            "the SCRAM-SHA-256 verifier that libpq made does not match the password", hint="nothing was set"
+        )
     return text
 
 

@@ -31,7 +31,7 @@ def open_sealed(vault: Vault, text: str, where: str) -> str:
         except (CryptoError, UnicodeDecodeError):
             continue
     raise Refused(
-        "it opens with none of the keys at hand: it was changed, or sealed with another", where=where, hint=_HINT
+        "none of the available keys opens it: it was changed, or sealed with another one", where=where, hint=_HINT
     )
 
 

@@ -1,4 +1,4 @@
-"""Secrets by how they are stored: what makes one unfit, and by what a later plan knows that it is the same."""
+"""How secrets are stored: which values are refused, and how a later plan recognises the same value."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tenantplan.secrets.passwords import (
 
 
 @dataclass(frozen=True)
-class Judge:
-    """One way to store a secret. `what` it is called, `weakness` says why a value is refused, or None.
+class SecretStorage:
+    """How a kind of secret is stored. `what` it is called, `weakness` says why a value is refused, or None.
 
     `digested`: what is stored is its SHA-256, so that is all a later plan can see. `encrypted`: it takes a key.
     """
@@ -37,8 +37,8 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Around:
-    """What a secret is judged by beside itself: names that it must not be made of, such as the fleet's.
+class SecretContext:
+    """What a secret is checked against: names that it must not contain, such as the fleet's.
 
     `development`: the fleet is one to try things with, where how hard a secret is to guess does not matter.
     """
@@ -47,18 +47,20 @@ class Around:
     development: bool = False
 
 
-def judge(kind: str, around: Around = Around(), *, user: str = "", purpose: str = "") -> Judge:
+def secret_storage(
+    kind: str, context: SecretContext = SecretContext(), *, user: str = "", purpose: str = ""
+) -> SecretStorage:
     """The Judge of a column type (bcrypt, sha256, encrypted, key), or of the "password" of the role `user`.
 
     `purpose` is what an encrypted value is for, see `purpose`.
     """
     if kind == "password":
-        return Judge("password", _strict(partial(weakness, user=user), around, user))
+        return SecretStorage("password", _strict(partial(weakness, user=user), context, user))
     if kind == "bcrypt":
-        return Judge("password", _strict(bcrypt_weakness, around))
+        return SecretStorage("password", _strict(bcrypt_weakness, context))
     found = _KINDS[kind]
-    if kind == "encrypted" and not around.development:
-        return Judge(found.what, _PURPOSES[purpose](around), encrypted=True)
+    if kind == "encrypted" and not context.development:
+        return SecretStorage(found.what, _PURPOSES[purpose](context), encrypted=True)
     return found
 
 
@@ -73,10 +75,10 @@ def purpose(table: str, column: str, name: str = "") -> str:
 _SIGNS = re.compile(r"session|jwt|token|cookie|csrf|sign|encrypt|hmac|nextauth")
 
 
-def _strict(check: Callable[[str], str | None], around: Around, user: str = "") -> Callable[[str], str | None]:
-    if around.development:
+def _strict(check: Callable[[str], str | None], context: SecretContext, user: str = "") -> Callable[[str], str | None]:
+    if context.development:
         return check
-    names = (user, *around.names)
+    names = (user, *context.names)
     return lambda value: check(value) or guessable(value, names)
 
 
@@ -89,13 +91,13 @@ def _signing(value: str) -> str | None:
     return _unusable(value) or signing_weakness(value)
 
 
-_PURPOSES: dict[str, Callable[[Around], Callable[[str], str | None]]] = {
-    "": lambda around: _unusable,
-    "signing": lambda around: _signing,
-    "password": lambda around: _strict(weakness, around),
+_PURPOSES: dict[str, Callable[[SecretContext], Callable[[str], str | None]]] = {
+    "": lambda context: _unusable,
+    "signing": lambda context: _signing,
+    "password": lambda context: _strict(weakness, context),
 }
 _KINDS = {
-    "sha256": Judge("key", key_weakness, digested=True),
-    "encrypted": Judge("secret", _unusable, encrypted=True),
-    "key": Judge("key", license_weakness),
+    "sha256": SecretStorage("key", key_weakness, digested=True),
+    "encrypted": SecretStorage("secret", _unusable, encrypted=True),
+    "key": SecretStorage("key", license_weakness),
 }

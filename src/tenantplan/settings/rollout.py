@@ -1,4 +1,4 @@
-"""How apply works through the fleet, as the fleet file says it."""
+"""Settings of a rollout in the fleet file."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class RolloutSpec(Spec):
         description="Organizations in a wave after the canary. Default: 50 where a pause or a health query comes between"
         " waves, else all of them.",
     )
-    parallelism: int = Field(8, ge=1, le=64, description="Organizations worked on at once.")
+    parallelism: int = Field(8, ge=1, le=64, description="How many organizations to work on at once.")
     max_failures: int = Field(0, ge=0, description="Failed organizations after which no new one is started.")
     on_failure: Literal["stop", "continue", "rollback"] = Field(
         "stop",
-        description="After maxFailures failed: stop, go on with all others, or take back the migrations of this run.",
+        description="After maxFailures failed: stop, continue with all others, or roll back the migrations of this run.",
     )
     pause_seconds: int = Field(0, ge=0, le=86400, description="Pause between two waves.")
     health: str | None = Field(
         None,
         max_length=10000,
-        description="SQL that must return no row, asked of each database that a wave migrated, after the pause.",
+        description="SQL that must return no row, run in each database that a wave migrated, after the pause.",
     )
     lock_timeout_seconds: float = Field(
-        2, gt=0, le=600, description="How long a migration waits for a table lock before it steps back and tries again."
+        2, gt=0, le=600, description="How long a migration waits for a table lock before it backs off and retries."
     )
-    statement_timeout_seconds: int = Field(900, ge=1, le=86400, description="The longest that one statement may take.")
+    statement_timeout_seconds: int = Field(900, ge=1, le=86400, description="Maximum time for one statement.")
     windows: list[WindowSpec] = Field(
         default_factory=list, description="When risky and destructive changes may be made; none: always."
     )

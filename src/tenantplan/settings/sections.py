@@ -46,7 +46,9 @@ class ServerSpec(Spec):
     url: Reference | None = Field(
         None, description="Reference to its connection string; `primary` has none, it is the main server."
     )
-    max_connections: int = Field(16, ge=3, le=1000, description="Most connections tenantplan opens to it at once.")
+    max_connections: int = Field(
+        16, ge=3, le=1000, description="Maximum connections that tenantplan opens to it at once."
+    )
     sslmode: SslMode | None = Field(None, description="Overrides the connection string's sslmode.")
     sslrootcert: str | None = Field(
         None, description="CA file, relative to the fleet file; `system`: the authorities that this machine trusts."
@@ -56,7 +58,7 @@ class ServerSpec(Spec):
     channel_binding: Literal["disable", "prefer", "require"] | None = Field(
         None, description="Overrides the connection string's channel_binding."
     )
-    timeouts: TimeoutsSpec | None = Field(None, description="How long it is waited for; default: the fleet's.")
+    timeouts: TimeoutsSpec | None = Field(None, description="How long to wait for it; default: the fleet's.")
     weight: int = Field(1, ge=0, description="Share of new databases that name no server; 0: it keeps those it has.")
     tags: dict[LabelKey, LabelValue] = Field(
         default_factory=dict, description="What databases can ask for: `server: { tags: { region: eu } }`."
@@ -102,7 +104,7 @@ class GuardSpec(Spec):
     max_changed: int | None = Field(None, ge=0, description="Number of live organizations one plan may change.")
     organization: OrganizationGuardSpec = OrganizationGuardSpec.model_construct()
     destructive_comment: bool = Field(
-        False, description="Whether an allow comment in a revision does for --allow-destructive."
+        False, description="Whether an allow comment in a revision counts as --allow-destructive."
     )
     grace_days: int = Field(30, ge=0, le=3650, description="Days a deleted organization can be restored.")
     plan_max_age_hours: int = Field(24, ge=1, le=8760, description="Hours a plan file can be applied.")
@@ -180,13 +182,15 @@ class FleetSpec(Spec):
         None, description='Hosts of databases that documents bring: a name, "*.suffix". Default: those of `servers`.'
     )
     dedicated_databases: bool = Field(True, description="false: every organization lives in shared mode.")
-    max_connections: int = Field(32, ge=3, le=5000, description="Most connections tenantplan opens at once, in all.")
+    max_connections: int = Field(
+        32, ge=3, le=5000, description="Maximum connections that tenantplan opens at once, in all."
+    )
     naming: NamingSpec = NamingSpec.model_construct()
     migrations: MigrationsSpec = MigrationsSpec.model_construct()
     manifests: list[str] = Field(default_factory=lambda: ["tenants"], min_length=1, description="Files and folders.")
     guard: GuardSpec = GuardSpec.model_construct()
     rollout: RolloutSpec = RolloutSpec.model_construct()
-    freeze: FreezeSpec | None = Field(None, description="A time in which nothing changes.")
+    freeze: FreezeSpec | None = Field(None, description="A period without changes.")
     drift: DriftSpec = DriftSpec.model_construct()
     packages: PackagesSpec = PackagesSpec.model_construct()
     credentials: CredentialsSpec = CredentialsSpec.model_construct()

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from tenantplan.documents.spec import Spec
-from tenantplan.model.address import whose
+from tenantplan.model.address import login_label
 
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 PLACEHOLDER = "{organization}"
@@ -16,7 +16,7 @@ PLACEHOLDER = "{organization}"
 
 def delivered_as(address: str, column: str) -> str:
     """What a target calls the generated secret in a column of a row: a key of a tenant itself is nested in it."""
-    return whose(f"{address}/license-key" if column == "license_key" else address)
+    return login_label(f"{address}/license-key" if column == "license_key" else address)
 
 
 class TargetSpec(Spec):
@@ -31,7 +31,7 @@ class TargetSpec(Spec):
     command: list[str] | None = Field(
         None, min_length=1, description="Program and arguments, run without a shell; the login is JSON on its stdin."
     )
-    timeout_seconds: int = Field(60, ge=1, le=3600, description="Longest time that the program may take.")
+    timeout_seconds: int = Field(60, ge=1, le=3600, description="Maximum run time of the program.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

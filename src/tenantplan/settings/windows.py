@@ -1,4 +1,4 @@
-"""When a fleet may be changed, as its file says it: change windows and a freeze."""
+"""Change windows and freezes in the fleet file."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ class WindowSpec(Spec):
 
 
 class FreezeSpec(Spec):
-    """A time in which nothing changes."""
+    """A period without changes."""
 
     start: Moment | None = Field(None, alias="from", description="When it begins; default: it has begun.")
     until: Moment = Field(description="When it ends.")
-    reason: str = Field(min_length=1, max_length=200, description="Why; the plan says it.")
+    reason: str = Field(min_length=1, max_length=200, description="Reason; shown in the plan.")
     spared: dict[LabelKey, LabelValue] = Field(
         default_factory=dict, alias="except", description="Labels (or tier, mode) of organizations that may change."
     )

@@ -1,4 +1,4 @@
-"""Where update packages are kept: a folder, the main database, a bucket, GridFS. All are read and written alike.
+"""Stores of update packages: a folder, the main database, a bucket, GridFS, behind one interface.
 
 Importing this loads no driver: each store's own is loaded when it is opened.
 """

@@ -1,4 +1,4 @@
-"""What a store's failure means to a person: one error with what was tried, where, and what to check.
+"""Translates a store's failure: one error with the operation, the place, and what to check.
 
 Drivers raise classes of their own that cannot be imported here without being installed, so they are known by name.
 """
@@ -14,7 +14,7 @@ from tenantplan.stores.location import masked_url, scrub
 
 _LONGEST = 300  # characters of a driver's message; a topology of MongoDB is endless
 _HINTS = (
-    ("ENOSPC EDQUOT EFBIG DiskFull", "there is no room left there: make some, then run it again"),
+    ("ENOSPC EDQUOT EFBIG DiskFull", "there is no space left there: free some, then run it again"),
     ("EROFS", "it is mounted read-only"),
     (
         "NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound DefaultCredentialsError "
@@ -28,7 +28,7 @@ _HINTS = (
     ("UndefinedTable InvalidSchemaName", "apply the migrations of the main database first: see tenantplan plan"),
     ("UndefinedObject CorruptGridFile NoFile", "a part of it is gone: store it again, or restore it from a backup"),
     ("UniqueViolation DuplicateKeyError", "another run stored it at the same time: run it again"),
-    ("FileNotFoundError NotADirectoryError", "check that the bucket or folder exists: it is not made for you"),
+    ("FileNotFoundError NotADirectoryError", "check that the bucket or folder exists: it is not created for you"),
     (
         "ConnectionError TimeoutError gaierror HTTPClientError ClientConnectionError ConnectionFailure "
         "OperationalError SSHException",
@@ -40,7 +40,7 @@ _OTHERWISE = "check the storage's URL, and what it takes from the environment"
 
 
 @contextmanager
-def told(failed: str, url: str) -> Iterator[None]:
+def translated(failed: str, url: str) -> Iterator[None]:
     """Whatever fails inside becomes a TenantplanError: `failed`, what the driver says, the masked URL, what to check."""
     try:
         yield
@@ -48,11 +48,11 @@ def told(failed: str, url: str) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001  # a driver's classes are its own
         raise TenantplanError(
-            f"{failed}: {scrub(_said(error), url)}", where=masked_url(url), hint=_hint(error)
+            f"{failed}: {scrub(_driver_message(error), url)}", where=masked_url(url), hint=_hint(error)
         ) from None
 
 
-def _said(error: Exception) -> str:
+def _driver_message(error: Exception) -> str:
     diagnosis = getattr(error, "diag", None)
     text = getattr(diagnosis, "message_primary", None) or getattr(error, "strerror", None) or str(error)
     return " ".join(str(text).split())[:_LONGEST] or type(error).__name__

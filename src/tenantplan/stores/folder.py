@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tenantplan.errors import TenantplanError
-from tenantplan.stores.failures import told
+from tenantplan.stores.failures import translated
 from tenantplan.stores.store import CHUNK, checked_key, missing, source_chunks
 
 ABANDONED = 24 * 3600  # seconds after which an unfinished file is taken for a killed process's
@@ -26,7 +26,7 @@ class FolderStore:
 
     def put(self, key: str, source: Path) -> None:
         """Stores a file: after a return it survives a power cut, before it nobody sees it."""
-        with told(f"{key} cannot be stored", self.url):
+        with translated(f"{key} cannot be stored", self.url):
             target = self._path(key)
             target.parent.mkdir(parents=True, exist_ok=True)
             _sweep(target)
@@ -43,7 +43,7 @@ class FolderStore:
 
     def read(self, key: str) -> Iterator[bytes]:
         """The file's bytes, in chunks; NotFound when there is none."""
-        with told(f"{key} cannot be read", self.url):
+        with translated(f"{key} cannot be read", self.url):
             try:
                 file = self._path(key).open("rb")
             except (FileNotFoundError, NotADirectoryError):
@@ -54,7 +54,7 @@ class FolderStore:
 
     def size(self, key: str) -> int | None:
         """The file's size in bytes; None when there is none."""
-        with told(f"{key} cannot be looked up", self.url):
+        with translated(f"{key} cannot be looked up", self.url):
             try:
                 found = self._path(key).stat()
             except (FileNotFoundError, NotADirectoryError):
@@ -67,7 +67,7 @@ class FolderStore:
 
     def delete(self, key: str) -> None:
         """Removes the file; one that is not there is no error."""
-        with told(f"{key} cannot be deleted", self.url):
+        with translated(f"{key} cannot be deleted", self.url):
             self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:

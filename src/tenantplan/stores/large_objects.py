@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from tenantplan.stores.failures import told
+from tenantplan.stores.failures import translated
 from tenantplan.stores.location import MAIN_STORE
 from tenantplan.stores.store import CHUNK, Stored, checked_key, missing, source_chunks
 
@@ -39,7 +39,7 @@ class LargeObjectStore:
     def put(self, key: str, source: Path) -> None:
         """Stores a file in one transaction: bytes, size, checksum and name appear together."""
         checked_key(key)
-        with told(f"{key} cannot be stored", self.url), self.main() as connection, connection.transaction():
+        with translated(f"{key} cannot be stored", self.url), self.main() as connection, connection.transaction():
             oid = _value(connection, "SELECT pg_catalog.lo_create(0)")
             stored = _write(connection, oid, source)
             connection.execute(_DELETE, [key])
@@ -48,7 +48,7 @@ class LargeObjectStore:
     def read(self, key: str) -> Iterator[bytes]:
         """The file's bytes, in chunks, as of one moment; NotFound when there is none."""
         checked_key(key)
-        with told(f"{key} cannot be read", self.url), self.main() as connection, connection.transaction():
+        with translated(f"{key} cannot be read", self.url), self.main() as connection, connection.transaction():
             oid = _value(connection, "SELECT object FROM tenantplan.stored_files WHERE key = %s", key)
             if oid is None:
                 raise missing(key, self.url)
@@ -59,21 +59,21 @@ class LargeObjectStore:
     def size(self, key: str) -> int | None:
         """The file's size in bytes; None when there is none, or its object was unlinked."""
         checked_key(key)
-        with told(f"{key} cannot be looked up", self.url), self.main() as connection:
+        with translated(f"{key} cannot be looked up", self.url), self.main() as connection:
             size = _value(connection, _SIZE, key)
             return None if size is None else int(size)
 
     def file_id(self, key: str) -> str | None:
         """The number of its large object; None when there is none."""
         checked_key(key)
-        with told(f"{key} cannot be looked up", self.url), self.main() as connection:
+        with translated(f"{key} cannot be looked up", self.url), self.main() as connection:
             oid = _value(connection, "SELECT object FROM tenantplan.stored_files WHERE key = %s", key)
             return None if oid is None else str(oid)
 
     def delete(self, key: str) -> None:
         """Removes the file, its bytes with its row; one that is not there is no error."""
         checked_key(key)
-        with told(f"{key} cannot be deleted", self.url), self.main() as connection:
+        with translated(f"{key} cannot be deleted", self.url), self.main() as connection:
             connection.execute(_DELETE, [key])
 
 

@@ -54,7 +54,7 @@ def url_problem(url: str) -> str | None:
         return "it holds a control character or stands between blanks"
     scheme, colon, rest = url.partition(":")
     if not colon or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
-        return f"it has no scheme that is known; {_EXPECTED}"
+        return f"it has no known scheme; {_EXPECTED}"
     if scheme == "file":
         return _folder_problem(url, rest)
     if scheme == "main":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenantplan.stores.failures import told
+from tenantplan.stores.failures import translated
 from tenantplan.stores.location import masked_url
 from tenantplan.stores.store import CHUNK, checked_key, missing, source_chunks
 
@@ -34,7 +34,7 @@ class GridFSStore:
 
     def put(self, key: str, source: Path) -> None:
         """Stores a file: it appears when all of its chunks are there. Those of an upload that was killed are replaced."""
-        with told(f"{key} cannot be stored", self.location), self._bucket() as bucket:
+        with translated(f"{key} cannot be stored", self.location), self._bucket() as bucket:
             _remove(bucket, key)
             upload = bucket.open_upload_stream_with_id(_id(key), key)
             try:
@@ -49,7 +49,7 @@ class GridFSStore:
         """The file's bytes, in chunks; NotFound when there is none."""
         from gridfs import NoFile
 
-        with told(f"{key} cannot be read", self.location), self._bucket() as bucket:
+        with translated(f"{key} cannot be read", self.location), self._bucket() as bucket:
             try:
                 download = bucket.open_download_stream(_id(key))
             except NoFile:
@@ -60,7 +60,7 @@ class GridFSStore:
 
     def size(self, key: str) -> int | None:
         """The file's size in bytes; None when there is none."""
-        with told(f"{key} cannot be looked up", self.location), self._bucket() as bucket:
+        with translated(f"{key} cannot be looked up", self.location), self._bucket() as bucket:
             return next((file.length for file in bucket.find({"_id": _id(key)})), None)
 
     def file_id(self, key: str) -> str:
@@ -69,7 +69,7 @@ class GridFSStore:
 
     def delete(self, key: str) -> None:
         """Removes the file and what an upload that was killed has left of it; that there is none is no error."""
-        with told(f"{key} cannot be deleted", self.location), self._bucket() as bucket:
+        with translated(f"{key} cannot be deleted", self.location), self._bucket() as bucket:
             _remove(bucket, key)
 
     @contextmanager

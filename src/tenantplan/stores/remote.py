@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tenantplan.stores.failures import told
+from tenantplan.stores.failures import translated
 from tenantplan.stores.location import OBJECT_STORES, masked_url, scheme_of
 from tenantplan.stores.store import CHUNK, checked_key, missing, source_chunks
 
@@ -30,7 +30,7 @@ class RemoteStore:
     def put(self, key: str, source: Path) -> None:
         """Stores a file. An object store shows it when all of it is there, another file system after a rename."""
         checked_key(key)
-        with told(f"{key} cannot be stored", self.location):
+        with translated(f"{key} cannot be stored", self.location):
             files, path = self._place(key)
             if scheme_of(self.location) in OBJECT_STORES:
                 next(source_chunks(source), b"")  # an unreadable source is told apart from a missing bucket
@@ -41,7 +41,7 @@ class RemoteStore:
     def read(self, key: str) -> Iterator[bytes]:
         """The file's bytes, in chunks; NotFound when there is none."""
         checked_key(key)
-        with told(f"{key} cannot be read", self.location):
+        with translated(f"{key} cannot be read", self.location):
             files, path = self._place(key)
             try:
                 file = files.open(path, "rb")
@@ -54,7 +54,7 @@ class RemoteStore:
     def size(self, key: str) -> int | None:
         """The file's size in bytes; None when there is none."""
         checked_key(key)
-        with told(f"{key} cannot be looked up", self.location):
+        with translated(f"{key} cannot be looked up", self.location):
             files, path = self._place(key)
             try:
                 found = files.info(path)
@@ -69,7 +69,7 @@ class RemoteStore:
     def delete(self, key: str) -> None:
         """Removes the file; one that is not there is no error."""
         checked_key(key)
-        with told(f"{key} cannot be deleted", self.location):
+        with translated(f"{key} cannot be deleted", self.location):
             files, path = self._place(key)
             with suppress(FileNotFoundError):
                 files.rm_file(path)

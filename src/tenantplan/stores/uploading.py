@@ -33,7 +33,7 @@ def _holds(store: Store, key: str, expected: Stored) -> bool:
 
 
 def _mismatch(store: Store, key: str, source: Path, expected: Stored, found: Stored) -> TenantplanError:
-    differs = f"{_shown(found)} instead of {_shown(expected)}"
+    differs = f"{_describe(found)} instead of {_describe(expected)}"
     if measure(source) != expected:
         return TenantplanError(
             f"the package file is not the one that was expected: {differs}; nothing was stored",
@@ -43,9 +43,9 @@ def _mismatch(store: Store, key: str, source: Path, expected: Stored, found: Sto
     return TenantplanError(
         f"{key} was not stored as it was sent: {differs}; it was deleted again",
         where=store.url,
-        hint="run it again; if it happens twice, check that storage and the way to it",
+        hint="run it again; if it happens twice, check that storage and the network to it",
     )
 
 
-def _shown(content: Stored) -> str:
+def _describe(content: Stored) -> str:
     return f"{content.size} bytes with SHA-256 {content.sha256[:12]}…"

@@ -1,4 +1,4 @@
-"""Kinds that a fleet declares itself against the tables they stand for."""
+"""Compares kinds that a fleet declares itself with the tables they describe."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _with_id(rowtype: RowType, relation: Relation | None) -> RowType:
     return replace(rowtype, serial=attribute.type in _SERIAL) if attribute else rowtype
 
 
-def misfits(kinds: Iterable[RowType], relations: Mapping[str, Relation]) -> list[Finding]:
-    """A finding for each thing about a table that does not let its rows be declared: one that is missing, or of another type."""
+def mismatches(kinds: Iterable[RowType], relations: Mapping[str, Relation]) -> list[Finding]:
+    """A finding for each reason why the rows of a table cannot be declared: a column that is missing, or of another type."""
     return [
         Finding(resource_kind(rowtype.kind), KIND, f"table {rowtype.table}: {problem}")
         for rowtype in kinds
@@ -45,19 +45,19 @@ def misfits(kinds: Iterable[RowType], relations: Mapping[str, Relation]) -> list
 
 def _problems(rowtype: RowType, relation: Relation | None, relations: Mapping[str, Relation]) -> Iterator[str]:
     if relation is None:
-        yield "does not exist in the main database; make it first, in a migration of your own"
+        yield "does not exist in the main database; create it first, in a migration of your own"
         return
     if not relation.writable:
         yield "tenantplan's role may not SELECT, INSERT, UPDATE and DELETE there; its owner grants that"
     if relation.rules:
-        yield "has rules (CREATE RULE), which write something else than is said"
+        yield "has rules (CREATE RULE), which change what is written"
     if relation.filtered:
         yield "has row security that tenantplan's role is subject to: its rows would be hidden"
     named = {*rowtype.columns, rowtype.id, rowtype.owner}
     for name in sorted(named - relation.attributes.keys()):
-        yield f"has no column {name}{_made(rowtype, name)}"
+        yield f"has no column {name}{_add_column_hint(rowtype, name)}"
     yield from (
-        f"column {name} is needed by every row and not declared in the kind"
+        f"column {name} is required by every row and not declared in the kind"
         for name, attribute in relation.attributes.items()
         if attribute.needed and name not in named
     )
@@ -70,7 +70,7 @@ def _problems(rowtype: RowType, relation: Relation | None, relations: Mapping[st
     yield from _keys(rowtype, relation)
 
 
-def _made(rowtype: RowType, name: str) -> str:
+def _add_column_hint(rowtype: RowType, name: str) -> str:
     return f" (ALTER TABLE {rowtype.table} ADD COLUMN {name} text)" if name == rowtype.owner else ""
 
 

@@ -15,10 +15,10 @@ SERVER = Server("primary", {"host": "db.example"}, 4)
 @pytest.mark.parametrize(
     ("error", "what", "todo"),
     [
-        (psycopg.errors.LockNotAvailable("55P03 lock timeout"), "broke the run off: 55P03", "somebody holds it"),
-        (psycopg.errors.DiskFull("53100 no space left"), "broke the run off: 53100", "make room there"),
-        (psycopg.OperationalError("the connection is lost"), "was lost on the way", "run apply again"),
-        (psycopg.errors.AdminShutdown("terminating"), "was lost on the way", "run apply again"),
+        (psycopg.errors.LockNotAvailable("55P03 lock timeout"), "aborted the run: 55P03", "another session holds it"),
+        (psycopg.errors.DiskFull("53100 no space left"), "aborted the run: 53100", "make room there"),
+        (psycopg.OperationalError("the connection is lost"), "was lost during the run", "run apply again"),
+        (psycopg.errors.AdminShutdown("terminating"), "was lost during the run", "run apply again"),
     ],
 )
 def test_a_run_that_is_broken_off_says_why(error: psycopg.Error, what: str, todo: str) -> None:

@@ -27,9 +27,9 @@ RULE = Ignore("schema/*", "table *", "a report of finance", date(2031, 1, 31))
 ASIDE = DriftItem("schema/primary/msf", "table public.report", "", "there")
 LOST = Finding("organization/wwf", "unreachable", "it does not answer")
 UNKNOWN = Finding("role/primary/msf_app", "password", "its reference has no value")
-ROWS = "tenantplan plan shows what apply would set right.\n"
-PASSWORDS = "tenantplan plan --refresh deep --out plan.json plans the passwords anew.\n"
-SCHEMAS = "tenantplan drift --repair plans what brings schemas back, where that is safe.\n"
+ROWS = "tenantplan plan shows what apply would correct.\n"
+PASSWORDS = "tenantplan plan --refresh deep --out plan.json plans to set the passwords again.\n"
+SCHEMAS = "tenantplan drift --repair plans the repair of schemas, where that is safe.\n"
 ALL_CLEAR = "No drift. Everything is as it was last applied.\n"
 
 
@@ -80,9 +80,9 @@ def test_which_command_comes_next(
         ({"ignored": ((ASIDE, RULE),)},
          "  i schema/primary/msf  table public.report: ignored until 2031-01-31: a report of finance\n"),
         ({"expired": (RULE,)}, "  ! drift.ignore of table * ended on 2031-01-31: a report of finance\n"),
-        ({"unfinished": "r7"}, "Run r7 did not end: what it did shows as drift until the next apply.\n"),
+        ({"unfinished": "r7"}, "Run r7 was interrupted: what it did shows as drift until the next apply.\n"),
         ({"at_work": ("r7", "since noon")},
-         "Run r7 is at work since noon: what it does shows as drift until it ends.\n"),
+         "Run r7 is running since noon: what it does shows as drift until it ends.\n"),
     ],
 )  # fmt: skip
 def test_what_is_said_beside_the_differences(

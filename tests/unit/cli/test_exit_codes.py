@@ -71,5 +71,5 @@ def test_what_could_not_be_planned_is_no_success(capsys: pytest.CaptureFixture[s
 
 
 def test_what_did_not_come_true_is_an_error() -> None:
-    with pytest.raises(TenantplanError, match="2 objects are not as planned"):
+    with pytest.raises(TenantplanError, match="2 objects differ from the plan"):
         _exit_code(a_plan(SOMETHING), report("done", remaining=2))

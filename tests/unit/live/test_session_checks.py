@@ -12,7 +12,7 @@ from tenantplan.live.session_checks import holes
 )
 def test_an_older_minor_release(version: int, mended: str) -> None:
     said = holes(version)
-    assert said is not None and f"mended in {mended} (known on 2026-11-28)" in said
+    assert said is not None and f"fixed in {mended} (known on 2026-11-28)" in said
 
 
 @pytest.mark.parametrize("version", [150020, 150021, 160016, 170012, 180007, 190000, 140000])

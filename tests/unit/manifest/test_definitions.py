@@ -131,7 +131,7 @@ def test_two_kinds_of_one_name(tmp_path: Path) -> None:
                                   "Schema", "Package", "Server"])  # fmt: skip
 def test_names_of_tenantplans_own(tmp_path: Path, name: str) -> None:
     (found,) = firsts(problems(tmp_path, a_kind(name, table="things")))
-    assert found == f"a.yaml:4:19: the name `{name}` is taken by tenantplan itself"
+    assert found == f"a.yaml:4:19: the name `{name}` is reserved for tenantplan"
 
 
 @pytest.mark.parametrize("table", ["users", "public.organizations", "tenantplan.runs", "tenantplan.keys", "pg_class",
@@ -150,7 +150,7 @@ def test_names_of_tables_that_are_refused(tmp_path: Path, table: str) -> None:
 @pytest.mark.parametrize("name", ["thing", "Thing-x", "1Thing", "Thing.x", "T" * 64, "Ünit"])
 def test_names_of_kinds_that_are_refused(tmp_path: Path, name: str) -> None:
     (found,) = problems(tmp_path, a_kind(name, table="things"))
-    assert "a kind is named by letters and digits, a capital first" in found
+    assert "a kind is named with letters and digits, starting with a capital" in found
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_split(script: str, statements: tuple[str, ...]) -> None:
         ("COPY t FROM stdin;\n1\ta\n\\.\n", 'near "1" (line 2, column 1)'),
         ("SELECT 'open", "unterminated quoted string"),
         ("SELECT 1;\0 DROP TABLE t", "NUL character cannot be part of SQL (line 1, column 10)"),
-        ("SELECT '\ud800'", "half a character cannot be part of SQL (line 1, column 9)"),
+        ("SELECT '\ud800'", "half of a surrogate pair cannot be part of SQL (line 1, column 9)"),
     ],
 )
 def test_split_says_what_and_where(script: str, said: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tenantplan.model.common_group import made_since, makes_common_group, without_made
+from tenantplan.model.common_group import created_since, makes_common_group, without_created
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role
 
@@ -27,7 +27,7 @@ def test_only_groups_that_no_fleet_owns_are_common() -> None:
 def test_what_another_fleet_made_in_the_same_way_is_not_planned_again() -> None:
     group, login = _making(GROUP), _making(LOGIN, "tenantplan_rw", "other")
     made = {group.address: GROUP}
-    assert made_since(group, made)
-    assert without_made([group, login], made) == [replace(login, depends_on=("other",))]
+    assert created_since(group, made)
+    assert without_created([group, login], made) == [replace(login, depends_on=("other",))]
     for state in ({}, {group.address: replace(GROUP, login=True)}, {group.address: replace(GROUP, managed=False)}):
-        assert without_made([group, login], state) == [group, login]
+        assert without_created([group, login], state) == [group, login]

@@ -95,8 +95,8 @@ def test_every_field_of_a_kind_counts(name: str) -> None:
 
 def test_rows_of_the_application_that_a_plan_refers_to() -> None:
     beside = {"organization/x": Row("organizations", {"slug": "x"}), "team/y": Row("teams", {"slug": Ref("a")})}
-    again = parse(a_plan(beside=beside).to_bytes(), "plan.json")
-    assert again.beside == beside
+    again = parse(a_plan(unmanaged=beside).to_bytes(), "plan.json")
+    assert again.unmanaged == beside
 
 
 @pytest.mark.parametrize("beside", ["x", [1], {"a": {"type": "x"}}, {"a": 1}, None])
@@ -140,7 +140,7 @@ def test_everything_else_is(name: str) -> None:
         "base": {"commit": None},
         "target": {},
         "kinds": (a_kind(),),
-        "beside": {"organization/x": Row("organizations", {"slug": "x"})},
+        "unmanaged": {"organization/x": Row("organizations", {"slug": "x"})},
         "deferred": (),
         "labels": {"organization/x": {"tier": "pro"}},
     }

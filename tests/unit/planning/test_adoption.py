@@ -37,8 +37,8 @@ def test_a_row_of_the_application_is_noted_and_left_alone(values: dict[str, str]
     state = made_by(None, an_organization())
     found = difference(wanted(an_organization(**values)), state)
     assert (found.changes, found.conflicts, found.orphans) == ((), (), ())
-    assert rules(found.aside) == {"organization/msf": "unmanaged"}
-    assert "metadata.adopt: true" in found.aside[0].message
+    assert rules(found.unadopted) == {"organization/msf": "unmanaged"}
+    assert "metadata.adopt: true" in found.unadopted[0].message
 
 
 def test_the_rest_is_planned() -> None:
@@ -51,15 +51,15 @@ def test_what_belongs_to_it_is_left_alone_too() -> None:
     desired = wanted(a_dedicated(), a_user(), a_member())
     found = difference(desired, made_by(None, an_organization()))
     assert {c.address for c in found.changes} == {"user/anna@x.org", "role/primary/rw"}
-    assert rules(found.aside) == {"organization/msf": "unmanaged", MEMBER: "unmanaged"}
-    assert "organization/msf is the application's" in found.aside[1].message
+    assert rules(found.unadopted) == {"organization/msf": "unmanaged", MEMBER: "unmanaged"}
+    assert "organization/msf is the application's" in found.unadopted[1].message
 
 
 def test_a_nested_row_of_the_application_under_one_of_the_fleet() -> None:
     state = live(an_organization(), a_user()) | made_by(None, a_member(role="AGENCY_ADMIN"))
     found = difference(wanted(an_organization(display_name="X"), a_user(), a_member()), state)
     assert [c.address for c in found.changes] == ["organization/msf"]
-    assert rules(found.aside) == {MEMBER: "unmanaged"}
+    assert rules(found.unadopted) == {MEMBER: "unmanaged"}
 
 
 def test_nothing_is_said_of_what_nobody_declares() -> None:
@@ -75,10 +75,10 @@ def test_adopting(values: dict[str, str]) -> None:
     desired = wanted(an_organization(**values), adopted=ADOPTED)
     found = difference(desired, state)
     (change,) = found.changes
-    assert (change.adopt, change.before is not None, found.aside) == (True, True, ())
+    assert (change.adopt, change.before is not None, found.unadopted) == (True, True, ())
     (operation,) = planned(desired, state)
     assert (operation.action, operation.risk, operation.adopt) == ("update", "risky", True)
-    assert operation.summary.startswith("adopt row msf: the application made it")
+    assert operation.summary.startswith("adopt row msf: the application created it")
 
 
 def test_an_adopted_row_is_the_fleets_afterwards() -> None:
@@ -88,7 +88,7 @@ def test_an_adopted_row_is_the_fleets_afterwards() -> None:
     row = reached["organization/msf"]
     assert isinstance(row, Row) and row.managed and row.id == "id-msf" and row.values["usage_count"] == 7
     assert difference(desired, reached).changes == ()  # also while the document goes on saying adopt
-    assert difference(wanted(an_organization(display_name="X")), reached).aside == ()
+    assert difference(wanted(an_organization(display_name="X")), reached).unadopted == ()
 
 
 def test_what_is_nested_is_adopted_with_its_document() -> None:
@@ -102,7 +102,7 @@ def test_adoption_ends_at_its_document() -> None:
     desired = wanted(an_organization(), a_user(), an_organization("msf-france"), adopted=ADOPTED)
     found = difference(desired, state)
     assert [c.address for c in found.changes] == ["organization/msf"]
-    assert set(rules(found.aside)) == {"user/anna@x.org", "organization/msf-france"}
+    assert set(rules(found.unadopted)) == {"user/anna@x.org", "organization/msf-france"}
 
 
 def test_what_is_new_in_an_adopted_document_is_made() -> None:
@@ -122,7 +122,7 @@ def test_a_row_of_another_fleet_is_in_the_way(adopted: frozenset[str]) -> None:
     """Two fleets must never change one row in turns, whatever a document says."""
     desired = wanted(an_organization(display_name="X"), adopted=adopted)
     found = difference(desired, made_by("their-fleet", an_organization()))
-    assert (found.changes, found.aside) == ((), ())
+    assert (found.changes, found.unadopted) == ((), ())
     assert rules(found.conflicts) == {"organization/msf": "unmanaged"}
     assert "their-fleet" in found.conflicts[0].message
 

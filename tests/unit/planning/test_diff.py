@@ -53,26 +53,22 @@ def test_only_declared_columns_are_compared() -> None:
 
 
 def test_absence_is_an_orphan_and_never_a_change() -> None:
-    """P4"""
     found = difference(wanted(), live(a_dedicated(), a_user(), a_member()))
     assert found.changes == ()
     assert addresses(found.orphans) == ["organization/msf", "user/anna@x.org"]  # what is in it goes without saying
 
 
 def test_a_nested_item_that_is_gone_is_an_orphan_of_its_own() -> None:
-    """P4"""
     found = difference(wanted(an_organization(), a_user()), live(an_organization(), a_user(), a_member()))
     assert (found.changes, addresses(found.orphans)) == ((), ["organization/msf/member/anna@x.org"])
 
 
 def test_a_database_that_is_gone_speaks_for_its_roles() -> None:
-    """P4"""
     found = difference(wanted(an_organization()), live(a_dedicated()))
     assert addresses(found.orphans) == ["database/primary/o_msf"]
 
 
 def test_what_no_document_stands_for_is_not_removed_by_one() -> None:
-    """P4"""
     (database,) = difference(wanted(an_organization()), live(a_dedicated())).orphans
     assert database.message.endswith("left alone; DROP DATABASE removes it, once nothing in it is needed")
     state = {a: r for a, r in live(a_dedicated()).items() if not a.startswith(("database/", "schema/"))}
@@ -83,7 +79,6 @@ def test_what_no_document_stands_for_is_not_removed_by_one() -> None:
 
 
 def test_a_declared_deletion_retires_the_organization_with_its_objects() -> None:
-    """P16"""
     state = live(a_dedicated())
     found = difference(wanted(deleted=frozenset({"organization/msf"})), state)
     expected = {a for a in state if not a.startswith("schema/") and a != "role/primary/rw"}
@@ -92,7 +87,7 @@ def test_a_declared_deletion_retires_the_organization_with_its_objects() -> None
 
 
 def test_a_declared_deletion_takes_nobody_elses_objects() -> None:
-    """P4: the name in a document, derived or explicit, does not say whose the database is."""
+    """The name in a document, derived or explicit, does not say whose the database is."""
     state = live(a_dedicated())
     objects = frozenset(a for a in state if a.startswith(("role/primary/o_", "database/")))
     assert difference(wanted(deleted=frozenset({"organization/evil"}) | objects), state).changes == ()
@@ -105,7 +100,7 @@ def test_a_row_without_protection_is_deleted_at_once() -> None:
 
 @pytest.mark.parametrize(("days", "purged"), [(0, False), (29, False), (30, True), (31, True)])
 def test_what_was_retired_is_purged_after_its_grace_period(days: int, purged: bool) -> None:
-    """P16: exactly then, declared deleted or not."""
+    """Exactly then, declared deleted or not."""
     state = retired(a_dedicated(), days)
     state["role/primary/rw"] = a_database()["role/primary/rw"]
     for desired in (wanted(), wanted(deleted=frozenset({"organization/msf"}))):
@@ -129,7 +124,6 @@ def test_a_row_is_not_purged_before_its_database_went_the_first_step() -> None:
 
 
 def test_a_tombstone_that_is_declared_again_is_an_update() -> None:
-    """P16"""
     database = a_database()["database/primary/o_msf"]
     assert isinstance(database, Database)
     tomb = replace(database, name="tp_deleted_1", allow_connections=False, connect=())
@@ -143,7 +137,7 @@ def test_a_tombstone_that_is_declared_again_is_an_update() -> None:
 
 
 def test_what_comes_back_with_equal_values_is_a_change_all_the_same() -> None:
-    """N6: its values may never have changed, since those that its deletion set need not be declared ones."""
+    """Its values may never have changed, since those that its deletion set need not be declared ones."""
     state = live(an_organization(), retired(live(a_project(), a_release()), 3))
     found = difference(wanted(an_organization(), a_project(), a_release()), state).changes
     assert set(addresses(found)) == {"project/site", "release/node-2.4.0", "package/2.4.0"}
@@ -159,7 +153,7 @@ def test_what_is_kept_by_a_retired_row_waits_for_it() -> None:
 
 
 class TestPackages:
-    """D5: what has a version never changes."""
+    """What has a version never changes."""
 
     def test_another_file_under_a_published_version(self) -> None:
         published = live(a_release())
@@ -195,8 +189,6 @@ class TestPackages:
 
 
 class TestRenames:
-    """P3"""
-
     def test_a_rename_is_one_update(self) -> None:
         state = live(an_organization(), a_user(), a_member())
         desired = wanted(

@@ -28,7 +28,7 @@ from tenantplan.model.plan import Plan
 from tenantplan.model.resource import Ref, Role, Row, Schema, State, Value
 from tenantplan.planning import guard
 from tenantplan.planning.diff import under_new_names
-from tenantplan.planning.guard import Brakes, Words
+from tenantplan.planning.guard import Allowances, Brakes
 from tenantplan.tables import BUILTIN
 
 
@@ -43,8 +43,8 @@ def test_protection_is_what_lives_not_what_is_written() -> None:
     assert guard.protection(planned(wanted(an_organization(display_name="X")), live(an_organization()))) == []
     desired, state = deleting("msf")
     protected = Desired(deleted=desired.deleted, protected=desired.deleted)
-    assert [f.rule for f in guard.lifted_first(protected, state)] == ["protected"]
-    assert guard.lifted_first(protected, {}) == []
+    assert [f.rule for f in guard.protected_in_documents(protected, state)] == ["protected"]
+    assert guard.protected_in_documents(protected, {}) == []
 
 
 @pytest.mark.parametrize(("deletes", "limit", "found"), [(0, 0, False), (1, 0, True), (2, 2, False), (3, 2, True)])
@@ -95,14 +95,14 @@ def test_only_the_exact_number_lifts_the_brake(allowed: int | None, stands: bool
     blockers = tuple(guard.brakes(operations, 2, 2, Brakes(0, 100)))
     plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
     assert plan.summary["delete"] == 2
-    assert bool(guard.standing(plan, Words(deletes=allowed))) is stands
+    assert bool(guard.remaining_blockers(plan, Allowances(deletes=allowed))) is stands
 
 
 @pytest.mark.parametrize(("said", "stands"), [(None, False), (1, True), (2, False), (3, True)])
 def test_a_number_that_is_wrong_stops_a_plan_that_no_brake_holds(said: int | None, stands: bool) -> None:
     """guard.maxDeletes lets two go; who says three has seen another plan."""
     plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", planned(*deleting("a", "b")))
-    assert [f.rule for f in guard.standing(plan, Words(deletes=said))] == ([DELETES] if stands else [])
+    assert [f.rule for f in guard.remaining_blockers(plan, Allowances(deletes=said))] == ([DELETES] if stands else [])
 
 
 def dropping(*databases: str, losing: tuple[str, ...] | None = ("r1", "r3"), tree: str = "tenant") -> list[Operation]:
@@ -146,21 +146,23 @@ class TestDestructiveRevisions:
         operations = dropping("a", "b", "c")
         blockers = tuple(guard.brakes(operations, 0, 3, Brakes(0, 100)))
         plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", tuple(operations), blockers)
-        assert bool(guard.standing(plan, Words(destructive=said))) is stands
-        assert bool(guard.standing(replace(plan, blockers=()), Words(destructive=said))) is (said not in (None, 2))
+        assert bool(guard.remaining_blockers(plan, Allowances(destructive=said))) is stands
+        assert bool(guard.remaining_blockers(replace(plan, blockers=()), Allowances(destructive=said))) is (
+            said not in (None, 2)
+        )
 
     def test_neither_word_does_for_the_other(self) -> None:
         operations = (*planned(*deleting("x")), *dropping("a", losing=("r1",)))
         blockers = tuple(guard.brakes(operations, 1, 3, Brakes(0, 100)))
         plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
-        wrong = [f.message for f in guard.standing(plan, Words(deletes=2, destructive=3))]
+        wrong = [f.message for f in guard.remaining_blockers(plan, Allowances(deletes=2, destructive=3))]
         assert wrong == [
             "--allow-deletes 2 is not what the plan holds: 1 to delete",
             "--allow-destructive 3 is not what the plan holds: 1 revision to destroy data",
         ]
-        assert [f.rule for f in guard.standing(plan, Words(deletes=1))] == ["destructive"]
-        assert [f.rule for f in guard.standing(plan, Words(destructive=1))] == ["max-deletes"]
-        assert guard.standing(plan, Words(deletes=1, destructive=1)) == ()
+        assert [f.rule for f in guard.remaining_blockers(plan, Allowances(deletes=1))] == ["destructive"]
+        assert [f.rule for f in guard.remaining_blockers(plan, Allowances(destructive=1))] == ["max-deletes"]
+        assert guard.remaining_blockers(plan, Allowances(deletes=1, destructive=1)) == ()
 
 
 class TestRelocations:
@@ -251,7 +253,7 @@ class TestWhatBrakesCount:
     def test_how_many_are_to_be_deleted_is_said(self) -> None:
         said = [guard.brakes([], number, 0, Brakes(0, 100))[0].message for number in (1, 2)]
         assert said == [
-            f"{what} planned, 0 allowed: apply with --allow-deletes {number} if that is meant"
+            f"{what} planned, 0 allowed: apply with --allow-deletes {number} if that is intended"
             for number, what in ((1, "1 deletion"), (2, "2 deletions"))
         ]
 
@@ -298,20 +300,20 @@ class TestLost:
 
     def test_a_database_that_was_applied_and_is_gone(self) -> None:
         state = live(an_organization(**_at("o_msf")))
-        (found,) = guard.lost(self.plan(), state, {}, ())
+        (found,) = guard.lost_databases(self.plan(), state, {}, ())
         assert (found.address, found.rule) == ("database/primary/o_msf", "lost")
-        assert guard.lost(self.plan(), state, {}, ["database/primary/o_msf"]) == []
+        assert guard.lost_databases(self.plan(), state, {}, ["database/primary/o_msf"]) == []
         others = planned(wanted(a_user(), a_main(), deleted=frozenset({"organization/msf"})), live(a_dedicated()))
-        assert {o.action for o in others} >= {"create", "delete"} and guard.lost(others, state, {}, ()) == []
+        assert {o.action for o in others} >= {"create", "delete"} and guard.lost_databases(others, state, {}, ()) == []
 
     def test_one_that_never_was_or_was_given_up(self) -> None:
         for state in ({}, live(an_organization()), live(retired(an_organization(**_at("o_msf")), 1))):
-            assert guard.lost(self.plan(), state, {}, ()) == []
+            assert guard.lost_databases(self.plan(), state, {}, ()) == []
 
     def test_one_that_is_renamed_is_looked_for_under_its_old_name(self) -> None:
         state = live(an_organization(**_at("o_old")))
         renames = {"database/primary/o_old": "database/primary/o_msf"}
-        assert [f.rule for f in guard.lost(self.plan(), state, renames, ())] == ["lost"]
+        assert [f.rule for f in guard.lost_databases(self.plan(), state, renames, ())] == ["lost"]
 
 
 def test_a_restored_organization_stays_where_it_was() -> None:
@@ -330,16 +332,16 @@ class TestHeldKeys:
     def test_a_slug_of_somebody_who_keeps_it(self) -> None:
         state = live(an_organization(), retired(a_team("old", slug="web"), 1))
         operations = planned(wanted(an_organization(), a_team("web")), state)
-        (found,) = guard.held_keys(operations, state, BUILTIN)
+        (found,) = guard.taken_keys(operations, state, BUILTIN)
         assert found.address == "team/web" and "has the" in found.message
         assert "of team/old, which is deleted and kept until its grace period ends" in found.message
         other = planned(wanted(an_organization(), a_team("new")), state)
-        assert guard.held_keys(other, state, BUILTIN) == []
+        assert guard.taken_keys(other, state, BUILTIN) == []
 
     def test_one_that_the_plan_leaves_as_it_is_or_gives_up(self) -> None:
         state = live(an_organization(), a_team("old", slug="web"))
         both = wanted(an_organization(), a_team("web"), a_team("old", slug="other"))
-        assert guard.held_keys(planned(both, state), state, BUILTIN) == []
+        assert guard.taken_keys(planned(both, state), state, BUILTIN) == []
         only = [o for o in planned(both, state) if o.address == "team/web"]
-        (found,) = guard.held_keys(only, state, BUILTIN)
+        (found,) = guard.taken_keys(only, state, BUILTIN)
         assert "of team/old, which the plan does not change" in found.message

@@ -26,7 +26,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Package, Ref, Row, Schema, State, Value
 from tenantplan.planning import guard
-from tenantplan.planning.taken_along import taken_along
+from tenantplan.planning.cascades import cascade_notes
 from tenantplan.tables import BUILTIN
 
 MSF, ANNA, JEAN = "organization/msf", "user/anna@x.org", "user/jean@x.org"
@@ -115,7 +115,7 @@ class TestDependents:
         state = self.USED
         desired = wanted({a: r for a, r in state.items() if a not in self.GONE}, deleted=self.GONE)
         assert self.blocked(desired, state) == {
-            "template/theme": "is still used by project/site: let that name another, or delete it too"
+            "template/theme": "is still used by project/site: point that at another one, or delete it too"
         }
 
     def test_also_by_what_is_declared_no_more(self) -> None:
@@ -143,11 +143,11 @@ class TestDependents:
         assert self.blocked(desired, state) == {}
         gone = {c.address: c.retire for c in difference(desired, state).changes}
         assert gone == {MSF: True, "project/site": True}
-        assert [f.address for f in taken_along(planned(desired, state))] == ["project/site"]
+        assert [f.address for f in cascade_notes(planned(desired, state))] == ["project/site"]
         state |= {
             "tenant/t": Row("tenants", {"name": "t", "organization_id": Ref(MSF), "database_mode": "inherit"}, home=MSF)
         }
-        assert self.blocked(desired, state) == {MSF: "still has tenant/t: say state: deleted there, too"}
+        assert self.blocked(desired, state) == {MSF: "still has tenant/t: set state: deleted there, too"}
 
     def test_what_only_uses_it_does_not_go_along(self) -> None:
         """With a team goes what is the team's, and not the projects that it works on."""
@@ -217,7 +217,7 @@ class TestHeldKeys:
     def found(retired_at: str | None) -> list[tuple[str, str]]:
         row = Row("projects", {"organization_id": Ref("organization/msf"), "slug": "site"}, retired_at=retired_at)
         made = Operation("1", "project/new", "create", "safe", "organization/msf", True, "", None, row, "")
-        found = guard.held_keys([made], {"project/old": row}, BUILTIN)
+        found = guard.taken_keys([made], {"project/old": row}, BUILTIN)
         return [(f.address, f.rule) for f in found if "project/old" in f.message and "slug" in f.message]
 
     def test_by_a_deleted_row_in_its_grace_period(self) -> None:
@@ -231,7 +231,7 @@ class TestHeldKeys:
         other = Row("projects", {"organization_id": Ref("organization/msf"), "slug": "else"})
         made = Operation("1", "project/new", "create", "safe", "organization/msf", True, "", None, row, "")
         moved = Operation("2", "project/old", "update", "safe", "organization/msf", True, "", row, other, "")
-        assert guard.held_keys([made, moved], {"project/old": row}, BUILTIN) == []
+        assert guard.taken_keys([made, moved], {"project/old": row}, BUILTIN) == []
 
     def test_nor_where_it_is_the_row_itself_under_another_name(self) -> None:
         row = Row("projects", {"organization_id": Ref("organization/msf"), "slug": "site"})
@@ -248,4 +248,4 @@ class TestHeldKeys:
             "",
             renamed_from="project/old",
         )
-        assert guard.held_keys([renamed], {"project/old": row}, BUILTIN) == []
+        assert guard.taken_keys([renamed], {"project/old": row}, BUILTIN) == []

@@ -9,8 +9,8 @@ import pytest
 from unit.planning.builders import a_user, an_organization, live, planned, retired, wanted
 
 from tenantplan.model.resource import Row, State
-from tenantplan.planning.access import gives
-from tenantplan.planning.undeclared import Last, Settled, given_back, in_question, settled
+from tenantplan.planning.access import gives_more
+from tenantplan.planning.undeclared import Last, Settled, needing_the_journal, restored_access, settled
 from tenantplan.tables import BUILTIN
 
 WHO = "user/anna@x.org"
@@ -41,21 +41,21 @@ NOW = "2026-05-01T00:00:00Z"
     ],
 )
 def test_what_gives_access(had: Any, gets: Any) -> None:
-    assert gives(had, gets)
-    assert not gives(gets, had)
-    assert not gives(had, had)
+    assert gives_more(had, gets)
+    assert not gives_more(gets, had)
+    assert not gives_more(had, had)
 
 
 def test_one_permission_for_another_gives_access_both_ways() -> None:
-    assert gives(["FILE_READ"], ["FILE_DELETE"]) and gives(["FILE_DELETE"], ["FILE_READ"])
+    assert gives_more(["FILE_READ"], ["FILE_DELETE"]) and gives_more(["FILE_DELETE"], ["FILE_READ"])
 
 
 def test_no_end_and_infinity_are_the_same() -> None:
-    assert not gives("infinity", None) and not gives(None, "infinity")
+    assert not gives_more("infinity", None) and not gives_more(None, "infinity")
 
 
 def test_one_closed_status_for_another_gives_nothing() -> None:
-    assert not gives("REVOKED", "EXPIRED")
+    assert not gives_more("REVOKED", "EXPIRED")
 
 
 def undeclared(**initial: Any) -> State:
@@ -74,9 +74,9 @@ def settle(state: State, known: dict[str, Last]) -> Settled:
 
 
 def test_a_value_that_is_the_default_is_not_in_question() -> None:
-    assert in_question(wanted(undeclared(active=True)), live(a_user(active=True))) == []
-    assert in_question(wanted(undeclared(active=True)), live(a_user(active=False))) == [WHO]
-    assert in_question(wanted(a_user(active=True)), live(a_user(active=False))) == [WHO]  # who closed it?
+    assert needing_the_journal(wanted(undeclared(active=True)), live(a_user(active=True))) == []
+    assert needing_the_journal(wanted(undeclared(active=True)), live(a_user(active=False))) == [WHO]
+    assert needing_the_journal(wanted(a_user(active=True)), live(a_user(active=False))) == [WHO]  # who closed it?
 
 
 @pytest.mark.parametrize("known", [last(), last(active=True), {}])
@@ -117,7 +117,7 @@ def test_who_closed_it_decides_what_the_plan_says(known: dict[str, Last], said: 
     have = live(a_user(active=False))
     operations = planned(wanted(a_user(active=True)), have)
     assert [o.risk for o in operations] == ["risky"]
-    notes = [*given_back(operations, have, known, BUILTIN)]
+    notes = [*restored_access(operations, have, known, BUILTIN)]
     assert [note.rule for note in notes] == (["re-enables"] if said else [])
     assert all(f"after {NOW}" in note.message for note in notes)
 
@@ -126,7 +126,7 @@ def test_closing_says_nothing() -> None:
     have = live(a_user(active=True))
     operations = planned(wanted(a_user(active=False)), have)
     assert [o.risk for o in operations] == ["safe"]
-    assert [*given_back(operations, have, last(active=True), BUILTIN)] == []
+    assert [*restored_access(operations, have, last(active=True), BUILTIN)] == []
 
 
 def test_an_organizations_deletion_is_never_the_applications() -> None:

@@ -21,7 +21,7 @@ PREFIX = 'connection failed: connection to server at "10.0.0.1", port 5433 faile
         ('FATAL:  database "shop" does not exist', "check the database name", False),
         ('FATAL:  role "u" does not exist', "check the user name", False),
         ('FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "u", database "shop", no encryption', "pg_hba.conf", False),
-        ("server does not support SSL, but SSL was required", "say sslmode=disable", False),
+        ("server does not support SSL, but SSL was required", "set sslmode=disable", False),
         ("SSL error: certificate verify failed", "sslrootcert=ca.pem", False),
         ('root certificate file "/root/.postgresql/root.crt" does not exist', "sslrootcert=system", False),
         ('server certificate for "localhost" (and 1 other name) does not match host name "db"', "a name that the server's", False),

@@ -39,7 +39,7 @@ def test_a_plan_of_nothing_else_does_not_say_that_all_is_well() -> None:
     plan = a_plan(deferred=(GONE,))
     assert plan.empty and plan.summary["delete"] == 0
     for shown in (text.plan(plan), markdown.plan(plan), html.plan(plan)):
-        assert "is what the YAML asks for" not in shown
+        assert "matches the YAML" not in shown
         assert "Nothing to apply now" in shown and WHEN in shown
     assert counts(build(plan)).endswith("; 1 deferred")
 

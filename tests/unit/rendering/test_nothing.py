@@ -11,7 +11,7 @@ from tenantplan.model.plan import Finding
 from tenantplan.rendering import html, markdown, text
 from tenantplan.rendering.command import Call
 
-CLEAR = "The live fleet is what the YAML asks for"
+CLEAR = "The live fleet matches the YAML"
 
 
 def finding(rule: str) -> tuple[Finding, ...]:
@@ -26,7 +26,7 @@ def finding(rule: str) -> tuple[Finding, ...]:
         ({"notes": finding("unmanaged")}, "1 declared object left alone above"),
         ({"notes": finding("deleted-by-the-application")}, "1 declared object left alone above"),
         ({"notes": finding("stays-disabled")}, "1 declared object left alone above"),
-        ({"notes": finding("changed")}, "1 database that is not what its stamp says above"),
+        ({"notes": finding("changed")}, "1 database that differs from its stamp above"),
         ({"unreachable": finding("unreachable")}, "the rest was not planned"),
         ({"deferred": (a_deferral("organization/a"),)}, "1 operation deferred"),
         ({"blockers": finding("rights")}, "besides what is blocked"),

@@ -39,8 +39,8 @@ tenantplan plan   fleet demo   main tenantplan_main on primary, PostgreSQL 18.4 
   ! organization/unicef       database unreachable: eu-1.example:5432 refused the connection; not planned
 
 Plan: 1 to create, 1 to update, 12 to migrate, 0 to delete; 1 orphan, 1 unreachable. \
-Nothing is deleted; what migrations do, their SQL says.
-digest DIGEST…   apply exactly this: tenantplan apply
+Nothing is deleted; for migrations, see their SQL.
+digest DIGEST…   to apply exactly this: tenantplan apply
 """
 STATEMENTS = ("ALTER TABLE donors ADD COLUMN consent_at timestamptz", "CREATE TABLE x (\n\ta int\n)", "SELECT 1")
 ORPHAN = Finding("organization/old-client", "orphan", "live but not declared: left alone")
@@ -86,12 +86,10 @@ def test_verbose_shows_every_statement_database_and_the_whole_digest() -> None:
 
 def test_an_empty_plan_says_so_and_still_names_what_it_could_not_read() -> None:
     assert text.plan(a_plan()).endswith(
-        "\n\nNo changes. The live fleet is what the YAML asks for, its databases by their stamps"
-        " (plan --refresh deep looks into each).\n"
+        "\n\nNo changes. The live fleet matches the YAML, its databases by their stamps"
+        " (plan --refresh deep inspects each).\n"
     )
-    assert text.plan(a_plan(), call=Call(deep=True)).endswith(
-        "\n\nNo changes. The live fleet is what the YAML asks for.\n"
-    )
+    assert text.plan(a_plan(), call=Call(deep=True)).endswith("\n\nNo changes. The live fleet matches the YAML.\n")
     partly = text.plan(a_plan(unreachable=(UNREACHABLE,)))
     assert "! organization/unicef" in partly
     assert "No changes in what could be read; the rest was not planned." in partly
@@ -120,7 +118,7 @@ def test_a_report_lists_what_was_not_done_with_the_next_step() -> None:
 
     done = Report("r", "d", (outcome("a", "done"), outcome("b", "recovered")), 3.21, recovered=1)
     assert text.report(done) == (
-        "Recovered: 1 operation that an interrupted run had done.\nApplied: 2 done, 0 failed in 3.2 s\n"
+        "Recovered: 1 operation that an interrupted run had completed.\nApplied: 2 done, 0 failed in 3.2 s\n"
     )
     outcomes = (outcome("a", "done"), outcome("b", "failed", "postgresql://u:canary@h refused"),
                 outcome("c", "skipped", "b failed"), outcome("d", "stale"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Encryption of credentials at rest: what opens, what does not, and what is never shown (C6, E3, fault 24)."""
+"""Encryption of credentials at rest: what opens, what does not, and what is never shown."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_never_the_same_bytes_twice() -> None:
     ids=str,
 )
 def test_what_was_moved_does_not_open(elsewhere: CredentialPlace) -> None:
-    """Fault 24: the ciphertexts of two rows swapped."""
+    """The ciphertexts of two rows swapped."""
     stored = VAULT.seal(PLACE, CANARY)
     with pytest.raises(Refused) as caught:
         VAULT.open(elsewhere, stored)
@@ -85,7 +85,7 @@ def test_an_unknown_key_is_named() -> None:
     stored = VAULT.seal(PLACE, CANARY)
     with pytest.raises(Refused) as caught:
         vault(OTHER).open(PLACE, stored)
-    assert f"under key {VAULT.key_id}, which is not known here" in caught.value.message
+    assert f"under key {VAULT.key_id}, which is not available here" in caught.value.message
     assert "credentials.formerKeys" in caught.value.hint
     assert key_of(stored) == VAULT.key_id
 
@@ -105,7 +105,7 @@ def test_a_former_key_does_not_open_what_another_sealed() -> None:
     """Its id alone, written into the bytes, is not enough."""
     stored = VAULT.seal(PLACE, CANARY)
     claimed = stored[:1] + bytes.fromhex(vault(OTHER).key_id) + stored[9:]
-    with pytest.raises(Refused, match="does not open"):
+    with pytest.raises(Refused, match="cannot be decrypted"):
         vault(OTHER, [KEY]).open(PLACE, claimed)
 
 
@@ -137,7 +137,7 @@ GOOD = bytes(range(32))
     ],
 )
 def test_malformed_keys(text: str, reason: str) -> None:
-    """D12: refused with what to do, and never repeated."""
+    """Refused with what to do, and never repeated."""
     for current, former in ((text, ()), (KEY, (text,))):
         with pytest.raises(SettingsError) as caught:
             vault(current, former, where="env:CREDENTIALS_ENCRYPTION_KEY")

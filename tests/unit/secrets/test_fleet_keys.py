@@ -93,7 +93,7 @@ def test_what_can_be_made_without_the_key_is_refused(sort: str) -> None:
     assert "is not signed" in refused(settings, later.to_bytes())
     assert "is not signed" in refused(settings, PLAN.to_bytes())
     seal = json.loads(file(settings))["seal"]
-    assert "its signature does not hold" in refused(settings, later.to_bytes(sealing(seal)))
+    assert "its signature does not match" in refused(settings, later.to_bytes(sealing(seal)))
     assert "does not accept" in refused(settings, file(a_fleet("OTHER_PRIVATE")))
     for text in ("", ":", "ed25519::", seal.upper(), seal + "0", seal[:-1], "x" + seal):
         refused(settings, PLAN.to_bytes(sealing(text)))
@@ -139,9 +139,11 @@ def test_an_encrypted_file_opens_with_its_key_for_its_fleet() -> None:
     data = file(UNSIGNED, encrypt=True)
     assert data != file(UNSIGNED, encrypt=True) and data.isascii()
     assert b"msf" not in data and b"msf" not in base64.b64decode(data[14:-3])
-    assert "key" in refused(a_fleet(box="OTHER_BOX"), data) and "not known" in refused(a_fleet(box="OTHER_BOX"), data)
+    assert "key" in refused(a_fleet(box="OTHER_BOX"), data) and "not available" in refused(
+        a_fleet(box="OTHER_BOX"), data
+    )
     assert "names no key" in refused(a_fleet(box=None), data)
-    assert "does not open" in refused(replace(UNSIGNED, fleet="other"), data)
+    assert "cannot be decrypted" in refused(replace(UNSIGNED, fleet="other"), data)
     with pytest.raises(SettingsError, match="names no key"):
         encrypted(a_fleet(box=None), PLAN.to_bytes())
     for other in (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tenantplan.secrets.storage import Around, judge, purpose
+from tenantplan.secrets.storage import SecretContext, purpose, secret_storage
 
-FLEET = Around(("cybersensei", "central_main"))
+FLEET = SecretContext(("cybersensei", "central_main"))
 SHORT = "k7Jd93-xQ0z_Lm2"
 
 
@@ -40,11 +40,11 @@ def test_the_purpose_of_an_organizations_secret(name: str, found: str) -> None:
     ],
 )
 def test_how_strong_it_has_to_be(kind: str, purpose: str, value: str, said: str | None) -> None:
-    reason = judge(kind, FLEET, user="o_unicef_app", purpose=purpose).weakness(value)
+    reason = secret_storage(kind, FLEET, user="o_unicef_app", purpose=purpose).weakness(value)
     assert reason is None if said is None else reason and said in reason
 
 
 @pytest.mark.parametrize("kind", ["encrypted", "bcrypt", "password"])
 def test_a_fleet_to_try_things_with(kind: str) -> None:
-    around = Around(FLEET.names, development=True)
-    assert judge(kind, around, user="app", purpose="signing").weakness("cybersensei123") is None
+    around = SecretContext(FLEET.names, development=True)
+    assert secret_storage(kind, around, user="app", purpose="signing").weakness("cybersensei123") is None

@@ -28,10 +28,10 @@ def test_allowed(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("", "no scheme"),
-        ("packages", "no scheme"),
-        ("/srv/packages", "no scheme"),
-        ("S3://bucket", "no scheme"),
+        ("", "no known scheme"),
+        ("packages", "no known scheme"),
+        ("/srv/packages", "no known scheme"),
+        ("S3://bucket", "no known scheme"),
         ("nonsense://x", "nonsense, is unknown"),
         ("s3:bucket", "comes //"),
         ("s3://", "names no bucket"),

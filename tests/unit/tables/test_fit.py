@@ -8,7 +8,7 @@ import pytest
 
 from tenantplan.model.rowtype import Attribute, Relation, RowType
 from tenantplan.tables import BUILTIN
-from tenantplan.tables.fit import misfits, with_ids
+from tenantplan.tables.fit import mismatches, with_ids
 
 COLUMNS = {"name": "text", "tries": "int", "on": "bool", "data": "json", "at": "timestamp", "tags": "list",
            "secret": "encrypted", "team_id": "ref"}  # fmt: skip
@@ -31,7 +31,7 @@ ATTRIBUTES = {
 def found(kind: RowType = KIND, /, **changes: Attribute | None) -> list[str]:
     """What is wrong with the table where these columns are otherwise, or (None) missing."""
     attributes = {name: a for name, a in {**ATTRIBUTES, **changes}.items() if a is not None}
-    findings = misfits([kind], {"crm.webhooks": Relation(attributes)})
+    findings = mismatches([kind], {"crm.webhooks": Relation(attributes)})
     assert all(f.address == "kind/webhook" and f.rule == "kind" for f in findings)
     assert all(f.message.startswith("table crm.webhooks: ") for f in findings)
     return [f.message.removeprefix("table crm.webhooks: ") for f in findings]
@@ -42,9 +42,9 @@ def test_a_table_that_fits() -> None:
 
 
 def test_a_table_that_is_not_there_or_not_ours_to_write() -> None:
-    (missing,) = misfits([KIND], {"public.webhooks": Relation(ATTRIBUTES)})
+    (missing,) = mismatches([KIND], {"public.webhooks": Relation(ATTRIBUTES)})
     assert "does not exist in the main database" in missing.message
-    (closed,) = misfits([KIND], {"crm.webhooks": Relation(ATTRIBUTES, writable=False)})
+    (closed,) = mismatches([KIND], {"crm.webhooks": Relation(ATTRIBUTES, writable=False)})
     assert "may not SELECT, INSERT, UPDATE and DELETE" in closed.message
 
 
@@ -61,7 +61,7 @@ def test_a_table_that_is_not_there_or_not_ours_to_write() -> None:
         ("secret", Attribute("text"), "column secret is text, expected bytea"),
         ("managed_by", Attribute("uuid"), "column managed_by is uuid, expected text"),
         ("tries", Attribute("bigint", generated=True), "column tries is generated"),
-        ("other", Attribute("text", needed=True), "column other is needed by every row and not declared"),
+        ("other", Attribute("text", needed=True), "column other is required by every row and not declared"),
         ("name", Attribute("text"), "column name is the key, and no unique index is on it alone"),
         ("id", Attribute("uuid", unique=True), "column id is not its primary key"),
         ("managed_by", Attribute("text", mandatory=True), "column managed_by must be able to be NULL"),

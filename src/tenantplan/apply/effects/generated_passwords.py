@@ -16,7 +16,7 @@ from tenantplan.failpoint import reach
 from tenantplan.journal import record
 from tenantplan.live.credentials import verified
 from tenantplan.model import address as addresses
-from tenantplan.model.address import MAIN, whose
+from tenantplan.model.address import MAIN, login_label
 from tenantplan.model.login import MAIN_TARGET, PENDING, issued_to
 from tenantplan.model.operation import Operation, generates
 from tenantplan.model.resource import Role, Secret
@@ -163,7 +163,9 @@ def hand_over(run: Run, operation: Operation) -> None:
     host, port = _address(run, role)
     params = application(run.connector.servers[role.server].params, role.name, issued.password, str(role.serves))
     url, modes = compose(params, "postgresql"), {n: params[n] for n in ("sslmode", "sslrootcert") if n in params}
-    handover = Handover(whose(issued_to(role)), role.name, host, port, str(role.serves), issued.password, url, **modes)
+    handover = Handover(
+        login_label(issued_to(role)), role.name, host, port, str(role.serves), issued.password, url, **modes
+    )
     deliver(target, run.secrets.targets[target], handover, run.root, run.secrets.hidden)
     reach("login-delivered")
 

@@ -1,4 +1,4 @@
-"""Update packages: the file into its store first, then the fact that it is there, in the main database."""
+"""Update packages: first the file is stored, then the main database records it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def carry(run: Run, main: Connection, operation: Operation) -> str | None:
     before, after = operation.before, operation.after
     if isinstance(after, Package):
         if after.source is None:
-            raise SettingsError(f"version {after.version} has no file", hint="make a fresh plan")
+            raise SettingsError(f"version {after.version} has no file", hint="make a new plan")
         store = run.open_store(main, None)
         upload(store, after.key, run.root / after.source, Stored(after.size, after.sha256))
         reach("package-stored")

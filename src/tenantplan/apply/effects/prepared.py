@@ -1,4 +1,4 @@
-"""Prepared transactions that stand in the way: they have no session, hold their locks, and keep their database from being dropped.
+"""Prepared transactions that block a drop: they have no session, hold their locks, and keep their database from being dropped.
 
 Only their role, acting in their database, may end them; a superuser may, too.
 """

@@ -60,7 +60,7 @@ def _at_once(run: Run, connection: Connection, operation: Operation, after: Sche
         connection.execute(guard.LEAVE)
         if run.fingerprint(connection) != wanted:
             raise MigrationError(
-                "the repair did not lead to the schema that the plan promised; nothing was changed",
+                "the repair did not produce the planned schema; nothing was changed",
                 where=f"database {after.database}",
                 hint="see tenantplan drift; write the rest by hand",
             )

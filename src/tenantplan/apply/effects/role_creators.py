@@ -1,4 +1,4 @@
-"""Roles that make roles: from PostgreSQL 16 on a role is a member of every role that it made, and each change of roles walks
+"""Roles that create roles: from PostgreSQL 16 on a role is a member of every role it created, and each change of roles walks
 through all its memberships. Shared out, a change takes as long in a fleet of thousands as in one of a hundred.
 
 tenantplan's role can be each of its creators, and nobody else can: it administers what they made as if it had made it.

@@ -19,7 +19,7 @@ from tenantplan.failpoint import reach
 from tenantplan.journal import record
 from tenantplan.live.credentials import verified
 from tenantplan.model import address as addresses
-from tenantplan.model.address import whose
+from tenantplan.model.address import login_label
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row, Secret
@@ -28,7 +28,7 @@ from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import CredentialPlace
 from tenantplan.secrets.delivery import Given, deliver
 from tenantplan.secrets.fleet_keys import the_vault
-from tenantplan.secrets.storage import judge
+from tenantplan.secrets.storage import secret_storage
 from tenantplan.settings.targets import delivered_as
 from tenantplan.tables import BUILTIN
 
@@ -143,7 +143,7 @@ def _deliver(run: Run, main: Connection, operation: Operation, column: str, targ
     deliver(
         target,
         run.secrets.targets[target],
-        Given(whose(held), place, place.rpartition(".")[2], value),
+        Given(login_label(held), place, place.rpartition(".")[2], value),
         run.root,
         run.secrets.hidden,
     )
@@ -173,6 +173,6 @@ def _marked(run: Run, operation: Operation) -> Operation:
     for column, value in after.values.items():
         made = run.secrets.made.pop((after.table, run.ids.get(operation.address, ""), column), None)
         if made is not None and isinstance(value, Secret):
-            mark = judge(run.tables[after.table].columns[column]).mark(run.secrets.hash_key, made)
+            mark = secret_storage(run.tables[after.table].columns[column]).mark(run.secrets.hash_key, made)
             found[column] = Secret(value.reference, mark)
     return replace(operation, after=replace(after, values={**after.values, **found})) if found else operation

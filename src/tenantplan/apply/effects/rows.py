@@ -183,7 +183,7 @@ def _one(connection: Connection, statement: sql.Composed, values: list[Any]) -> 
 def _id(run: Run, operation: Operation) -> str:
     identifier = run.ids.get(operation.address)
     if identifier is None:
-        raise Stale("the row is not there any more")
+        raise Stale("the row is gone")
     return identifier
 
 

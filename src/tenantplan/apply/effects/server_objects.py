@@ -1,4 +1,4 @@
-"""Roles and databases of a server, changed in the current transaction together with their stamps."""
+"""Changes roles and databases of a server, with their stamps, in the current transaction."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tenantplan.postgres.connect import Connection
 from tenantplan.secrets import scram
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.secrets.references import resolve
-from tenantplan.secrets.storage import judge
+from tenantplan.secrets.storage import secret_storage
 
 
 def role_converged(want: Resource, have: Resource) -> bool:
@@ -167,7 +167,7 @@ def _value(run: Run, role: Role) -> str:
     assert role.password is not None
     assert role.password.reference is not None
     password = resolve(role.password.reference, run.root)
-    reason = judge("password", run.secrets.around, user=role.name).weakness(password)
+    reason = secret_storage("password", run.secrets.context, user=role.name).weakness(password)
     if reason:
         raise SettingsError(f"the password in {role.password.reference} {reason}", hint="choose a longer, random one")
     return password

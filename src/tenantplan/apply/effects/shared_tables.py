@@ -1,4 +1,4 @@
-"""Who may use the tenant tables of the main database: rights for the groups, and whose a login is."""
+"""Who may use the tenant tables of the main database: privileges of the groups, and the organization of each login."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import CredentialPlace, key_of
 from tenantplan.secrets.fleet_keys import the_vault
 from tenantplan.secrets.keyed import keyed_hash
-from tenantplan.secrets.passwords import made_up
+from tenantplan.secrets.passwords import generated_value
 from tenantplan.secrets.references import resolve
-from tenantplan.secrets.storage import judge, purpose
+from tenantplan.secrets.storage import purpose, secret_storage
 
 
 def stored(
@@ -31,10 +31,10 @@ def stored(
     kind = rowtype.columns[column]
     if secret is None or secret.reference is None:
         return {column: None, "password_fingerprint": None} if kind == "bcrypt" else {column: None}
-    value = made_up(secret.bytes, kind) if secret.target else resolve(secret.reference, run.root)
+    value = generated_value(secret.bytes, kind) if secret.target else resolve(secret.reference, run.root)
     if secret.target:
         run.secrets.made[rowtype.table, str(row_id), column] = value
-    how = judge(kind, run.secrets.around, purpose=purpose(rowtype.table, column, called))
+    how = secret_storage(kind, run.secrets.context, purpose=purpose(rowtype.table, column, called))
     reason = how.weakness(value)
     if reason:
         raise SettingsError(f"the {how.what} in {secret.reference} {reason}", hint="choose a longer, random one")
@@ -112,7 +112,9 @@ def _unmarked(value: Any) -> bool:
 
 
 def _mark(run: Run, kind: str, secret: Secret) -> Secret:
-    return Secret(secret.reference, judge(kind).mark(run.secrets.hash_key, resolve(str(secret.reference), run.root)))
+    return Secret(
+        secret.reference, secret_storage(kind).mark(run.secrets.hash_key, resolve(str(secret.reference), run.root))
+    )
 
 
 def _bcrypt(run: Run, column: str, password: str) -> dict[str, str]:

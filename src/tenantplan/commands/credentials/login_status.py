@@ -1,4 +1,4 @@
-"""Logins whose passwords tenantplan generates: whose turn it is, since when, and when the next one is due."""
+"""Logins with generated passwords: which role is current, since when, and when the next password is due."""
 
 from __future__ import annotations
 

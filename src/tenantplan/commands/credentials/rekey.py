@@ -61,7 +61,7 @@ class _Kept:
 def rekey(settings: Settings) -> Rekeyed:
     """Encrypts every credential of the fleet under the current key.
 
-    Locked while an apply is at work; NotFound before the first; SettingsError without a key.
+    Locked while an apply is running; NotFound before the first; SettingsError without a key.
     """
     with open_fleet(settings) as fleet:
         return _rekeyed(fleet)
@@ -104,7 +104,7 @@ def _rekeyed(fleet: Fleet) -> Rekeyed:
 
 
 def _refuse_nothing(connector: Connector, name: str) -> None:
-    nothing = NotFound("nothing was applied yet: there are no credentials", hint="tenantplan apply makes them")
+    nothing = NotFound("nothing has been applied yet: there are no credentials", hint="tenantplan apply makes them")
     with connector.connect(MAIN, read_only=True) as gate:
         if gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             raise nothing
@@ -158,7 +158,7 @@ def _renew(writer: Author, hash_key: str, control: Connection, vault: Vault, kep
             sql.SQL("SELECT {} FROM {} WHERE {} = %s FOR UPDATE").format(column, table, identifier), [place.row_id]
         ).fetchone()
         if row is None or row[0] is None:
-            raise Refused("it is gone from its row, and not by tenantplan")
+            raise Refused("it was removed from its row, and not by tenantplan")
         stored = bytes(row[0])
         value_hash = verified(control, place, stored, hash_key)
         value = vault.open(place, stored)
@@ -168,7 +168,7 @@ def _renew(writer: Author, hash_key: str, control: Connection, vault: Vault, kep
         statement = sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s AND {} = %s")
         owned = statement.format(table, column, identifier, sql.Identifier(rowtype.owner))
         if control.execute(owned, [sealed, place.row_id, writer.fleet]).rowcount != 1:
-            raise Refused("its row is not this fleet's any more")
+            raise Refused("its row no longer belongs to this fleet")
         keep(control, place, value_hash, sealed, hash_key)
         record.audit(writer, control, [kept.fact("done", f"key {key_of(stored)} -> {vault.key_id}")])
         return 1

@@ -1,4 +1,4 @@
-"""An organization's connection string with its password, for somebody who says why; audited before anybody sees it."""
+"""Reveals an organization's connection string with its password, for a stated reason; audited before it is shown."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import psycopg
 
+from tenantplan.commands.status.fleet_view import main_session
 from tenantplan.commands.status.location import Placed
-from tenantplan.commands.status.scene import main_session
 from tenantplan.errors import NotFound, PrivilegeError, TenantplanError, UsageError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.provenance import author
@@ -31,8 +31,8 @@ def checked_reason(reason: str) -> str:
     said = " ".join(reason.split())
     if not SHORTEST <= len(said) <= LONGEST or not said.isprintable():
         raise UsageError(
-            "a connection string is shown to nobody without a reason",
-            hint=f'say why, in {SHORTEST} to {LONGEST} characters: --reason "incident 42: …"',
+            "a connection string is shown only for a reason",
+            hint=f'give one, in {SHORTEST} to {LONGEST} characters: --reason "incident 42: …"',
         )
     return mask_url(said)
 
@@ -116,7 +116,7 @@ def _audit(fleet: Fleet, writer: Author, place: Placed, result: str, detail: str
             record.audit(writer, connection, [fact])
     except psycopg.Error as error:
         raise PrivilegeError(
-            f"this cannot be written into the audit log, so nothing is shown: {describe(error)}",
+            f"this cannot be recorded in the audit log, so nothing is shown: {describe(error)}",
             where=f"database {fleet.main_database}",
-            hint="connect as the role that applies; while an apply is at work, try again",
+            hint="connect as the role that applies; while an apply is running, try again",
         ) from error

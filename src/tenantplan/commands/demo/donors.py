@@ -134,7 +134,7 @@ def replace_donors(
             without[organization.slug] = str(error)
             continue
         if found is None:
-            without[organization.slug] = "it has other tables than those of the sample tree"
+            without[organization.slug] = "its tables are not those of the sample tree"
         for table, count in (found or {}).items():
             counts[table] += count
     return counts, without

@@ -38,7 +38,7 @@ _FILES = {
 
 
 @dataclass(frozen=True)
-class Subject:
+class DemoTarget:
     """A tenant or a project that gets demo rows."""
 
     id: UUID
@@ -51,7 +51,9 @@ def demo_id(*parts: object) -> UUID:
     return UUID(int=FIRST.int | (digest & (0x0FFF << 64)) | (digest & ((1 << 62) - 1)))
 
 
-def demo_rows(number: int, now: datetime, tenants: Sequence[Subject], projects: Sequence[Subject]) -> dict[str, Rows]:
+def demo_rows(
+    number: int, now: datetime, tenants: Sequence[DemoTarget], projects: Sequence[DemoTarget]
+) -> dict[str, Rows]:
     """Rows by table, parents before children.
 
     Of each three tenants the first has an open critical error and the second has been silent for hours.
@@ -70,7 +72,7 @@ def demo_rows(number: int, now: datetime, tenants: Sequence[Subject], projects: 
     return found
 
 
-def _metrics(chance: random.Random, now: datetime, tenant: Subject, *, silent: bool) -> Iterator[dict[str, Any]]:
+def _metrics(chance: random.Random, now: datetime, tenant: DemoTarget, *, silent: bool) -> Iterator[dict[str, Any]]:
     size, latency = chance.randint(8, 240), chance.uniform(180, 900)
     version = f"2.{chance.randint(2, 5)}.{chance.randint(0, 9)}"
     up, late = chance.randint(3_600, 40 * 86_400), chance.uniform(0, 600)
@@ -95,7 +97,7 @@ def _metrics(chance: random.Random, now: datetime, tenant: Subject, *, silent: b
         }
 
 
-def _errors(chance: random.Random, now: datetime, tenant: Subject, *, critical: bool) -> Iterator[dict[str, Any]]:
+def _errors(chance: random.Random, now: datetime, tenant: DemoTarget, *, critical: bool) -> Iterator[dict[str, Any]]:
     drawn = [(chance.choice(_ERRORS), chance.random() < 0.5) for _ in range(chance.randint(3, 8))]
     drawn += [(_CRITICAL, not critical)]
     for index, ((level, source, message, endpoint, status), resolved) in enumerate(drawn):
@@ -119,7 +121,7 @@ def _errors(chance: random.Random, now: datetime, tenant: Subject, *, critical: 
         }
 
 
-def _deployments(chance: random.Random, now: datetime, project: Subject) -> Iterator[dict[str, Any]]:
+def _deployments(chance: random.Random, now: datetime, project: DemoTarget) -> Iterator[dict[str, Any]]:
     count = chance.randint(3, 6)
     for index in range(count):
         status = "BUILDING" if index == 0 and chance.random() < 0.2 else chance.choice(("SUCCESS", "SUCCESS", "FAILED"))
@@ -139,7 +141,7 @@ def _deployments(chance: random.Random, now: datetime, project: Subject) -> Iter
         }
 
 
-def _uploads(chance: random.Random, now: datetime, project: Subject) -> Iterator[dict[str, Any]]:
+def _uploads(chance: random.Random, now: datetime, project: DemoTarget) -> Iterator[dict[str, Any]]:
     for index, name in enumerate(_FILES):
         status = "COMPLETED" if index < 3 else chance.choice(("COMPLETED", "FAILED", "UPLOADING"))
         size, done = chance.randint(2_000, 8_000_000), status == "COMPLETED"

@@ -12,9 +12,9 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tenantplan.commands.demo.donors import organizations, replace_donors
-from tenantplan.commands.demo.rows import FIRST, LAST, Rows, Subject, demo_rows
+from tenantplan.commands.demo.rows import FIRST, LAST, DemoTarget, Rows, demo_rows
 from tenantplan.commands.status.databases import newest_tables
-from tenantplan.commands.status.scene import main_session
+from tenantplan.commands.status.fleet_view import main_session
 from tenantplan.errors import Blocked, NotFound
 from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.model.address import MAIN
@@ -48,7 +48,7 @@ def refuse_unless_development(settings: Settings) -> None:
     """Blocked when the fleet is not a development one."""
     if not is_development(settings):
         raise Blocked(
-            f"fleet {settings.fleet} is not a development fleet: it gets no demo rows, and none are looked for",
+            f"fleet {settings.fleet} is not a development fleet: it gets no demo rows, and has none to remove",
             where="tenantplan.yaml",
             hint="a fleet on the embedded server is one, and one whose fleet file says `development: true` under spec",
         )
@@ -97,8 +97,8 @@ def _writing(fleet: Fleet) -> Iterator[Connection]:
             yield connection
 
 
-def _subjects(connection: Connection, statement: str, parameters: Sequence[object]) -> list[Subject]:
-    return [Subject(*row) for row in connection.execute(statement.encode(), parameters).fetchall()]
+def _subjects(connection: Connection, statement: str, parameters: Sequence[object]) -> list[DemoTarget]:
+    return [DemoTarget(*row) for row in connection.execute(statement.encode(), parameters).fetchall()]
 
 
 def _clear(connection: Connection) -> dict[str, int]:

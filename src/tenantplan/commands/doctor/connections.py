@@ -1,4 +1,4 @@
-"""Whether a connection can be used for what it is meant for: reached, encrypted, no pooler, with the rights it needs."""
+"""Whether a connection is fit for its purpose: reached, encrypted, no pooler, with the rights it needs."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ def _database(
     if found:
         with connector.connect(alias, database, read_only=True) as inside:
             inside.execute("SELECT 1")
-        yield passed(subject, "database", f"{database} is there and takes connections")
+        yield passed(subject, "database", f"{database} exists and accepts connections")
     elif expected:
-        advice = "it was made before: restore it, or see tenantplan plan"
+        advice = "it existed before: restore it, or see tenantplan plan"
         yield Check(subject, "database", "fail", f"{database} does not exist", advice)
     else:
-        yield passed(subject, "database", f"{database} is not there yet: tenantplan apply makes it")
+        yield passed(subject, "database", f"{database} does not exist yet: tenantplan apply creates it")
 
 
 def _failed(subject: str, error: TenantplanError) -> Check:
@@ -123,11 +123,11 @@ def _failed(subject: str, error: TenantplanError) -> Check:
 _COSTS = {
     "superuser": (
         "event triggers",
-        "no sentinel in new databases: what others change in a schema is found by drift and plan --refresh deep only",
+        "no sentinel in new databases: schema changes by others are found only by drift and plan --refresh deep",
     ),
     "reads_authid": (
         "pg_authid",
-        "a password that somebody changed by hand is found by logging in, not by comparing what is stored",
+        "a password changed by hand is found by logging in, not by comparing what is stored",
     ),
     "signals": (
         "pg_signal_backend",
@@ -135,7 +135,7 @@ _COSTS = {
     ),
     "reads_activity": (
         "pg_read_all_stats",
-        "of a lock that another role holds, unlock and error messages say little more than its process",
+        "for a lock that another role holds, unlock and error messages name little more than its process",
     ),
 }
 

@@ -13,13 +13,13 @@ from tenantplan.commands.doctor.connections import fleet_checks
 from tenantplan.commands.doctor.rehearsal import NAME, collect, pending, rehearse
 from tenantplan.commands.doctor.store import store_checks
 from tenantplan.commands.drift.schemas import schema_drift
-from tenantplan.commands.status.scene import Scene, activity
+from tenantplan.commands.status.fleet_view import FleetView, activity
 from tenantplan.desired import declare
 from tenantplan.desired.secrets import with_secrets
 from tenantplan.errors import ManifestError, TenantplanError
 from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.live.current_servers import placed
-from tenantplan.live.survey import question, survey
+from tenantplan.live.survey import survey, survey_request
 from tenantplan.live.tenant_schemas import tenant_schemas
 from tenantplan.model.address import has_placement
 from tenantplan.model.check import Check, passed
@@ -68,20 +68,20 @@ def _about_the_fleet(fleet: Fleet, rehearsal: bool) -> Iterator[Check]:
     try:
         documents = declare.load_documents(fleet)
         desired = declare.complete(declare.declared(fleet, documents, placed(fleet, documents)), fleet)
-        live = survey(fleet, replace(question(desired), follow=True))
+        live = survey(fleet, replace(survey_request(desired), follow=True))
     except ManifestError as error:
         yield Check("manifest", "YAML", "fail", f"{len(error.problems)} problems", "tenantplan validate shows them")
         return
     except TenantplanError as error:
         yield _failed("main", "survey", error)
         return
-    scene = Scene(fleet, live)
+    scene = FleetView(fleet, live)
     yield from _brought(live)
     for lines in _groups(scene, desired, rehearsal):
         yield from _guarded(lines)
 
 
-def _groups(scene: Scene, desired: Desired, rehearsal: bool) -> Iterator[Callable[[], Iterator[Check]]]:
+def _groups(scene: FleetView, desired: Desired, rehearsal: bool) -> Iterator[Callable[[], Iterator[Check]]]:
     fleet, live = scene.fleet, scene.live
     yield lambda: readiness.keys(scene, fleet.vault)
     yield lambda: readiness.variables(fleet, desired, with_secrets(desired, live.state, live.main.hash_key, fleet)[1])
@@ -110,13 +110,13 @@ def _brought(live: Survey) -> Iterator[Check]:
     """Databases that organizations brought."""
     for finding in live.unreachable:
         if has_placement(finding.address):
-            yield Check(finding.address, "database", "fail", finding.message, "tenantplan db test says more")
+            yield Check(finding.address, "database", "fail", finding.message, "tenantplan db test shows more")
     for holder, checks in live.unfit.items():
-        if holder not in live.held_out:
+        if holder not in live.unplannable:
             yield from (replace(check, subject=holder) for check in checks)
 
 
-def _rehearsal(scene: Scene, wanted: bool) -> Iterator[Check]:
+def _rehearsal(scene: FleetView, wanted: bool) -> Iterator[Check]:
     paths = pending(scene)
     if not paths:
         yield passed("migrations", NAME, "nothing is pending")
@@ -142,7 +142,7 @@ _ADVICE = (
 )
 
 
-def schema_checks(scene: Scene) -> Iterator[Check]:
+def schema_checks(scene: FleetView) -> Iterator[Check]:
     """A line for each database that differs, or one for all; what the fleet file ignores counts for nothing."""
     items, lost = schema_drift(scene)
     today = scene.live.now.date()
@@ -152,9 +152,9 @@ def schema_checks(scene: Scene) -> Iterator[Check]:
             found[item.address].append(item.name)
     for address, names in found.items():
         names.sort(key=lambda name: not name.startswith(("table ", "revision")))  # which says most
-        yield Check(address, "schema", "fail", f"is not as its revision makes it: {some(names, _NAMED)}", _ADVICE)
+        yield Check(address, "schema", "fail", f"differs from its revision: {some(names, _NAMED)}", _ADVICE)
     for finding in lost:
-        yield Check(finding.address, "schema", "fail", finding.message, "tenantplan db test says more")
+        yield Check(finding.address, "schema", "fail", finding.message, "tenantplan db test shows more")
     count = len(tenant_schemas(scene.live.state))
     if count and not found and not lost:
         said = f"each of {count} is" if count > 1 else "the only one is"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from tenantplan.commands.status.fleet_view import Activity, FleetView, rows
 from tenantplan.commands.status.revisions import revisions
-from tenantplan.commands.status.scene import Activity, Scene, rows
 from tenantplan.desired.secrets import Findings, secrets_of
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.opening import Fleet
@@ -46,7 +46,7 @@ def variables(fleet: Fleet, desired: Desired, found: Findings) -> Iterator[Check
         )
 
 
-def keys(scene: Scene, vault: Vault | None) -> Iterator[Check]:
+def keys(scene: FleetView, vault: Vault | None) -> Iterator[Check]:
     """The key that credentials are encrypted with, and those before it."""
     used: Mapping[str, int] = {}
     if "tenantplan.credentials" in scene.live.main.columns:
@@ -55,7 +55,7 @@ def keys(scene: Scene, vault: Vault | None) -> Iterator[Check]:
     unknown = {key: n for key, n in used.items() if key not in (vault.key_ids if vault else ())}
     if unknown:
         what = (
-            f"{sum(unknown.values())} credentials are encrypted under keys that are not at hand: {', '.join(unknown)}"
+            f"{sum(unknown.values())} credentials are encrypted under keys that are not available: {', '.join(unknown)}"
         )
         yield Check(
             "main",
@@ -81,15 +81,15 @@ def keys(scene: Scene, vault: Vault | None) -> Iterator[Check]:
         yield Check("main", "former keys", "warn", "nothing is under them", "remove them from credentials.formerKeys")
 
 
-def migrations(scene: Scene) -> Iterator[Check]:
+def migrations(scene: FleetView) -> Iterator[Check]:
     """Files of applied revisions, revisions that nobody knows, and the way back from what is pending."""
     bad = [finding.message for finding in edited(scene.trees, scene.live.main.recorded)]
     found = revisions(scene)
     bad += [f"{r} of {', '.join(names[:_SHOWN])} is not in the tree" for t in found for r, names in t.unknown.items()]
     for message in bad:
-        yield Check("migrations", "history", "fail", message, "take the checkout that they were applied from")
+        yield Check("migrations", "history", "fail", message, "use the checkout that they were applied from")
     if not bad:
-        yield passed("migrations", "history", "every applied revision is as it was")
+        yield passed("migrations", "history", "every applied revision is unchanged")
     waiting = {r.id: r for t in found for start in t.behind for r in scene.trees.of(t.tree).path(start, t.head)}
     one_way = sorted(r.id for r in waiting.values() if not r.reversible)
     if one_way:
@@ -100,7 +100,7 @@ def migrations(scene: Scene) -> Iterator[Check]:
         yield passed("migrations", "rollback path", said)
 
 
-def pooling(scene: Scene) -> Iterator[Check]:
+def pooling(scene: FleetView) -> Iterator[Check]:
     """Whether servers have room for tenantplan's own sessions, and for all pools of applications at once."""
     wanted: dict[str, int] = defaultdict(int)
     for row in rows(scene.live.state):
@@ -114,7 +114,7 @@ def pooling(scene: Scene) -> Iterator[Check]:
         if budget > room:
             advice = f"lower servers.{alias}.maxConnections, or raise max_connections there"
             yield Check(
-                subject, "connections", "fail", f"tenantplan may open {budget}, the server takes {room}", advice
+                subject, "connections", "fail", f"tenantplan may open {budget}, the server accepts {room}", advice
             )
         elif wanted[alias] + budget > room:
             what = f"pools of organizations may open {wanted[alias]}, tenantplan {budget}, the server takes {room}"
@@ -134,7 +134,7 @@ def _pool(row: Row) -> int:
     return size if limit < 0 else min(size, limit)
 
 
-def log(scene: Scene) -> Iterator[Check]:
+def log(scene: FleetView) -> Iterator[Check]:
     """Whether the audit log is whole, as far as it can tell by itself."""
     if "tenantplan.audit_log" not in scene.live.main.columns:
         return
@@ -147,10 +147,10 @@ def log(scene: Scene) -> Iterator[Check]:
         yield Check("main", "audit log", "fail", what, "see more: tenantplan audit verify")
 
 
-def runs(scene: Scene, activity: Activity) -> Iterator[Check]:
+def runs(scene: FleetView, activity: Activity) -> Iterator[Check]:
     """Applies that are at work or were interrupted, and what they left."""
     if activity.holder:
-        yield Check("main", "runs", "warn", f"an apply is at work: {activity.holder.tag}", "wait for it")
+        yield Check("main", "runs", "warn", f"an apply is running: {activity.holder.tag}", "wait for it")
         return
     if activity.unfinished:
         what = f"run {activity.unfinished} was interrupted"
@@ -163,17 +163,17 @@ def runs(scene: Scene, activity: Activity) -> Iterator[Check]:
         yield from _templates(scene, alias, {name: stamp.decode(comment) for name, comment, used in found if not used})
 
 
-def _templates(scene: Scene, alias: str, found: Mapping[str, Mapping[str, str]]) -> Iterator[Check]:
+def _templates(scene: FleetView, alias: str, found: Mapping[str, Mapping[str, str]]) -> Iterator[Check]:
     for name, facts in found.items():
         if reason := facts.get(stamp.ASIDE):
-            advice = f"find out who changed it, compare the databases that were made from it, then DROP DATABASE {name}"
+            advice = f"find out who changed it, compare the databases cloned from it, then DROP DATABASE {name}"
             yield Check(f"server {alias}", "templates", "warn", f"{name} was set aside: {reason}", advice)
     found = {name: facts for name, facts in found.items() if stamp.ASIDE not in facts}
     half = [n for n, facts in found.items() if n.startswith(stamp.TEMPLATE) and facts.get("ready") != "1"]
     left = [n for n in found if n.startswith(stamp.NEW)]
     if half or left:
-        what = f"left by something that was interrupted: {', '.join((half + left)[:_SHOWN])}"
-        advice = "the next apply that changes something clears what is this fleet's; what is another's, DROP DATABASE"
+        what = f"left by an interrupted run: {', '.join((half + left)[:_SHOWN])}"
+        advice = "the next apply that changes something drops this fleet's; for another fleet's, DROP DATABASE"
         yield Check(f"server {alias}", "templates", "warn", what, advice)
         return
     fleet = (scene.settings.fleet, scene.main_database, scene.trees.tenant.head or "none")
@@ -186,4 +186,4 @@ def _templates(scene: Scene, alias: str, found: Mapping[str, Mapping[str, str]])
 def backups() -> Iterator[Check]:
     """The newest backup that tenantplan knows of."""
     advice = "make one before you deploy (pg_dump of each database, or your provider's snapshot), and try to restore it"
-    yield Check("fleet", "backup", "warn", "tenantplan knows of none: it makes none yet", advice)
+    yield Check("fleet", "backup", "warn", "tenantplan knows of none: it does not make backups yet", advice)

@@ -1,4 +1,4 @@
-"""Pending migrations, tried where nobody is: each path in a copy of the template it starts from, there and back.
+"""Rehearses pending migrations: each path in a copy of the template it starts from, up and down.
 
 The copies are called tp_new_doctor_… and are gone afterwards. One that a killed doctor left is dropped by the next.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from tenantplan.commands.status.scene import Scene
+from tenantplan.commands.status.fleet_view import FleetView
 from tenantplan.ddl.statements import copied, migrated_by_owner, opened
 from tenantplan.errors import TenantplanError
 from tenantplan.interruptible import interruptible
@@ -40,14 +40,14 @@ NAME = "rehearsal"
 
 @dataclass(frozen=True)
 class Path:
-    """A way that databases of a server have before them: where it starts, and whether it is the main database's."""
+    """A path that databases of a server will take: where it starts, and whether it is the main database's."""
 
     server: str
     start: str | None
     main: bool = False
 
 
-def pending(scene: Scene) -> list[Path]:
+def pending(scene: FleetView) -> list[Path]:
     """Every path that an apply would run; before the first one, that of the main and of a new database."""
     schemas = {a: r for a, r in scene.live.state.items() if isinstance(r, Schema) and not _retired(scene, a)}
     graph = scene.trees.tenant
@@ -64,7 +64,7 @@ def pending(scene: Scene) -> list[Path]:
     return sorted(found, key=lambda path: (path.server, path.main, path.start or ""))
 
 
-def rehearse(scene: Scene, paths: Sequence[Path]) -> Iterator[Check]:
+def rehearse(scene: FleetView, paths: Sequence[Path]) -> Iterator[Check]:
     """Runs each path in a database of its own; a line for each, as soon as it is known."""
     for path in paths:
         subject = "main" if path.main else f"server {path.server}"
@@ -72,23 +72,25 @@ def rehearse(scene: Scene, paths: Sequence[Path]) -> Iterator[Check]:
         try:
             said = _run(scene, path)
         except psycopg.Error as error:
-            yield Check(subject, NAME, "fail", f"{_way(scene, path)} fails: {describe(error)}", _ADVICE)
+            yield Check(subject, NAME, "fail", f"{_describe(scene, path)} fails: {describe(error)}", _ADVICE)
         except TenantplanError as error:
-            yield Check(subject, NAME, "fail", f"{_way(scene, path)} fails: {error.message}", error.hint or _ADVICE)
+            yield Check(
+                subject, NAME, "fail", f"{_describe(scene, path)} fails: {error.message}", error.hint or _ADVICE
+            )
         else:
-            yield passed(subject, NAME, f"{_way(scene, path)} works{said}, in {time.monotonic() - started:.1f} s")
+            yield passed(subject, NAME, f"{_describe(scene, path)} works{said}, in {time.monotonic() - started:.1f} s")
 
 
-_ADVICE = "mend the revision before it is applied; it has no rows to fail on here"
+_ADVICE = "fix the revision before it is applied; there are no rows here to fail on"
 
 
-def _way(scene: Scene, path: Path) -> str:
+def _describe(scene: FleetView, path: Path) -> str:
     if path.main:
         return "the main database's migrations, from the beginning,"
     return f"{path.start or 'base'} -> {scene.trees.tenant.head or 'base'}"
 
 
-def _run(scene: Scene, path: Path) -> str:
+def _run(scene: FleetView, path: Path) -> str:
     """Tries one path; what else there is to say of it."""
     with ExitStack() as stack:
         programs = stack.enter_context(Programs())
@@ -105,7 +107,7 @@ def _run(scene: Scene, path: Path) -> str:
         return where + _and_back(scene, path, run, place)
 
 
-def _and_back(scene: Scene, path: Path, run: Migrator, place: MigrationTarget) -> str:
+def _and_back(scene: FleetView, path: Path, run: Migrator, place: MigrationTarget) -> str:
     graph = scene.trees.tenant
     if path.start is None or not all(r.reversible for r in graph.path(path.start, graph.head)):
         return ""
@@ -115,7 +117,7 @@ def _and_back(scene: Scene, path: Path, run: Migrator, place: MigrationTarget) -
 
 
 @contextmanager
-def _copy(scene: Scene, path: Path) -> Iterator[tuple[Connector, str, bool]]:
+def _copy(scene: FleetView, path: Path) -> Iterator[tuple[Connector, str, bool]]:
     """A database for one path, with a connector whose sessions carry its name; and whether it began as a template's copy.
 
     A session stays as long as it is needed, so that who finds the database knows that it is in use.
@@ -138,7 +140,7 @@ def _copy(scene: Scene, path: Path) -> Iterator[tuple[Connector, str, bool]]:
                 drop_database(outside, name)
 
 
-def _template(scene: Scene, connector: Connector, path: Path) -> str | None:
+def _template(scene: FleetView, connector: Connector, path: Path) -> str | None:
     """The ready template of this fleet at a revision; none when nobody has one any more."""
     fleet = (scene.settings.fleet, scene.main_database)
     with connector.connect(path.server, read_only=True) as connection:
@@ -150,7 +152,7 @@ def _template(scene: Scene, connector: Connector, path: Path) -> str | None:
     return None
 
 
-def collect(scene: Scene) -> list[str]:
+def collect(scene: FleetView) -> list[str]:
     """Drops what killed doctors left; the names of the databases."""
     dropped: list[str] = []
     for alias in scene.live.servers:
@@ -162,6 +164,6 @@ def collect(scene: Scene) -> list[str]:
     return dropped
 
 
-def _retired(scene: Scene, schema: str) -> bool:
+def _retired(scene: FleetView, schema: str) -> bool:
     database = scene.live.state.get(addresses.database_of_schema(schema))
     return isinstance(database, Database) and database.retired_at is not None

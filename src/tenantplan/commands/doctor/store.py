@@ -1,4 +1,4 @@
-"""Whether the store of update packages takes a file, gives it back and lets it go: tried, where the fleet has releases."""
+"""Whether the store of update packages can write, read and delete a file: tested where the fleet has releases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from tenantplan.commands.status.scene import Scene
+from tenantplan.commands.status.fleet_view import FleetView
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.store import fleet_store, location
 from tenantplan.model.address import MAIN
@@ -19,7 +19,7 @@ from tenantplan.stores import Store, masked_url, measure, upload
 _CONTENT = b"tenantplan doctor: to be deleted\n"
 
 
-def store_checks(scene: Scene, desired: Desired, *, write: bool) -> Iterator[Check]:
+def store_checks(scene: FleetView, desired: Desired, *, write: bool) -> Iterator[Check]:
     """One line about the store; without `write` it is only asked for a file that it does not have."""
     if not scene.applied or not any(
         isinstance(r, Package) for r in (*desired.state.values(), *scene.live.state.values())
@@ -29,7 +29,7 @@ def store_checks(scene: Scene, desired: Desired, *, write: bool) -> Iterator[Che
     try:
         place = masked_url(location(scene.fleet))
         with scene.connector.connect(MAIN, scene.main_database) as connection:
-            said = _tried(fleet_store(scene.fleet, connection), write)
+            said = _round_trip(fleet_store(scene.fleet, connection), write)
     except TenantplanError as error:
         where = f"{error.where}: " if error.where else ""
         yield Check(subject, name, "fail", f"{where}{error.message}", error.hint or "see packages in the fleet file")
@@ -37,7 +37,7 @@ def store_checks(scene: Scene, desired: Desired, *, write: bool) -> Iterator[Che
         yield passed(subject, name, f"{place}: {said}")
 
 
-def _tried(store: Store, write: bool) -> str:
+def _round_trip(store: Store, write: bool) -> str:
     key = f"tenantplan-doctor-{uuid4().hex}"
     if not write:
         store.size(key)

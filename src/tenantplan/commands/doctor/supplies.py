@@ -1,10 +1,10 @@
-"""What a deployment relies on beside servers: secrets that are long enough, and pools that fit."""
+"""What else a deployment relies on: secrets that are long enough, and pools that fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tenantplan.commands.status.scene import Scene, rows
+from tenantplan.commands.status.fleet_view import FleetView, rows
 from tenantplan.desired.secrets import secrets_of
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.opening import Fleet
@@ -38,7 +38,7 @@ def lengths(fleet: Fleet, desired: Desired) -> Iterator[Check]:
         yield passed("manifest", "secret lengths", f"the shortest of {len(found)} has {least} characters")
 
 
-def pools(scene: Scene) -> Iterator[Check]:
+def pools(scene: FleetView) -> Iterator[Check]:
     """Whether each organization's pool fits into what its login may open."""
     dedicated = [
         row for row in rows(scene.live.state) if row.values["database_mode"] == "dedicated" and not row.retired_at
@@ -52,7 +52,9 @@ def pools(scene: Scene) -> Iterator[Check]:
         if 0 <= limit < most:
             tight.append(f"{row.values['slug']} {most} of {limit}")
     if tight:
-        advice = "lower database.pool, or raise database.connectionLimit: what is over it gets an error, not a place in the queue"
+        advice = (
+            "lower database.pool, or raise database.connectionLimit: connections over it get an error, and do not queue"
+        )
         what = f"pools may open more than their login's connectionLimit: {some(sorted(tight), _SHOWN)}"
         yield Check("fleet", "pooling", "warn", what, advice)
     elif dedicated:

@@ -9,7 +9,7 @@ from datetime import date
 from tenantplan.commands.doctor.open_logins import open_logins
 from tenantplan.commands.drift.last_applied import Applied, differences, read_applied
 from tenantplan.commands.drift.schemas import schema_drift
-from tenantplan.commands.status.scene import Scene, look, main_session
+from tenantplan.commands.status.fleet_view import FleetView, main_session, read_fleet
 from tenantplan.errors import NotFound
 from tenantplan.fleet.opening import open_fleet
 from tenantplan.fleet.store import NEAR, fleet_store, location
@@ -57,15 +57,15 @@ def drift(settings: Settings) -> Drift:
     with open_fleet(settings) as fleet:
         with main_session(fleet) as connection:
             applied = read_applied(connection)
-            scene = look(fleet, applied.addresses, {**applied.beside, **applied.state})
+            scene = read_fleet(fleet, applied.addresses, {**applied.unmanaged, **applied.state})
         return _compared_with(applied, scene)
 
 
-def _compared_with(applied: Applied, scene: Scene) -> Drift:
+def _compared_with(applied: Applied, scene: FleetView) -> Drift:
     if not scene.applied:
-        raise NotFound("nothing was applied yet", hint="tenantplan apply makes the main database")
+        raise NotFound("nothing has been applied yet", hint="tenantplan apply makes the main database")
     readable = set(scene.live.servers)
-    skipped = {addresses.brought_schema(holder) for holder in scene.live.held_out}
+    skipped = {addresses.brought_schema(holder) for holder in scene.live.unplannable}
     items = differences(applied, scene.live.state, readable, skipped)
     inside, lost = schema_drift(scene)
     passwords = check_passwords(scene.fleet, scene.live, applied.state)
@@ -100,7 +100,7 @@ def _ignored(
     return ignored, expired
 
 
-def _server_items(scene: Scene, applied: Applied) -> Iterator[DriftItem]:
+def _server_items(scene: FleetView, applied: Applied) -> Iterator[DriftItem]:
     for alias in scene.live.servers:
         with scene.connector.connect(alias, read_only=True) as connection:
             yield from _powers(connection, alias, _names(applied.state, alias, Role))
@@ -131,7 +131,7 @@ def _grants(connection: Connection, alias: str, names: set[str]) -> Iterator[Dri
         yield DriftItem(addresses.database(alias, name), f"{right} for {grantee}", "", "granted")
 
 
-def package_drift(scene: Scene) -> list[DriftItem]:
+def package_drift(scene: FleetView) -> list[DriftItem]:
     """What differs between packages as applied and what their store holds. TenantplanError when it cannot be asked."""
     packages = {a: r for a, r in scene.live.state.items() if isinstance(r, Package) and r.managed}
     near = scene.settings.spec.packages.url is None and location(scene.fleet).startswith(NEAR)

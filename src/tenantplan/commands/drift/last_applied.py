@@ -1,4 +1,4 @@
-"""What was last applied, from the journal, against what is live: changes made by hand, never changes waiting in the YAML."""
+"""Compares the journal's last applied state with what is live: finds manual changes, never changes pending in the YAML."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Applied:
     gone: Mapping[str, bool]
 
     @property
-    def beside(self) -> State:
+    def unmanaged(self) -> State:
         """Rows of the application that applied ones refer to, as far as their addresses say how to find them: by their names."""
         named = {t.kind: t for t in BUILTIN.values() if not t.parent and t.identity == (t.name,)}
         found: State = {}
@@ -119,7 +119,7 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
         if isinstance(known, Schema) and known.server not in readable and not addresses.is_brought(known.server):
             continue
         if want is not None:
-            items += _changed(address, _seen_alike(want, have, applied.state), have)
+            items += _changed(address, _with_live_references(want, have, applied.state), have)
         elif address in applied.gone:
             items += _returned(address, have, kept=applied.gone[address])
         elif have is not None and _stranger(have):
@@ -127,7 +127,7 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
     return items
 
 
-def _seen_alike(want: Resource, have: Resource | None, known: State) -> Resource:
+def _with_live_references(want: Resource, have: Resource | None, known: State) -> Resource:
     """A row as applied, with what it refers to and the application made as the reader names it now: by an id, if at all."""
     if not isinstance(want, Row) or not isinstance(have, Row):
         return want
@@ -160,7 +160,7 @@ def _changed(address: str, want: Resource, have: Resource | None) -> Iterator[Dr
     for field in fields(want):
         before, after = getattr(want, field.name), getattr(reduced, field.name)
         if field.compare and not _equal(before, after):
-            yield DriftItem(address, field.name, _shown(before), _shown(after))
+            yield DriftItem(address, field.name, _format(before), _format(after))
 
 
 def _row(address: str, want: Row, have: Row) -> Iterator[DriftItem]:
@@ -210,7 +210,7 @@ def _stranger(have: Resource) -> bool:
     return not isinstance(have, Schema) and have.managed and have.holder is not None
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if value is None or isinstance(value, Secret):
         return "" if value is None else "(secret)"
     if isinstance(value, tuple):

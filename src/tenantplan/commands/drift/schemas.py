@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tenantplan.commands.status.scene import Scene
+from tenantplan.commands.status.fleet_view import FleetView
 from tenantplan.live.tenant_schemas import Inside, look_inside, tenant_schemas
 from tenantplan.model.drift import DriftItem
 from tenantplan.model.plan import Finding
@@ -13,7 +13,7 @@ from tenantplan.rendering.parts import clipped
 _DEFINITION = 300
 
 
-def schema_drift(scene: Scene) -> tuple[list[DriftItem], list[Finding]]:
+def schema_drift(scene: FleetView) -> tuple[list[DriftItem], list[Finding]]:
     """Differences inside databases, and the databases that could not be looked into."""
     usable = [s for s in tenant_schemas(scene.live.state) if s.server in scene.connector.servers]
     seen, lost = look_inside(scene.fleet, scene.live, usable)

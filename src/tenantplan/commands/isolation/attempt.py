@@ -1,4 +1,4 @@
-"""What was tried against isolation, and what came of it."""
+"""An attempt to break isolation, and its outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED, NOTHING, LEAK, OPEN, UNTRIED = "refused", "saw nothing", "LEAK", "open"
 
 
 @dataclass(frozen=True)
-class Tried:
+class Attempt:
     """One line: whose session, as which role, what it tried, and the outcome: "refused", "saw nothing", "LEAK", "open" (the
     server keeps it from nobody, as docs/isolation.md says), or "not tried". `detail` is the SQLSTATE or the count."""
 
@@ -31,7 +31,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Stand:
+class Subject:
     """A session under trial. `others` are ids of other organizations, `mine` is that of its own (None in a dedicated database:
     there is no other in it). `filled` are tables in which another organization has rows."""
 
@@ -42,9 +42,9 @@ class Stand:
     others: Sequence[str] = ()
     filled: Sequence[tuple[str, str]] = ()
 
-    def line(self, what: str, outcome: str, detail: str = "") -> Tried:
+    def line(self, what: str, outcome: str, detail: str = "") -> Attempt:
         """A line about this session."""
-        return Tried(self.target, self.role, what, outcome, detail)
+        return Attempt(self.target, self.role, what, outcome, detail)
 
     def rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
         """What a block of isolation.sql returns to this session."""
@@ -59,7 +59,7 @@ class Stand:
             cursor = self.session.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else [(cursor.rowcount,)]
 
-    def refused(self, what: str, *statements: Any, unless: str = "it was let through") -> Tried:
+    def refused(self, what: str, *statements: Any, unless: str = "it was let through") -> Attempt:
         """A line that is a leak where the server executes one of the statements, or fails for another reason than a right."""
         states = set()
         for statement in statements:
@@ -76,4 +76,4 @@ class Stand:
         return self.line(what, REFUSED, ", ".join(sorted(states)))
 
 
-Try = Callable[[Stand], Iterator[Tried]]
+Try = Callable[[Subject], Iterator[Attempt]]

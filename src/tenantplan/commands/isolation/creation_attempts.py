@@ -13,11 +13,11 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.commands.doctor.rehearsal import PREFIX
-from tenantplan.commands.isolation.attempt import LEAK, NOTHING, REFUSED, UNTRIED, Stand, Tried
+from tenantplan.commands.isolation.attempt import LEAK, NOTHING, REFUSED, UNTRIED, Attempt, Subject
 from tenantplan.commands.isolation.probe_login import refusal
-from tenantplan.commands.status.scene import Scene
+from tenantplan.commands.status.fleet_view import FleetView
 from tenantplan.ddl.statements import copied, opened
-from tenantplan.errors import CodeOfOthers, TenantplanError
+from tenantplan.errors import TenantplanError, UntrustedCode
 from tenantplan.interruptible import interruptible
 from tenantplan.migration.running.soundness import compared, is_ready
 from tenantplan.migration.running.template import measured
@@ -30,30 +30,32 @@ from tenantplan.schema import fingerprint
 _SHOWN = 5
 
 
-def templates(scene: Scene) -> Iterator[Tried]:
+def templates(scene: FleetView) -> Iterator[Attempt]:
     """A line for each ready template of the fleet: whether new databases get more from it than its revision makes."""
     for alias, facts in sorted(scene.live.servers.items()):
         for name, its_stamp in _ready(scene, alias, facts.version_num):
             what = f"find something planted in template {name} on server {alias}"
             try:
                 found = _difference(scene, alias, name, its_stamp)
-            except CodeOfOthers as error:
+            except UntrustedCode as error:
                 found = error.message
             except (psycopg.Error, TenantplanError) as error:
                 why = describe(error) if isinstance(error, psycopg.Error) else error.message
-                yield Tried("templates", "", what, UNTRIED, why)
+                yield Attempt("templates", "", what, UNTRIED, why)
                 continue
-            yield Tried("templates", "", what, LEAK if found else NOTHING, found or "it holds what it held when built")
+            yield Attempt(
+                "templates", "", what, LEAK if found else NOTHING, found or "it holds what it held when built"
+            )
 
 
-def _difference(scene: Scene, alias: str, name: str, its_stamp: Mapping[str, str]) -> str:
-    with _made(scene, alias, name) as (connector, copy, open_it):
+def _difference(scene: FleetView, alias: str, name: str, its_stamp: Mapping[str, str]) -> str:
+    with _scratch_database(scene, alias, name) as (connector, copy, open_it):
         open_it()
         with connector.connect(alias, copy) as inside:
             return compared(inside, its_stamp, fingerprint.objects)
 
 
-def connect(stand: Stand, connector: Connector) -> Tried:
+def connect(stand: Subject, connector: Connector) -> Attempt:
     """Every database that is nobody's yet, nobody's any more, or tenantplan's own: a session in one is a leak."""
     user = stand.session.info.user
     names = [name for (name,) in stand.rows("closed_databases", prefixes=list(stamp.DATABASES))]
@@ -64,12 +66,12 @@ def connect(stand: Stand, connector: Connector) -> Tried:
     return stand.line(what, REFUSED, f"{len(names)} of them")
 
 
-def in_the_making(stand: Stand, scene: Scene, connector: Connector, alias: str) -> Tried:
+def in_the_making(stand: Subject, scene: FleetView, connector: Connector, alias: str) -> Attempt:
     """A database is made as those of organizations are, and connected to at each of its steps."""
     user, what = stand.session.info.user, "connect to a database while it is made"
     try:
         ready = _ready(scene, alias, scene.live.servers[alias].version_num)
-        with _made(scene, alias, ready[0][0] if ready else None) as (_, name, open_it):
+        with _scratch_database(scene, alias, ready[0][0] if ready else None) as (_, name, open_it):
             at = ["before it is opened"] if refusal(connector, user, name) is None else []
             open_it()
             at += ["once it is opened"] if refusal(connector, user, name) is None else []
@@ -79,7 +81,7 @@ def in_the_making(stand: Stand, scene: Scene, connector: Connector, alias: str) 
     return stand.line(what, LEAK if at else REFUSED, f"got in {' and '.join(at)}" if at else "at each of its two steps")
 
 
-def _ready(scene: Scene, alias: str, version: int) -> list[tuple[str, dict[str, str]]]:
+def _ready(scene: FleetView, alias: str, version: int) -> list[tuple[str, dict[str, str]]]:
     with scene.connector.connect(alias, read_only=True) as connection:
         rows = temporary_databases(connection)
     fleet = (scene.settings.fleet, scene.main_database)
@@ -88,7 +90,9 @@ def _ready(scene: Scene, alias: str, version: int) -> list[tuple[str, dict[str, 
 
 
 @contextmanager
-def _made(scene: Scene, alias: str, template: str | None) -> Iterator[tuple[Connector, str, Callable[[], object]]]:
+def _scratch_database(
+    scene: FleetView, alias: str, template: str | None
+) -> Iterator[tuple[Connector, str, Callable[[], object]]]:
     """A database that is gone afterwards, made as creation makes one: a connector for it, its name, and what opens it.
 
     The names are those of doctor's copies: the next doctor drops what a killed one left.

@@ -1,26 +1,28 @@
-"""Logins and databases that the catalogs show to be open though their organization does not live there any more."""
+"""Logins and databases that the catalogs show to be open though their organization no longer lives there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tenantplan.commands.doctor.open_logins import open_logins
-from tenantplan.commands.isolation.attempt import LEAK, REFUSED, Tried
+from tenantplan.commands.isolation.attempt import LEAK, REFUSED, Attempt
 from tenantplan.model.resource import Database, Role, Row, State
 
 
-def former_places(live: State) -> Iterator[Tried]:
+def former_places(live: State) -> Iterator[Attempt]:
     """A line for each open login and each open database of a former place, or one that there is none."""
-    logins = [Tried("former logins", _name(live, a), "log in", LEAK, why) for a, why in open_logins(live)]
+    logins = [Attempt("former logins", _name(live, a), "log in", LEAK, why) for a, why in open_logins(live)]
     count = sum(isinstance(r, Role) and r.managed and r.login and r.holder is not None for r in live.values())
-    yield from logins or [Tried("former logins", "", "log in", REFUSED, f"{count} open logins, each of a place in use")]
+    yield from logins or [
+        Attempt("former logins", "", "log in", REFUSED, f"{count} open logins, each of a place in use")
+    ]
     databases = [
-        Tried("former databases", role, "connect", LEAK, f"to {d.name} on server {d.server}, which {d.holder} left")
+        Attempt("former databases", role, "connect", LEAK, f"to {d.name} on server {d.server}, which {d.holder} left")
         for d in live.values()
-        if isinstance(d, Database) and d.managed and d.holder and d.allow_connections and _left(d, live)
+        if isinstance(d, Database) and d.managed and d.holder and d.allow_connections and _is_former(d, live)
         for role in _strangers(d, live)
     ]
-    yield from databases or [Tried("former databases", "", "connect", REFUSED, "none is open")]
+    yield from databases or [Attempt("former databases", "", "connect", REFUSED, "none is open")]
 
 
 def _name(live: State, address: str) -> str:
@@ -29,7 +31,7 @@ def _name(live: State, address: str) -> str:
     return role.name
 
 
-def _left(database: Database, live: State) -> bool:
+def _is_former(database: Database, live: State) -> bool:
     """Whether it is not the one that the row of its organization or tenant names."""
     row = live.get(str(database.holder))
     if database.retired_at is not None or not isinstance(row, Row):

@@ -1,4 +1,4 @@
-"""The proof of isolation: sessions as the roles of sampled organizations try to get at what is not theirs.
+"""The proof of isolation: sessions as the roles of sampled organizations try to reach other organizations' data.
 
 Of each role a login is made for a few minutes that may do exactly what it may. What the attempts write is taken back with
 their transactions, and the logins are dropped at the end; those of a proof that was killed, by the next one.
@@ -21,10 +21,10 @@ from tenantplan.commands.isolation import (
     row_attempts,
     server_attempts,
 )
-from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, UNTRIED, Stand, Tried
+from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, UNTRIED, Attempt, Subject
 from tenantplan.commands.isolation.former_places import former_places
 from tenantplan.commands.isolation.probe_login import Ground, collect, probe
-from tenantplan.commands.status.scene import Scene, look
+from tenantplan.commands.status.fleet_view import FleetView, read_fleet
 from tenantplan.desired.declare import facts
 from tenantplan.errors import ConnectError, Locked, NotFound
 from tenantplan.fleet.opening import open_fleet
@@ -51,36 +51,36 @@ class ProbedRole:
     mine: str | None = None
 
 
-def isolation(settings: Settings, sample: int, on_tried: Callable[[Tried], None]) -> list[Tried]:
+def isolation(settings: Settings, sample: int, on_tried: Callable[[Attempt], None]) -> list[Attempt]:
     """Every line of the proof, over `sample` organizations and tenants of each mode, and the pooled role; `on_tried` hears of each.
 
     Raises NotFound before the first apply, Locked while another proof is at work, ConnectError.
     """
     with open_fleet(settings) as fleet:
-        return _proof(look(fleet), sample, on_tried)
+        return _proof(read_fleet(fleet), sample, on_tried)
 
 
-def _proof(scene: Scene, sample: int, on_tried: Callable[[Tried], None]) -> list[Tried]:
+def _proof(scene: FleetView, sample: int, on_tried: Callable[[Attempt], None]) -> list[Attempt]:
     settings = scene.settings
     if not scene.applied:
         raise NotFound(
-            "nothing was applied yet: there is nobody to isolate", hint="tenantplan apply makes the databases"
+            "nothing has been applied yet: there is nothing to isolate", hint="tenantplan apply makes the databases"
         )
     connector = scene.fleet.another_connector()  # which gets to know the probes
     ground = Ground(connector, scene.main_database, f"tenantplan probe of {settings.fleet} in {scene.main_database}")
-    found: list[Tried] = []
+    found: list[Attempt] = []
 
-    def tell(lines: Iterator[Tried]) -> None:
+    def tell(lines: Iterator[Attempt]) -> None:
         for line in lines:
             found.append(line)
             on_tried(line)
 
     with connector.connect(MAIN) as outside:
         name = ensure_lock_database(outside, settings.fleet, scene.main_database)
-    with lock.entered(connector, name) as holding:
-        if not lock.tried(holding, lock.PROOF):
+    with lock.lock_session(connector, name) as holding:
+        if not lock.try_lock(holding, lock.PROOF):
             raise Locked(
-                "another proof of isolation is at work", hint="wait for it: it takes seconds for each organization"
+                "another isolation check is running", hint="wait for it: it takes seconds for each organization"
             )
         collect(ground, list(scene.live.servers))
         rehearsal.collect(scene)
@@ -89,12 +89,12 @@ def _proof(scene: Scene, sample: int, on_tried: Callable[[Tried], None]) -> list
         tell(creation_attempts.templates(scene))
         begun: set[str] = set()
         for target in _targets(scene, sample):
-            tell(_tried(scene, ground, target, holding, first=target.server not in begun))
+            tell(_attempts(scene, ground, target, holding, first=target.server not in begun))
             begun.add(target.server)
     return found
 
 
-def _gaps(scene: Scene) -> Iterator[Tried]:
+def _gaps(scene: FleetView) -> Iterator[Attempt]:
     """What the catalog of the main database says: the same that a plan refuses, where anybody is in shared mode."""
     sharing = scene.live.main.sharing
     rows = [r for r in scene.live.state.values() if isinstance(r, Row) and r.retired_at is None]
@@ -102,9 +102,11 @@ def _gaps(scene: Scene) -> Iterator[Tried]:
         return
     for gap in sharing.gaps:
         harmless = gap.rule == "setting" and not sharing.bound
-        yield Tried("shared tables", "", f"{gap.thing} {gap.message}", OPEN if harmless else LEAK, gap.rule)
+        yield Attempt("shared tables", "", f"{gap.thing} {gap.message}", OPEN if harmless else LEAK, gap.rule)
     if not sharing.gaps:
-        yield Tried("shared tables", "", "forced row level security, and nothing that passes it by", NOTHING, "catalog")
+        yield Attempt(
+            "shared tables", "", "forced row level security, and nothing that passes it by", NOTHING, "catalog"
+        )
 
 
 def _named_by_pool(resource: Resource | None) -> bool:
@@ -113,7 +115,7 @@ def _named_by_pool(resource: Resource | None) -> bool:
     return values.get("state") == "active" and values.get("database_mode") == "shared"
 
 
-def _targets(scene: Scene, sample: int) -> list[ProbedRole]:
+def _targets(scene: FleetView, sample: int) -> list[ProbedRole]:
     roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.login and r.holder and r.managed]
     databases, main, ids = _databases(scene), scene.main_database, scene.live.main.ids
     shared = [
@@ -138,7 +140,7 @@ def _sampled(targets: Sequence[ProbedRole], sample: int) -> list[ProbedRole]:
     return sorted((t for t in targets if t.name in chosen), key=lambda t: (t.name, t.role))
 
 
-def _databases(scene: Scene) -> Mapping[tuple[str, str | None], Database]:
+def _databases(scene: FleetView) -> Mapping[tuple[str, str | None], Database]:
     return {
         (r.server, r.holder): r
         for r in scene.live.state.values()
@@ -146,24 +148,26 @@ def _databases(scene: Scene) -> Mapping[tuple[str, str | None], Database]:
     }
 
 
-def _tried(scene: Scene, ground: Ground, target: ProbedRole, holding: Connection, *, first: bool) -> Iterator[Tried]:
+def _attempts(
+    scene: FleetView, ground: Ground, target: ProbedRole, holding: Connection, *, first: bool
+) -> Iterator[Attempt]:
     """Every attempt of one target; where its probe cannot log in, that is said. `first`: of its server."""
     try:
         with probe(ground, target.server, target.database, target.role) as session:
-            stand = Stand(session, target.name, target.role, target.mine)
+            stand = Subject(session, target.name, target.role, target.mine)
             if target.mine is not None:
                 with ground.connector.connect(MAIN, scene.main_database) as control:
-                    stand = _among_others(scene, control, stand)
+                    stand = _with_others(scene, control, stand)
                 yield from _in_shared_tables(stand, target)
             yield from _everywhere(scene, ground, stand, target)
-            yield from _beside(scene, ground, stand, target, holding, first)
+            yield from _fleet_objects(scene, ground, stand, target, holding, first)
     except ConnectError as error:
-        yield Tried(target.name, target.role, "log in", UNTRIED, error.message)
+        yield Attempt(target.name, target.role, "log in", UNTRIED, error.message)
     except psycopg.Error as error:
-        yield Tried(target.name, target.role, "what comes after these", UNTRIED, describe(error))
+        yield Attempt(target.name, target.role, "what comes after these", UNTRIED, describe(error))
 
 
-def _in_shared_tables(stand: Stand, target: ProbedRole) -> Iterator[Tried]:
+def _in_shared_tables(stand: Subject, target: ProbedRole) -> Iterator[Attempt]:
     if not stand.others:
         yield stand.line("read rows of others", UNTRIED, "there is no other organization")
     elif target.name == "pool":
@@ -171,12 +175,12 @@ def _in_shared_tables(stand: Stand, target: ProbedRole) -> Iterator[Tried]:
         yield from row_attempts.named(stand)
     else:
         yield from row_attempts.foreign(stand)
-        yield from row_attempts.around(stand)
+        yield from row_attempts.other_statements(stand)
     yield from row_attempts.control_plane(stand)
     yield from row_attempts.large_objects(stand)
 
 
-def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: ProbedRole) -> Iterator[Tried]:
+def _everywhere(scene: FleetView, ground: Ground, stand: Subject, target: ProbedRole) -> Iterator[Attempt]:
     roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.server == target.server and r.holder]
     strangers = [r.name for r in roles if r.holder != target.name]
     yield from server_attempts.become(stand, [scene.live.servers[target.server].role, *strangers])
@@ -189,9 +193,9 @@ def _everywhere(scene: Scene, ground: Ground, stand: Stand, target: ProbedRole) 
     yield _notified(ground, stand, target)
 
 
-def _beside(
-    scene: Scene, ground: Ground, stand: Stand, target: ProbedRole, holding: Connection, first: bool
-) -> Iterator[Tried]:
+def _fleet_objects(
+    scene: FleetView, ground: Ground, stand: Subject, target: ProbedRole, holding: Connection, first: bool
+) -> Iterator[Attempt]:
     """What is tenantplan's own: databases of no organization, the fleet's lock, and the roles that it drops."""
     yield creation_attempts.connect(stand, ground.connector)
     if first:  # each takes as long as making a database
@@ -202,7 +206,7 @@ def _beside(
     yield from leaving_attempts.leave(stand, ground, target.server, None if target.mine else target.database)
 
 
-def _notified(ground: Ground, stand: Stand, target: ProbedRole) -> Tried:
+def _notified(ground: Ground, stand: Subject, target: ProbedRole) -> Attempt:
     """Whether a notification reaches who listens elsewhere: it goes to all sessions of the database, and to no other."""
     what = "notifications reach others"
     with ground.connector.connect(target.server, ground.database(target.server)) as listener:
@@ -210,11 +214,11 @@ def _notified(ground: Ground, stand: Stand, target: ProbedRole) -> Tried:
         stand.session.execute("NOTIFY tp_probe, 'tp_probe'")
         heard = list(listener.notifies(timeout=0.2, stop_after=1))
     if heard and target.mine is not None:
-        return stand.line(what, OPEN, "in the main database everybody hears them: no data in their payload")
+        return stand.line(what, OPEN, "in the main database every session receives them: no data in their payload")
     return stand.line(what, LEAK if heard else NOTHING)
 
 
-def _among_others(scene: Scene, control: Connection, stand: Stand) -> Stand:
+def _with_others(scene: FleetView, control: Connection, stand: Subject) -> Subject:
     """The stand with the ids of other organizations, one that has rows first, and the tables in which they have some."""
     ids = scene.live.main.ids
     rows = {a: r for a, r in scene.live.state.items() if isinstance(r, Row) and r.table == "organizations" and a in ids}
@@ -248,15 +252,15 @@ def _rows_of(control: Connection, organization: str) -> set[tuple[str, str]]:
 _TRIED = 10  # databases; the lock is in one
 
 
-def lock_out(stand: Stand, connector: Connector, holding: Connection, main_database: str, lock_name: str) -> Tried:
+def lock_out(stand: Subject, connector: Connector, holding: Connection, main_database: str, lock_name: str) -> Attempt:
     """The keys are taken in each database that lets the role in, and the fleet's lock, by `holding`, all the same."""
     what = "lock the fleet out"
     taken: list[str] = []
     names = [name for (name,) in stand.rows("open_databases")]
     for name in sorted(names, key=lambda name: (name != lock_name, name))[:_TRIED]:
         with suppress(ConnectError), connector.connect(stand.session.info.user, name) as session:
-            lock.tried(session, lock.KEY)
-            lock.tried(session, lock.PROOF)
+            lock.try_lock(session, lock.KEY)
+            lock.try_lock(session, lock.PROOF)
             taken.append(name)
             mine = session.info.backend_pid
             try:

@@ -1,4 +1,4 @@
-"""Attempts to leave something where a role may connect, so that the role can never be dropped; taken back afterwards."""
+"""Attempts to leave objects where a role may connect, so that the role can never be dropped; undone afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
-from tenantplan.commands.isolation.attempt import LEAK, OPEN, REFUSED, Stand, Tried
+from tenantplan.commands.isolation.attempt import LEAK, OPEN, REFUSED, Attempt, Subject
 from tenantplan.commands.isolation.probe_login import Ground, clear
 from tenantplan.errors import ConnectError
 from tenantplan.model.listing import some
@@ -30,7 +30,7 @@ _WAYS = {
 }
 
 
-def leave(stand: Stand, ground: Ground, alias: str, own: str | None) -> Iterator[Tried]:
+def leave(stand: Subject, ground: Ground, alias: str, own: str | None) -> Iterator[Attempt]:
     """What the login leaves in databases that are not its organization's `own`, and whether it can be dropped all the same."""
     places = [name for (name,) in stand.rows("open_databases") if name != own]
     left = {way: [name for name in places if _leaves(stand, ground, name, way)] for way in _WAYS}
@@ -52,7 +52,7 @@ def _how_to_close(way: str, names: Sequence[str]) -> str:
     return f"in {some(names, _SHOWN)}: {_WAYS[way][1].replace('{databases}', databases)}"
 
 
-def _leaves(stand: Stand, ground: Ground, database: str, way: str) -> bool:
+def _leaves(stand: Subject, ground: Ground, database: str, way: str) -> bool:
     """As the login itself, and not as the role under trial: what a killed proof leaves goes with its login."""
     with suppress(ConnectError, psycopg.Error), ground.connector.connect(stand.session.info.user, database) as session:
         session.execute(_WAYS[way][0].encode())

@@ -1,4 +1,4 @@
-"""A login for a few minutes that may do exactly what another role may: made, used and dropped."""
+"""A temporary login with exactly the privileges of another role: created, used and dropped."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def drop(ground: Ground, alias: str, admin: Connection, names: Sequence[str]) ->
         try:
             admin.execute(dropping)
         except psycopg.errors.DependentObjectsStillExist:
-            _clear(ground, alias, name, _left(admin, name))
+            _clear(ground, alias, name, _leftovers(admin, name))
             admin.execute(dropping)
     if alias == MAIN:
         admin.execute("DELETE FROM tenantplan.shared_roles WHERE role_name = ANY(%s)", [list(names)])
@@ -103,9 +103,9 @@ def drop(ground: Ground, alias: str, admin: Connection, names: Sequence[str]) ->
 
 def clear(ground: Ground, alias: str, name: str) -> list[str]:
     """Drops what a probe left, in the way of a purge; the databases in which something of it is there all the same."""
-    databases = _left_on(ground, alias, name)
+    databases = _leftovers_on(ground, alias, name)
     _clear(ground, alias, name, databases)
-    return _left_on(ground, alias, name)
+    return _leftovers_on(ground, alias, name)
 
 
 def _clear(ground: Ground, alias: str, name: str, databases: Sequence[str]) -> None:
@@ -114,13 +114,13 @@ def _clear(ground: Ground, alias: str, name: str, databases: Sequence[str]) -> N
             drop_owned(inside, [name])
 
 
-def _left_on(ground: Ground, alias: str, name: str) -> list[str]:
+def _leftovers_on(ground: Ground, alias: str, name: str) -> list[str]:
     """One session at a time: the budget may be as small as three, and the probe has one, and what it is tried on."""
     with ground.connector.connect(alias, ground.database(alias)) as admin:
-        return _left(admin, name)
+        return _leftovers(admin, name)
 
 
-def _left(admin: Connection, name: str) -> list[str]:
+def _leftovers(admin: Connection, name: str) -> list[str]:
     rows = admin.execute(query("left_behind"), {"roles": [name]}).fetchall()
     return sorted({database or admin.info.dbname for _, database, _ in rows})
 

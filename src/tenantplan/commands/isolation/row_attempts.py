@@ -8,14 +8,14 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
-from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, UNTRIED, Stand, Tried
+from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, UNTRIED, Attempt, Subject
 from tenantplan.postgres.connect import describe
 
 _KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "materialized views", "f": "foreign tables"}
 _ENOUGH = 1000  # rows are counted up to here
 
 
-def unset(stand: Stand) -> Iterator[Tried]:
+def unset(stand: Subject) -> Iterator[Attempt]:
     """What a member of the pool sees before it names an organization, and after its transaction has ended."""
     yield from _seen(stand, "read without naming an organization", None)
     for ending in ("COMMIT", "ROLLBACK"):
@@ -29,7 +29,7 @@ def unset(stand: Stand) -> Iterator[Tried]:
     )
 
 
-def foreign(stand: Stand) -> Iterator[Tried]:
+def foreign(stand: Subject) -> Iterator[Attempt]:
     """Rows of others, as what one is, with the setting of another, and as each role that one may become."""
     yield from _seen(stand, "read rows of others", stand.mine)
     for how in ("SET", "SET LOCAL"):
@@ -41,15 +41,15 @@ def foreign(stand: Stand) -> Iterator[Tried]:
     _again(stand)
 
 
-def named(stand: Stand) -> Iterator[Tried]:
+def named(stand: Subject) -> Iterator[Attempt]:
     """What a member of the pool sees of others when it has named an organization."""
     _run(stand, f"SET tenantplan.organization_id = '{stand.mine}'")
     yield from _seen(stand, "read rows of others than the one it named", stand.mine)
-    yield from around(stand)
+    yield from other_statements(stand)
     _run(stand, "RESET tenantplan.organization_id")
 
 
-def around(stand: Stand) -> Iterator[Tried]:
+def other_statements(stand: Subject) -> Iterator[Attempt]:
     """Other statements that touch rows: COPY, row_security, errors that tell, statistics, writing."""
     if not stand.filled:
         yield stand.line("COPY, DELETE, INSERT and errors", UNTRIED, "no other organization has rows")
@@ -65,7 +65,7 @@ def around(stand: Stand) -> Iterator[Tried]:
     error = (
         "SELECT count(*) FROM {} WHERE 1 / (CASE WHEN organization_id IS DISTINCT FROM {}::uuid THEN 0 ELSE 1 END) = 1"
     )
-    yield _told(stand, sql.SQL(error).format(table, mine))
+    yield _revealed_by_condition(stand, sql.SQL(error).format(table, mine))
     yield stand.refused(
         "INSERT for others", sql.SQL("INSERT INTO {} (organization_id) VALUES ({})").format(table, other)
     )
@@ -81,7 +81,7 @@ def around(stand: Stand) -> Iterator[Tried]:
     yield stand.line("read frequent values in pg_stats", LEAK if values else NOTHING, f"{values} columns")
 
 
-def control_plane(stand: Stand) -> Iterator[Tried]:
+def control_plane(stand: Subject) -> Iterator[Attempt]:
     """Tables of tenantplan and of the application, which are nobody's of the shared organizations."""
     closed = [sql.SQL("SELECT * FROM {} LIMIT 1").format(sql.Identifier(*name)) for name in stand.rows("unreadable")]
     line = stand.refused("read the control plane", *closed)
@@ -108,7 +108,7 @@ def control_plane(stand: Stand) -> Iterator[Tried]:
     )
 
 
-def large_objects(stand: Stand) -> Iterator[Tried]:
+def large_objects(stand: Subject) -> Iterator[Attempt]:
     """Large objects, among them update packages."""
     oids = [row[0] for row in stand.rows("large_objects")]
     if not oids:
@@ -117,7 +117,7 @@ def large_objects(stand: Stand) -> Iterator[Tried]:
     yield stand.refused("read large objects", *(sql.SQL("SELECT lo_get({})").format(sql.Literal(oid)) for oid in oids))
 
 
-def _seen(stand: Stand, what: str, mine: str | None, how: str = "") -> Iterator[Tried]:
+def _seen(stand: Subject, what: str, mine: str | None, how: str = "") -> Iterator[Attempt]:
     """Counts rows of others in all that may be read; a line for each kind of relation that shows some, or one that none does."""
     shown: dict[str, list[str]] = {}
     read = 0
@@ -136,7 +136,7 @@ def _seen(stand: Stand, what: str, mine: str | None, how: str = "") -> Iterator[
         yield stand.line(what, NOTHING, f"0 rows in {read} relations; {len(stand.filled)} have some of others")
 
 
-def _count(stand: Stand, relation: sql.Identifier, mine: str | None, how: str) -> int:
+def _count(stand: Subject, relation: sql.Identifier, mine: str | None, how: str) -> int:
     setting = sql.SQL("{} tenantplan.organization_id = {}").format(sql.SQL(how), sql.Literal(stand.others[0]))
     text = "SELECT count(*) FROM (SELECT FROM {} WHERE organization_id IS DISTINCT FROM {} LIMIT {}) x"
     count = sql.SQL(text).format(relation, sql.Literal(mine) if mine else sql.SQL("NULL"), sql.Literal(_ENOUGH))
@@ -149,7 +149,7 @@ def _count(stand: Stand, relation: sql.Identifier, mine: str | None, how: str) -
         return 0
 
 
-def _copied(stand: Stand, table: sql.Identifier, mine: sql.Literal) -> Tried:
+def _copied(stand: Subject, table: sql.Identifier, mine: sql.Literal) -> Attempt:
     text = sql.SQL("COPY (SELECT FROM {} WHERE organization_id IS DISTINCT FROM {}::uuid LIMIT 5) TO STDOUT").format(
         table, mine
     )
@@ -158,7 +158,7 @@ def _copied(stand: Stand, table: sql.Identifier, mine: sql.Literal) -> Tried:
     return stand.line("COPY TO", LEAK if lines else NOTHING, f"{lines} rows of others")
 
 
-def _copied_in(stand: Stand, table: sql.Identifier) -> Tried:
+def _copied_in(stand: Subject, table: sql.Identifier) -> Attempt:
     """COPY FROM, which PostgreSQL refuses where row level security is at work."""
     try:
         text = sql.SQL("COPY {} (organization_id) FROM STDIN").format(table)
@@ -166,10 +166,10 @@ def _copied_in(stand: Stand, table: sql.Identifier) -> Tried:
             pass
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported) as error:
         return stand.line("COPY FROM", REFUSED, str(error.sqlstate))
-    return stand.line("COPY FROM", LEAK, "it was let through: no row level security is at work")
+    return stand.line("COPY FROM", LEAK, "it was let through: row level security is not in effect")
 
 
-def _told(stand: Stand, statement: sql.Composed) -> Tried:
+def _revealed_by_condition(stand: Subject, statement: sql.Composed) -> Attempt:
     """Whether a condition of the session's own is evaluated for rows that it must not see."""
     what = "errors that tell of rows of others"
     try:
@@ -179,7 +179,7 @@ def _told(stand: Stand, statement: sql.Composed) -> Tried:
     return stand.line(what, NOTHING)
 
 
-def _touched(stand: Stand, what: str, statement: sql.Composed) -> Tried:
+def _touched(stand: Subject, what: str, statement: sql.Composed) -> Attempt:
     try:
         count = stand.attempt(statement)[0][0]
     except psycopg.errors.InsufficientPrivilege as error:
@@ -189,10 +189,10 @@ def _touched(stand: Stand, what: str, statement: sql.Composed) -> Tried:
     return stand.line(what, LEAK if count else NOTHING, f"{count} rows")
 
 
-def _run(stand: Stand, statements: str) -> None:
+def _run(stand: Subject, statements: str) -> None:
     stand.session.execute(statements.encode())
 
 
-def _again(stand: Stand) -> None:
+def _again(stand: Subject) -> None:
     """The role under trial, as at the beginning."""
     _run(stand, sql.SQL("SET ROLE {}").format(sql.Identifier(stand.role)).as_string())

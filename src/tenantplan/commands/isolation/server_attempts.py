@@ -1,4 +1,4 @@
-"""Attempts at what lies beside the rows: roles, other databases, files, catalogs, objects of the database itself."""
+"""Attempts at everything but rows: roles, other databases, files, catalogs, objects of the database itself."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, Stand, Tried
+from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, Attempt, Subject
 from tenantplan.commands.isolation.probe_login import refusal
 from tenantplan.postgres.connect import Connector
 
 _TRIED = 5  # of what all are asked about in the catalog, so many are tried
 
 
-def become(stand: Stand, strangers: Sequence[str]) -> Iterator[Tried]:
+def become(stand: Subject, strangers: Sequence[str]) -> Iterator[Attempt]:
     """SET ROLE and SET SESSION AUTHORIZATION to roles of others."""
     powerful = [name for name, power in stand.rows("may_become") if power or name in strangers]
     if powerful:
@@ -25,7 +25,7 @@ def become(stand: Stand, strangers: Sequence[str]) -> Iterator[Tried]:
     yield stand.refused("SET SESSION AUTHORIZATION", *user)
 
 
-def read_server(stand: Stand) -> Iterator[Tried]:
+def read_server(stand: Subject) -> Iterator[Attempt]:
     """Passwords, files and settings of the server, and statements of other sessions."""
     yield stand.refused("read pg_authid", "SELECT rolpassword FROM pg_catalog.pg_authid")
     yield stand.refused(
@@ -42,7 +42,7 @@ def read_server(stand: Stand) -> Iterator[Tried]:
     yield stand.line("read statements of other sessions", LEAK if seen else NOTHING, f"{seen} sessions")
 
 
-def make(stand: Stand) -> Iterator[Tried]:
+def make(stand: Subject) -> Iterator[Attempt]:
     """Objects of its own, by which others could be tricked, and ways out of the database."""
     yield stand.refused(
         "CREATE in schemas",
@@ -58,7 +58,7 @@ def make(stand: Stand) -> Iterator[Tried]:
     )
 
 
-def truncate(stand: Stand) -> Iterator[Tried]:
+def truncate(stand: Subject) -> Iterator[Attempt]:
     """TRUNCATE, which no row level security stops: by right, since trying it would lock the table."""
     may = [name for (name,) in stand.rows("may_truncate")]
     yield stand.line(
@@ -66,7 +66,7 @@ def truncate(stand: Stand) -> Iterator[Tried]:
     )
 
 
-def connect(stand: Stand, connector: Connector, closed: Sequence[str]) -> Iterator[Tried]:
+def connect(stand: Subject, connector: Connector, closed: Sequence[str]) -> Iterator[Attempt]:
     """Other databases of the server; `closed` are those that it must not get into."""
     may = [name for name, allowed in stand.rows("databases") if allowed]
     inside = sorted(set(may) & set(closed))
@@ -81,7 +81,7 @@ def connect(stand: Stand, connector: Connector, closed: Sequence[str]) -> Iterat
         yield stand.line("connect to databases that are not the fleet's", OPEN, detail)
 
 
-def _dialled(stand: Stand, connector: Connector, name: str, count: int) -> Tried:
+def _dialled(stand: Subject, connector: Connector, name: str, count: int) -> Attempt:
     what = "connect to other databases"
     why = refusal(connector, stand.session.info.user, name)
     if why is None:

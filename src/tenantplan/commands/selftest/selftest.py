@@ -55,7 +55,7 @@ def selftest(server: Server, tree: Graph, on_step: Callable[[SelftestStep], None
 
 
 def _skipped(name: str) -> SelftestStep:
-    return SelftestStep(name, "skip", 0, "not tried, because of the step that failed")
+    return SelftestStep(name, "skip", 0, "not run, because an earlier step failed")
 
 
 def _timed(name: str, run: Callable[[], str], advice: str, always: str = "") -> SelftestStep:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+from tenantplan.commands.status.fleet_view import FleetView, not_found, rows
 from tenantplan.commands.status.homes import nowhere, placement
-from tenantplan.commands.status.scene import Scene, not_found, rows
 from tenantplan.errors import SchemaMismatch
 from tenantplan.model import address as addresses
 from tenantplan.model.address import Location
@@ -32,7 +32,7 @@ class FleetDatabase:
         return f"{self.server}/{self.database}"
 
 
-def fleet_databases(scene: Scene) -> list[FleetDatabase]:
+def fleet_databases(scene: FleetView) -> list[FleetDatabase]:
     """The main database, then the others by holder. Deleted ones are out of use, and those of other fleets are theirs."""
     holders: dict[Location, str] = {scene.main: "main"}
     for address, row in _residents(scene):
@@ -44,7 +44,7 @@ def fleet_databases(scene: Scene) -> list[FleetDatabase]:
     return [found[0], *sorted(found[1:], key=lambda place: (place.holder, place.label))]
 
 
-def databases_of(scene: Scene, names: Iterable[str]) -> list[FleetDatabase]:
+def databases_of(scene: FleetView, names: Iterable[str]) -> list[FleetDatabase]:
     """The databases of organizations, or with `tenant/NAME` of tenants; NotFound with the nearest name."""
     known = dict(_residents(scene))
     by_location = {place.location: place for place in fleet_databases(scene)}
@@ -72,7 +72,7 @@ def newest_tables(connection: Connection) -> Iterator[None]:
         ) from error
 
 
-def _residents(scene: Scene) -> list[tuple[str, Row]]:
+def _residents(scene: FleetView) -> list[tuple[str, Row]]:
     """Organizations and tenants that are not deleted, by address."""
     return [
         (f"{kind}/{row.values.get('slug') or row.values.get('name')}", row)
@@ -82,11 +82,11 @@ def _residents(scene: Scene) -> list[tuple[str, Row]]:
     ]
 
 
-def _location(scene: Scene, address: str, row: Row) -> Location:
+def _location(scene: FleetView, address: str, row: Row) -> Location:
     return placement(scene, address, row).location(scene.main)
 
 
-def _database(scene: Scene, location: Location, holder: str) -> FleetDatabase:
+def _database(scene: FleetView, location: Location, holder: str) -> FleetDatabase:
     server = scene.connector.servers.get(location.server)
     named = location.database or (server.params.get("dbname", "") if server else "")
     return FleetDatabase(holder, location.server_label, named, location)

@@ -1,4 +1,4 @@
-"""What is left of an organization or tenant that is deleted, and until when."""
+"""What remains of a deleted organization or tenant, and until when."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tenantplan.commands.status.deleted import Deleted, deleted
-from tenantplan.commands.status.scene import Scene, each, not_found, rows
+from tenantplan.commands.status.fleet_view import FleetView, each, not_found, rows
 from tenantplan.errors import TenantplanError
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.tree.graph import Graph
@@ -70,7 +70,7 @@ class Home:
         }
 
 
-def homes(scene: Scene) -> list[Home]:
+def homes(scene: FleetView) -> list[Home]:
     """Every organization, then every tenant; each database is connected to once, in parallel within the budget."""
     state = scene.live.state
     found = [(kind, row) for kind in ("organization", "tenant") for row in rows(state, f"{kind}s")]
@@ -83,7 +83,7 @@ def homes(scene: Scene) -> list[Home]:
     return [_home(scene, kind, row, places[id(row)], answers) for kind, row in found]
 
 
-def home(scene: Scene, name: str) -> Home:
+def home(scene: FleetView, name: str) -> Home:
     """One organization, or with `tenant/NAME` one tenant; NotFound, with the nearest name, when there is none."""
     address = addresses.from_name(name)
     kind, short = addresses.kind(address), addresses.name(address)
@@ -107,11 +107,11 @@ def _revision(versions: VersionTables, connection: Connection) -> tuple[str | No
         return versions.read(connection, "tenant")[0], versions.read(connection, "shared")[0]
 
 
-def _location(scene: Scene, kind: str, row: Row) -> Location:
+def _location(scene: FleetView, kind: str, row: Row) -> Location:
     return placement(scene, f"{kind}/{_name(row)}", row).location(scene.main)
 
 
-def placement(scene: Scene, address: str, row: Row) -> Placement:
+def placement(scene: FleetView, address: str, row: Row) -> Placement:
     """Where a live organization or tenant is, in the words of the manifest."""
     place, slug = _placed(row, scene.live.state)
     if nowhere(row):
@@ -145,7 +145,7 @@ def _name(row: Row) -> Any:
 
 
 def _home(
-    scene: Scene,
+    scene: FleetView,
     kind: str,
     row: Row,
     location: Location,

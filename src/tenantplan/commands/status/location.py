@@ -1,4 +1,4 @@
-"""Where one organization's or tenant's data belongs: as declared, or, when nobody declares it any more, as it is live."""
+"""Where one organization's or tenant's data belongs: as declared, or, when no longer declared, as it is live."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from tenantplan.commands.status.application_logins import application_logins
 from tenantplan.commands.status.deleted import Deleted, deleted
+from tenantplan.commands.status.fleet_view import FleetView, not_found, read_fleet, rows
 from tenantplan.commands.status.homes import placement
-from tenantplan.commands.status.scene import Scene, look, not_found, rows
 from tenantplan.desired import declare
 from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.fleet.opening import Fleet
@@ -64,7 +64,7 @@ def placed(fleet: Fleet, name: str) -> Placed:
     documents = declare.load_documents(fleet)
     desired = declare.declared(fleet, documents, placing.placed(fleet, documents))
     declared = desired.placements.get(address)
-    scene = look(fleet)
+    scene = read_fleet(fleet)
     row = scene.live.state.get(address)
     live = placement(scene, address, row) if isinstance(row, Row) and row.managed else None
     if declared is None and live is None:
@@ -83,7 +83,7 @@ def placed(fleet: Fleet, name: str) -> Placed:
     return replace(found, pool=_pool(both, place.holder))
 
 
-def _with_logins(place: Placed, holder: str, scene: Scene, state: State) -> Placed:
+def _with_logins(place: Placed, holder: str, scene: FleetView, state: State) -> Placed:
     """The place with the logins that applications use there; those of a tenant in shared mode are its organization's."""
     if place.brought or place.mode == "none":
         return place
@@ -95,7 +95,7 @@ def _with_logins(place: Placed, holder: str, scene: Scene, state: State) -> Plac
     return replace(place, login=login, reader=reader)
 
 
-def _pooled(place: Placed, scene: Scene) -> Placed:
+def _pooled(place: Placed, scene: FleetView) -> Placed:
     """A place in the shared tables, with the logins that name an organization for each transaction: those are the fleet's."""
     group = declare.facts(scene.fleet).shared_groups[2]
     with scene.connector.connect(MAIN, read_only=True) as connection:
@@ -117,7 +117,7 @@ def _pool(state: State, holder: str) -> PoolSize:
     return PoolSize(size if limit < 0 else min(size, limit), row.values.get("pool_timeout"))
 
 
-def _known(desired: Desired, scene: Scene, kind: str) -> set[str]:
+def _known(desired: Desired, scene: FleetView, kind: str) -> set[str]:
     live = {str(r.values.get("slug") or r.values.get("name")) for r in rows(scene.live.state, f"{kind}s")}
     return live | {addresses.name(a) for a in desired.placements if addresses.kind(a) == kind}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tenantplan.commands.status.scene import Scene, rows
+from tenantplan.commands.status.fleet_view import FleetView, rows
 from tenantplan.migration.trees import edited
 from tenantplan.model import address as addresses
 from tenantplan.model.resource import Database, Schema
@@ -45,7 +45,7 @@ class TreeStatus:
         }
 
 
-def revisions(scene: Scene) -> list[TreeStatus]:
+def revisions(scene: FleetView) -> list[TreeStatus]:
     """The trees main, shared (the tenant tree in the main database) and tenant, by the revisions databases are stamped with."""
     edits = edited(scene.trees, scene.live.main.recorded)
     found = []
@@ -71,12 +71,12 @@ def revisions(scene: Scene) -> list[TreeStatus]:
     return found
 
 
-def _pins(scene: Scene) -> dict[str, str]:
+def _pins(scene: FleetView) -> dict[str, str]:
     found = {str(row.values["slug"]): row.values.get("database_revision") for row in rows(scene.live.state)}
     return {name: str(revision) for name, revision in found.items() if revision}
 
 
-def _kept(scene: Scene, schema: str) -> bool:
+def _kept(scene: FleetView, schema: str) -> bool:
     """Whether a schema is that of a deleted database that is kept for its grace period."""
     database = scene.live.state.get(addresses.database_of_schema(schema))
     return isinstance(database, Database) and database.retired_at is not None

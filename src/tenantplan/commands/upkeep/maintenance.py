@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.commands.status.databases import FleetDatabase
-from tenantplan.commands.status.scene import Scene, each
+from tenantplan.commands.status.fleet_view import FleetView, each
 from tenantplan.errors import TenantplanError
 from tenantplan.live.fan_out import side_by_side
 from tenantplan.postgres.connect import UNBOUNDED, Connection, describe
@@ -50,7 +50,7 @@ def verb(vacuum: bool, analyze: bool, full: bool = False) -> LiteralString:
 
 
 def maintain(
-    scene: Scene, places: Sequence[FleetDatabase], statement: LiteralString
+    scene: FleetView, places: Sequence[FleetDatabase], statement: LiteralString
 ) -> Iterator[tuple[FleetDatabase, Maintained | TenantplanError]]:
     """Runs `statement`, one of verb's, on the tables of every place, in parallel within the connection budget.
 
@@ -60,7 +60,7 @@ def maintain(
     return zip(places, found, strict=True)
 
 
-def _one(scene: Scene, statement: LiteralString, place: FleetDatabase) -> Maintained | TenantplanError:
+def _one(scene: FleetView, statement: LiteralString, place: FleetDatabase) -> Maintained | TenantplanError:
     def maintained(connection: Connection) -> Maintained:
         if place.location != scene.main and not place.location.is_brought:
             with connection.transaction():

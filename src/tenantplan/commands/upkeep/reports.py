@@ -1,11 +1,11 @@
-"""Reports: questions that are asked of a fleet again and again, each one statement of reports.sql."""
+"""Reports on a fleet, each one statement of reports.sql."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tenantplan.commands.status import scene as inspection
+from tenantplan.commands.status import fleet_view as inspection
 from tenantplan.commands.status.databases import FleetDatabase, fleet_databases, newest_tables
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
@@ -42,15 +42,13 @@ REPORTS = {
     "metrics-24h": FleetReport(
         "Metrics of the last 24 hours, by tenant.", "No tenant sent a metric in the last 24 hours."
     ),
-    "top-tenants": FleetReport(
-        "The ten tenants that are used most, by metrics of 24 hours.", "No tenant is used.", most=10
-    ),
-    "critical-errors": FleetReport("CRITICAL errors that nobody resolved.", "No critical error is open."),
+    "top-tenants": FleetReport("The ten most active tenants, by metrics of 24 hours.", "No tenant is active.", most=10),
+    "critical-errors": FleetReport("CRITICAL errors that are not resolved.", "No critical error is open."),
     "inactive-tenants": FleetReport(
         "Active tenants without a metric for an hour.", "Every active tenant sends metrics."
     ),
     "without-database": FleetReport(
-        "Organizations in shared mode, with what would give each a database of its own.",
+        "Organizations in shared mode, with the YAML that would give each a database of its own.",
         "Every organization has a database of its own.",
     ),
     "unused-indexes": FleetReport("Indexes that no query has used.", "Every index is used.", everywhere=True),
@@ -100,9 +98,11 @@ def _read(connection: Connection, block: str, parameters: dict[str, int | None] 
 
 def _everywhere(fleet: Fleet, block: str) -> Answer:
     """What every database answers, in parallel within the connection budget: the largest first."""
-    scene = inspection.look(fleet)
+    scene = inspection.read_fleet(fleet)
     if not scene.applied:
-        raise NotFound("nothing was applied yet", where=scene.main_url, hint="tenantplan apply makes the main database")
+        raise NotFound(
+            "nothing has been applied yet", where=scene.main_url, hint="tenantplan apply makes the main database"
+        )
     by_location = {place.location: place for place in fleet_databases(scene)}
     answers = inspection.each(scene, by_location, lambda connection: _inside(connection, block))
     asked = [(by_location[location], found) for location, found in answers.items()]

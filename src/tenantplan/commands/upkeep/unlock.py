@@ -1,4 +1,4 @@
-"""Ending an apply that hangs: its sessions go, its lease goes, and the audit log says who did it."""
+"""Ends an apply that hangs: terminates its sessions, revokes its lease, and audits who did it."""
 
 from __future__ import annotations
 

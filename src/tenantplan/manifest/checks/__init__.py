@@ -1,1 +1,1 @@
-"""All that refuses a manifest."""
+"""Checks that reject a manifest."""

@@ -25,14 +25,14 @@ def same_rows(draft: Draft, tables: Tables) -> Iterator[Problem]:
             values = [row.values.get(column) for column in columns]
             first = seen.setdefault((row.table, columns, *map(_hashable, values)), address)
             if first != address and None not in values:
-                yield _problem(draft, address, first, ", ".join(_shown(value) for value in values))
+                yield _problem(draft, address, first, ", ".join(_format(value) for value in values))
 
 
 def _hashable(value: Any) -> Any:
     return value.reference if isinstance(value, Secret) else value
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, Secret):
         return str(value.reference)
     return addresses.name(value.address) if isinstance(value, Ref) else str(value)

@@ -1,4 +1,4 @@
-"""Mistakes that only several documents together show; each names both places."""
+"""Mistakes across documents; each names both places."""
 
 from __future__ import annotations
 

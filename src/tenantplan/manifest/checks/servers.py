@@ -22,7 +22,7 @@ def unplaced(found: Iterable[PlacedDocument], facts: FleetFacts) -> Iterator[Pro
         if server is None:
             yield _problem(home, f"{_none(home.tags, facts)}{_asker(home)}", _offered(facts))
         else:
-            message = f"its database is on server `{server}`, which is not in the fleet file any more"
+            message = f"its database is on server `{server}`, which is no longer in the fleet file"
             yield _problem(home, message, "declare that server again, or name the one that the database is on now")
 
 
@@ -32,12 +32,12 @@ def misplaced(found: Iterable[PlacedDocument], facts: FleetFacts) -> tuple[Findi
     for home in found:
         server = home.placement.server
         if home.tags and server in offered and not offered[server].fits(home.tags) and not home.deleted:
-            message = f"stays on server {server}, which has not the tags {_tags(home.tags)}: {_STAYS}"
+            message = f"stays on server {server}, which lacks the tags {_tags(home.tags)}: {_STAYS}"
             notes.append(Finding(home.placement.holder, "placement", message))
     return tuple(sorted(notes, key=lambda note: note.address))
 
 
-_STAYS = "a database is moved only where `server` names another"
+_STAYS = "a database moves only when `server` names another one"
 
 
 def _problem(home: PlacedDocument, message: str, hint: str) -> Problem:

@@ -52,23 +52,23 @@ class Kind:
 Kinds = Mapping[str, Kind]
 
 
-def made(module: Any, spec: type[BaseModel], rowtype: RowType, rule: NameRule = name_problem) -> Kind:
+def make_kind(module: Any, spec: type[BaseModel], rowtype: RowType, rule: NameRule = name_problem) -> Kind:
     """The Kind of a module or object that has a `translate`."""
     return Kind(spec, rowtype, rule, module.translate, (spec.__doc__ or "").strip())
 
 
 KINDS: Kinds = {
-    "Tier": made(tier, tier.TierSpec, control.TIER),
-    "Organization": made(organization, organization.OrganizationSpec, control.ORGANIZATION),
-    "Tenant": made(tenant, tenant.TenantSpec, control.TENANT),
-    "User": made(user, user.UserSpec, control.USER, email_problem),
-    "AdminUser": made(adminuser, adminuser.AdminUserSpec, control.ADMIN_USER, email_problem),
-    "Team": made(team, team.TeamSpec, projects.TEAM),
-    "Template": made(template, template.TemplateSpec, projects.TEMPLATE),
-    "Project": made(project, project.ProjectSpec, projects.PROJECT),
-    "Bucket": made(bucket, bucket.BucketSpec, storage.BUCKET),
-    "Invitation": made(invitation, invitation.InvitationSpec, projects.INVITATION),
-    "Release": made(release, release.ReleaseSpec, storage.RELEASE),
+    "Tier": make_kind(tier, tier.TierSpec, control.TIER),
+    "Organization": make_kind(organization, organization.OrganizationSpec, control.ORGANIZATION),
+    "Tenant": make_kind(tenant, tenant.TenantSpec, control.TENANT),
+    "User": make_kind(user, user.UserSpec, control.USER, email_problem),
+    "AdminUser": make_kind(adminuser, adminuser.AdminUserSpec, control.ADMIN_USER, email_problem),
+    "Team": make_kind(team, team.TeamSpec, projects.TEAM),
+    "Template": make_kind(template, template.TemplateSpec, projects.TEMPLATE),
+    "Project": make_kind(project, project.ProjectSpec, projects.PROJECT),
+    "Bucket": make_kind(bucket, bucket.BucketSpec, storage.BUCKET),
+    "Invitation": make_kind(invitation, invitation.InvitationSpec, projects.INVITATION),
+    "Release": make_kind(release, release.ReleaseSpec, storage.RELEASE),
 }
 SPECS: Mapping[str, type[BaseModel]] = {
     **{name: kind.spec for name, kind in KINDS.items()},

@@ -18,7 +18,7 @@ from tenantplan.tables import control
 class AdminUserSpec(Spec):
     """An administrator of the platform; metadata.name is the e-mail address."""
 
-    display_name: Line = Field(description="Name that people read.")
+    display_name: Line = Field(description="Display name.")
     role: Literal["SUPERADMIN", "SUPPORT"] = Field(description="What the administrator may do.")
     active: bool = Field(default=True, description="Whether the administrator may log in.")
     password: Reference | None = Field(

@@ -23,7 +23,7 @@ class Share(Spec):
         description="The team, of the same organization."
     )
     access: Literal["READ_ONLY", "READ_WRITE", "ADMIN"] = Field(description="What it may do.")
-    state: Presence = Field(default="active", description="`deleted` takes the access away.")
+    state: Presence = Field(default="active", description="`deleted` revokes the access.")
 
 
 class BucketSpec(Spec):

@@ -39,7 +39,7 @@ def name_problem(name: str) -> str | None:
     """What is wrong with the name of a kind; None when nothing is."""
     if re.fullmatch(NAME, name):
         return None
-    return "a kind is named by letters and digits, a capital first, such as Webhook"
+    return "a kind is named with letters and digits, starting with a capital, such as Webhook"
 
 
 def _pattern(pattern: str, message: str) -> Any:
@@ -67,15 +67,15 @@ class ColumnSpec(Spec):
     field: (
         Annotated[
             str,
-            _pattern(_FIELD, "a field is letters and digits, a small one first, such as callbackUrl"),
+            _pattern(_FIELD, "a field is letters and digits, starting with a lower-case letter, such as callbackUrl"),
             Field(json_schema_extra={"pattern": f"^{_FIELD}$"}),
         ]
         | None
     ) = Field(default=None, description="Name of the field; by default the column's, as callback_url is callbackUrl.")
     kind: Line | None = Field(default=None, description="The kind of document that a reference names.")
     required: bool = Field(default=False, description="Whether a document has to have it.")
-    values: list[Line] = Field(default_factory=list, description="The words that a text may be.")
-    description: Line | None = Field(default=None, description="What it means, for editors.")
+    values: list[Line] = Field(default_factory=list, description="The values that a text may have.")
+    description: Line | None = Field(default=None, description="Description, for editors.")
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
@@ -87,11 +87,11 @@ class ColumnSpec(Spec):
 
 
 class Ownership(Spec):
-    """Who manages a row, and whose it is."""
+    """The fleet and the organization of a row."""
 
     column: Column = Field(
         default="managed_by",
-        description="Text column that tells the fleet that manages the row; NULL: the application.",
+        description="Text column that names the fleet that manages the row; NULL: the application.",
     )
     home: Column | None = Field(
         default=None, description="Reference column that leads to the organization that the row belongs to."
@@ -111,7 +111,7 @@ class ResourceKindSpec(Spec):
     key: Column = Field(description="The unique text column that metadata.name stands in.")
     id: Column = Field(default="id", description="Its primary key: a uuid, or a number that the database gives.")
     columns: dict[Column, ColumnSpec] = Field(min_length=1, description="Columns that are declared, and their fields.")
-    ownership: Ownership = Field(default_factory=Ownership, description="Who manages a row, and whose it is.")
+    ownership: Ownership = Field(default_factory=Ownership, description="The fleet and the organization of a row.")
     description: Line | None = Field(default=None, description="What a document of this kind declares.")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Kind Invitation: somebody who is asked to join an organization."""
+"""Kind Invitation: a person invited to join an organization."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class OrganizationDatabase(DatabaseSettings):
 
     read_only_password: LoginPassword | None = Field(
         default=None,
-        description="Password of the login role that only reads; by default generated where `password` is.",
+        description="Password of the read-only login role; by default generated where `password` is.",
     )
 
     @property
@@ -132,7 +132,7 @@ class OrganizationSecret(Spec):
 class OrganizationSpec(Spec):
     """A customer organization."""
 
-    display_name: Line = Field(description="Name that people read.")
+    display_name: Line = Field(description="Display name.")
     state: Literal["active", "suspended", "deleted"] = Field(
         default="active",
         description="`suspended` closes logins and connections; `deleted` removes it after its protection was lifted.",
@@ -142,9 +142,9 @@ class OrganizationSpec(Spec):
         default=None, description="The Tier that gives defaults for everything below."
     )
     owner: Annotated[Email, Refers("User", late=True)] | None = Field(
-        default=None, description="The user who answers for it: the name of a User document."
+        default=None, description="The user responsible for it: the name of a User document."
     )
-    contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
+    contact: Contact = Field(default_factory=Contact, description="Contact person and address.")
     branding: Branding = Field(default_factory=Branding, description="White-label settings.")
     feature_flags: FeatureFlags = Field(default_factory=dict, description="Feature flags, such as MAGIC_WAND: true.")
     modules: Modules = Field(default_factory=dict, description="Modules by name.")

@@ -35,7 +35,7 @@ class ApiKey(Spec):
     key: Reference = Field(description="Where the key is found: a random one, 20 characters or more.")
     permissions: list[Permission] = Field(default_factory=list, description="What the key may do.")
     user: Annotated[Email, Refers("User")] | None = Field(default=None, description="The user it was given to.")
-    active: bool = Field(default=True, description="Whether it opens anything.")
+    active: bool = Field(default=True, description="Whether it is accepted.")
     expires_at: When | None = Field(default=None, description="Date or date and time with offset; none: never.")
     state: Presence = Field(default="active", description="`deleted` removes the key.")
 
@@ -59,7 +59,7 @@ class ProjectTenant(Spec):
     """A sub-client of the project."""
 
     name: Annotated[Name, Names("tenant")] = Field(description="Name of the sub-client, unique in the project.")
-    display_name: Line | None = Field(default=None, description="Name that people read.")
+    display_name: Line | None = Field(default=None, description="Display name.")
     active: bool = Field(default=True, description="Whether the application serves it.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Anything else the application reads.")
     state: Presence = Field(default="active", description="`deleted` removes it.")
@@ -69,7 +69,7 @@ class ProjectSpec(Spec):
     """A project of an organization: a client's site, or a space of the storage service."""
 
     organization: Annotated[Line, Refers("Organization")] = Field(description="The organization it belongs to.")
-    display_name: Line = Field(description="Name that people read.")
+    display_name: Line = Field(description="Display name.")
     slug: Name | None = Field(
         default=None, description="Name in addresses, unique in the organization; by default metadata.name."
     )

@@ -50,7 +50,7 @@ class ReleaseSpec(Spec):
         description="The package, a path from the folder of tenantplan.yaml. It is uploaded by apply."
     )
     sha256: Annotated[str, AfterValidator(_digest), Field(json_schema_extra={"pattern": f"^{_DIGEST}$"})] | None = (
-        Field(default=None, description="What the file's SHA-256 has to be.")
+        Field(default=None, description="Expected SHA-256 of the file.")
     )
     changelog: Text | None = Field(default=None, description="What is new.")
     active: bool = Field(default=True, description="Whether nodes may install it.")

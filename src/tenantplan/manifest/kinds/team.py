@@ -30,7 +30,7 @@ class TeamSpec(Spec):
     """A team of an organization."""
 
     organization: Annotated[Line, Refers("Organization")] = Field(description="The organization it belongs to.")
-    display_name: Line = Field(description="Name that people read.")
+    display_name: Line = Field(description="Display name.")
     slug: Name | None = Field(
         default=None, description="Name in addresses, unique in the organization; by default metadata.name."
     )

@@ -17,7 +17,7 @@ from tenantplan.tables import projects
 class TemplateSpec(Spec):
     """A master theme that projects are made from."""
 
-    display_name: Line = Field(description="Name that people read.")
+    display_name: Line = Field(description="Display name.")
     description: Text | None = Field(default=None, description="What it is for.")
     repository: Line | None = Field(default=None, description="Address of its source.")
     version: Line | None = Field(default=None, description="Version or tag that new projects start from.")

@@ -74,7 +74,7 @@ class TenantSpec(Spec):
     organization: Annotated[Line, Refers("Organization")] | None = Field(
         default=None, description="The organization it belongs to; none: a customer by itself."
     )
-    display_name: Line = Field(description="Name that people read.")
+    display_name: Line = Field(description="Display name.")
     state: Presence = Field(default="active", description="`deleted` removes it after its protection was lifted.")
     protect: bool = Field(default=True, description="Refuse deletion. Lift it in one apply, delete in a later one.")
     active: bool = Field(default=True, description="Whether the application serves it.")
@@ -82,7 +82,7 @@ class TenantSpec(Spec):
         default=None, description="Its own key, by reference, or `{ generate: true }`; none: the database makes one up."
     )
     deliver: TargetName = Field(default="main", description="Where a generated key goes beside the main database.")
-    contact: Contact = Field(default_factory=Contact, description="Whom to reach.")
+    contact: Contact = Field(default_factory=Contact, description="Contact person and address.")
     database: TenantDatabase = Field(default_factory=TenantDatabase, description="Where its data lives.")
     licenses: list[License] = Field(default_factory=list, description="Its licences.")
 

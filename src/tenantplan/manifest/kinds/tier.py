@@ -30,8 +30,8 @@ class TierDefaults(Spec):
 class TierSpec(Spec):
     """A service level: defaults for everything below it."""
 
-    display_name: Line = Field(description="Name that people read.")
-    state: Presence = Field(default="active", description="`deleted` removes it, once nobody names it.")
+    display_name: Line = Field(description="Display name.")
+    state: Presence = Field(default="active", description="`deleted` removes it, once no document names it.")
     defaults: TierDefaults = Field(default_factory=TierDefaults, description="Defaults of its organizations.")
 
 

@@ -19,7 +19,7 @@ from tenantplan.tables import control
 class UserSpec(Spec):
     """A user of the application; metadata.name is the e-mail address."""
 
-    display_name: Line = Field(description="Name that people read.")
+    display_name: Line = Field(description="Display name.")
     role: UserRole = Field(description="What the user may do.")
     active: bool = Field(default=True, description="Whether the user may log in.")
     organization: Annotated[Line, Refers("Organization")] | None = Field(

@@ -62,7 +62,7 @@ def models(reference: str, root: Path) -> Iterator[sa.MetaData]:
                 del sys.modules[name]
 
 
-def made_by(steps: Sequence[Step]) -> set[Name]:
+def created_tables(steps: Sequence[Step]) -> set[Name]:
     """Schema and name of each table that steps make."""
     found = (tree for text in flat(steps) for tree in trees(text))
     relations = (node.relation for kind, node in found if kind == "create_stmt")

@@ -59,7 +59,8 @@ def checked(message: str) -> str:
     text = message.strip()
     if not text or len(text) > _LONGEST or not text.isprintable() or '"""' in text or "\\" in text:
         raise UsageError(
-            "that is no message", hint=f"one line of at most {_LONGEST} characters: what the revision does"
+            "this cannot be the message of a revision",
+            hint=f"one line of at most {_LONGEST} characters: what the revision does",
         )
     return text
 
@@ -87,7 +88,7 @@ def _importing(source: str, imports: tuple[str, ...], template: Path) -> str:
     try:
         top = ast.parse(source).body
     except (SyntaxError, ValueError) as error:
-        raise MigrationError(f"the template does not make Python: {error}", where=str(template)) from None
+        raise MigrationError(f"the template does not produce Python: {error}", where=str(template)) from None
     there = [node for node in top if isinstance(node, (ast.Import, ast.ImportFrom))]
     known = {name for node in there for name in _single(node)}
     missing = [line for line in imports if not known.issuperset(_single(ast.parse(line).body[0]))]

@@ -1,1 +1,1 @@
-"""From revisions to SQL."""
+"""Compiles revisions to SQL."""

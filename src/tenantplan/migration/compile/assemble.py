@@ -27,7 +27,7 @@ class Part:
     entries: Sequence[tuple[str, bool]]
     version: Sequence[str]
     up: bool = True
-    asked: str = ""
+    inspects: str = ""
     checks: Sequence[str] = ()
 
 
@@ -51,7 +51,7 @@ def assemble(
         done = _done(part, mark) if number == 0 and mark else 0
         if not (number == 0 and mark):  # a resumed revision has been checked
             pending += [_Line(_guard(part.revision, check), part.revision.id, False) for check in part.checks]
-        if part.asked:
+        if part.inspects:
             steps += _transaction(pending, at)
             pending = []
             steps.append(_program(part))
@@ -140,7 +140,7 @@ def _alone(part: Part, line: _Line, at: str | None, count: int) -> Step:
         raise MigrationError(
             "builds an index outside a transaction and gives it no name",
             where=str(part.revision.path),
-            hint="name it: whether it was built is told by its name",
+            hint="name it: its name tells whether it was built",
         )
     index = sql.Identifier(built[0] or "public", built[1]).as_string() if built and built[1] else None
     return Step(OUTSIDE, (text,), at, _mark(part, count), begun=_mark(part, count - 1), index=index, origins=origins)
@@ -148,7 +148,7 @@ def _alone(part: Part, line: _Line, at: str | None, count: int) -> Step:
 
 def _program(part: Part) -> Step:
     verb = "upgrade" if part.up else "downgrade"
-    said = f"-- Alembic itself runs {verb}() of {part.revision.path.name} here: it {part.asked}"
+    said = f"-- Alembic itself runs {verb}() of {part.revision.path.name} here: it {part.inspects}"
     lines = [_Line(said, part.revision.id, True), *(_Line(text, part.revision.id, False) for text in part.version)]
     statements = tuple(line.text for line in lines)
     program = f"{verb} {part.revision.id}"

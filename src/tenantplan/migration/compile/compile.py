@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LOCK = threading.Lock()
 _COMPILED: dict[tuple[object, ...], tuple[Step, ...]] = {}  # each path once in a process; the digest covers every file
 _HINT = "write it as plain SQL (INSERT … SELECT, DO $$ … $$), which runs as it is written"
-_SPLIT = "make two revisions of it: one that looks at the database, and one with the autocommit block"
+_SPLIT = "make two revisions of it: one that inspects the database, and one with the autocommit block"
 
 
 def upgrade(
@@ -137,7 +137,7 @@ def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: 
     if not asked:
         asked = _run(graph, revision, verb, recorder)
         if not asked and recorder.take() != entries:
-            asked = "says something else each time"
+            asked = "produces different SQL each time"
         entries = [] if asked else entries
     after = graph.after(at, revision) if up else graph.before(at, revision)
     recorder.set_version(at, after)
@@ -150,7 +150,7 @@ def _run(graph: Graph, revision: Revision, name: str, recorder: Recorder) -> str
     """Runs one function of a revision; how it looked at the database, "" when it can be compiled."""
     module = types.ModuleType(f"tenantplan_revision_{revision.id}")
     module.__file__ = str(revision.path)
-    recorder.asked = ""
+    recorder.inspects = ""
     try:
         source = revision.path.read_bytes()
         if digest(source) != revision.digest:
@@ -165,14 +165,14 @@ def _run(graph: Graph, revision: Revision, name: str, recorder: Recorder) -> str
     except MigrationError as error:
         if error.where:
             raise
-        if not recorder.asked or recorder.refusals:
+        if not recorder.inspects or recorder.refusals:
             raise _located(revision, error, error.message, error.hint) from error
     except (Exception, SystemExit) as error:
-        recorder.asked = recorder.asked or ("" if _raises_itself(error, revision) else recorder.why(error))
-        if not recorder.asked:
+        recorder.inspects = recorder.inspects or ("" if _raises_itself(error, revision) else recorder.why(error))
+        if not recorder.inspects:
             message = f"cannot be compiled to SQL: {type(error).__name__}: {error}"
             raise _located(revision, error, message, _HINT) from error
-    asked = asked or recorder.asked
+    asked = asked or recorder.inspects
     if recorder.refusals:  # the revision may have caught the exception that said so
         raise _located(revision, None, recorder.refusals[0], _HINT)
     if asked:
@@ -193,7 +193,7 @@ def _asks_by_itself(graph: Graph, tree: ast.Module) -> str:
     whose modules do."""
     for module in (tree, *_imported(graph, tree)):
         if found := _names(module, "as_sql", "is_offline_mode"):
-            return f"does something else in Alembic's offline mode ({found})"
+            return f"behaves differently in Alembic's offline mode ({found})"
     return ""
 
 

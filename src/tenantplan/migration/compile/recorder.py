@@ -46,7 +46,7 @@ class Recorder:
     ) -> None:
         self.entries: list[RecordedStatement] = []
         self.refusals: list[str] = []
-        self.asked = ""
+        self.inspects = ""
         self._alone = False
         # "named" keeps percent signs single and leaves a colon in a plain string as it was written.
         self._dialect = postgresql.PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
@@ -82,7 +82,7 @@ class Recorder:
 
     def ask(self, how: str) -> None:
         """Note and raise that the revision looks at the database."""
-        self.asked = self.asked or how
+        self.inspects = self.inspects or how
         raise MigrationError(how)
 
     def take(self) -> list[RecordedStatement]:
@@ -179,7 +179,9 @@ def _obstacle_alone(text: str) -> str:
         return ""  # the server will say what is wrong with it
     beside = len(listed) > 1 and any(map(sqltext.outside, listed))
     return (
-        "has a statement that PostgreSQL allows only outside a transaction beside others in one text" if beside else ""
+        "has a statement that PostgreSQL allows only outside a transaction together with others in one text"
+        if beside
+        else ""
     )
 
 
@@ -201,7 +203,7 @@ class _OfflineConnection(MockConnection):
 
     def _run_ddl_visitor(self, visitorcallable: Any, element: Any, **options: Any) -> None:
         if options.get("checkfirst"):
-            self._recorder.ask("looks whether something is there already")
+            self._recorder.ask("checks whether something exists already")
         super()._run_ddl_visitor(visitorcallable, element, **options)
 
     def __getattr__(self, name: str) -> Any:

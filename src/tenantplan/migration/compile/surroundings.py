@@ -1,4 +1,4 @@
-"""Where revisions run: modules beside env.py can be imported, and nothing of it is left afterwards."""
+"""The environment that revisions run in: modules beside env.py can be imported, and no trace is left afterwards."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def environment(directory: Path, as_sql: bool, asked: Callable[[str], None] = la
     context = EnvironmentContext(Config(found[0]) if found else Config(), scripts, as_sql=as_sql)
 
     def is_offline_mode() -> bool:
-        asked("does something else in Alembic's offline mode (is_offline_mode)")
+        asked("behaves differently in Alembic's offline mode (is_offline_mode)")
         return as_sql
 
     context.is_offline_mode = is_offline_mode  # type: ignore[method-assign]

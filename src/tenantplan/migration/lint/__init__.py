@@ -1,1 +1,1 @@
-"""What is risky in a migration."""
+"""Lint of migrations."""

@@ -137,8 +137,8 @@ def _drop_column(table: Name, command: Any) -> Risks:
 
 def _drop_constraint(table: Name, command: Any) -> Risks:
     others = " and the foreign keys that rely on it" if word(command, "behavior") == "DROP_CASCADE" else ""
-    message = f"drops constraint {command.name}{others}, so that rows which it refused get in"
-    yield Risk("drop-other", WARNING, f"{message}: see that no code relies on it", table)
+    message = f"drops constraint {command.name}{others}, so that rows it refused get in"
+    yield Risk("drop-other", WARNING, f"{message}: make sure that no code relies on it", table)
 
 
 def _change_type(table: Name, command: Any) -> Risks:
@@ -178,9 +178,7 @@ def _attach(_: Name, command: Any) -> Risks:
 
 def _detach(table: Name, command: Any) -> Risks:
     partition = definition(command).partition_cmd
-    message = (
-        f"the rows of {partition.name.relname} are no longer found in the table: see that nothing reads them there"
-    )
+    message = f"the rows of {partition.name.relname} are no longer found in the table: make sure that nothing reads them there"
     yield Risk("drop-other", INFO if partition.concurrent else WARNING, message, table)
 
 
@@ -193,9 +191,9 @@ _RULES: dict[str, Callable[[Name, Any], Iterable[Risk]]] = {
     "DropColumn": _drop_column,
     "DropConstraint": _drop_constraint,
     "SetAccessMethod": _rewrites("rewrites the table for another access method"),
-    "SetExpression": _rewrites("computes a stored column anew in every row"),
-    "SetLogged": _rewrites("writes the table and its log anew"),
+    "SetExpression": _rewrites("recomputes a stored column in every row"),
+    "SetLogged": _rewrites("rewrites the table and its log"),
     "SetNotNull": _set_not_null,
     "SetTableSpace": _rewrites("copies the table to the other tablespace"),
-    "SetUnLogged": _rewrites("writes the table anew, and empties it after a crash from now on,"),
+    "SetUnLogged": _rewrites("rewrites the table, and from now on empties it after a crash,"),
 }

@@ -1,4 +1,4 @@
-"""Which revisions of a path destroy rows or values, and what their authors say of it."""
+"""Revisions of a path that destroy rows or values, and the comments with which their authors allow it."""
 
 from __future__ import annotations
 

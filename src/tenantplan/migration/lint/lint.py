@@ -25,7 +25,7 @@ from tenantplan.model.step import Hazard
 
 __all__ = ["Hazard", "lint", "locked", "locks"]
 
-_UNPARSED = "what it locks or loses cannot be told, try it on a copy: {}"
+_UNPARSED = "what it locks or loses is unknown, try it on a copy: {}"
 
 
 def lint(statements: Sequence[str]) -> tuple[Hazard, ...]:
@@ -152,7 +152,7 @@ class _Seen:
             self.new.clear()
         elif kind == "drop_stmt":
             self.new -= {self.written(listed(each.list.items)) for each in node.objects if each.list.items}
-        self.new |= {written(name, self.schema) for name in _made(tree)}
+        self.new |= {written(name, self.schema) for name in _created(tree)}
         made = code.defined(tree)
         if made is not None:
             self.functions[made[1]] = (
@@ -176,7 +176,7 @@ def _added(node: Any) -> Iterator[str]:
             yield definition(command).column_def.colname
 
 
-def _made(tree: Tree) -> Iterator[Name]:
+def _created(tree: Tree) -> Iterator[Name]:
     """The tables, views, indexes and types that a statement makes, where it cannot have found them there."""
     kind, node = tree
     if kind == "create_foreign_table_stmt":
@@ -194,7 +194,7 @@ def _made(tree: Tree) -> Iterator[Name]:
     elif kind == "create_schema_stmt":
         for each in node.schema_elts:
             inner = str(each.WhichOneof("node"))
-            yield from ((schema or node.schemaname, name) for schema, name in _made((inner, getattr(each, inner))))
+            yield from ((schema or node.schemaname, name) for schema, name in _created((inner, getattr(each, inner))))
 
 
 _MAKES = {

@@ -1,4 +1,4 @@
-"""What a reviewer should know of revisions: the hazards of their statements, which of them the author allows and why, and
+"""Reviews revisions: the hazards of their statements, which of them the author allows and why, and
 whether there is a way back. Needs no database.
 
 The author allows a hazard with a comment in the revision, `# tenantplan: allow RULE reason`, or `--` in its SQL.
@@ -27,10 +27,8 @@ from tenantplan.model.step import PROGRAM, Hazard, Step
 
 _ALLOW = re.compile(r"(?:#|--)\s*tenantplan:\s*allow\b\s*(?P<rule>\S*)[ \t]*(?P<reason>.*)")
 _HINT = "# tenantplan: allow drop-column nothing has read it since release 12"
-_NO_WAY_BACK = "there is no downgrade: what is wrong with it is mended by a new revision, and no rollback takes it back"
-_NOTHING_BACK = (
-    "downgrade does nothing, though upgrade does: a rollback would say that it was taken back, and it was not"
-)
+_NO_WAY_BACK = "there is no downgrade: a mistake in it is fixed by a new revision, and no rollback undoes it"
+_NOTHING_BACK = "downgrade does nothing, though upgrade does: a rollback would report success without undoing anything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +97,7 @@ def _reviewed(graph: Graph, revision: Revision, remarks: list[Remark], steps: tu
     allowed = allowances(graph, revision, [text for step in steps for text in step.statements])
     remarks = [replace(each, allowed=allowed.get(each.hazard.rule)) for each in [*remarks, *map(Remark, whole)]]
     idle = sorted(allowed.keys() - {each.hazard.rule for each in remarks})
-    remarks += [
-        Remark(_about("idle-allowance", INFO, f"allows {rule}, of which there is nothing here")) for rule in idle
-    ]
+    remarks += [Remark(_about("idle-allowance", INFO, f"allows {rule}, which does not occur here")) for rule in idle]
     return Review(revision, tuple(remarks))
 
 

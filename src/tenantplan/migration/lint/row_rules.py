@@ -1,4 +1,4 @@
-"""What a statement does to rows that are there, and what makes a migration destructive."""
+"""What a statement does to existing rows, and what makes a migration destructive."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def unseen(statement: int) -> Hazard:
     return Hazard("program", WARNING, statement, None, None, PROGRAM_UNSEEN)
 
 
-PROGRAM_UNSEEN = "looks at the database, so that only its own program knows what it does: read it for drops and locks"
+PROGRAM_UNSEEN = "inspects the database, so that only its own program knows what it does: read it for drops and locks"
 
 
 def destroys(rule: str, level: str) -> bool:

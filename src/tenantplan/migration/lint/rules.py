@@ -29,7 +29,7 @@ _IN_USE = (
     "PROCEDURE",
     *_TYPES,
 )
-_OPAQUE = "runs code whose locks, and what it makes of values, cannot be told: read it for drops, deletes and locks"
+_OPAQUE = "runs code whose locks and effects on values are unknown: read it for drops, deletes and locks"
 
 
 def risks(tree: Tree) -> Risks:
@@ -56,7 +56,9 @@ def _drop(node: Any) -> Risks:
 
 def _dropped_index(node: Any, index: Name) -> Risk:
     if node.concurrent:
-        return Risk("drop-other", INFO, "queries that the index made fast become slow: see that none uses it", index)
+        return Risk(
+            "drop-other", INFO, "queries that the index made fast become slow: make sure that none uses it", index
+        )
     message = "reads and writes of the index's table wait for it: use DROP INDEX CONCURRENTLY"
     return Risk("drop-other", WARNING, message, index)
 
@@ -152,7 +154,7 @@ def _rename(node: Any) -> Risks:
     what = word(node, "rename_type").removeprefix("OBJECT_")
     if what in _IN_USE:
         old = node.subname or ".".join(_parts(node.object)) or node.relation.relname
-        message = f"the running release still says {old}: add {node.newname} beside it, switch, then drop {old}"
+        message = f"the running release still uses {old}: add {node.newname} beside it, switch, then drop {old}"
         relation = named(node.relation) if node.relation.relname and what != "ATTRIBUTE" else None
         yield Risk("rename", WARNING, message, relation)
 
@@ -166,7 +168,7 @@ def _moved(node: Any) -> Risks:
 def _enum(node: Any) -> Risks:
     name = listed(node.type_name)
     if node.old_val:
-        message = f"the running release still says {node.old_val!r}: add {node.new_val!r}, switch, leave the old value"
+        message = f"the running release still uses {node.old_val!r}: add {node.new_val!r}, switch, leave the old value"
     else:
         message = (
             f"{node.new_val!r} can be used only when this transaction has ended, and never be taken back: "

@@ -1,1 +1,1 @@
-"""Compiled migrations at work in a database."""
+"""Runs compiled migrations."""

@@ -1,4 +1,4 @@
-"""What is said of a migration that failed: of which revision, in which file, at which of how many statements, and the server's
+"""The message of a migration that failed: revision, file, which of how many statements, and the server's
 words."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several statements in one message, and which of them it was that failed."""
+"""Sends several statements in one message, and finds which of them failed."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from psycopg import sql
 
 from tenantplan.ddl import statements
-from tenantplan.errors import CodeOfOthers
+from tenantplan.errors import UntrustedCode
 from tenantplan.model import stamp
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.contents import changed, contents
@@ -43,7 +43,7 @@ def difference(connector: Connector, alias: str, name: str, facts: Mapping[str, 
     with _entered(connector, alias, name) as inside:
         try:
             return compared(inside, facts, describe)
-        except CodeOfOthers as error:
+        except UntrustedCode as error:
             return error.message
 
 
@@ -69,7 +69,7 @@ def compared(inside: Connection, facts: Mapping[str, str], describe: Describe) -
     found = changed(stamp.unpacked(facts.get("contents", "")), contents(inside))
     was, now = stamp.unpacked(facts.get("objects", "")), describe(inside)
     found += [
-        f"{each} is not what its revision makes"
+        f"{each} differs from its revision"
         for each in sorted(was.keys() | now.keys())
         if was.get(each) != now.get(each)
     ]

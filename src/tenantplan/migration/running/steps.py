@@ -169,9 +169,9 @@ class Migrator:
         found = Version(*version)
         if found != at:
             raise SchemaMismatch(
-                f"is at revision {_said(found)}, not at {_said(at)} as its stamp said",
+                f"is at revision {_describe(found)}, not at {_describe(at)} as its stamp says",
                 where=session.label,
-                hint="tenantplan drift --repair --out plan.json plans to set its stamp right; apply that, then plan again",
+                hint="tenantplan drift --repair --out plan.json plans the correction of its stamp; apply that, then plan again",
             )
         return comment
 
@@ -296,13 +296,13 @@ def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _said(version: Version) -> str:
+def _describe(version: Version) -> str:
     return (version.revision or "none") + (f" and halfway further ({version.mark})" if version.mark else "")
 
 
 def _invalid(step: Step) -> str:
-    return f"index {step.index} is INVALID: building it failed, or goes on in another session"
+    return f"index {step.index} is INVALID: its build failed, or is still running in another session"
 
 
 def _repair(step: Step) -> str:
-    return f"mend what stood in its way, DROP INDEX CONCURRENTLY {step.index}, and apply again"
+    return f"fix what stood in its way, DROP INDEX CONCURRENTLY {step.index}, and apply again"

@@ -1,4 +1,4 @@
-"""What a database is at, by the version tables of its trees."""
+"""The current revision of a database, by the version tables of its trees."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class VersionTables:
             return None, None
         if not row[1]:
             raise SchemaMismatch(
-                f"{table.as_string()} is no plain table: reading it could run somebody's code",
+                f"{table.as_string()} is not a plain table: reading it could run untrusted code",
                 where=f"database {connection.info.dbname}",
                 hint="look at what it is now (\\d in psql), and make the version table again",
             )
@@ -117,7 +117,7 @@ class VersionTables:
     def _lock_prisma(self, connection: psycopg.Connection[Any]) -> None:
         taken = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PRISMA_LOCK]).fetchone()
         if taken is None or not taken[0]:
-            raise psycopg.errors.LockNotAvailable("prisma migrate is at work in this database")
+            raise psycopg.errors.LockNotAvailable("prisma migrate is running in this database")
 
     def _prisma(self, connection: psycopg.Connection[Any]) -> str | None:
         return prisma_files.position(connection.execute(prisma_files.READ).fetchall(), self._migrations)

@@ -22,7 +22,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 
-from tenantplan.errors import CodeOfOthers
+from tenantplan.errors import UntrustedCode
 from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.tree import env_file
 from tenantplan.migration.tree.revision import digest
@@ -54,7 +54,7 @@ def _answer(job: dict[str, Any]) -> dict[str, str]:
         _run(job)
     except _MismatchError as error:
         return {"kind": "mismatch", "message": str(error)}
-    except CodeOfOthers as error:
+    except UntrustedCode as error:
         return {"kind": "code", "message": error.message, "hint": error.hint}
     except _UnreachableError as error:
         return {"kind": "connect", "message": str(error)}

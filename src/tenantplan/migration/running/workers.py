@@ -13,7 +13,7 @@ from types import TracebackType
 
 import psycopg
 
-from tenantplan.errors import CodeOfOthers, ConnectError, MigrationError, SchemaMismatch
+from tenantplan.errors import ConnectError, MigrationError, SchemaMismatch, UntrustedCode
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Programs:
             raise MigrationError(
                 "its program ended the process that it ran in",
                 where=label,
-                hint="a revision must not exit; a fresh plan says what the database is at",
+                hint="a revision must not exit; a new plan shows which revision the database is at",
             )
         with self._lock:
             self._idle.append(process)
@@ -117,9 +117,9 @@ def _raise(answer: dict[str, str], job: Job, label: str) -> None:
     if kind == "connect":
         raise ConnectError(message, where=label)
     if kind == "mismatch":
-        raise SchemaMismatch(message, where=label, hint="tenantplan drift --repair plans to set its stamp right")
+        raise SchemaMismatch(message, where=label, hint="tenantplan drift --repair plans the correction of its stamp")
     if kind == "code":
-        raise CodeOfOthers(message, where=label, hint=answer.get("hint", ""))
+        raise UntrustedCode(message, where=label, hint=answer.get("hint", ""))
     error: Exception = MigrationError(f"its program failed: {message}", where=label)
     if answer.get("sqlstate"):
         error = _as_psycopg(answer["sqlstate"], message)

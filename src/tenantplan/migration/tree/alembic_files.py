@@ -148,7 +148,7 @@ def _refuse_circles(revisions: Sequence[Revision]) -> None:
     waiting = needs.keys() - dependencies_first(needs)
     if waiting:
         raise MigrationError(
-            f"revisions {', '.join(sorted(waiting))} follow each other in a circle",
+            f"revisions {', '.join(sorted(waiting))} form a cycle",
             where=str(revisions[0].path.parent),
             hint="set down_revision of the first of them to the revision it comes after (None for the base)",
         )
@@ -163,6 +163,6 @@ def _refuse_heads(revisions: Sequence[Revision], after: Mapping[str, Sequence[Re
     raise MigrationError(
         f"several heads ({', '.join(h.id for h in heads)}): {names} both follow {fork or 'the empty database'}",
         where=str(heads[0].path.parent),
-        hint=f"put them in one line: set down_revision in {heads[-1].path.name} to the head it comes after;"
+        hint=f"put them in sequence: set down_revision in {heads[-1].path.name} to the head it comes after;"
         f" or merge them: alembic merge {' '.join(h.id for h in heads)}",
     )

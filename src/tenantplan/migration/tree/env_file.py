@@ -24,7 +24,7 @@ _CALLS = {
     "execute": "executes a statement itself",
     "exec_driver_sql": "executes a statement itself",
 }
-_HINT = "tenantplan runs revisions, and not env.py: say what it does in a revision"
+_HINT = "tenantplan runs revisions, not env.py: move that into a revision"
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class RevisionEdit:
         """What a person reads."""
         if self.path is None:
             return f"revision {self.revision} was applied, but its file is gone: restore it"
-        return f"{self.path.name} was edited after revision {self.revision} was applied: undo, and write a new revision"
+        return f"{self.path.name} was edited after revision {self.revision} was applied: undo the edit, and write a new revision"
 
 
 def engine_of(directory: Path) -> str:
@@ -130,12 +130,12 @@ def load(directory: Path, tree: str) -> Graph:
             hint="create it with `tenantplan init`, or set spec.migrations in tenantplan.yaml",
         )
     revisions = alembic_files.load(versions)
-    beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _beside(directory)]
+    beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _other_files(directory)]
     whole = hashlib.sha256("\n".join([*beside, *(revision.digest for revision in revisions)]).encode())
     return Graph(tree, directory, revisions, whole.hexdigest(), env=env_file.read(directory))
 
 
-def _beside(directory: Path) -> list[Path]:
+def _other_files(directory: Path) -> list[Path]:
     """What revisions may import or read, and what env.py says: every file of the tree but revisions and bytecode."""
     found = (path for path in directory.rglob("*") if path.is_file() and path.parent != directory / "versions")
     return sorted(path for path in found if not {"__pycache__", ".git"} & set(path.parts))
@@ -157,7 +157,7 @@ def _load_prisma(directory: Path, tree: str) -> Graph:
                 reversible=found.down is not None,
             )
         )
-    beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _beside(directory)]
+    beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _other_files(directory)]
     whole = hashlib.sha256("\n".join([*beside, *(revision.digest for revision in revisions)]).encode())
     return Graph(tree, directory, tuple(revisions), whole.hexdigest(), PRISMA)
 

@@ -74,7 +74,7 @@ def statistics(_: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
 def sequence(_: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired:
     """Its settings are set; the number that comes next stays."""
     if d.actual is None:
-        return Unrepaired(d, "the number that comes next is gone: make it by hand, beyond the highest one in use")
+        return Unrepaired(d, "its next number is unknown: create it by hand, beyond the highest one in use")
     return Fix(d, make=tuple(_sequence(d, read(_SEQUENCE, d.expected), read(_SEQUENCE, d.actual))))
 
 

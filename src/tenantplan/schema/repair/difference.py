@@ -1,4 +1,4 @@
-"""What is to be repaired, and what the repair of one object is. Values only."""
+"""Differences and their repairs. Values only."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def grant(comparison: SchemaComparison, d: ObjectDifference) -> Fix | Unrepaired
     """From the rights that one grantee has on one thing to those that it should have."""
     its = right(d)
     if its is None:
-        return Unrepaired(d, "whose right it is cannot be told: REVOKE it by hand")
+        return Unrepaired(d, "its grantee is unknown: REVOKE it by hand")
     if its.role:
         return Unrepaired(d, f"it is about what {its.role} makes: ALTER DEFAULT PRIVILEGES FOR ROLE {its.role} by hand")
     want, have = privileges(d.expected, its.usual), privileges(d.actual, its.usual)
@@ -64,13 +64,15 @@ def closed(comparison: SchemaComparison, d: ObjectDifference) -> Iterator[sql.Co
 def _statements(its: Right, want: Mapping[str, bool], have: Mapping[str, bool]) -> Iterator[sql.Composed]:
     kept = want.keys() & have.keys()
     new = {name for name in want if name not in have or (want[name] and not have[name])}
-    yield from _said(its, "REVOKE {} ON {} FROM ", have.keys() - want.keys(), " CASCADE")
-    yield from _said(its, "REVOKE GRANT OPTION FOR {} ON {} FROM ", {n for n in kept if have[n] > want[n]}, " CASCADE")
-    yield from _said(its, "GRANT {} ON {} TO ", {name for name in new if not want[name]}, "")
-    yield from _said(its, "GRANT {} ON {} TO ", {name for name in new if want[name]}, OPTION)
+    yield from _grant_statements(its, "REVOKE {} ON {} FROM ", have.keys() - want.keys(), " CASCADE")
+    yield from _grant_statements(
+        its, "REVOKE GRANT OPTION FOR {} ON {} FROM ", {n for n in kept if have[n] > want[n]}, " CASCADE"
+    )
+    yield from _grant_statements(its, "GRANT {} ON {} TO ", {name for name in new if not want[name]}, "")
+    yield from _grant_statements(its, "GRANT {} ON {} TO ", {name for name in new if want[name]}, OPTION)
 
 
-def _said(its: Right, text: str, names: Iterable[str], end: str) -> Iterator[sql.Composed]:
+def _grant_statements(its: Right, text: str, names: Iterable[str], end: str) -> Iterator[sql.Composed]:
     column = sql.SQL(" ({})").format(identifier(its.column)) if its.column else sql.SQL("")
     listed = [sql.SQL("{}{}").format(sql.SQL(name), column) for name in sorted(names)]
     if not listed:

@@ -1,4 +1,4 @@
-"""What can be done about a difference, by its kind; and what is never done, with the reason that is given for it."""
+"""Repairs by the kind of the object; and what is never repaired, with the reason."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tenantplan.schema.repair.statement import drop_part
 from tenantplan.schema.repair.tables import column, table
 
 Outcome = Fix | Unrepaired
-_BY_HAND = "drop it by hand, write a revision that makes it everywhere, or ignore it until a date"
+_BY_HAND = "drop it by hand, write a revision that creates it everywhere, or ignore it until a date"
 _EXTRA = {
-    "trigger": f"made by hand, and it RUNS ON EVERY CHANGE OF THE TABLE'S ROWS: look at what it does, then {_BY_HAND}",
-    "rule": f"made by hand, and it REWRITES STATEMENTS ON THE TABLE: look at what it does, then {_BY_HAND}",
-    "event trigger": f"made by hand, and it RUNS ON EVERY CHANGE OF THE SCHEMA: look at what it does, then {_BY_HAND}",
+    "trigger": f"made by hand, and it RUNS ON EVERY CHANGE OF THE TABLE'S ROWS: check what it does, then {_BY_HAND}",
+    "rule": f"made by hand, and it REWRITES STATEMENTS ON THE TABLE: check what it does, then {_BY_HAND}",
+    "event trigger": f"made by hand, and it RUNS ON EVERY CHANGE OF THE SCHEMA: check what it does, then {_BY_HAND}",
 }
 _HOLDERS = ("table", "type", "sequence")  # what is never made again
 _RELATIONS = ("table", "view", "sequence", "index")  # what has to have different names

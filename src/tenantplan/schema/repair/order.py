@@ -1,4 +1,4 @@
-"""The order in which objects are made, and what cannot be made because something else is left."""
+"""The order in which objects are created, and what cannot be created because something else is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rights as the fingerprint prints them: on what, whose, and which."""
+"""Privileges as the fingerprint prints them: the object, the grantee, and which."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEFAULT = re.compile(rf"(?P<made>[rSfTnL])(?: in (?P<schema>{IDENTIFIER}))?(?: 
 
 @dataclass(frozen=True)
 class Right:
-    """Whose right on what: `on` is the kind of the thing, or "default" for what will be made.
+    """A privilege: `on` is the kind of the thing, or "default" for what will be made.
 
     `made` is the letter of what will be made, `schema` where, and `role` by whom if not by tenantplan. `grantee` is a
     quoted name, "PUBLIC" or "owner".

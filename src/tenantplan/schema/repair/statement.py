@@ -1,4 +1,4 @@
-"""Pieces of statements that several kinds of objects need."""
+"""Parts of statements that several kinds of objects need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that are deleted with what they belong to, whether a document names them or not: the projects of an organization.
+"""Deletions that cascade, whether a document names the rows or not: the projects of an organization.
 
 PURE. A tenant is not taken along: it may have a database of its own, and its document says what becomes of that.
 """
@@ -13,7 +13,7 @@ from tenantplan.model.resource import Resource, Row
 from tenantplan.model.rowtype import Tables
 
 
-def goes_along(have: Resource, tables: Tables, deleted: Set[str]) -> bool:
+def cascades(have: Resource, tables: Tables, deleted: Set[str]) -> bool:
     """Whether it is a row of one of `deleted` that is kept for a grace period and has no database of its own."""
     if not isinstance(have, Row) or have.home not in deleted:
         return False
@@ -21,7 +21,7 @@ def goes_along(have: Resource, tables: Tables, deleted: Set[str]) -> bool:
     return bool(rowtype.retired) and "database_mode" not in rowtype.columns
 
 
-def taken_along(operations: Iterable[Operation]) -> list[Finding]:
+def cascade_notes(operations: Iterable[Operation]) -> list[Finding]:
     """A note for each row that is deleted since what it belongs to is."""
     deleted = {o.address: o.before for o in operations if o.action == "delete" and o.retire}
     return [

@@ -275,7 +275,7 @@ def test_the_attacks_are_real(attacked: Attacked, monkeypatch: pytest.MonkeyPatc
     fleet = attacked.fleet
     for name, attack in ATTACKS.items():
         attacked.plant(name, attack)
-    monkeypatch.setattr(guard, "code_of_others", lambda connection: [])
+    monkeypatch.setattr(guard, "untrusted_code", lambda connection: [])
     attacked.tree.add("f29a", MIGRATION)
     fleet.apply(code=None)
     powers = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE %s AND rolcreatedb"

@@ -1,4 +1,4 @@
-"""Roles that lose a right on a database that others keep: the right is taken back before such a role is dropped."""
+"""Roles that lose CONNECT on a database that others keep: it is revoked before such a role is dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def purges(operation: Operation | None) -> bool:
     return operation is not None and operation.action == "delete" and not operation.retire
 
 
-def shut_out(operation: Operation) -> list[str]:
+def roles_losing_connect(operation: Operation) -> list[str]:
     """Addresses of the roles that may not connect to a database any more after the operation."""
     before, after = operation.before, operation.after
     if not (isinstance(before, Database) and isinstance(after, Database)):

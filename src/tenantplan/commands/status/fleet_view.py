@@ -1,4 +1,4 @@
-"""What the reading commands look at: the live side of a fleet, each of its databases, and its runs; nothing is written."""
+"""What the read-only commands share: the live side of a fleet, each of its databases, and its runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenantplan.errors import NotFound, TenantplanError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.servers import Servers
 from tenantplan.live import fan_out as databases
-from tenantplan.live.survey import Question, survey
+from tenantplan.live.survey import SurveyRequest, survey
 from tenantplan.migration.trees import Trees
 from tenantplan.model import address
 from tenantplan.model.address import MAIN, Location
@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A fleet and what is live of it, as the reading commands need it."""
+class FleetView:
+    """A fleet and its live state, as the read-only commands need it."""
 
     fleet: Fleet
     live: Survey
@@ -80,14 +80,14 @@ class Scene:
         return _where(self.fleet)
 
 
-def look(fleet: Fleet, addresses: Iterable[str] = (), declared: State | None = None) -> Scene:
+def read_fleet(fleet: Fleet, addresses: Iterable[str] = (), declared: State | None = None) -> FleetView:
     """The live side of a fleet, in read-only sessions.
 
     `addresses`, and `declared` rows by their keys, are looked for beside what carries the fleet's stamp.
 
     Raises ConnectError when the main server is out of reach; other servers that are, the Survey names.
     """
-    return Scene(fleet, survey(fleet, Question(list(addresses), declared or {}, follow=True)))
+    return FleetView(fleet, survey(fleet, SurveyRequest(list(addresses), declared or {}, follow=True)))
 
 
 def rows(state: State, table: str = "organizations") -> list[Row]:
@@ -103,7 +103,7 @@ def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:
 
 
 def each(
-    scene: Scene, locations: Iterable[Location], read: Callable[[Connection], T], patience: float | None = None
+    scene: FleetView, locations: Iterable[Location], read: Callable[[Connection], T], patience: float | None = None
 ) -> dict[Location, T | TenantplanError]:
     """What `read` finds in each database, or why there is no answer; side by side, within the budget.
 
@@ -118,9 +118,9 @@ def each(
     return known | databases.each(scene.connector, open_ones, read, scene.settings.spec.max_connections, patience)
 
 
-def _out_of_reach(scene: Scene, alias: str) -> TenantplanError | None:
+def _out_of_reach(scene: FleetView, alias: str) -> TenantplanError | None:
     slug = address.brought_slug(alias) if address.is_brought(alias) else None
-    why = scene.live.held_out.get(address.organization(slug)) if slug else None
+    why = scene.live.unplannable.get(address.organization(slug)) if slug else None
     server = next((f.message for f in scene.live.unreachable if f.address == address.server(alias)), None)
     if alias in scene.connector.servers and not (why or server):
         return None
@@ -138,7 +138,7 @@ class Activity:
     holder: lock.Holder | None
 
 
-def activity(scene: Scene) -> Activity:
+def activity(scene: FleetView) -> Activity:
     """The runs of a fleet; all None while nothing was applied, but for a first apply at work."""
     with scene.connector.connect(MAIN, read_only=True) as gate:
         holder = lock.holder(gate, scene.main_database)
@@ -158,11 +158,13 @@ def main_session(fleet: Fleet) -> Iterator[Connection]:
     hint = "tenantplan apply makes it"
     with fleet.connector.connect(MAIN, read_only=True) as gate:
         if gate.execute("SELECT FROM pg_database WHERE datname = %s", [fleet.main_database]).fetchone() is None:
-            raise NotFound("nothing was applied yet: the main database does not exist", where=_where(fleet), hint=hint)
+            raise NotFound(
+                "nothing has been applied yet: the main database does not exist", where=_where(fleet), hint=hint
+            )
     with fleet.main() as connection:
         found = connection.execute("SELECT to_regclass('tenantplan.audit_log') IS NOT NULL").fetchone()
         if found is None or not found[0]:
-            raise NotFound("nothing was applied yet: the main database is empty", where=_where(fleet), hint=hint)
+            raise NotFound("nothing has been applied yet: the main database is empty", where=_where(fleet), hint=hint)
         yield connection
 
 

@@ -12,7 +12,7 @@ from tenantplan.model.resource import Database, Resource, Role, State
 from tenantplan.planning.comparable import lingers
 
 
-def left_behind(
+def former_objects(
     desired: Desired, live: State, sources: Mapping[str, str], without: Collection[str]
 ) -> Iterator[Change]:
     """What declared organizations and tenants have left: logins of a former mode, server or name, and those that are not asked

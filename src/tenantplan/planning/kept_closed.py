@@ -14,7 +14,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Database, Ref, Resource, Role, Row, State
 
 
-def kept_shut(desired: Desired, live: State) -> Desired:
+def kept_closed(desired: Desired, live: State) -> Desired:
     """The desired state, in which closed logins stay so; `live` is under the names that the manifest's renames give it."""
     stays = {a for a, want in desired.state.items() if _stays_suspended(want, live.get(a))}
     if not stays:

@@ -1,11 +1,11 @@
-"""What targets keep of passwords and secrets that were delivered: nothing takes them back after a rename, a purge or a move."""
+"""Delivered passwords and secrets that stay at their targets after a rename, a purge or a move."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tenantplan.model import address as addresses
-from tenantplan.model.address import whose
+from tenantplan.model.address import login_label
 from tenantplan.model.login import MAIN_TARGET, Issued
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
@@ -18,7 +18,7 @@ RULE = "stays-behind"
 _Place = tuple[str, str]  # name of a target, and what it calls the delivery
 
 
-def stays_behind(
+def leftover_deliveries(
     operations: Iterable[Operation],
     issued: Sequence[Issued],
     sources: Mapping[str, str],
@@ -30,12 +30,12 @@ def stays_behind(
     """
     found: dict[_Place, Finding] = {}
     for operation in operations:
-        for place in () if operation.retire else _left(operation, issued, sources):
-            found.setdefault(place, Finding(operation.address, RULE, _said(*place, targets)))
+        for place in () if operation.retire else _leftover(operation, issued, sources):
+            found.setdefault(place, Finding(operation.address, RULE, _where(*place, targets)))
     return list(found.values())
 
 
-def _left(operation: Operation, issued: Sequence[Issued], sources: Mapping[str, str]) -> Iterator[_Place]:
+def _leftover(operation: Operation, issued: Sequence[Issued], sources: Mapping[str, str]) -> Iterator[_Place]:
     before, after = operation.before, operation.after
     if isinstance(before, Row) and before.table in BUILTIN:
         old = addresses.renamed(operation.address, sources)
@@ -45,7 +45,7 @@ def _left(operation: Operation, issued: Sequence[Issued], sources: Mapping[str, 
     elif isinstance(before, Role) and (after is None or operation.renamed_from):
         old = operation.renamed_from or operation.address
         mine = (i for i in issued if i.target != MAIN_TARGET and addresses.role(i.server, i.role) == old)
-        yield from ((i.target, whose(i.holder)) for i in mine)
+        yield from ((i.target, login_label(i.holder)) for i in mine)
 
 
 def _places(address: str, row: Row, known: Iterable[str] | None = None) -> Iterator[_Place]:
@@ -56,9 +56,9 @@ def _places(address: str, row: Row, known: Iterable[str] | None = None) -> Itera
             yield target.removeprefix(ON_ITS_WAY), delivered_as(address, name.removesuffix(DELIVERED))
 
 
-def _said(name: str, place: str, targets: Mapping[str, TargetSpec]) -> str:
+def _where(name: str, place: str, targets: Mapping[str, TargetSpec]) -> str:
     target = targets.get(name)
     where = (
         f"the file {target.file.replace(PLACEHOLDER, place)}" if target and target.file else f"{place} in target {name}"
     )
-    return f"{where} stays, with what was delivered to it: remove it when nothing reads it any more"
+    return f"{where} stays, with what was delivered to it: remove it once nothing reads it"

@@ -12,7 +12,7 @@ from tenantplan.model.login import MAIN_TARGET, Issued
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Row
 from tenantplan.model.rowtype import ON_ITS_WAY
-from tenantplan.planning.stays_behind import stays_behind
+from tenantplan.planning.leftover_deliveries import leftover_deliveries
 from tenantplan.settings.targets import TargetSpec
 
 pytestmark = pytest.mark.once
@@ -33,7 +33,7 @@ def left(
     *operations: Operation, issued: tuple[Issued, ...] = (), sources: Mapping[str, str] | None = None
 ) -> list[str]:
     """Each note up to what stays."""
-    found = stays_behind(operations, issued, sources or {}, TARGETS)
+    found = leftover_deliveries(operations, issued, sources or {}, TARGETS)
     assert {finding.rule for finding in found} <= {"stays-behind"}
     return [f"{finding.address}: {finding.message.partition(' stays, ')[0]}" for finding in found]
 
@@ -133,8 +133,8 @@ def test_a_login_that_is_renamed_or_only_changed() -> None:
 
 
 def test_what_to_do_about_it() -> None:
-    (note,) = stays_behind([an_operation(TOKEN, "delete", a_secret())], (), {}, TARGETS)
-    assert note.message == f"{FILE} stays, with what was delivered to it: remove it when nothing reads it any more"
+    (note,) = leftover_deliveries([an_operation(TOKEN, "delete", a_secret())], (), {}, TARGETS)
+    assert note.message == f"{FILE} stays, with what was delivered to it: remove it once nothing reads it"
 
 
 def test_one_note_for_each_place() -> None:

@@ -1,4 +1,4 @@
-"""Where the data of an organization or tenant is that is to be somewhere else."""
+"""Where data is that moves elsewhere."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tenantplan.model.resource import Ref, Row, State
 
 
 @dataclass(frozen=True)
-class Left:
-    """The place that is left: a database of a server, one that was brought (`url` is its reference), or the shared tables, as far
-    as their rows belong to the organization of that id."""
+class FormerPlace:
+    """The place that data leaves: a database of a server, one that was brought (`url` is its reference), or the shared tables, as
+    far as their rows belong to the organization of that id."""
 
     organization: str | None = None
     server: str | None = None
@@ -19,7 +19,7 @@ class Left:
     url: str | None = None
 
 
-def left(operation: Operation, live: State) -> Left:
+def former_place(operation: Operation, live: State) -> FormerPlace:
     """The place that a row's data leaves; `live` has the names that the operation has."""
     before = operation.before
     assert isinstance(before, Row)
@@ -30,7 +30,7 @@ def left(operation: Operation, live: State) -> Left:
         mine = live.get(operation.address) if before.id is None else before  # a plan file has no ids
         organization = home if isinstance(home, Row) else mine
         assert isinstance(organization, Row)
-        return Left(organization=str(organization.id))
+        return FormerPlace(organization=str(organization.id))
     if place.get("database_server"):
-        return Left(server=place["database_server"], database=place.get("database_name"))
-    return Left(url=str(place["database_url"]))
+        return FormerPlace(server=place["database_server"], database=place.get("database_name"))
+    return FormerPlace(url=str(place["database_url"]))
