@@ -31,7 +31,7 @@ pytestmark = pytest.mark.once
 CHANGED = "changed after the plan was made"
 HASH_KEY = "00" * 32
 SERVER = ServerFacts("7", "18.4", 180004, "tp_admin", createdb=True, createrole=True)
-CANARY = "waits for the first wave, all of which, or all that it migrates, changed after the plan was made"
+CANARY = "waits for the first wave: all of it, or all of its migrations, changed after the plan was made"
 
 
 def row(address: str, name: str) -> Row:

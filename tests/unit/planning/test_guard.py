@@ -157,8 +157,8 @@ class TestDestructiveRevisions:
         plan = Plan("f", "1", "2026-01-01T00:00:00Z", {}, {}, "c", operations, blockers)
         wrong = [f.message for f in guard.remaining_blockers(plan, Allowances(deletes=2, destructive=3))]
         assert wrong == [
-            "--allow-deletes 2 is not what the plan holds: 1 to delete",
-            "--allow-destructive 3 is not what the plan holds: 1 revision to destroy data",
+            "--allow-deletes 2 does not match the plan, which has 1 deletion",
+            "--allow-destructive 3 does not match the plan, which has 1 revision that destroys data",
         ]
         assert [f.rule for f in guard.remaining_blockers(plan, Allowances(deletes=1))] == ["destructive"]
         assert [f.rule for f in guard.remaining_blockers(plan, Allowances(destructive=1))] == ["max-deletes"]
