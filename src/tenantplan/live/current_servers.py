@@ -10,6 +10,7 @@ from tenantplan.documents import Document
 from tenantplan.fleet.opening import Fleet
 from tenantplan.model.address import MAIN
 from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.databases import has_database
 from tenantplan.tables import control
 
 
@@ -24,7 +25,7 @@ def placed(fleet: Fleet, documents: Sequence[Document]) -> dict[str, str]:
     if not settings.spec.dedicated_databases or not chooses(documents):
         return {}
     with fleet.connector.connect(MAIN, read_only=True) as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [fleet.main_database]).rowcount:
+        if not has_database(connection, fleet.main_database):
             return {}
     with fleet.main() as connection:
         return read_placed(connection, settings.fleet, settings.servers)

@@ -24,6 +24,7 @@ from tenantplan.model.resource import Database, Package, Role, Row, Schema, Stat
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.diff import applicable_renames, under_new_names
 from tenantplan.postgres.connect import Connector
+from tenantplan.postgres.databases import has_database
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings.settings import Settings
 from tenantplan.tables import BUILTIN
@@ -178,7 +179,7 @@ def _read_main(fleet: Fleet, question: SurveyRequest) -> MainFacts:
         if error.silent:
             raise  # asking once more would take as long again
         with fleet.connector.connect(MAIN, read_only=True) as connection:
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
+            if has_database(connection, name):
                 raise
             return MainFacts(at_work=at_work(connection, name))
 

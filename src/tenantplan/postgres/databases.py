@@ -1,4 +1,4 @@
-"""Databases of a server: those in the making, and DROP DATABASE for a role that is no superuser, whatever is at work inside."""
+"""Databases of a server: which it has, which are in the making, and DROP DATABASE for a role that is no superuser."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from tenantplan.model import stamp
 from tenantplan.postgres import membership
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
+
+
+def has_database(connection: Connection, name: str) -> bool:
+    """Whether the connected server has a database of this name."""
+    return connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
 
 
 def drop_database(connection: Connection, name: str) -> None:

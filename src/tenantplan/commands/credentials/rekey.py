@@ -27,6 +27,7 @@ from tenantplan.model.resource import Row, State
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.databases import has_database
 from tenantplan.secrets.box import CredentialPlace, Refused, Vault, key_of
 from tenantplan.secrets.fleet_keys import the_vault
 from tenantplan.settings.settings import Settings
@@ -106,7 +107,7 @@ def _rekeyed(fleet: Fleet) -> Rekeyed:
 def _refuse_nothing(connector: Connector, name: str) -> None:
     nothing = NotFound("nothing has been applied yet: there are no credentials", hint="tenantplan apply makes them")
     with connector.connect(MAIN, read_only=True) as gate:
-        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+        if not has_database(gate, name):
             raise nothing
     with connector.connect(MAIN, name, read_only=True) as connection:
         found = connection.execute("SELECT to_regclass('tenantplan.credentials') IS NOT NULL").fetchone()

@@ -14,7 +14,8 @@ from tenantplan.live import session_checks as fitness
 from tenantplan.live.session_checks import Facts, read_facts, right, session_checks
 from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.databases import has_database
 from tenantplan.postgres.url import Server
 
 
@@ -86,17 +87,13 @@ def _managed(
                 yield Check(subject, "least privilege", "warn", f"{facts['role']} is a superuser", advice)
             if rights:
                 yield from optional_rights(subject, facts)
-            found = _exists(connection, database)
+            found = database is not None and has_database(connection, database)
         if database is not None:
             yield from _database(connector, alias, subject, database, found, expected)
     except TenantplanError as error:
         yield _failed(subject, error)
     except psycopg.Error as error:
         yield Check(subject, "connect", "fail", describe(error), "see the server's log")
-
-
-def _exists(connection: Connection, database: str | None) -> bool:
-    return connection.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone() is not None
 
 
 def _database(

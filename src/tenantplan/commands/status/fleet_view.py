@@ -20,6 +20,7 @@ from tenantplan.model.live import Survey
 from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.databases import has_database
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import masked
 from tenantplan.settings.settings import Settings
@@ -157,7 +158,7 @@ def main_session(fleet: Fleet) -> Iterator[Connection]:
     """The read-only session on the main database; NotFound, with the next step, while there is none."""
     hint = "tenantplan apply makes it"
     with fleet.connector.connect(MAIN, read_only=True) as gate:
-        if gate.execute("SELECT FROM pg_database WHERE datname = %s", [fleet.main_database]).fetchone() is None:
+        if not has_database(gate, fleet.main_database):
             raise NotFound(
                 "nothing has been applied yet: the main database does not exist", where=_where(fleet), hint=hint
             )

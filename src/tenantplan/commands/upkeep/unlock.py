@@ -14,6 +14,7 @@ from tenantplan.journal import record
 from tenantplan.model.address import MAIN, run
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector
+from tenantplan.postgres.databases import has_database
 from tenantplan.postgres.lock import Holder
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.run_sessions import end_sessions, run_of
@@ -36,7 +37,7 @@ def held(fleet: Fleet) -> Held | None:
     """Who holds the fleet's lock, or None. Read-only."""
     connector, name = fleet.connector, fleet.main_database
     with connector.connect(MAIN, read_only=True) as outside:
-        exists = outside.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+        exists = has_database(outside, name)
         holder = lock.holder(outside, name)
     if holder is None:
         return None
