@@ -6,12 +6,23 @@ Everything is composed from identifiers and literals. Passwords and stamps are n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from psycopg import sql
 
 from tenantplan.errors import SettingsError
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import INITIAL_DATABASES, MAX_NAME_BYTES, OWNER, Database, Resource, Role
+from tenantplan.model.resource import (
+    INITIAL_DATABASES,
+    MAX_NAME_BYTES,
+    OWNER,
+    Database,
+    Package,
+    Resource,
+    Role,
+    Row,
+    Schema,
+)
 from tenantplan.model.stamp import NEW, TEMPLATE, TOMBSTONE
 
 Statements = list[sql.Composed]
@@ -44,12 +55,16 @@ def _f(text: str, **parts: sql.Composable) -> sql.Composed:
 
 def preview(operation: Operation) -> tuple[str, ...]:
     """The statements as text for a plan, empty for rows, whose before and after say it all."""
-    subject = operation.after or operation.before
-    if isinstance(subject, Role):
-        return tuple(s.as_string() for s in role(operation))
-    if isinstance(subject, Database):
-        return tuple(s.as_string() for s in (*creation(operation), *database(operation)))
-    return operation.statements
+    subject = operation.subject
+    match subject:
+        case Role():
+            return tuple(s.as_string() for s in role(operation))
+        case Database():
+            return tuple(s.as_string() for s in (*creation(operation), *database(operation)))
+        case Row() | Schema() | Package():
+            return operation.statements
+        case _:
+            assert_never(subject)
 
 
 def role(operation: Operation) -> Statements:
@@ -224,11 +239,16 @@ _ROLES = ("public", "none", "current_user", "current_role", "session_user")
 def check(*resources: Resource | None) -> None:
     """SettingsError when a role or database has a name that no statement may be about, or is to be owned by or join such a role."""
     for resource in resources:
-        if isinstance(resource, Role):
-            _check("role", (resource.name, *resource.member_of), _ROLES)
-        elif isinstance(resource, Database):
-            _check("database", (resource.name,), INITIAL_DATABASES)
-            _check("role", (resource.owner,) if resource.owner else (), _ROLES)
+        match resource:
+            case Role():
+                _check("role", (resource.name, *resource.member_of), _ROLES)
+            case Database():
+                _check("database", (resource.name,), INITIAL_DATABASES)
+                _check("role", (resource.owner,) if resource.owner else (), _ROLES)
+            case Row() | Schema() | Package() | None:
+                pass
+            case _:
+                assert_never(resource)
 
 
 def _check(what: str, names: tuple[str, ...], reserved: tuple[str, ...]) -> None:

@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, assert_never
 
-from tenantplan.model.resource import TYPES, Ref, Resource, Role, Row, Schema, Secret
+from tenantplan.model.resource import TYPES, Database, Package, Ref, Resource, Role, Row, Schema, Secret
 
 _TAGS = {kind: tag for tag, kind in TYPES.items()}
 _LIVE_ONLY = {"id", "managed", "manager", "retired_at", "observed", "home", "changed_by_others", "repaired", "sessions"}
@@ -30,11 +30,17 @@ def to_json(resource: Resource | None) -> dict[str, Any] | None:
 
 def _left_out(resource: Resource, name: str) -> bool:
     """What few resources have stands in their JSON only."""
-    if isinstance(resource, Schema):
-        return name == "halfway" and resource.halfway is None
-    if isinstance(resource, Role):
-        return name in ("access", "ends_before", "serves") and getattr(resource, name) is None
-    return name == "initial" and isinstance(resource, Row) and not resource.initial
+    match resource:
+        case Schema():
+            return name == "halfway" and resource.halfway is None
+        case Role():
+            return name in ("access", "ends_before", "serves") and getattr(resource, name) is None
+        case Row():
+            return name == "initial" and not resource.initial
+        case Database() | Package():
+            return False
+        case _:
+            assert_never(resource)
 
 
 def from_json(document: Mapping[str, Any] | None) -> Resource | None:

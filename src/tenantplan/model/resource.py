@@ -141,6 +141,16 @@ class Schema:
     changed_by_others: bool = field(default=False, compare=False)
     repaired: str | None = field(default=None, compare=False)
 
+    @property
+    def managed(self) -> bool:
+        """A schema is tenantplan's wherever it looks at one."""
+        return True
+
+    @property
+    def retired_at(self) -> None:
+        """A schema is not retired: its database is."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Package:

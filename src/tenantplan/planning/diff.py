@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
@@ -62,9 +63,9 @@ def diff(
         conflict = _conflict(address, have, want, desired)
         if conflict:
             conflicts.append(conflict)
-        elif have is None or comparable(have, want) != want or expires(have, want) or not _manages(have):
+        elif have is None or comparable(have, want) != want or expires(have, want) or not have.managed:
             before = None if have is None else comparable(have, want)
-            adopt = have is not None and not _manages(have)
+            adopt = have is not None and not have.managed
             restore = isinstance(have, (Row, Role, Database)) and have.retired_at is not None
             restore = restore or (
                 isinstance(have, Row) and "deleted_at" in have.observed and adopt
@@ -112,7 +113,7 @@ def _conflict(address: str, have: Resource | None, want: Resource, desired: Desi
     """Why something declared cannot be brought about although nothing is known to be wrong with the YAML."""
     if have is None:
         return None
-    if not _manages(have):
+    if not have.managed:
         return _unmanaged(address, have) if not isinstance(have, Row) or have.manager is not None else None
     if _held_by_another(have, want, desired.renames):
         return _taken(address, have)
@@ -139,7 +140,7 @@ def _fixed(address: str, have: Row, want: Row, tables: Tables) -> Finding | None
 def _lingering(desired: Desired, live: State, changed: Set[str]) -> Iterator[Change]:
     """Sessions of roles that are closed for good, and that nothing else is planned for."""
     for address, have in live.items():
-        if address not in desired.state and address not in changed and _manages(have) and lingers(have, have):
+        if address not in desired.state and address not in changed and have.managed and lingers(have, have):
             yield Change(address, have, have)
 
 
@@ -176,29 +177,26 @@ def _holder(address: str, resource: Resource | None) -> str:
 
 def _follow(resource: Resource, renames: Mapping[str, str]) -> Resource:
     """The resource with its references under their new names: PostgreSQL's own follow a rename by themselves."""
-    if isinstance(resource, Row):
-        values = {
-            column: Ref(addresses.renamed(value.address, renames)) if isinstance(value, Ref) else value
-            for column, value in resource.values.items()
-        }
-        return replace(resource, values=values)
-    if isinstance(resource, Database):
-        roles = {
-            name: _role_name(resource.server, name, renames)
-            for name in (resource.owner, *(resource.connect or ()))
-            if name
-        }
-        connect = None if resource.connect is None else tuple(sorted(roles[name] for name in resource.connect))
-        return replace(resource, owner=roles.get(resource.owner or ""), connect=connect)
-    return resource
+    match resource:
+        case Row():
+            values = {
+                column: Ref(addresses.renamed(value.address, renames)) if isinstance(value, Ref) else value
+                for column, value in resource.values.items()
+            }
+            return replace(resource, values=values)
+        case Database():
+            named = (resource.owner, *(resource.connect or ()))
+            roles = {name: _role_name(resource.server, name, renames) for name in named if name}
+            connect = None if resource.connect is None else tuple(sorted(roles[name] for name in resource.connect))
+            return replace(resource, owner=roles.get(resource.owner or ""), connect=connect)
+        case Role() | Schema() | Package():
+            return resource
+        case _:
+            assert_never(resource)
 
 
 def _role_name(server: str, name: str, renames: Mapping[str, str]) -> str:
     return addresses.last_segment(renames.get(addresses.role(server, name), name))
-
-
-def _manages(resource: Resource) -> bool:
-    return isinstance(resource, Schema) or resource.managed
 
 
 def _unmanaged(address: str, have: Resource) -> Finding:
@@ -226,10 +224,6 @@ def _taken(address: str, have: Resource) -> Finding:
     )
 
 
-def _retired_at(resource: Resource) -> str | None:
-    return None if isinstance(resource, Schema) else resource.retired_at
-
-
 def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -> list[Change]:
     """First steps of declared deletions, and purges of what was retired more than `grace` ago, with all that goes along."""
     changes: dict[str, Change] = {}
@@ -238,12 +232,12 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
     begun = {addresses.owner(a, have) for a, have in live.items() if _is_retired_now(a, have, desired)}
     over = {address for address, have in live.items() if _due(have, now, grace) and address not in begun}
     for address, have in live.items():
-        if address in desired.state or not _manages(have) or isinstance(have, Schema):
+        if address in desired.state or not have.managed or isinstance(have, Schema):
             continue
         holder = addresses.owner(address, have)
         declared = address in desired.deleted and not _serves_another(have, desired)
         declared = declared or cascades(have, tables, desired.deleted)
-        if (declared and _retired_at(have) is None) or _is_retired_now(address, have, desired):
+        if (declared and have.retired_at is None) or _is_retired_now(address, have, desired):
             changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _keeps(have, tables))
         elif address in over and (holder not in live or holder in over):
             kept = [r for child, r in referring.get(address, ()) if _keeps(r, tables) and child not in over]
@@ -257,9 +251,9 @@ def _deletions(desired: Desired, live: State, now: datetime, grace: timedelta) -
 def _is_retired_now(address: str, have: Resource, desired: Desired) -> bool:
     """Whether it is a database or role that goes the first step along with the document that holds it. Until it has, the
     document's row stays, though it may have been deleted long ago: on another server, that step can have failed."""
-    if isinstance(have, (Row, Schema)) or not _manages(have) or address in desired.state:
+    if isinstance(have, (Row, Schema)) or not have.managed or address in desired.state:
         return False
-    return addresses.owner(address, have) in desired.deleted and _retired_at(have) is None
+    return addresses.owner(address, have) in desired.deleted and have.retired_at is None
 
 
 def _serves_another(have: Resource, desired: Desired) -> bool:
@@ -295,7 +289,7 @@ def _keeps(row: Row, tables: Tables) -> bool:
 
 
 def _due(resource: Resource, now: datetime, grace: timedelta) -> bool:
-    stamp = _retired_at(resource)
+    stamp = resource.retired_at
     end = (
         after(stamp, grace) if stamp is not None else None
     )  # what was deleted on no day of the calendar is never purged
@@ -307,7 +301,7 @@ def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
     missing = {
         address: resource
         for address, resource in live.items()
-        if address not in known and _manages(resource) and not isinstance(resource, Schema)
+        if address not in known and resource.managed and not isinstance(resource, Schema)
     }
     emptied = {r.holder for r in missing.values() if isinstance(r, Database)}
     found = []
@@ -317,7 +311,7 @@ def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
         parents = {addresses.document(address), addresses.owner(address, resource)} - {address}
         if parents & (missing.keys() | desired.deleted) or _shared_group(resource):
             continue
-        retired = _retired_at(resource)
+        retired = resource.retired_at
         if is_former_login(resource, desired):
             message = "a login that is not declared: closed and left alone; DROP ROLE removes it"
         elif retired:

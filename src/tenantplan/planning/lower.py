@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
@@ -140,17 +141,22 @@ def _scope(address: str, resource: Resource, context: Context) -> str:
 
 def _action(change: Change) -> str:
     before, after = change.before, change.after
-    if isinstance(after, Schema):
-        return "migrate"
-    if after is None:
-        return "delete"
-    if before is None:
-        return "create"
-    if isinstance(after, Row) and isinstance(before, Row) and moves(before, after):
-        return "move"
-    if isinstance(after, Database) and isinstance(before, Database):
-        return "grant" if before == replace(after, connect=before.connect) else "update"
-    return "update"
+    match after:
+        case None:
+            return "delete"
+        case Schema():
+            return "migrate"
+        case _ if before is None:
+            return "create"
+        case Row():
+            return "move" if isinstance(before, Row) and moves(before, after) else "update"
+        case Database():
+            only_connect = isinstance(before, Database) and before == replace(after, connect=before.connect)
+            return "grant" if only_connect else "update"
+        case Role() | Package():
+            return "update"
+        case _:
+            assert_never(after)
 
 
 def moves(before: Row, after: Row) -> bool:
@@ -174,19 +180,24 @@ def _risk(change: Change, action: str, tables: Tables) -> str:
         return "safe"
     if action in ("migrate", "move") or change.renamed_from or change.adopt:
         return "risky"
+    return "risky" if _lets_in_or_shuts_out(change, tables) else "safe"
+
+
+def _lets_in_or_shuts_out(change: Change, tables: Tables) -> bool:
+    """Whether a change of what is there decides who gets in: a login or password, a restored or suspended row, raised access."""
     before, after = change.before, change.after
-    if (
-        isinstance(before, Role)
-        and isinstance(after, Role)
-        and (before.login, before.password) != (after.login, after.password)
-    ):
-        return "risky"
-    if isinstance(before, Row) and isinstance(after, Row):
-        if change.restore:  # what was refused is served again
-            return "risky"
-        closes = before.values.get("state") != after.values.get("state")
-        return "risky" if closes or raised_columns(before, after, tables[after.table]) else "safe"
-    return "safe"
+    match after:
+        case Role():
+            return isinstance(before, Role) and (before.login, before.password) != (after.login, after.password)
+        case Row():
+            if not isinstance(before, Row):
+                return False
+            suspends = before.values.get("state") != after.values.get("state")
+            return change.restore or suspends or bool(raised_columns(before, after, tables[after.table]))
+        case Database() | Schema() | Package() | None:
+            return False
+        case _:
+            assert_never(after)
 
 
 def _with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[Operation]:
@@ -223,7 +234,7 @@ def _before_in_main(first: Operation, second: Operation) -> bool:
     rank = {"database": 0, "main": 1, "shared": 2}
 
     def position(operation: Operation) -> int:
-        resource = operation.after or operation.before
+        resource = operation.subject
         return rank[resource.tree] if isinstance(resource, Schema) else 0
 
     return position(first) < position(second)
@@ -235,30 +246,39 @@ _Index = Mapping[str, list[Operation]]
 def _needs(
     operation: Operation, by_address: Mapping[str, Operation], held: _Index, referring: _Index
 ) -> list[Operation]:
-    resource = operation.after or operation.before
     if operation.action == "delete":
         return _needs_before_delete(operation, by_address, held, referring)
-    wanted: list[str] = []
-    if isinstance(resource, Row):
-        # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
-        # that sends the application to them; a database that is renamed serves under its new name before it is migrated.
-        made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
-        made += renamed_first(operation, by_address)
-        return made + [o for o in held.get(operation.address, []) if _comes_before_row(o)]
-    if isinstance(resource, Database):
-        names = {resource.owner, *(resource.connect or ())} - {None}
-        if isinstance(operation.before, Database):  # a renamed role keeps its grants, so it may be named either way
-            names |= {operation.before.owner, *(operation.before.connect or ())} - {None}
-        wanted += [a for n in names if not purges(by_address.get(a := addresses.role(resource.server, str(n))))]
-    elif isinstance(resource, Role) and resource.serves and by_address[operation.address] is not operation:
-        wanted.append(addresses.database(resource.server, resource.serves))
-    elif isinstance(resource, Role):
-        wanted += [addresses.role(resource.server, name) for name in resource.member_of]
-        row = by_address.get(resource.holder or "") if _bound(resource) else None
-        wanted += [row.address] if row is not None and row.before is None else []
-    elif isinstance(resource, Schema):
-        wanted.append(_clone_of(resource))
+    resource = operation.subject
+    match resource:
+        case Row():
+            # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
+            # that sends the application to them; a database that is renamed serves under its new name before it is migrated.
+            made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
+            made += renamed_first(operation, by_address)
+            return made + [o for o in held.get(operation.address, []) if _comes_before_row(o)]
+        case Database():
+            wanted = _roles_of_database(operation, resource, by_address)
+        case Role() if resource.serves and by_address[operation.address] is not operation:
+            wanted = [addresses.database(resource.server, resource.serves)]
+        case Role():
+            wanted = [addresses.role(resource.server, name) for name in resource.member_of]
+            row = by_address.get(resource.holder or "") if _bound(resource) else None
+            wanted += [row.address] if row is not None and row.before is None else []
+        case Schema():
+            wanted = [_clone_of(resource)]
+        case Package():
+            wanted = []
+        case _:
+            assert_never(resource)
     return [by_address[a] for a in wanted if a in by_address]
+
+
+def _roles_of_database(operation: Operation, database: Database, by_address: Mapping[str, Operation]) -> list[str]:
+    """Addresses of its owner and of who may connect, before and after: a renamed role keeps its grants, so it may be named either
+    way."""
+    sides = [database, operation.before] if isinstance(operation.before, Database) else [database]
+    names = {name for side in sides for name in (side.owner, *(side.connect or ())) if name is not None}
+    return [a for name in names if not purges(by_address.get(a := addresses.role(database.server, name)))]
 
 
 def _comes_before_row(operation: Operation) -> bool:

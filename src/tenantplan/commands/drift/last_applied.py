@@ -154,7 +154,7 @@ def _changed(address: str, want: Resource, have: Resource | None) -> Iterator[Dr
         yield from _row(address, want, reduced)
         if isinstance(have, Row) and have.retired_at is not None:
             yield DriftItem(address, "deleted_at", "", have.retired_at)
-        if not have.managed:  # type: ignore[union-attr]
+        if not have.managed:
             yield DriftItem(address, "managed_by", "this fleet", "somebody else")
         return
     for field in fields(want):
