@@ -63,3 +63,21 @@ def test_what_a_kill_left_is_cleared_though_nobody_needs_it_any_more(fleet: Flee
     assert half and left(fleet) == []
     assert templates_line(fleet)["status"] == "pass"
     fleet.converged()
+
+
+def revision(fleet: Fleet) -> str:
+    """The revision that the database of msf has itself."""
+    return str(fleet.rows("SELECT version_num FROM alembic_version", database=fleet.database("msf"))[0][0])
+
+
+def test_a_migration_beside_other_changes_is_rehearsed_too(fleet: Fleet) -> None:
+    """What cannot be done in the template is done nowhere, also where the organization's row changes in the same plan."""
+    tree = tenant_tree(fleet)
+    fleet.organization("msf", "database: { mode: dedicated }")
+    fleet.apply()
+    before = revision(fleet)
+    tree.add("dead01", f"op.execute({ONLY_IN_A_TEMPLATE!r})")
+    fleet.organization("msf", "contact: { email: it@msf.example }\ndatabase: { mode: dedicated }")
+    failed = fleet.apply(code=5)
+    assert "cannot be built" in failed.out + failed.err
+    assert revision(fleet) == before

@@ -29,7 +29,7 @@ def between_waves(
     if not done:
         return ""
     time.sleep(pace.pause_seconds)
-    migrated = [o for o in done if o.in_own_database]
+    migrated = [o for o in done if o.action == "migrate" and o.in_own_database]
     attempts: list[tuple[Operation, str | None]] = []
     found = ""
     for operation in migrated if pace.health else ():

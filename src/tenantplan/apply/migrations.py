@@ -15,7 +15,6 @@ from tenantplan.failpoint import reach
 from tenantplan.journal import record
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Schema
 from tenantplan.postgres.connect import Connection
 
 
@@ -37,7 +36,6 @@ def execute_migrations(
             break
         record.check_epoch(main, run.author.epoch)
         try:
-            _rehearse(run, operation)
             migrate(run, operation)
         except Locked:
             raise
@@ -49,13 +47,6 @@ def execute_migrations(
         done.append(operation)
     _record(run, main, done)
     return _outcomes(done)
-
-
-def _rehearse(run: Run, operation: Operation) -> None:
-    """Builds the template of the new revision first: what cannot be done there is done nowhere."""
-    schema = operation.after
-    if isinstance(schema, Schema) and schema.server in run.servers.versions:
-        run.servers.template(schema.server)
 
 
 def _outcomes(done: Sequence[Operation]) -> list[Outcome]:

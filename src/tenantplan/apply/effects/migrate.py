@@ -16,12 +16,15 @@ from tenantplan.postgres.connect import Connection
 
 
 def migrate(run: Run, operation: Operation) -> None:
-    """Brings one database to its revision, or leaves it where a step failed, marked.
+    """Brings one database to its revision, or leaves it where a step failed, marked. Of an organization's or tenant's own database,
+    the template of the new revision is built first: what fails there is done nowhere.
 
     Raises psycopg.Error, ConnectError, SchemaMismatch or MigrationError.
     """
     before, after = operation.before, operation.after
     assert isinstance(after, Schema)
+    if operation.in_own_database and after.server in run.servers.versions:
+        run.servers.template(after.server)
     start = Version(before.revision, before.halfway) if isinstance(before, Schema) else Version()
 
     def stamp(name: str, comment: str | None, step: Step) -> list[sql.Composed]:
