@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Resource, Role, Row, Secret
-from tenantplan.rendering.parts import Entry, Field, counted
+from tenantplan.rendering.parts import SYMBOLS, Entry, Field, counted
 from tenantplan.rendering.safe import mask_url
 from tenantplan.rendering.values import LONG, SHORT, camel, changes, effective, show
 from tenantplan.tables import BUILTIN
@@ -90,7 +90,8 @@ def _kept(held: str, own: Operation | None, operations: Sequence[Operation], wor
     headline = counted(len(found), "change") if len(found) > 1 else ""
     if own is not None and own.restore:
         headline = _restored(own)
-    return _entry("=" if actions == {"grant"} else "~", held, headline, found, operations)
+    symbol = next((sign for sign, action in SYMBOLS.items() if actions == {action}), "~")
+    return _entry(symbol, held, headline, found, operations)
 
 
 def _restored(own: Operation) -> str:

@@ -13,6 +13,8 @@ SYMBOLS = {
     "=": "grant",
     "^": "migrate",
 }
+COLORS = {"-": "red", ">": "magenta", "+": "green", "~": "yellow", "=": "blue", "^": "cyan"}
+COLORS |= {"?": "yellow", "!": "red", "i": "blue", "z": "blue"}  # of remarks
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,10 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
 from tenantplan.rendering.command import Call, following
 from tenantplan.rendering.nothing import nothing
-from tenantplan.rendering.parts import Entry, Field, clipped, counted
+from tenantplan.rendering.parts import COLORS, Entry, Field, clipped, counted
 from tenantplan.rendering.safe import mask_url, terminal
 from tenantplan.rendering.view import View, build, counts, risk
 
-_COLORS = {"+": "green", "~": "yellow", "^": "cyan", "-": "red", ">": "magenta", "=": "blue"}
-_COLORS |= {"?": "yellow", "!": "red", "i": "blue", "z": "blue"}
 _SHOWN = Call()
 _INDENT = "        "
 _STATEMENT = 110
@@ -244,4 +242,4 @@ def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _paint(text: str, symbol: str, color: bool) -> str:
-    return click.style(text, fg=_COLORS[symbol]) if color else text
+    return click.style(text, fg=COLORS[symbol]) if color else text
