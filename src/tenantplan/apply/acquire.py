@@ -25,7 +25,7 @@ from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Role
 from tenantplan.planning.clock import check_clock
-from tenantplan.planning.lower import MAIN_SCOPE
+from tenantplan.planning.dependencies import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.lock_database import ensure_lock_database

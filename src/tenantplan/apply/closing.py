@@ -20,11 +20,13 @@ from tenantplan.apply.sessions import NOW, Ending, end_sessions, end_transaction
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.journal import record
+from tenantplan.journal.facts import fact
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Database, Role, Row
-from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
 
@@ -181,4 +183,4 @@ def _record(run: Run, main: Connection, left: Sequence[tuple[Operation, str]]) -
     if left:
         with main.transaction():
             record.check_epoch(main, run.author.epoch)
-            record.audit(run.author, main, [record.fact(o, "failed", why) for o, why in left])
+            record.audit(run.author, main, [fact(o, "failed", why) for o, why in left])

@@ -20,6 +20,7 @@ from tenantplan.apply.retrying import retrying
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.journal import record
+from tenantplan.journal.facts import connection_fact
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
@@ -162,7 +163,7 @@ def _commit_together(
             _effects(run, main, segment)
             row_secrets.hand_over(run, main, segment)
             reach("effects-made")
-            record.audit(run.author, main, [record.connection_fact(operation, "done") for operation in tried])
+            record.audit(run.author, main, [connection_fact(operation, "done") for operation in tried])
             run.close(main, row_secrets.settled(run, generated_passwords.settle(run, main, segment)))
     except BaseException:
         for operation in segment:  # ids of rows that were rolled back are not known any more

@@ -14,7 +14,8 @@ from tenantplan.journal import record
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Schema
-from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection
 
 
 def failure(

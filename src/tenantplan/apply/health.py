@@ -11,7 +11,8 @@ from tenantplan.errors import ConnectError, UntrustedCode
 from tenantplan.model.address import is_brought
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
-from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.guard import TIMEOUT, returns_rows
 from tenantplan.settings.rollout import RolloutSpec
 

@@ -17,7 +17,8 @@ from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import PreflightCheck
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.guard import TIMEOUT, returns_rows
 
 _SHOWN = 50

@@ -16,7 +16,7 @@ from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema
 from tenantplan.model.step import all_origins, flat, one_transaction
-from tenantplan.planning.lower import MAIN_SCOPE
+from tenantplan.planning.dependencies import MAIN_SCOPE
 from tenantplan.postgres.connect import Connection
 
 

@@ -26,13 +26,15 @@ from tenantplan.failpoint import reach
 from tenantplan.fleet import provenance
 from tenantplan.fleet.opening import open_fleet
 from tenantplan.journal import record
+from tenantplan.journal.facts import Fact, organization
 from tenantplan.migration.running.workers import Programs
 from tenantplan.model.address import MAIN
 from tenantplan.model.finding_rules import STILL_OPEN
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.report import Outcome, Report
-from tenantplan.postgres.connect import Connection, lost
+from tenantplan.postgres.advice import lost
+from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.run_sessions import tag
 from tenantplan.postgres.url import Server
 from tenantplan.settings.settings import Settings
@@ -193,8 +195,8 @@ def seen_before(run: Run, connection: Connection, attempts: Sequence[Finding], w
     if not attempts:
         return
     facts = {
-        (a.address, detail := f"{a.message} ({when})"): record.Fact(
-            a.address, "connect", "failed", organization=record.organization(a.address), detail=detail
+        (a.address, detail := f"{a.message} ({when})"): Fact(
+            a.address, "connect", "failed", organization=organization(a.address), detail=detail
         )
         for a in attempts
     }

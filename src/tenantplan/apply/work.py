@@ -20,6 +20,7 @@ from tenantplan.fleet.servers import Servers
 from tenantplan.fleet.store import fleet_store
 from tenantplan.journal import record
 from tenantplan.journal.author import Author
+from tenantplan.journal.facts import Fact
 from tenantplan.journal.recover import Open
 from tenantplan.live.brought import try_connection
 from tenantplan.live.survey import SurveyRequest, survey
@@ -35,7 +36,8 @@ from tenantplan.model.plan import Finding, Plan
 from tenantplan.model.resource import GROUPS, Package, Row, Schema, State
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Step
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.schema import fingerprint as fingerprints
 from tenantplan.secrets.keyed import fleet_id
 from tenantplan.settings.settings import Settings
@@ -188,9 +190,7 @@ class Work:
         detail = f"changed since it was built, kept as {name}: {reason}"
         with self.connector.connect(MAIN, self.main_database) as connection, connection.transaction():
             record.check_epoch(connection, run.author.epoch)
-            record.audit(
-                run.author, connection, [record.Fact(f"template/{alias}/{name}", "set-aside", "done", detail=detail)]
-            )
+            record.audit(run.author, connection, [Fact(f"template/{alias}/{name}", "set-aside", "done", detail=detail)])
         self.note(
             "template",
             f"a template on server {alias}had changed since it was built ({reason}): it is kept as {name}, and another was built."

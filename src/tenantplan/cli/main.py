@@ -135,7 +135,7 @@ def _unexpected(error: Exception) -> None:
         raise error
     said = type(error).__name__
     if said != "OSError" and hasattr(error, "sqlstate"):
-        from tenantplan.postgres.connect import describe
+        from tenantplan.postgres.advice import describe
 
         said = f"{describe(error)}\n  see the server's log, and run the same command again"  # type: ignore[arg-type]
     elif isinstance(error, OSError):

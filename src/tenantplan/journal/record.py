@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from psycopg.types.json import Json
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.journal.author import Author
-from tenantplan.model import address as addresses
+from tenantplan.journal.facts import Fact, connection_fact, fact
 from tenantplan.model.audit import AuditEntry, text
 from tenantplan.model.encode import to_json
 from tenantplan.model.operation import Operation
@@ -23,19 +23,6 @@ from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres.connect import Connection
 
 NONE: Mapping[Any, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Something to be audited: an operation's effect, a connection attempt, an act of a person."""
-
-    address: str
-    action: str
-    result: str
-    organization: str | None = None
-    before: str | None = None
-    after: str | None = None
-    detail: str | None = None
 
 
 def check_epoch(connection: Connection, epoch: int) -> None:
@@ -196,40 +183,11 @@ def attempted(author: Author, connection: Connection, attempts: Sequence[tuple[O
         audit(author, connection, facts)
 
 
-def connection_fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
-    """What the audit log says of an attempt to connect to the database an operation is for."""
-    held = addresses.owner(operation.address, operation.after or operation.before)
-    return Fact(operation.address, "connect", result, organization=organization(held), detail=detail)
-
-
-def organization(scope: str) -> str | None:
-    """The organization or tenant that an entry of this scope is about, if it is about one."""
-    return scope if addresses.has_placement(scope) else None
-
-
 def skipped(author: Author, connection: Connection, operations: Sequence[Operation]) -> None:
     """Records that operations were not begun."""
     with connection.transaction():
         check_epoch(connection, author.epoch)
         _mark(author, connection, operations, "skipped", None)
-
-
-def fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
-    """What the audit log says of an operation; secrets stand in it as references with keyed hashes."""
-    return Fact(
-        address=operation.address,
-        action=_audited_action(operation),
-        result=result,
-        organization=organization(operation.scope),
-        before=text(to_json(operation.before)),
-        after=text(to_json(operation.after)),
-        detail=detail,
-    )
-
-
-def _audited_action(operation: Operation) -> str:
-    special = {"retire": operation.retire, "adopt": operation.adopt, "restore": operation.restore}
-    return next((name for name, is_so in special.items() if is_so), operation.action)
 
 
 def audit(author: Author, connection: Connection, facts: Sequence[Fact]) -> None:

@@ -9,6 +9,7 @@ import psycopg
 
 from tenantplan.journal import record
 from tenantplan.journal.author import Author
+from tenantplan.journal.facts import Fact
 from tenantplan.model.audit import parsed, text
 from tenantplan.model.encode import from_json, to_json
 from tenantplan.model.resource import Resource
@@ -86,8 +87,8 @@ def settle(
     return len(kept)
 
 
-def _fact(item: Open) -> record.Fact:
-    return record.Fact(
+def _fact(item: Open) -> Fact:
+    return Fact(
         address=item.address,
         action="retire" if item.retire else item.action,
         result="recovered",

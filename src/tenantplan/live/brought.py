@@ -16,7 +16,8 @@ from tenantplan.migration.running.version import VersionTables
 from tenantplan.model import address as addresses
 from tenantplan.model.check import Check
 from tenantplan.model.resource import Schema, State
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.secrets.references import Secrets
 from tenantplan.settings.settings import Settings
 

@@ -11,7 +11,8 @@ import psycopg
 
 from tenantplan.errors import TenantplanError
 from tenantplan.model.address import Location
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection, Connector
 
 A = TypeVar("A")
 T = TypeVar("T")

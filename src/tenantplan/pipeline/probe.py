@@ -24,7 +24,8 @@ from tenantplan.model.step import OUTSIDE
 from tenantplan.pipeline.comparison import Comparison
 from tenantplan.planning import guard
 from tenantplan.planning.former_place import FormerPlace, former_place
-from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.queries import query
 from tenantplan.secrets.keyed import keyed_hash
 from tenantplan.stores.location import MAIN_STORE

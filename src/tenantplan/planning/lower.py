@@ -1,8 +1,8 @@
-"""Changes to Operations: what each step is called, how dangerous it is, and what it needs done before it."""
+"""Changes to Operations: what each step is called, and how dangerous it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -16,11 +16,9 @@ from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Ro
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Migration, all_origins, one_transaction
 from tenantplan.planning.access import raised_columns
-from tenantplan.planning.delivered_again import renamed_first
-from tenantplan.planning.roles_losing_connect import purges, roles_losing_connect
+from tenantplan.planning.dependencies import MAIN_SCOPE, clone_of, with_dependencies
 from tenantplan.planning.summary import summary
 
-MAIN_SCOPE = "main"
 _PLACEMENT = ("database_mode", "database_server", "database_name", "database_url")
 
 
@@ -48,10 +46,10 @@ def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
     """
     main = context.main
     creating = {c.address for c in changes if isinstance(c.after, Database) and c.before is None and c.address != main}
-    kept = [c for c in changes if not (isinstance(c.after, Schema) and _clone_of(c.after) in creating)]
+    kept = [c for c in changes if not (isinstance(c.after, Schema) and clone_of(c.after) in creating)]
     rows = {c.address for c in changes if isinstance(c.after, Row) and c.before is None}
     steps = [step for change in kept for step in _steps(change, rows, context.tables)]
-    return _with_dependencies([_operation(step, context) for step in steps], context.tables)
+    return with_dependencies([_operation(step, context) for step in steps], context.tables)
 
 
 def _steps(change: Change, creating: Set[str], tables: Tables) -> list[Change]:
@@ -76,10 +74,6 @@ def _handed_out(role: Resource | None) -> bool:
         return False
     target = role.password.target
     return target is not None and (target != MAIN_TARGET or role.server != MAIN)
-
-
-def _clone_of(schema: Schema) -> str:
-    return addresses.database(schema.server, schema.database)
 
 
 def _operation(change: Change, context: Context) -> Operation:
@@ -198,122 +192,3 @@ def _lets_in_or_shuts_out(change: Change, tables: Tables) -> bool:
             return False
         case _:
             assert_never(after)
-
-
-def _with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[Operation]:
-    """The operations with `depends_on` filled in from what they refer to."""
-    listed = list(operations)
-    by_address: dict[str, Operation] = {}
-    for operation in listed:  # of a row made in two steps, others need the first
-        by_address.setdefault(operation.address, operation)
-    main = [operation for operation in listed if operation.scope == MAIN_SCOPE]
-    held: dict[str, list[Operation]] = {}
-    referring: dict[str, list[Operation]] = {}
-    for operation in listed:
-        before, gone = operation.before, operation.action == "delete"
-        late = tables[before.table].late if gone and isinstance(before, Row) else ()  # PostgreSQL empties those itself
-        for address in (*_references(before, without=late), *roles_losing_connect(operation)):
-            referring.setdefault(address, []).append(operation)
-        resource = operation.after or operation.before
-        if not isinstance(resource, Row) and operation.scope != MAIN_SCOPE:
-            held.setdefault(addresses.owner(operation.address, resource), []).append(operation)
-    result = []
-    for operation in listed:
-        needs = _needs(operation, by_address, held, referring)
-        needs += [first] if (first := by_address[operation.address]) is not operation else []
-        if operation.scope == MAIN_SCOPE:
-            needs = [other for other in main if _before_in_main(other, operation)]
-        else:
-            needs += main
-        ids = sorted({other.id for other in needs if other.id != operation.id})
-        result.append(replace(operation, depends_on=tuple(ids)))
-    return result
-
-
-def _before_in_main(first: Operation, second: Operation) -> bool:
-    rank = {"database": 0, "main": 1, "shared": 2}
-
-    def position(operation: Operation) -> int:
-        resource = operation.subject
-        return rank[resource.tree] if isinstance(resource, Schema) else 0
-
-    return position(first) < position(second)
-
-
-_Index = Mapping[str, list[Operation]]
-
-
-def _needs(
-    operation: Operation, by_address: Mapping[str, Operation], held: _Index, referring: _Index
-) -> list[Operation]:
-    if operation.action == "delete":
-        return _needs_before_delete(operation, by_address, held, referring)
-    resource = operation.subject
-    match resource:
-        case Row():
-            # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
-            # that sends the application to them; a database that is renamed serves under its new name before it is migrated.
-            made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
-            made += renamed_first(operation, by_address)
-            return made + [o for o in held.get(operation.address, []) if _comes_before_row(o)]
-        case Database():
-            wanted = _roles_of_database(operation, resource, by_address)
-        case Role() if resource.serves and by_address[operation.address] is not operation:
-            wanted = [addresses.database(resource.server, resource.serves)]
-        case Role():
-            wanted = [addresses.role(resource.server, name) for name in resource.member_of]
-            row = by_address.get(resource.holder or "") if _bound(resource) else None
-            wanted += [row.address] if row is not None and row.before is None else []
-        case Schema():
-            wanted = [_clone_of(resource)]
-        case Package():
-            wanted = []
-        case _:
-            assert_never(resource)
-    return [by_address[a] for a in wanted if a in by_address]
-
-
-def _roles_of_database(operation: Operation, database: Database, by_address: Mapping[str, Operation]) -> list[str]:
-    """Addresses of its owner and of who may connect, before and after: a renamed role keeps its grants, so it may be named either
-    way."""
-    sides = [database, operation.before] if isinstance(operation.before, Database) else [database]
-    names = {name for side in sides for name in (side.owner, *(side.connect or ())) if name is not None}
-    return [a for name in names if not purges(by_address.get(a := addresses.role(database.server, name)))]
-
-
-def _comes_before_row(operation: Operation) -> bool:
-    """Whether an object of a server has to be ready before the row of its organization is written."""
-    renamed = isinstance(operation.after, Schema) and operation.renamed_from is not None
-    return operation.action != "delete" and not _bound(operation.after) and not renamed
-
-
-def _bound(resource: Resource | None) -> bool:
-    """Whether it is a role that is bound to the row of its organization, which has to be there first."""
-    return isinstance(resource, Role) and resource.access == "bound"
-
-
-def _needs_before_delete(
-    operation: Operation, by_address: Mapping[str, Operation], held: _Index, referring: _Index
-) -> list[Operation]:
-    """Retiring begins with the row, so that the application stops first; a purge ends with it."""
-    resource = operation.before
-    objects = held.get(operation.address, [])
-    if isinstance(resource, Row):  # after what refers to it is deleted too, or refers to something else
-        if operation.retire:
-            return []
-        return referring.get(operation.address, []) + [other for other in objects if other.action == "delete"]
-    row = by_address.get(addresses.owner(operation.address, resource))
-    first = [row] if row is not None and operation.retire else []
-    if isinstance(resource, Role):  # a role that still owns a database, or may connect to it, cannot be dropped
-        others = held.get(addresses.owner(operation.address, resource), [])
-        first += [] if operation.retire else referring.get(operation.address, [])
-        gone = [(o, o.before) for o in others if o.action == "delete" and isinstance(o.before, Database)]
-        first += [o for o, database in gone if database.server == resource.server]
-    return first
-
-
-def _references(resource: Resource | None, without: Iterable[str] = ()) -> list[str]:
-    """Addresses of the rows that a row refers to, by other columns than those."""
-    if not isinstance(resource, Row):
-        return []
-    return [address for column, address in resource.references.items() if column not in without]

@@ -9,7 +9,7 @@ from tenantplan.model.address import FLEET
 from tenantplan.model.dependencies import dependencies_first
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.planning.lower import MAIN_SCOPE
+from tenantplan.planning.dependencies import MAIN_SCOPE
 
 _KIND = {"main": 0, "fleet": 1}
 

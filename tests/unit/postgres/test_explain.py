@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from tenantplan.errors import SettingsError
-from tenantplan.postgres.connect import Connector, explain
+from tenantplan.postgres.advice import explain
+from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.url import Server
 
 SERVER = Server("eu", {"host": "db.example", "port": "5433", "user": "u", "password": "canary"}, 4)

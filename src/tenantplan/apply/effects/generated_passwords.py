@@ -14,6 +14,7 @@ from tenantplan.apply.context import Run
 from tenantplan.apply.effects import stored_secrets
 from tenantplan.failpoint import reach
 from tenantplan.journal import record
+from tenantplan.journal.facts import Fact
 from tenantplan.live.credentials import verified
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN, login_label
@@ -217,7 +218,7 @@ def _promote(run: Run, main: Connection, operations: Sequence[Operation]) -> Non
         if not stored:
             detail = f"the password of role {role.name} to {role.password.target}"
             held = addresses.document(str(role.holder))
-            delivered.append(record.Fact(operation.address, "deliver", "done", held, detail=detail))
+            delivered.append(Fact(operation.address, "deliver", "done", held, detail=detail))
     if rows:
         with main.cursor() as cursor:
             cursor.executemany(

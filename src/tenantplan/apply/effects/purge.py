@@ -21,7 +21,8 @@ from tenantplan.model.listing import some
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Role
 from tenantplan.postgres import membership
-from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
 
 _SHOWN = 5

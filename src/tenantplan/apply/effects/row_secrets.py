@@ -17,6 +17,7 @@ from tenantplan.apply.context import Run
 from tenantplan.errors import TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.journal import record
+from tenantplan.journal.facts import Fact
 from tenantplan.live.credentials import verified
 from tenantplan.model import address as addresses
 from tenantplan.model.address import login_label
@@ -132,7 +133,7 @@ def _leaving(operation: Operation) -> Iterator[tuple[str, Secret]]:
             yield column, value
 
 
-def _deliver(run: Run, main: Connection, operation: Operation, column: str, target: str) -> record.Fact:
+def _deliver(run: Run, main: Connection, operation: Operation, column: str, target: str) -> Fact:
     after = operation.after
     assert isinstance(after, Row)
     row_id = run.ids[operation.address]
@@ -147,7 +148,7 @@ def _deliver(run: Run, main: Connection, operation: Operation, column: str, targ
         run.root,
         run.secrets.hidden,
     )
-    return record.Fact(operation.address, "deliver", "done", held, detail=f"its {column} to {target}")
+    return Fact(operation.address, "deliver", "done", held, detail=f"its {column} to {target}")
 
 
 def _stored(run: Run, main: Connection, table: str, row_id: str, column: str) -> str:

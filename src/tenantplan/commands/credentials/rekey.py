@@ -18,6 +18,7 @@ from tenantplan.fleet.opening import Fleet, open_fleet
 from tenantplan.fleet.provenance import author
 from tenantplan.journal import record
 from tenantplan.journal.author import Author
+from tenantplan.journal.facts import Fact
 from tenantplan.live.credentials import read_keys, verified
 from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
@@ -53,10 +54,10 @@ class _Kept:
     address: str
     holder: str | None
 
-    def fact(self, result: str, detail: str) -> record.Fact:
+    def fact(self, result: str, detail: str) -> Fact:
         """What the audit log says of it."""
         told = f"{self.place.column}: {detail}"
-        return record.Fact(self.address, "rekey", result, organization=self.holder, detail=told)
+        return Fact(self.address, "rekey", result, organization=self.holder, detail=told)
 
 
 def rekey(settings: Settings) -> Rekeyed:

@@ -13,10 +13,12 @@ from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.provenance import author
 from tenantplan.journal import record
 from tenantplan.journal.author import Author
+from tenantplan.journal.facts import Fact
 from tenantplan.live.stored_secrets import brought_connection, login_password
 from tenantplan.model.address import MAIN, brought_slug
 from tenantplan.model.resource import Role
-from tenantplan.postgres.connect import ROW_PATIENCE, Connection, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection
 from tenantplan.postgres.dialects import compose
 from tenantplan.postgres.tls import with_defaults
 from tenantplan.postgres.url import POOL, Server, masked, parse
@@ -109,7 +111,7 @@ def masked_url(place: Placed, driver: str | None, login: Role | None) -> str:
 
 
 def _audit(fleet: Fleet, writer: Author, place: Placed, result: str, detail: str) -> None:
-    fact = record.Fact(place.address, "reveal", result, organization=place.address, detail=detail)
+    fact = Fact(place.address, "reveal", result, organization=place.address, detail=detail)
     try:
         with fleet.connector.connect(MAIN, fleet.main_database) as connection, connection.transaction():
             connection.execute("SELECT set_config('lock_timeout', %s, true)", [ROW_PATIENCE])

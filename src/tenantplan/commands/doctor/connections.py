@@ -14,7 +14,8 @@ from tenantplan.live import session_checks as fitness
 from tenantplan.live.session_checks import Facts, read_facts, right, session_checks
 from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
-from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.databases import has_database
 from tenantplan.postgres.url import Server
 

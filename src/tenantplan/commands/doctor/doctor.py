@@ -26,7 +26,7 @@ from tenantplan.model.check import Check, passed
 from tenantplan.model.desired import Desired
 from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
-from tenantplan.postgres.connect import describe
+from tenantplan.postgres.advice import describe
 from tenantplan.settings.settings import Settings
 
 # What a deployment is made of, in order: the step, and what does it.

@@ -29,7 +29,8 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
 from tenantplan.model.resource import Database, Schema
 from tenantplan.model.step import Step
-from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.databases import drop_database, temporary_databases
 from tenantplan.postgres.guard import may_be_owner
 from tenantplan.postgres.run_sessions import end_sessions, tag

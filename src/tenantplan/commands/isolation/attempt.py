@@ -8,7 +8,8 @@ from typing import Any
 
 import psycopg
 
-from tenantplan.postgres.connect import Connection, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import blocks
 
 REFUSED, NOTHING, LEAK, OPEN, UNTRIED = "refused", "saw nothing", "LEAK", "open", "not tried"

@@ -22,7 +22,8 @@ from tenantplan.interruptible import interruptible
 from tenantplan.migration.running.soundness import compared, is_ready
 from tenantplan.migration.running.template import measured
 from tenantplan.model import stamp
-from tenantplan.postgres.connect import Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.databases import drop_database, temporary_databases
 from tenantplan.postgres.run_sessions import end_sessions, tag
 from tenantplan.schema import fingerprint

@@ -31,7 +31,8 @@ from tenantplan.fleet.opening import open_fleet
 from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Database, Resource, Role, Row
 from tenantplan.postgres import lock
-from tenantplan.postgres.connect import Connection, Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.guard import show_rows_of
 from tenantplan.postgres.lock_database import ensure_lock_database, lock_database
 from tenantplan.postgres.queries import blocks

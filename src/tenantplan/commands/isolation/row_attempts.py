@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.commands.isolation.attempt import LEAK, NOTHING, OPEN, REFUSED, UNTRIED, Attempt, Subject
-from tenantplan.postgres.connect import describe
+from tenantplan.postgres.advice import describe
 
 _KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "materialized views", "f": "foreign tables"}
 _ENOUGH = 1000  # rows are counted up to here

@@ -15,7 +15,7 @@ from tenantplan.errors import TenantplanError
 from tenantplan.interruptible import interruptible
 from tenantplan.migration.tree.graph import Graph
 from tenantplan.model import stamp
-from tenantplan.postgres.connect import describe
+from tenantplan.postgres.advice import describe
 from tenantplan.postgres.url import Server
 
 

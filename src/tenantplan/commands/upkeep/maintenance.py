@@ -20,7 +20,8 @@ from tenantplan.commands.status.databases import FleetDatabase
 from tenantplan.commands.status.fleet_view import FleetView, each
 from tenantplan.errors import TenantplanError
 from tenantplan.live.fan_out import side_by_side
-from tenantplan.postgres.connect import UNBOUNDED, Connection, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import UNBOUNDED, Connection
 from tenantplan.postgres.guard import enter
 from tenantplan.postgres.queries import blocks
 

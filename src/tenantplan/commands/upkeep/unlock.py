@@ -11,6 +11,7 @@ from tenantplan.errors import PrivilegeError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.fleet.provenance import author
 from tenantplan.journal import record
+from tenantplan.journal.facts import Fact
 from tenantplan.model.address import MAIN, run
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import ROW_PATIENCE, Connection, Connector
@@ -68,7 +69,7 @@ def unlock(fleet: Fleet, found: Held) -> int | None:
             record.audit(
                 writer,
                 control,
-                [record.Fact(run(writer.id), "unlock", "done", detail=detail)],
+                [Fact(run(writer.id), "unlock", "done", detail=detail)],
             )
     _end(connector, found)  # what it opened in the meantime: the epoch keeps it from writing
     return epoch

@@ -18,7 +18,8 @@ from tenantplan.migration.trees import Trees
 from tenantplan.model.address import MAIN
 from tenantplan.model.resource import GROUPS
 from tenantplan.model.stamp import NEW
-from tenantplan.postgres.connect import MIGRATING, Connection, Connector, describe
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import MIGRATING, Connection, Connector
 from tenantplan.postgres.databases import drop_database
 from tenantplan.postgres.pooler import refuse_pooler
 from tenantplan.postgres.run_sessions import end_sessions, tag

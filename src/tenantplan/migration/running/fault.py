@@ -12,7 +12,7 @@ from tenantplan.errors import MigrationError
 from tenantplan.migration.running.sending import failed_at
 from tenantplan.model.site import Site, site
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
-from tenantplan.postgres.connect import describe
+from tenantplan.postgres.advice import describe
 
 
 @contextmanager

@@ -27,7 +27,8 @@ from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.tree import env_file
 from tenantplan.migration.tree.revision import digest
 from tenantplan.postgres import guard
-from tenantplan.postgres.connect import describe, patiently
+from tenantplan.postgres.advice import describe
+from tenantplan.postgres.connect import patiently
 from tenantplan.postgres.session import Session, answers
 
 
