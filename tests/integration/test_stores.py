@@ -290,7 +290,7 @@ def test_a_full_disk_leaves_nothing(scheme: str, package: Path, tmp_path: Path) 
     full = open_store(f"{scheme}://{tmp_path}/packages", Path("/"), _no_main)
     with a_limit(CHUNK), pytest.raises(TenantplanError, match=r"cannot be stored: File too large") as caught:
         full.put(KEY, package)
-    assert caught.value.where == f"{scheme}://{tmp_path}/packages" and "room" in caught.value.hint
+    assert caught.value.where == f"{scheme}://{tmp_path}/packages" and "space" in caught.value.hint
     assert [path for path in (tmp_path / "packages").rglob("*") if path.is_file()] == []
 
 

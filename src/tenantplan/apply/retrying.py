@@ -10,13 +10,9 @@ import psycopg
 from tenantplan.apply import groups
 from tenantplan.postgres.retry import Failure, retry
 
-ATTEMPTS = 3
-CONFLICTS = 8  # attempts where other fleets change the same catalogs at the same time
-_IN_THE_WAY = (
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.LockNotAvailable,
-)
+WAITS = 3  # attempts at a lock that somebody holds: each has waited for it already
+CONFLICTS = 8  # attempts where others change the same rows or catalogs at the same time
+_CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
 def retrying(act: Callable[[], None], clear_way: Callable[[], None] = lambda: None) -> None:
@@ -24,13 +20,11 @@ def retrying(act: Callable[[], None], clear_way: Callable[[], None] = lambda: No
     was waited for in vain."""
 
     def pause(attempt: int, error: Failure) -> float | None:
-        if isinstance(error, _IN_THE_WAY):
-            if attempt >= ATTEMPTS:
-                return None
-            if isinstance(error, psycopg.errors.LockNotAvailable):
-                clear_way()
+        if isinstance(error, psycopg.errors.LockNotAvailable) and attempt < WAITS:
+            clear_way()
             return 0.0
-        if isinstance(error, psycopg.Error) and groups.is_conflict(error) and attempt < CONFLICTS:
+        conflict = isinstance(error, _CONFLICTS) or (isinstance(error, psycopg.Error) and groups.is_conflict(error))
+        if conflict and attempt < CONFLICTS:
             return random.uniform(0.01, 0.05) * attempt  # apart from the others, who wait as well
         return None
 
