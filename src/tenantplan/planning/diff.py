@@ -220,7 +220,10 @@ def _held_by_another(have: Resource, want: Resource, renames: Mapping[str, str])
 def _taken(address: str, have: Resource) -> Finding:
     holder = getattr(have, "holder", None)
     return Finding(
-        address, "taken", f"belongs to {holder}, with its data; it is left alone. Choose another database.name"
+        address,
+        "taken",
+        f"belongs to {holder}, with its data; it is left alone. Choose another database.name; what {holder} has left at a former"
+        " place can be dropped by hand, once nothing in it is needed",
     )
 
 
