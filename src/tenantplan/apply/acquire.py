@@ -28,6 +28,7 @@ from tenantplan.planning.clock import check_clock
 from tenantplan.planning.dependencies import MAIN_SCOPE
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.databases import has_database
 from tenantplan.postgres.lock_database import ensure_lock_database
 from tenantplan.postgres.pooler import is_pooled
 from tenantplan.postgres.run_sessions import end_sessions, tag
@@ -105,7 +106,7 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
         freshness.check_server(work.plan, outside)
         freshness.check_role(work.plan, outside)
         name = ensure_lock_database(outside, work.settings.fleet, work.main_database)
-        born = outside.execute("SELECT FROM pg_database WHERE datname = %s", [work.main_database]).rowcount > 0
+        born = has_database(outside, work.main_database)
     holding = stack.enter_context(lock.lock_session(work.connector, name))
     # A first apply that was killed holds the lock until the server has made its database.
     lock.acquire(work.connector, holding, work.main_database, patience=0.0 if born else BIRTH_PATIENCE)

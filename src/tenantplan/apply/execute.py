@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import groupby
+from typing import assert_never
 
 import psycopg
 
@@ -13,7 +14,7 @@ from tenantplan.apply.blame import blame, blamed
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects import generated_passwords, new_databases, packages, purge, row_secrets, server_objects
 from tenantplan.apply.effects.connections import saves_connection, try_connections
-from tenantplan.apply.effects.effect import Alone, Effect, Together, TwoCommits
+from tenantplan.apply.effects.effect import Alone, Together, TwoCommits
 from tenantplan.apply.effects.table import effect
 from tenantplan.apply.failure import failure
 from tenantplan.apply.retrying import retrying
@@ -25,7 +26,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
 from tenantplan.model.resource import Row
-from tenantplan.postgres.connect import Connection
+from tenantplan.postgres.connect import ROW_PATIENCE, Connection
 from tenantplan.tables.storage import RELEASE
 
 
@@ -97,8 +98,9 @@ def _alone(operation: Operation) -> str:
 
 def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
     first = segment[0]
-    match effect(first):
-        case Alone() as found:
+    found = effect(first)
+    match found:
+        case Alone():
             _by_itself(run, main, first, found)
         case TwoCommits():
             _in_two_commits(run, main, first.server, segment)
@@ -106,8 +108,8 @@ def _perform(run: Run, main: Connection, segment: list[Operation]) -> None:
             _on_main(run, main, segment)
         case Together():
             _elsewhere(run, main, first.server, segment)
-        case Effect():
-            raise AssertionError(f"how {first.address} takes effect is not known")
+        case _:
+            assert_never(found)
 
 
 def _by_itself(run: Run, main: Connection, operation: Operation, found: Alone) -> None:
@@ -152,7 +154,7 @@ def _commit_together(
     known = dict(run.ids)
     try:
         with _catalog(run, MAIN, segment), main.transaction():
-            main.execute("SET LOCAL lock_timeout = '10s'")  # a session of the application may hold a row for ever
+            main.execute("SELECT set_config('lock_timeout', %s, true)", [ROW_PATIENCE])
             record.check_epoch(main, run.author.epoch)
             if deferred:
                 main.execute("SET CONSTRAINTS ALL DEFERRED")

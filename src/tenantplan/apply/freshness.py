@@ -15,7 +15,6 @@ from tenantplan.desired import declare
 from tenantplan.desired.secrets import replaced_secrets
 from tenantplan.errors import Blocked, PlanRefused, PrivilegeError, TenantplanError
 from tenantplan.migration.trees import Trees
-from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN, is_brought
 from tenantplan.model.common_group import created_since
 from tenantplan.model.encode import fingerprint
@@ -195,13 +194,13 @@ def taken_back(plan: Plan, done: set[str], live: Survey) -> list[Operation]:
 def _away(operation: Operation, live: Survey) -> bool:
     """Whether it is about something that is out of reach now."""
     away = operation.server not in (MAIN, *live.servers) and not is_brought(operation.server)
-    return away or addresses.owner(operation.address, operation.subject) in live.unplannable
+    return away or operation.owner in live.unplannable
 
 
 def _stands(operation: Operation, have: Resource | None) -> bool:
-    gone = have is None or getattr(have, "retired_at", None) is not None or not getattr(have, "managed", True)
+    gone = have is None or have.retired_at is not None or not have.managed
     if operation.after is None:
-        return gone if operation.retire else have is None or not getattr(have, "managed", True)
+        return gone if operation.retire else have is None or not have.managed
     return (
         have is not None
         and not gone
@@ -264,7 +263,7 @@ def _is_ours(operation: Operation, have: Resource | None) -> bool:
     """Whether what is there is still the fleet's, or, where it is to be adopted, nobody's."""
     if operation.adopt:
         return isinstance(have, Row) and not have.managed and have.manager is None
-    return bool(getattr(have, "managed", True))
+    return have is None or have.managed
 
 
 def _seen(operation: Operation, state: State) -> Resource | None:

@@ -15,8 +15,7 @@ from tenantplan.apply.vacated import Vacated, places_left
 from tenantplan.ddl.statements import Template
 from tenantplan.desired.secrets import secret_context
 from tenantplan.errors import TenantplanError
-from tenantplan.fleet.opening import Fleet
-from tenantplan.fleet.servers import Servers
+from tenantplan.fleet.opening import Fleet, OfFleet
 from tenantplan.fleet.store import fleet_store
 from tenantplan.journal import record
 from tenantplan.journal.author import Author
@@ -27,7 +26,6 @@ from tenantplan.live.survey import SurveyRequest, survey
 from tenantplan.migration.running.steps import Migrator
 from tenantplan.migration.running.template import Recipe, clear_unfinished, ensure_template
 from tenantplan.migration.running.workers import Programs
-from tenantplan.migration.trees import Trees
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN, is_brought
 from tenantplan.model.audit import Actor
@@ -48,7 +46,7 @@ CREATIONS = 3
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(OfFleet):
     """One apply before it holds the lock: nothing here has written anything. `check` refuses the plan while the lock is held,
     unless it has passed that before, and adds to `attempts` what could not be connected to meanwhile."""
 
@@ -60,31 +58,6 @@ class Work:
     check: Check | None = None
     notes: list[Finding] = field(default_factory=list)
     attempts: list[Finding] = field(default_factory=list)
-
-    @property
-    def settings(self) -> Settings:
-        """The fleet's."""
-        return self.fleet.settings
-
-    @property
-    def trees(self) -> Trees:
-        """The fleet's."""
-        return self.fleet.trees
-
-    @property
-    def servers(self) -> Servers:
-        """The fleet's."""
-        return self.fleet.servers
-
-    @property
-    def connector(self) -> Connector:
-        """The fleet's: its sessions carry the run's id, and wait for a server that is out of connections."""
-        return self.fleet.connector
-
-    @property
-    def main_database(self) -> str:
-        """The name of the main database."""
-        return self.fleet.main_database
 
     @property
     def managed_servers(self) -> list[str]:

@@ -96,6 +96,37 @@ class Fleet:
                 self._main = None
 
 
+class OfFleet:
+    """What works on an opened `fleet`, and is asked for the fleet's own parts."""
+
+    fleet: Fleet
+
+    @property
+    def settings(self) -> Settings:
+        """The fleet's."""
+        return self.fleet.settings
+
+    @property
+    def trees(self) -> Trees:
+        """The fleet's."""
+        return self.fleet.trees
+
+    @property
+    def servers(self) -> Servers:
+        """The fleet's."""
+        return self.fleet.servers
+
+    @property
+    def connector(self) -> Connector:
+        """The fleet's."""
+        return self.fleet.connector
+
+    @property
+    def main_database(self) -> str:
+        """The name of the main database."""
+        return self.fleet.main_database
+
+
 @contextmanager
 def open_fleet(settings: Settings, *, tag: str = TAG, patient: bool = False) -> Iterator[Fleet]:
     """The fleet of a fleet file, for one run of one command: at its end the values of secrets are forgotten."""

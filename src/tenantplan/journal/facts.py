@@ -25,7 +25,7 @@ class Fact:
 
 def connection_fact(operation: Operation, result: str, detail: str | None = None) -> Fact:
     """What the audit log says of an attempt to connect to the database an operation is for."""
-    held = addresses.owner(operation.address, operation.after or operation.before)
+    held = operation.owner
     return Fact(operation.address, "connect", result, organization=organization(held), detail=detail)
 
 

@@ -67,6 +67,11 @@ class Operation:
         return subject
 
     @property
+    def owner(self) -> str:
+        """The declared object that it serves."""
+        return addresses.owner(self.address, self.after or self.before)
+
+    @property
     def server(self) -> str:
         """Alias of the server on which it takes effect: rows and packages are in the main database."""
         return server_of(self.subject)

@@ -108,7 +108,7 @@ class Plan:
             if operation.action == "migrate":
                 migrated += 1
                 continue
-            held = addresses.owner(operation.address, operation.after or operation.before)
+            held = operation.owner
             nested = operation.action == "delete" and addresses.is_below(operation.address, held)
             if nested and _goes_along(operation, deleted):
                 continue

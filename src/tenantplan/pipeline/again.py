@@ -113,7 +113,7 @@ def _held_back(plan: Plan, lost: Mapping[str, str], before: Collection[str]) -> 
     for operation in plan.operations:
         if operation.id in before:
             continue
-        about = (operation.scope, addresses.owner(operation.address, operation.after or operation.before))
+        about = (operation.scope, operation.owner)
         why = next((lost[a] for a in about if a in lost), None)
         why = why or next((held[d] for d in operation.depends_on if d in held), None)
         if why is not None:

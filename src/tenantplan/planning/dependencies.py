@@ -35,9 +35,8 @@ def with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[O
         late = tables[before.table].late if gone and isinstance(before, Row) else ()  # PostgreSQL empties those itself
         for address in (*_references(before, without=late), *roles_losing_connect(operation)):
             referring.setdefault(address, []).append(operation)
-        resource = operation.after or operation.before
-        if not isinstance(resource, Row) and operation.scope != MAIN_SCOPE:
-            held.setdefault(addresses.owner(operation.address, resource), []).append(operation)
+        if not isinstance(operation.subject, Row) and operation.scope != MAIN_SCOPE:
+            held.setdefault(operation.owner, []).append(operation)
     result = []
     for operation in listed:
         needs = _needs(operation, by_address, held, referring)

@@ -64,7 +64,7 @@ def mismatched_kinds(plan: Plan, live: Survey) -> list[Finding]:
         )
         for (kind, table), count in ((name.split(" ", 1), count) for name, count in live.main.left.items())
     ]
-    used = {r.table for o in plan.operations if isinstance(r := o.after or o.before, Row)}
+    used = {r.table for o in plan.operations if isinstance(r := o.subject, Row)}
     return left + mismatches([kind for kind in plan.kinds if kind.table in used], live.main.relations)
 
 

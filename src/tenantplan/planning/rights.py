@@ -10,7 +10,7 @@ from tenantplan.model.resource import Database, Role
 
 def makes_on(operations: Iterable[Operation]) -> set[str]:
     """The servers on which operations make, change or drop databases and roles."""
-    return {r.server for o in operations if isinstance(r := o.after or o.before, (Role, Database))}
+    return {o.server for o in operations if isinstance(o.subject, (Role, Database))}
 
 
 def missing_rights(role: str, createdb: bool, createrole: bool) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tenantplan.model import address as addresses
 from tenantplan.model.drift import DriftItem
 from tenantplan.model.finding_rules import DELETES, LOSSES
 from tenantplan.model.host import place
@@ -133,7 +132,7 @@ def _entries(operations: Sequence[Operation], wording: Wording) -> tuple[Entry, 
         if operation.action == "migrate":
             migrating.append(operation)
         else:
-            owner = addresses.owner(operation.address, operation.after or operation.before)
+            owner = operation.owner
             held.setdefault(owner, []).append(operation)
     found = [entry for owner, group in held.items() for entry in declared(owner, group, wording)]
     found += groups.migrations(migrating)

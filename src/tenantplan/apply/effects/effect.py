@@ -28,7 +28,7 @@ class Performed:
 def happened(item: Open, have: Resource | None, converged: Converged = eq) -> bool:
     """Whether the effect of an operation that an interrupted run left open is there; `have` is what is live."""
     if item.retire:
-        return getattr(have, "retired_at", None) is not None
+        return have is not None and have.retired_at is not None
     if item.after is None or have is None:
         return item.after is None and have is None
     return converged(item.after, comparable(have, item.after))

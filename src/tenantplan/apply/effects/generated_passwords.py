@@ -187,7 +187,7 @@ def remember(run: Run, operation: Operation, verifier: str) -> None:
 def settle(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Operation]:
     """Writes what became of logins, in the transaction that closes the operations; returns them with keyed hashes for the audit."""
     for operation in operations:
-        resource = operation.after or operation.before
+        resource = operation.subject
         if isinstance(resource, Role) and resource.holder is not None and operation.before is not None:
             _follow(main, operation)
     _promote(run, main, [operation for operation in operations if generates(operation)])

@@ -13,7 +13,7 @@ from tenantplan.apply.effects import (
     rows,
     server_objects,
 )
-from tenantplan.apply.effects.effect import Alone, Effect, Together, TwoCommits
+from tenantplan.apply.effects.effect import Alone, Together, TwoCommits
 from tenantplan.journal.recover import Open
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Package, Role, Row, Schema
@@ -30,7 +30,7 @@ REPAIR = Alone(perform=repair.performed, happened=repair.happened)
 PACKAGE = Alone(perform=packages.performed, happened=packages.happened)
 
 
-def effect(operation: Operation | Open) -> Effect:
+def effect(operation: Operation | Open) -> Together | Alone:
     """The effect of a planned operation, or of one that an interrupted run left open."""
     subject = operation.subject
     match subject:

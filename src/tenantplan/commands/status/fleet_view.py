@@ -9,56 +9,28 @@ from typing import Any, TypeVar
 
 from tenantplan.documents.suggest import did_you_mean
 from tenantplan.errors import NotFound, TenantplanError
-from tenantplan.fleet.opening import Fleet
-from tenantplan.fleet.servers import Servers
+from tenantplan.fleet.opening import Fleet, OfFleet
 from tenantplan.live import fan_out as databases
 from tenantplan.live.survey import SurveyRequest, survey
-from tenantplan.migration.trees import Trees
 from tenantplan.model import address
 from tenantplan.model.address import MAIN, Location
 from tenantplan.model.live import Survey
 from tenantplan.model.resource import Row, State
 from tenantplan.postgres import lock
-from tenantplan.postgres.connect import Connection, Connector
+from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.databases import has_database
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import masked
-from tenantplan.settings.settings import Settings
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class FleetView:
+class FleetView(OfFleet):
     """A fleet and its live state, as the read-only commands need it."""
 
     fleet: Fleet
     live: Survey
-
-    @property
-    def settings(self) -> Settings:
-        """The fleet's."""
-        return self.fleet.settings
-
-    @property
-    def trees(self) -> Trees:
-        """The fleet's."""
-        return self.fleet.trees
-
-    @property
-    def servers(self) -> Servers:
-        """The fleet's."""
-        return self.fleet.servers
-
-    @property
-    def connector(self) -> Connector:
-        """The fleet's."""
-        return self.fleet.connector
-
-    @property
-    def main_database(self) -> str:
-        """The name of the main database."""
-        return self.fleet.main_database
 
     @property
     def main(self) -> Location:
