@@ -35,6 +35,7 @@ from acceptance.test_faults_concurrency import (
 )
 from servers import TestServer
 
+from tenantplan.migration.running import worker
 from tenantplan.model import stamp
 from tenantplan.postgres import connect
 from tenantplan.postgres.account import server_account
@@ -435,7 +436,7 @@ def programs(process: subprocess.Popen[str]) -> list[int]:
     """The processes that an apply has started to run programs of revisions."""
     threads = Path(f"/proc/{process.pid}/task").glob("*/children")
     found = [int(child) for thread in threads for child in thread.read_text().split()]
-    return [child for child in found if b"migration.program" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in found if worker.__name__.encode() in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def ended(process: subprocess.Popen[str]) -> bool:
