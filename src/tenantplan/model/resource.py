@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 # The role that owns what migrations make in tenants' databases, on each server: it owns no database and has no rights beside.
 OWNER = "tenantplan_owner"
@@ -171,6 +171,35 @@ class Package:
 Resource = Row | Role | Database | Schema | Package
 State = dict[str, Resource]
 TYPES: dict[str, type] = {"row": Row, "role": Role, "database": Database, "schema": Schema, "package": Package}
+
+ResourceType = TypeVar("ResourceType", Row, Role, Database, Schema, Package)
+
+
+class Changing(Protocol):
+    """What has a resource before and after: a change, or an operation of a plan."""
+
+    @property
+    def before(self) -> Resource | None:
+        """The resource as it is; None: absent."""
+
+    @property
+    def after(self) -> Resource | None:
+        """The resource as it is to be; None: absent."""
+
+
+def of_type(state: Mapping[str, Resource], wanted: type[ResourceType]) -> dict[str, ResourceType]:
+    """Those resources of a state that are of one type, by address, in the order of the state."""
+    return {address: resource for address, resource in state.items() if isinstance(resource, wanted)}
+
+
+def one(resource: Resource | None, wanted: type[ResourceType]) -> ResourceType | None:
+    """The resource if it is of the type; None: it is of another, or absent."""
+    return resource if isinstance(resource, wanted) else None
+
+
+def sides(change: Changing, wanted: type[ResourceType]) -> tuple[ResourceType | None, ResourceType | None]:
+    """Before and after of a change, each None where it is absent or of another type."""
+    return one(change.before, wanted), one(change.after, wanted)
 
 
 GROUPS = ("tenantplan_rw", "tenantplan_ro")  # roles that write and that read in the databases of tenants
