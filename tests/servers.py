@@ -70,9 +70,16 @@ class TestServer:
 
     __test__ = False
 
-    def __init__(self, version: int = 18, settings: Mapping[str, str] | None = None, *, tls: bool = False) -> None:
+    def __init__(
+        self,
+        version: int = 18,
+        settings: Mapping[str, str] | None = None,
+        *,
+        tls: bool = False,
+        folder: Path | None = None,
+    ) -> None:
         self.version = version
-        self.programs = programs(version)
+        self.programs = folder or programs(version)
         if tls and not has_tls(version):
             raise Unavailable(f"this PostgreSQL {version} was built without OpenSSL")
         self._account = server_account()

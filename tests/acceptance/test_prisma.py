@@ -110,3 +110,54 @@ def test_an_edited_script_and_a_failing_preflight_stop_everything(fleet: Fleet, 
     assert [(b["rule"], b["address"]) for b in blockers] == [
         ("edited-revision", "migrations/tenant/20260101000000_init")
     ]
+
+
+def test_what_prisma_deploys_is_deployed(fleet: Fleet, tree: Tree) -> None:
+    """Each migration is a transaction, or as many as its script says; a folder is called whatever it is called."""
+    fleet.organization("a", DEDICATED)
+    fleet.apply()
+    tree.add("20260102000000_mood", "CREATE TYPE \"Mood\" AS ENUM ('SAD');\n")
+    tree.add(
+        "20260103000000_add value (copy)",
+        "ALTER TYPE \"Mood\" ADD VALUE 'FINE';\nSET LOCAL search_path = pg_catalog;\n",
+    )
+    tree.add("20260104000000_use", 'ALTER TABLE "Donor" ADD "mood" "Mood" NOT NULL DEFAULT \'FINE\';\n')
+    tree.add(
+        "20260105000000_changed_enum",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n"
+        "-- AlterEnum\nBEGIN;\n"
+        "CREATE TYPE \"Mood_new\" AS ENUM ('FINE', 'GREAT');\n"
+        'ALTER TABLE "Donor" ALTER "mood" DROP DEFAULT;\n'
+        'ALTER TABLE "Donor" ALTER "mood" TYPE "Mood_new" USING ("mood"::text::"Mood_new");\n'
+        'ALTER TYPE "Mood" RENAME TO "Mood_old";\nALTER TYPE "Mood_new" RENAME TO "Mood";\nDROP TYPE "Mood_old";\n'
+        "COMMIT;\n\n-- AlterTable\n"
+        'ALTER TABLE "Donor" ALTER "mood" SET DEFAULT \'GREAT\';\n',
+    )
+    fleet.organization("b", DEDICATED)
+    (step,) = [o for o in fleet.plan()["operations"] if o["action"] == "migrate"]
+    assert [s["kind"] for s in step["steps"]] == ["transaction"] * 5
+    fleet.apply()
+    fleet.converged()
+    for name in ("a", "b"):
+        assert [row[0].split("_", 1)[1] for row in noted(fleet, name)] == [
+            "init", "mood", "add value (copy)", "use", "changed_enum",
+        ]  # fmt: skip
+        fleet.execute('INSERT INTO "Donor" DEFAULT VALUES', database=fleet.database(name))
+        assert fleet.rows('SELECT mood::text FROM "Donor"', database=fleet.database(name)) == [("GREAT",)]
+    fleet.run("drift")
+
+
+@pytest.mark.parametrize("point", ["step-committed", "tenant-migrated:2", "step-committed:2"])
+def test_killed_between_the_transactions_of_a_script(fleet: Fleet, tree: Tree, point: str) -> None:
+    fleet.organization("a", DEDICATED)
+    fleet.apply()
+    fleet.execute('INSERT INTO "Donor" (phone) VALUES (NULL)', database=fleet.database("a"))
+    twice = "INSERT INTO \"Donor\" (phone) VALUES ('{}');\n"
+    tree.add("20260102000000_parts", f"BEGIN;\n{twice.format('one')}COMMIT;\n{twice.format('two')}")
+    tree.add("20260103000000_more", twice.format("three"))
+    assert fleet.process("apply", "--auto-approve", env={"TENANTPLAN_FAILPOINT": point}).code < 0
+    fleet.apply()
+    fleet.converged()
+    found = fleet.rows('SELECT phone FROM "Donor" WHERE phone IS NOT NULL ORDER BY id', database=fleet.database("a"))
+    assert [row[0] for row in found] == ["one", "two", "three"]
+    assert [row[0].split("_")[1] for row in noted(fleet, "a")] == ["init", "parts", "more"]

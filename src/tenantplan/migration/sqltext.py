@@ -126,6 +126,25 @@ def session_settings(text: str) -> list[tuple[str, bool]]:
     return [(name, lasting) for name, lasting in named if name in _LASTING or not name]
 
 
+def isolation_level(statement: str) -> str:
+    """The isolation level that SET TRANSACTION, BEGIN or START TRANSACTION gives the transaction ("serializable"), else ""."""
+    try:
+        parsed = trees(statement)
+    except ValueError:
+        return ""
+    for kind, node in parsed:
+        if kind == "variable_set_stmt" and node.name == "TRANSACTION":
+            options = node.args
+        elif kind == "transaction_stmt":
+            options = node.options
+        else:
+            continue
+        for each in (item.def_elem for item in options):
+            if each.defname == "transaction_isolation":
+                return str(each.arg.a_const.sval.sval)
+    return ""
+
+
 def transaction_control(statement: str) -> str:
     """BEGIN, START TRANSACTION, COMMIT, ROLLBACK or PREPARE TRANSACTION if the statement is one of them, else "".
 

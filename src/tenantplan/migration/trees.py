@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -69,7 +69,9 @@ class Trees:
 
 def load_trees(settings: Settings) -> Trees:
     """Both trees; MigrationError when one cannot be used."""
-    return Trees(graphs.load(settings.migrations("main"), "main"), graphs.load(settings.migrations("tenant"), "tenant"))
+    tenant = graphs.load(settings.migrations("tenant"), "tenant")
+    rerun = tuple(settings.spec.migrations.rerun)
+    return Trees(graphs.load(settings.migrations("main"), "main"), replace(tenant, rerun=rerun))
 
 
 def migrations_for(
@@ -168,7 +170,9 @@ def _reviewed(steps: Sequence[Step], start: str | None) -> tuple[tuple[Hazard, .
 
     statements = flat(steps)
     own = [text if is_own(text) else "" for text in statements]  # their places stay what they are
-    programs = tuple(unseen(statements.index(step.statements[0])) for step in steps if step.kind == PROGRAM)
+    programs = tuple(
+        unseen(statements.index(step.statements[0]), step.begun is not None) for step in steps if step.kind == PROGRAM
+    )
     hazards = (*lint(own), *programs)
     locks = tuple((table, mode) for table, mode in locked(own) if not table.endswith(VERSION_TABLES))
     return hazards, locks, any(destroys(hazard.rule, hazard.level) for hazard in hazards)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_MARK = re.compile(r"[A-Za-z0-9_.-]+:\d+:[0-9a-f]{12}(:down)?")
+_MARK = re.compile(r"[^,:]+:\d+:[0-9a-f]{12}(:down)?")
 TRANSACTION, OUTSIDE, PROGRAM = "transaction", "outside", "program"
 
 

@@ -74,7 +74,7 @@ class NamingSpec(Spec):
 
 
 class MigrationsSpec(Spec):
-    """The two Alembic trees."""
+    """The two trees of migrations."""
 
     main: str | None = Field(None, description="Tree of the main database; default: the one in the package.")
     tenant: str = Field("migrations/tenant", description="Tree of every tenant database.")
@@ -82,6 +82,10 @@ class MigrationsSpec(Spec):
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$",
         description="The application's SQLAlchemy MetaData, or a class that has one, as package.module:attribute.",
+    )
+    rerun: list[str] = Field(
+        default_factory=list,
+        description="Revisions that commit in their middle, and may run again from their beginning when they were interrupted.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
@@ -15,20 +15,30 @@ from tenantplan.migration.tree.revision import Revision
 from tenantplan.model.step import OUTSIDE, PROGRAM, TRANSACTION, Origin, Step
 
 
+class Entry(NamedTuple):
+    """One statement of a revision. `alone`: it is committed by itself; `anew`: what stands before it is committed first."""
+
+    text: str
+    alone: bool = False
+    anew: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one revision does: `entries` are statements, and whether each is committed by itself; `version` are those that
-    write the version table, after which the database is at `position`. `asked` says how it looks at the database, so
-    that it cannot be said in statements; "" when it does not. `checks` are queries that must return no row before it.
+    """What one revision does: its statements, and those that write the `version` table, after which the database is at `position`.
+
+    `inspects` says how it looks at the database, so that it cannot be said in statements; "" when it does not. `checks` are queries
+    that must return no row before it. `commits`: it is a program that commits in its middle.
     """
 
     revision: Revision
     position: str | None
-    entries: Sequence[tuple[str, bool]]
+    entries: Sequence[Entry]
     version: Sequence[str]
     up: bool = True
     inspects: str = ""
     checks: Sequence[str] = ()
+    commits: bool = False
 
 
 class _Line(NamedTuple):
@@ -40,43 +50,75 @@ class _Line(NamedTuple):
 
 
 def assemble(
-    parts: Sequence[Part], start: str | None, mark: str | None, first: Sequence[str], each_alone: bool = False
+    parts: Sequence[Part],
+    start: str | None,
+    mark: str | None,
+    first: Sequence[str],
+    each_alone: bool = False,
+    rerun: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """The steps. `mark` was left by an interrupted migration; `first` are statements before everything else. `each_alone`: every
-    revision has a transaction of its own."""
-    steps: list[Step] = []
-    pending = [_Line(text, "", False) for text in first] if mark is None else []
-    at = start
+    revision has a transaction of its own. `rerun` are revisions that may begin again where they were interrupted."""
+    found = _Assembly(start)
+    if mark is None:
+        found.add([_Line(text, "", False) for text in first])
     for number, part in enumerate(parts):
-        done = _done(part, mark) if number == 0 and mark else 0
-        if not (number == 0 and mark):  # a resumed revision has been checked
-            pending += [_Line(_guard(part.revision, check), part.revision.id, False) for check in part.checks]
+        resumed = mark if number == 0 else None
+        if not resumed:  # a resumed revision has been checked
+            found.add([_Line(_guard(part.revision, check), part.revision.id, False) for check in part.checks])
+        if resumed and part.commits and part.revision.id not in rerun:
+            raise _interrupted(part)
+        found.add_part(part, _done(part, resumed) if resumed else 0)
+        if each_alone:
+            found.commit(part)
+    if parts:
+        found.commit(parts[-1])
+    return tuple(_with_starts(found.steps, start))
+
+
+class _Assembly:
+    """Steps, and statements that wait for others to share a transaction with."""
+
+    def __init__(self, start: str | None) -> None:
+        self.steps: list[Step] = []
+        self._waiting: list[_Line] = []
+        self._settings = _Settings()
+        self._at = start
+
+    def add(self, lines: Sequence[_Line]) -> None:
+        """More statements for the present transaction."""
+        self._waiting += lines
+
+    def add_part(self, part: Part, done: int) -> None:
+        """What a revision does, but for its pieces that are `done`."""
         if part.inspects:
-            steps += _transaction(pending, at)
-            pending = []
-            steps.append(_program(part))
+            self.commit(part)
+            self._settings.refuse_for(part)
+            self.steps.append(_program(part))
         else:
             pieces = _pieces(part)
-            for count, (texts, alone) in enumerate(pieces, start=1):
+            for count, (lines, alone) in enumerate(pieces, start=1):
                 if count <= done:
                     continue
                 if alone:
-                    steps += _transaction(pending, at)
-                    pending = []
-                    steps.append(_alone(part, texts[0], at, count))
-                elif count < len(pieces):
-                    steps += _transaction(pending + texts, at, _mark(part, count))
-                    pending = []
+                    self.commit(part)
+                    self._settings.note(lines)
+                    self._settings.refuse_for(part)
+                    self.steps.append(_alone(part, lines[0], self._at, count))
                 else:
-                    pending += texts
-        at = part.position
-        if each_alone:
-            steps += _transaction(pending, at)
-            pending = []
-    steps += _transaction(pending, at)
-    if len(steps) > 1:
-        _refuse_session_settings(parts)
-    return tuple(_with_starts(steps, start))
+                    self.add(lines)
+                    if count < len(pieces):
+                        self.commit(part, _mark(part, count))
+        self._at = part.position
+
+    def commit(self, part: Part, mark: str | None = None) -> None:
+        """End the present transaction, if there is one."""
+        if self._waiting:
+            lines = [*self._settings.again(part), *self._waiting]
+            statements = tuple(line.text for line in lines)
+            self.steps.append(Step(TRANSACTION, statements, self._at, mark, origins=_origins(lines)))
+            self._settings.note(self._waiting)
+            self._waiting = []
 
 
 def _with_starts(steps: Sequence[Step], start: str | None) -> Iterator[Step]:
@@ -86,43 +128,62 @@ def _with_starts(steps: Sequence[Step], start: str | None) -> Iterator[Step]:
         start = step.revision
 
 
-def _refuse_session_settings(parts: Sequence[Part]) -> None:
-    """What a revision sets for the session would last until the end for Alembic; here every step has settings of its own."""
-    for part in parts:
-        lasting: set[str] = set()
-        for text, _ in part.entries:
-            for name, is_set in sqltext.session_settings(text):
+class _Settings:
+    """What revisions have set for the session, which lasts until the end for the tool whose tree it is. Here each transaction is
+    complete by itself: it is set again in those that follow."""
+
+    def __init__(self) -> None:
+        self._lasting: dict[str, _Line] = {}
+
+    def note(self, lines: Iterable[_Line]) -> None:
+        """Remember what these statements leave set."""
+        for line in lines:
+            for name, is_set in sqltext.session_settings(line.text) if _may_set(line) else ():
                 if is_set:
-                    lasting.add(name)
+                    self._lasting[name] = line._replace(own=False)
+                elif name:
+                    self._lasting.pop(name, None)
                 else:
-                    lasting.difference_update({name} if name else set(lasting))
-        left = lasting if part is not parts[-1] or len(_pieces(part)) > 1 else set()
-        if left:
-            raise MigrationError(
-                f"sets {sorted(left)[0]} for the session, and the migration takes several transactions",
-                where=str(part.revision.path),
-                hint="SET LOCAL, and again in each revision that needs it; or name the schema",
-            )
+                    self._lasting.clear()
+
+    def again(self, part: Part) -> list[_Line]:
+        """The statements that set them, for a transaction of `part`. MigrationError for a role: each step takes its own."""
+        for name in ("role", "session_authorization"):
+            if name in self._lasting:
+                self._refuse(name, part)
+        return list(self._lasting.values())
+
+    def refuse_for(self, part: Part) -> None:
+        """MigrationError if anything is set for a step that is no transaction of statements."""
+        for name in self._lasting:
+            self._refuse(name, part)
+
+    def _refuse(self, name: str, part: Part) -> None:
+        raise MigrationError(
+            f"revision {self._lasting[name].revision} sets {name} for the session, and this takes a session of its own",
+            where=str(part.revision.path),
+            hint="SET LOCAL, and again in each revision that needs it; or name the schema",
+        )
+
+
+def _may_set(line: _Line) -> bool:
+    text = line.text.upper()
+    return line.own and ("SET" in text or "DISCARD" in text)
 
 
 def _pieces(part: Part) -> list[tuple[list[_Line], bool]]:
     """Runs of statements that belong in one transaction, and those that stand alone; the last writes the version table."""
     pieces: list[tuple[list[_Line], bool]] = []
-    for text, alone in part.entries:
-        line = _Line(text, part.revision.id, True)
-        if alone or not pieces or pieces[-1][1]:
-            pieces.append(([line], alone))
+    for entry in part.entries:
+        line = _Line(entry.text, part.revision.id, True)
+        if entry.alone or entry.anew or not pieces or pieces[-1][1]:
+            pieces.append(([line], entry.alone))
         else:
             pieces[-1][0].append(line)
     if not pieces or pieces[-1][1]:
         pieces.append(([], False))
     pieces[-1][0].extend(_Line(text, part.revision.id, False) for text in part.version)
     return pieces
-
-
-def _transaction(lines: Sequence[_Line], at: str | None, mark: str | None = None) -> list[Step]:
-    statements = tuple(line.text for line in lines)
-    return [Step(TRANSACTION, statements, at, mark, origins=_origins(lines))] if lines else []
 
 
 def _origins(lines: Sequence[_Line]) -> tuple[Origin, ...]:
@@ -148,11 +209,22 @@ def _alone(part: Part, line: _Line, at: str | None, count: int) -> Step:
 
 def _program(part: Part) -> Step:
     verb = "upgrade" if part.up else "downgrade"
-    said = f"-- Alembic itself runs {verb}() of {part.revision.path.name} here: it {part.inspects}"
+    commits = ", and commits in its middle" if part.commits else ""
+    said = f"-- Alembic itself runs {verb}() of {part.revision.path.name} here: it {part.inspects}{commits}"
     lines = [_Line(said, part.revision.id, True), *(_Line(text, part.revision.id, False) for text in part.version)]
     statements = tuple(line.text for line in lines)
     program = f"{verb} {part.revision.id}"
-    return Step(PROGRAM, statements, part.position, program=program, origins=_origins(lines))
+    begun = _mark(part, 0) if part.commits else None
+    return Step(PROGRAM, statements, part.position, begun=begun, program=program, origins=_origins(lines))
+
+
+def _interrupted(part: Part) -> MigrationError:
+    return MigrationError(
+        f"revision {part.revision.id} commits in its middle, and was interrupted: what it had committed is there",
+        where=str(part.revision.path),
+        hint="read it: if it may run again from its beginning, say so in the fleet file with migrations.rerun:"
+        f" [{part.revision.id}]; else finish it by hand, with the version table, and take the comment from that table",
+    )
 
 
 def _mark(part: Part, count: int) -> str:

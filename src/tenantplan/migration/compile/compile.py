@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LOCK = threading.Lock()
 _COMPILED: dict[tuple[object, ...], tuple[Step, ...]] = {}  # each path once in a process; the digest covers every file
 _HINT = "write it as plain SQL (INSERT … SELECT, DO $$ … $$), which runs as it is written"
-_SPLIT = "make two revisions of it: one that inspects the database, and one with the autocommit block"
+_INSTALL = "install what the migrations import into tenantplan's own environment"
 
 
 def upgrade(
@@ -100,11 +100,12 @@ def _compile(
         version_table,
         shared,
         mark,
+        graph.rerun,
     )
     with _LOCK:
         if key not in _COMPILED:
             parts, first = _parts(graph, path, start, up, version_table, shared)
-            _COMPILED[key] = assemble(parts, start, mark, first, graph.env.each_alone)
+            _COMPILED[key] = assemble(parts, start, mark, first, graph.env.each_alone, graph.rerun)
         return _COMPILED[key]
 
 
@@ -132,8 +133,9 @@ def _parts(
 
 def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: Recorder) -> Part:
     verb = "upgrade" if up else "downgrade"
-    asked = _run(graph, revision, verb, recorder)
-    entries = [] if asked else recorder.take()
+    with recorder.rehearsal():
+        asked = _run(graph, revision, verb, recorder)
+        entries = [] if asked else recorder.take()
     if not asked:
         asked = _run(graph, revision, verb, recorder)
         if not asked and recorder.take() != entries:
@@ -143,7 +145,8 @@ def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: 
     recorder.set_version(at, after)
     version = [entry.text for entry in recorder.take()]
     checks = revision.preflight if up else ()
-    return Part(revision, after, [(entry.text, entry.alone) for entry in entries], version, up, asked, checks)
+    commits = bool(asked) and commits_by_itself(ast.parse(revision.path.read_bytes()))
+    return Part(revision, after, entries, version, up, asked, checks, commits)
 
 
 def _run(graph: Graph, revision: Revision, name: str, recorder: Recorder) -> str:
@@ -169,6 +172,8 @@ def _run(graph: Graph, revision: Revision, name: str, recorder: Recorder) -> str
             raise _located(revision, error, error.message, error.hint) from error
     except (Exception, SystemExit) as error:
         recorder.inspects = recorder.inspects or ("" if _raises_itself(error, revision) else recorder.why(error))
+        if isinstance(error, ModuleNotFoundError) and not recorder.inspects:
+            raise _located(revision, error, f"imports {error.name}, which is not installed here", _INSTALL) from error
         if not recorder.inspects:
             message = f"cannot be compiled to SQL: {type(error).__name__}: {error}"
             raise _located(revision, error, message, _HINT) from error
@@ -177,8 +182,6 @@ def _run(graph: Graph, revision: Revision, name: str, recorder: Recorder) -> str
         raise _located(revision, None, recorder.refusals[0], _HINT)
     if asked:
         recorder.discard()
-        if _names(tree, "autocommit_block"):
-            raise MigrationError(f"has an autocommit block and {asked}", where=str(revision.path), hint=_SPLIT)
     return asked
 
 
@@ -206,6 +209,20 @@ def _imported(graph: Graph, tree: ast.Module) -> Iterator[ast.Module]:
             file = graph.directory / f"{name.replace('.', '/')}.py"
             if file.is_file():
                 yield ast.parse(file.read_bytes(), str(file))
+
+
+def commits_by_itself(tree: ast.Module) -> bool:
+    """Whether a revision commits in its middle, as far as that can be read: the connection's commit(), an autocommit block, or a
+    connection in autocommit mode. A session of the ORM does not: it takes part in the transaction that is there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value == "AUTOCOMMIT":
+            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit":
+            of = node.func.value
+            name = of.attr if isinstance(of, ast.Attribute) else of.id if isinstance(of, ast.Name) else ""
+            if "session" not in name.lower():
+                return True
+    return bool(_names(tree, "autocommit_block"))
 
 
 def _names(tree: ast.Module, *names: str) -> str:

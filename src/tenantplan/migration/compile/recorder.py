@@ -8,16 +8,17 @@ Importing this module imports Alembic.
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
 import decimal
 import enum
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import Operations
+from alembic.operations.schemaobj import SchemaObjects
 from alembic.runtime.migration import MigrationContext
 from alembic.util import sqla_compat
 from sqlalchemy.dialects.postgresql import base as postgresql
@@ -26,15 +27,8 @@ from sqlalchemy.schema import CreateTable, ExecutableDDLElement
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
+from tenantplan.migration.compile.assemble import Entry
 from tenantplan.migration.tree.revision import parts
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedStatement:
-    """One statement; `alone`: it stands in an autocommit block, so that it is committed by itself."""
-
-    text: str
-    alone: bool
 
 
 class Recorder:
@@ -44,10 +38,10 @@ class Recorder:
     def __init__(
         self, shared: bool, version_table: str, start: str | None, naming_convention: Mapping[str, str]
     ) -> None:
-        self.entries: list[RecordedStatement] = []
+        self.entries: list[Entry] = []
         self.refusals: list[str] = []
         self.inspects = ""
-        self._alone = False
+        self._alone = self._anew = False
         # "named" keeps percent signs single and leaves a colon in a plain string as it was written.
         self._dialect = postgresql.PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
         options: dict[str, Any] = {"as_sql": True, "shared": shared, "starting_rev": start}
@@ -71,7 +65,8 @@ class Recorder:
         operations: Any = Operations(self._context)
         operations._install_proxy()
         try:
-            yield
+            with _as_written():
+                yield
         finally:
             operations._remove_proxy()
 
@@ -85,11 +80,12 @@ class Recorder:
         self.inspects = self.inspects or how
         raise MigrationError(how)
 
-    def take(self) -> list[RecordedStatement]:
+    def take(self) -> list[Entry]:
         """What was recorded since the last time."""
         if self._alone:
             self.refuse("does not leave its autocommit block")
-        taken, self.entries = self.entries, []
+        taken = self.entries
+        self.discard()
         return taken
 
     def why(self, error: BaseException) -> str:
@@ -102,7 +98,7 @@ class Recorder:
 
     def discard(self) -> None:
         """Forget what was recorded since the last time."""
-        self.entries, self._alone = [], False
+        self.entries, self._alone, self._anew = [], False, False
 
     def emit(self, construct: Any, execution_options: Any = None, multiparams: Any = None, params: Any = None) -> None:
         """Record a construct or text as one statement; the signature is that of Alembic's DefaultImpl._exec."""
@@ -117,7 +113,25 @@ class Recorder:
         if obstacle:
             self.refuse(obstacle)
         if sqltext.bare(text):
-            self.entries.append(RecordedStatement(text, self._alone))
+            self.entries.append(Entry(text, self._alone, self._anew))
+            self._anew = False
+
+    def commit(self) -> None:
+        """Record that the revision commits what it has done until now, as it may before an autocommit block."""
+        if self._alone:
+            self.refuse("commits inside an autocommit block")
+        self._anew = bool(self.entries)
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """What Alembic remembers of a revision that runs meanwhile (the types that it has made) is forgotten afterwards."""
+        memo: dict[Any, Any] = self._context.impl.memo
+        before = copy.deepcopy(memo)
+        try:
+            yield
+        finally:
+            memo.clear()
+            memo.update(before)
 
     def _insert_rows(self, table: Any, rows: Any, multiinsert: bool = True) -> None:
         if isinstance(rows, list) and len({frozenset(row) for row in rows if isinstance(row, dict)}) > 1:
@@ -169,6 +183,26 @@ class Recorder:
         return str(construct.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
 
 
+@contextlib.contextmanager
+def _as_written() -> Iterator[None]:
+    """Meanwhile Alembic adds the constraints and indexes of a column in the order in which they were written: it goes through a
+    set, whose order is another one in each process."""
+    made = SchemaObjects.table
+
+    def table(self: SchemaObjects, *arguments: Any, **options: Any) -> sa.Table:
+        found = made(self, *arguments, **options)
+        written = sorted(found.constraints, key=lambda constraint: constraint._creation_order)
+        found.constraints = sa.util.OrderedSet(written)
+        found.indexes = sa.util.OrderedSet(sorted(found.indexes, key=lambda index: str(index.name)))
+        return found
+
+    SchemaObjects.table = table  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        SchemaObjects.table = made  # type: ignore[method-assign]
+
+
 def _obstacle_alone(text: str) -> str:
     """Why a text cannot be sent by itself, outside a transaction: PostgreSQL runs several statements in one text in one."""
     if control := sqltext.transaction_control(text):
@@ -197,6 +231,9 @@ class _OfflineConnection(MockConnection):
             raise TypeError("a connection executes text('…'), not a string")
         self._recorder.emit(construct, None, parameters)
         return _NoResult(self._recorder)
+
+    def commit(self) -> None:
+        self._recorder.commit()
 
     def execution_options(self, **options: Any) -> Any:
         self._recorder.ask("sets execution options for the connection")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
-from tenantplan.migration.compile.assemble import Part
+from tenantplan.migration.compile.assemble import Entry, Part
 from tenantplan.migration.tree import prisma_files
 from tenantplan.migration.tree.graph import Graph
 from tenantplan.migration.tree.revision import Revision
@@ -37,27 +37,33 @@ def parts(graph: Graph, path: Sequence[Revision], start: str | None, up: bool) -
     return found
 
 
-def _entries(revision: Revision, script: str) -> list[tuple[str, bool]]:
-    """The statements of a script. One that PostgreSQL allows only outside a transaction has to be alone in its script, as it has
-    to be for Prisma, which sends a script as one query."""
+def _entries(revision: Revision, script: str) -> list[Entry]:
+    """The statements of a script. Prisma sends it as one query, of which PostgreSQL makes one transaction, or several where it says
+    COMMIT: BEGIN takes in what stands before it, and what follows a COMMIT is a transaction again. One that PostgreSQL allows only
+    outside a transaction has to be alone in its script."""
     try:
         listed = sqltext.split(script)
     except ValueError as error:
         raise MigrationError(f"PostgreSQL's parser refuses it: {error}", where=str(revision.path)) from error
-    if len(listed) > 1 and sqltext.transaction_control(listed[0]) == "BEGIN" and _ends(listed[-1]):
-        listed = listed[1:-1]  # the transaction is there without them
+    entries: list[Entry] = []
+    anew = False
     for statement in listed:
-        if control := sqltext.transaction_control(statement):
-            message = f"begins or ends a transaction itself ({control})"
-            raise MigrationError(message, where=str(revision.path), hint="a script runs in one transaction as it is")
+        control = sqltext.transaction_control(statement)
+        if control in ("BEGIN", "START TRANSACTION", "COMMIT"):
+            anew = anew or (control == "COMMIT" and bool(entries))
+            level = sqltext.isolation_level(statement)
+            if not level:
+                continue
+            statement = f"SET TRANSACTION ISOLATION LEVEL {level.upper()}"
+        elif control:
+            message = f"ends its transaction with {control}, so that nothing of it would be done"
+            raise MigrationError(message, where=str(revision.path), hint="take the statements out that are undone")
         if sqltext.outside(statement) and len(listed) > 1:
             raise MigrationError(
                 "a statement that PostgreSQL allows only outside a transaction stands beside others",
                 where=str(revision.path),
                 hint="give it a migration of its own",
             )
-    return [(statement, sqltext.outside(statement)) for statement in listed]
-
-
-def _ends(statement: str) -> bool:
-    return sqltext.transaction_control(statement) == "COMMIT"
+        entries.append(Entry(statement, sqltext.outside(statement), anew))
+        anew = False
+    return entries

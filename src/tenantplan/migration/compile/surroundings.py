@@ -5,12 +5,16 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import importlib.metadata
+import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tenantplan.errors import MigrationError
+from tenantplan.migration.tree import env_file
 
 
 @contextlib.contextmanager
@@ -56,7 +60,9 @@ def environment(directory: Path, as_sql: bool, asked: Callable[[str], None] = la
 
 
 def _register(directory: Path) -> None:
-    env = directory / "env.py"
+    """Imports what env.py imports and may register operations or types: modules beside it, and installed plugins of Alembic; of an
+    env_tenantplan.py, everything."""
+    env = env_file.path_of(directory)
     if not env.is_file():
         return
     try:
@@ -68,12 +74,24 @@ def _register(directory: Path) -> None:
         names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
         for name in names:
             top = name.split(".", 1)[0]
-            if (directory / f"{top}.py").is_file() or (directory / top / "__init__.py").is_file():
+            beside = (directory / f"{top}.py").is_file() or (directory / top / "__init__.py").is_file()
+            if beside or env.name == env_file.OURS or _is_plugin(top):
                 try:
                     importlib.import_module(name)
                 except Exception as error:
                     message = f"{name} cannot be imported: {type(error).__name__}: {error}"
                     raise MigrationError(message, where=f"{env}:{getattr(node, 'lineno', 0)}") from error
+
+
+def _is_plugin(package: str) -> bool:
+    """Whether an installed package is made for Alembic: one that needs it, or says so in its name."""
+    if package in ("alembic", "sqlalchemy") or package in sys.stdlib_module_names:
+        return False
+    if "alembic" in package:
+        return importlib.util.find_spec(package) is not None
+    owners = importlib.metadata.packages_distributions().get(package, [])
+    needed = [each for owner in owners for each in importlib.metadata.requires(owner) or [] if "extra ==" not in each]
+    return any(re.match(r"alembic\b", each, re.IGNORECASE) for each in needed)
 
 
 def _is_under(module: Any, directory: Path) -> bool:

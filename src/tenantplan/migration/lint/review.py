@@ -93,7 +93,8 @@ def _compiled(graph: Graph, path: Iterable[Revision], at: str | None) -> Iterato
 
 
 def _reviewed(graph: Graph, revision: Revision, remarks: list[Remark], steps: tuple[Step, ...]) -> Review:
-    whole = _whole(graph, revision, any(step.kind == PROGRAM for step in steps))
+    program = next((step for step in steps if step.kind == PROGRAM), None)
+    whole = _whole(graph, revision, program)
     allowed = allowances(graph, revision, [text for step in steps for text in step.statements])
     remarks = [replace(each, allowed=allowed.get(each.hazard.rule)) for each in [*remarks, *map(Remark, whole)]]
     idle = sorted(allowed.keys() - {each.hazard.rule for each in remarks})
@@ -105,10 +106,10 @@ def _about(rule: str, level: str, message: str) -> Hazard:
     return Hazard(rule, level, -1, None, None, message)
 
 
-def _whole(graph: Graph, revision: Revision, is_program: bool) -> Iterator[Hazard]:
+def _whole(graph: Graph, revision: Revision, program: Step | None) -> Iterator[Hazard]:
     """What is to be said of a revision as a whole."""
-    if is_program:
-        yield unseen(-1)
+    if program:
+        yield unseen(-1, program.begun is not None)
     if not revision.reversible:
         yield _about("no-downgrade", INFO, _NO_WAY_BACK)
     elif _is_idle(graph, revision, "downgrade") and not _is_idle(graph, revision, "upgrade"):

@@ -98,12 +98,15 @@ def _column(node: Any) -> list[str]:
     return [each.string.sval for each in node.column_ref.fields] if node.WhichOneof("node") == "column_ref" else []
 
 
-def unseen(statement: int) -> Hazard:
-    """The hazard of a revision that only its own program can run."""
-    return Hazard("program", WARNING, statement, None, None, PROGRAM_UNSEEN)
+def unseen(statement: int, commits: bool) -> Hazard:
+    """The hazard of a revision that only its own program can run; `commits`: in parts, which it commits by itself."""
+    return Hazard("program", WARNING, statement, None, None, PROGRAM_UNSEEN + (COMMITS if commits else ""))
 
 
 PROGRAM_UNSEEN = "inspects the database, so that only its own program knows what it does: read it for drops and locks"
+
+
+COMMITS = "; it commits in its middle: if it is interrupted, a person reads how far it came before it runs again"
 
 
 def destroys(rule: str, level: str) -> bool:

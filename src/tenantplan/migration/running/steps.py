@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
+from psycopg import IsolationLevel, sql
 
 from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.failpoint import reach
+from tenantplan.migration import sqltext
 from tenantplan.migration.running.fault import faults
 from tenantplan.migration.running.sending import send
 from tenantplan.migration.running.version import VersionTables
@@ -97,22 +99,26 @@ class Migrator:
         """Runs `steps` from `start`. Raises psycopg.Error, ConnectError, SchemaMismatch when the database is at something else,
         or MigrationError; what was done until then is done, and marked."""
         at = start
-        for kind, group in groupby(enumerate(steps), key=lambda item: item[1].kind == PROGRAM):
+        programs = itertools.count(1)
+        for _, group in groupby(enumerate(steps), key=lambda item: next(programs) if item[1].kind == PROGRAM else 0):
+            program: tuple[int, Step, list[sql.Composed]] | None = None
             with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
                 session = MigrationSession(connection, place)
-                lasts = []
                 for number, step in group:
-                    if kind:
-                        lasts.append((step, at, self._looked_up(session, step, at)))
-                    else:
-                        with faults(steps, number, session.label, self.file(place.tree)):
+                    with faults(steps, number, session.label, self.file(place.tree)):
+                        if step.kind == PROGRAM:
+                            at = self._begun(session, step, at)
+                            program = number, step, self._looked_up(session, step, at)
+                        else:
                             self._step(session, step, at, resumed=number == 0 and start.mark is not None)
-                        reach("step-committed")
-                    at = Version(step.revision, step.mark)
-            for step, before, last in lasts:  # the process that runs a program takes the session's place in the budget
-                with faults(steps, steps.index(step), place.label, self.file(place.tree)):
-                    self.patiently(partial(self._program, place, step, before, last))
+                            reach("step-committed")
+                            at = Version(step.revision, step.mark)
+            if program:  # its process takes the session's place in the budget
+                number, step, last = program
+                with faults(steps, number, place.label, self.file(place.tree)):
+                    self.patiently(partial(self._program, place, step, last))
                 reach("step-committed")
+                at = Version(step.revision, step.mark)
 
     def file(self, tree: str) -> Callable[[str], str]:
         """What names the file of a tree's revision in a message; "" when there is none."""
@@ -143,7 +149,7 @@ class Migrator:
     def _at_once(
         self, session: MigrationSession, step: Step, at: Version, statements: Sequence[str], careful: bool = False
     ) -> None:
-        with session.connection.transaction():
+        with _isolated(session.connection, statements), session.connection.transaction():
             comment = self.expect(session, at, careful=careful)
             _refuse_other_start(session, step, at)
             run_statements(session.connection, statements, self._last(session, step, at, comment))
@@ -199,9 +205,7 @@ class Migrator:
 
     def _outside(self, session: MigrationSession, step: Step, at: Version, resumed: bool) -> None:
         """One statement outside a transaction. The mark that stands before it tells the next run to look whether it has run."""
-        if at.mark != step.begun:
-            self.patiently(partial(self._together, session, replace(step, mark=step.begun), at))
-            at = Version(at.revision, step.begun)
+        at = self._begun(session, step, at)
         owner = self._as_owner(session)
         reach("outside-begun")
         valid = self._index(session, step)
@@ -211,6 +215,14 @@ class Migrator:
             self._alone(session, step, resumed, owner)
         reach("outside-done")
         self.patiently(partial(self._together, session, step, at))
+
+    def _begun(self, session: MigrationSession, step: Step, at: Version) -> Version:
+        """Where the database is when the mark is there that a step leaves before it begins, if it leaves one."""
+        if step.begun is None or at.mark == step.begun:
+            return at
+        _refuse_other_start(session, step, at)
+        self.patiently(partial(self._together, session, replace(step, revision=at.revision, mark=step.begun), at))
+        return Version(at.revision, step.begun)
 
     def _as_owner(self, session: MigrationSession) -> bool:
         """Whether the owner of what migrations make is who executes here; that there is no code of others is looked at again."""
@@ -251,7 +263,7 @@ class Migrator:
         row = session.connection.execute(query("index_validity"), {"index": step.index}).fetchone()
         return None if row is None else row[0]
 
-    def _program(self, place: MigrationTarget, step: Step, at: Version, last: Sequence[sql.Composed]) -> None:
+    def _program(self, place: MigrationTarget, step: Step, last: Sequence[sql.Composed]) -> None:
         assert step.program is not None
         verb, revision = step.program.split(" ", 1)
         job = Job(
@@ -267,9 +279,27 @@ class Migrator:
             trusting=place.trusting,
             version=list(step.statements[1:]),
             last=[statement.as_string() for statement in last],
+            commits=step.begun is not None,
         )
         with place.connector.slot(place.server):
             self.programs.run(job, place.label)
+
+
+@contextmanager
+def _isolated(connection: Connection, statements: Sequence[str]) -> Iterator[None]:
+    """The next transaction begins as SET TRANSACTION, if the first statement is that, will have it: PostgreSQL takes that only
+    before a query, and the transaction's first is tenantplan's."""
+    first = statements[0].upper() if statements else ""
+    level = sqltext.isolation_level(first) if first.startswith("SET TRANSACTION") else ""
+    if not level:
+        yield
+        return
+    connection.isolation_level = IsolationLevel[level.replace(" ", "_").upper()]
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.isolation_level = None
 
 
 def _refuse_other_start(session: MigrationSession, step: Step, at: Version) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -26,10 +27,15 @@ from tenantplan.errors import UntrustedCode
 from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.tree import env_file
 from tenantplan.migration.tree.revision import digest
+from tenantplan.model.resource import OWNER
 from tenantplan.postgres import guard
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import patiently
 from tenantplan.postgres.session import Session, answers
+
+_ENDS = re.compile(
+    r"\s*(COMMIT|END|ABORT|ROLLBACK(?!\s+(WORK\s+|TRANSACTION\s+)?TO\b)|PREPARE\s+TRANSACTION)\b", re.IGNORECASE
+)
 
 
 class _MismatchError(Exception):
@@ -93,15 +99,81 @@ def _run(job: dict[str, Any]) -> None:
         _enter(connection, job)
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool)
     try:
-        with engine.connect() as session, session.begin():
-            transaction = _begin(session, job)
-            _call(session, job)
-            if _transaction(session) != transaction:
-                raise RuntimeError("it ended its transaction itself, so that what it did cannot be taken back")
-            for statement in [*job["version"], guard.LEAVE, *job["last"]]:
-                _plain(session, statement)
+        if job["commits"]:
+            _run_in_parts(engine, job)
+        else:
+            _run_whole(engine, job)
     finally:
         connection.close()
+
+
+def _run_whole(engine: sa.Engine, job: dict[str, Any]) -> None:
+    """The program in one transaction: what would end it is refused before it does."""
+    ends = _refuse_ends(engine)
+    with engine.connect() as session, session.begin():
+        transaction = _begin(session, job)
+        _call(session, job)
+        if _transaction(session) != transaction:
+            raise RuntimeError("it ended its transaction itself, so that what it did cannot be taken back")
+        for statement in [*job["version"], guard.LEAVE, *job["last"]]:
+            _plain(session, statement)
+        ends.clear()
+
+
+def _refuse_ends(engine: sa.Engine) -> list[str]:
+    """Makes the end of a transaction an error, while the list that is returned has anything in it."""
+    watching = ["yes"]
+
+    def refuse(what: str) -> None:
+        if watching:
+            raise RuntimeError(
+                f"it {what} in its middle, which was not seen when it was planned; nothing of it was done"
+            )
+
+    def look(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if _ENDS.match(statement):
+            refuse("ends its transaction")
+
+    sa.event.listen(engine, "commit", lambda connection: refuse("commits"))
+    sa.event.listen(engine, "before_cursor_execute", look)
+    return watching
+
+
+def _run_in_parts(engine: sa.Engine, job: dict[str, Any]) -> None:
+    """The program as `alembic upgrade` runs it: it may commit, and use autocommit blocks. Each transaction begins as the first
+    does: with the role, the timeouts, and a look at what the database is at."""
+    sa.event.listen(engine, "begin", partial(_begin_part, job))
+    sa.event.listen(engine, "commit", _end_part)
+    with engine.connect() as session:
+        context = _context(session, job, transaction_per_migration=True)
+        with context.begin_transaction(_per_migration=True):
+            _call(session, job, context)
+            if not session.in_transaction():
+                session.begin()
+            for statement in [*job["version"], guard.LEAVE, *job["last"]]:
+                _plain(session, statement)
+            session.commit()
+
+
+def _begin_part(job: dict[str, Any], session: sa.Connection) -> None:
+    driver = _driver(session)
+    if not driver.autocommit:
+        _begin(session, job)
+        return
+    with driver.transaction():
+        owner = guard.enter(driver, job["table"], *job["timeouts"], trusting=job["trusting"])
+    _, statement = job["timeouts"]
+    # Statements that are committed one by one take as long as they take, as those do that tenantplan sends so.
+    patience = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
+    driver.execute(patience.format(sql.Literal(f"{2 * statement}ms")))
+    if owner:
+        driver.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
+
+
+def _end_part(session: sa.Connection) -> None:
+    driver = _driver(session)
+    if driver.autocommit and not driver.closed:
+        driver.execute("RESET ROLE; RESET search_path; RESET lock_timeout; RESET statement_timeout")
 
 
 def _begin(session: sa.Connection, job: dict[str, Any]) -> str:
@@ -109,9 +181,11 @@ def _begin(session: sa.Connection, job: dict[str, Any]) -> str:
     _enter(_driver(session), job)
     table = sql.Identifier("public", job["table"])
     found: list[str] = []
-    if session.execute(sa.text("SELECT to_regclass(:name)"), {"name": f"public.{job['table']}"}).scalar() is not None:
+    driver = _driver(session)
+    there = driver.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{job['table']}"]).fetchone()
+    if there and there[0]:
         asked = sql.SQL("SELECT version_num FROM {} FOR UPDATE").format(table)
-        found = sorted(row[0] for row in session.exec_driver_sql(asked.as_string()).fetchall())
+        found = sorted(row[0] for row in driver.execute(asked).fetchall())
     if (",".join(found) or None) != job["start"]:
         raise _MismatchError(f"is at revision {','.join(found) or 'none'}, not at {job['start'] or 'none'}")
     return _transaction(session)
@@ -138,12 +212,16 @@ def _driver(session: sa.Connection) -> psycopg.Connection[Any]:
     return driver
 
 
-def _call(session: sa.Connection, job: dict[str, Any]) -> None:
-    path = Path(job["file"])
-    options: dict[str, Any] = {"shared": job["shared"], "version_table": job["table"]}
-    if convention := env_file.read(path.parents[1]).naming_convention:
+def _context(session: sa.Connection, job: dict[str, Any], **more: Any) -> MigrationContext:
+    options: dict[str, Any] = {"shared": job["shared"], "version_table": job["table"], **more}
+    if convention := env_file.read(Path(job["file"]).parents[1]).naming_convention:
         options["target_metadata"] = sa.MetaData(naming_convention=convention)
-    context = MigrationContext.configure(connection=session, opts=options)
+    return MigrationContext.configure(connection=session, opts=options)
+
+
+def _call(session: sa.Connection, job: dict[str, Any], context: MigrationContext | None = None) -> None:
+    path = Path(job["file"])
+    context = context or _context(session, job)
     module = types.ModuleType(f"revision_{job['revision']}")
     module.__file__ = str(path)
     source = path.read_bytes()

@@ -23,7 +23,8 @@ class Job:
 
     `start` is the revision that the database has to be at, `table` its version table, `timeouts` are lock_timeout and
     statement_timeout in ms; `trusting`: code in it is not tenantplan's to judge. `file` is the revision's, `digest` its SHA-256
-    as it was reviewed. `params` are libpq's, with the password: they go through a pipe.
+    as it was reviewed. `params` are libpq's, with the password: they go through a pipe. `commits`: the program may commit in its
+    middle, since the database says that it has begun.
     """
 
     params: dict[str, str]
@@ -38,6 +39,7 @@ class Job:
     trusting: bool
     version: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
+    commits: bool = False
 
 
 class Programs:

@@ -28,7 +28,8 @@ class Graph:
     """A tree in the order it is applied, base first.
 
     `digest` covers every revision and the files beside them: it changes when the compiled SQL can change. `engine` is "alembic"
-    or "prisma", `env` is what Alembic's env.py says about how revisions run.
+    or "prisma", `env` is what Alembic's env.py says about how revisions run. `rerun` are revisions that may begin again when they
+    were interrupted between their own commits.
     """
 
     tree: str
@@ -37,6 +38,7 @@ class Graph:
     digest: str
     engine: str = ALEMBIC
     env: EnvFile = field(default_factory=EnvFile)
+    rerun: tuple[str, ...] = ()
 
     @cached_property
     def head(self) -> str | None:
@@ -159,7 +161,7 @@ def _load_prisma(directory: Path, tree: str) -> Graph:
         )
     beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _other_files(directory)]
     whole = hashlib.sha256("\n".join([*beside, *(revision.digest for revision in revisions)]).encode())
-    return Graph(tree, directory, tuple(revisions), whole.hexdigest(), PRISMA)
+    return Graph(tree, directory, tuple(revisions), whole.hexdigest(), PRISMA, EnvFile(each_alone=True))
 
 
 def edited(graph: Graph, recorded: Mapping[str, str]) -> tuple[RevisionEdit, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,9 +42,10 @@ CREATE TABLE IF NOT EXISTS _prisma_migrations (
 _LOCK = "migration_lock.toml"
 _SCRIPT = "migration.sql"
 _PROVIDERS = ("postgresql", "cockroachdb")
-# The names that Prisma makes, and those of its guides; a comma or colon would have a meaning in a position.
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
-_COLLATION = "_-.0123456789abcdefghijklmnopqrstuvwxyz"
+# Prisma takes whatever a folder can be called. A comma separates the names of a position, a colon the parts of a mark.
+_NAME = re.compile(r"[^,:\x00-\x1f\x7f]{1,255}")
+# ASCII in the order of JavaScript's localeCompare (the root collation of Unicode's CLDR).
+_COLLATION = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_LENGTH = 64
 
 
@@ -102,7 +104,7 @@ def record(migration: PrismaMigration) -> str:
     """
     return (
         sql.SQL(
-            "INSERT INTO _prisma_migrations"
+            "INSERT INTO public._prisma_migrations"
             " (id, checksum, finished_at, migration_name, logs, rolled_back_at, started_at, applied_steps_count)"
             " VALUES (gen_random_uuid()::text, {}, statement_timestamp(), {}, NULL, NULL, statement_timestamp(), 1)"
         )
@@ -113,7 +115,7 @@ def record(migration: PrismaMigration) -> str:
 
 def forget(name: str) -> str:
     """The statement that takes back what `record` noted."""
-    statement = sql.SQL("DELETE FROM _prisma_migrations WHERE migration_name = {}")
+    statement = sql.SQL("DELETE FROM public._prisma_migrations WHERE migration_name = {}")
     return statement.format(sql.Literal(name)).as_string()
 
 
@@ -156,8 +158,10 @@ def _digest(text: str) -> bytes:
 
 
 def _order(name: str) -> tuple[list[int], str]:
-    """Prisma sorts by JavaScript's localeCompare: "_" comes before digits, and a before A before b."""
-    return [_COLLATION.index(character) for character in name.lower()], name.swapcase()
+    """Prisma sorts by JavaScript's localeCompare: "_" comes before digits, and a before A before b. Letters with accents are
+    sorted by those without, others by their code points after all of ASCII."""
+    bare = [c for c in unicodedata.normalize("NFD", name.lower()) if not unicodedata.combining(c)]
+    return [_COLLATION.find(c) if c in _COLLATION else 128 + ord(c) for c in bare], name.swapcase()
 
 
 def _refuse_provider(lock: Path) -> None:
@@ -185,7 +189,8 @@ def _read(folder: Path) -> PrismaMigration:
         )
     if not _NAME.fullmatch(folder.name):
         raise MigrationError(
-            "the name of a migration has letters (a-z), digits, underscores, hyphens and dots only", where=str(folder)
+            "the name of a migration has at most 255 characters, and no comma, colon or control character",
+            where=str(folder),
         )
     preflight, down = _statements(folder / "preflight.sql"), _text(folder / "down.sql")
     return PrismaMigration(folder.name, path, _digest(script).hex(), script, preflight, down)

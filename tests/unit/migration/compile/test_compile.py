@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,12 +155,82 @@ def test_a_mark_of_another_version_of_the_file_is_refused(tmp_path: Path) -> Non
     assert "check out" in raised.value.hint
 
 
-def test_a_block_in_a_revision_that_looks_is_refused(tmp_path: Path) -> None:
-    body = f"op.get_bind().execute(sa.text('SELECT 1')).scalar()\n{BUILT}"
+@pytest.mark.parametrize("body", [f"op.get_bind().execute(sa.text('SELECT 1')).scalar()\n{BUILT}",
+    "bind = op.get_bind()\nwhile bind.scalar(sa.text('SELECT 1')):\n    bind.commit()",
+    "e = op.get_bind().engine\ne.connect().execution_options(isolation_level='AUTOCOMMIT')"])  # fmt: skip
+def test_a_program_that_commits_in_its_middle_says_so_in_the_database(tmp_path: Path, body: str) -> None:
     graph = load(a_tree(tmp_path, a1=body), "tenant")
-    with pytest.raises(MigrationError, match="autocommit block and reads the result") as raised:
-        upgrade(graph, None, "a1")
-    assert "two revisions" in raised.value.hint
+    step = upgrade(graph, None, "a1")[-1]
+    assert step.kind == "program" and "and commits in its middle" in step.statements[0]
+    mark = step.begun
+    assert mark and mark.startswith("a1:0:") and step.mark is None
+    with pytest.raises(MigrationError, match="commits in its middle, and was interrupted") as raised:
+        upgrade(graph, None, "a1", mark=mark)
+    assert "migrations.rerun: [a1]" in raised.value.hint
+    assert upgrade(replace(graph, rerun=("a1",)), None, "a1", mark=mark) == (step,)
+
+
+@pytest.mark.parametrize(
+    "body", ["session = sa.orm.Session(op.get_bind())\nsession.commit()", "sa.inspect(op.get_bind())"]
+)
+def test_other_programs_are_one_transaction(tmp_path: Path, body: str) -> None:
+    graph = load(a_tree(tmp_path, a1=f"op.get_bind().scalar(sa.text('SELECT 1'))\n{body}"), "tenant")
+    assert upgrade(graph, None, "a1")[-1].begun is None
+
+
+def test_a_commit_before_an_autocommit_block_ends_a_transaction(tmp_path: Path) -> None:
+    body = "op.execute('SELECT 1')\nop.get_bind().commit()\nop.execute('SELECT 2')\nop.get_bind().commit()\n" + BUILT
+    steps = upgrade(load(a_tree(tmp_path, a1="pass", a2=body), "tenant"), "a1", "a2")
+    assert [step.statements[0] for step in steps][:3] == ["SELECT 1", "SELECT 2", upgrade_of_built()]
+    assert [step.kind for step in steps] == ["transaction", "transaction", "outside", "transaction"]
+
+
+def upgrade_of_built() -> str:
+    return "CREATE INDEX CONCURRENTLY i ON t (c)"
+
+
+def test_a_type_that_alembic_makes_once_is_made_once(tmp_path: Path) -> None:
+    body = "mood = sa.Enum('sad', name='mood')\n" + "\n".join(
+        f"op.create_table('{name}', sa.Column('m', mood))" for name in ("c", "d")
+    )
+    statements = compiled(tmp_path, a1=body)
+    assert [text.split("(")[0].strip() for text in statements] == [
+        "CREATE TYPE mood AS ENUM",
+        "CREATE TABLE c",
+        "CREATE TABLE d",
+    ]
+
+
+def test_what_is_not_installed_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="imports nowhere_at_all, which is not installed here") as raised:
+        compile_path(load(a_tree(tmp_path, a1="import nowhere_at_all"), "tenant"), None, "a1")
+    assert "a1_step.py:8" in raised.value.where
+    assert raised.value.hint.startswith("install")
+
+
+def test_what_env_tenantplan_imports_is_imported(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="import xml\nxml.dom.minidom")
+    (root / "env.py").write_text("import nowhere_at_all\n")
+    (root / "env_tenantplan.py").write_text("import xml.dom.minidom\n")
+    assert compile_path(load(root, "tenant"), None, "a1")
+
+
+def test_a_plugin_of_alembic_that_env_imports_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins = tmp_path / "site"
+    (plugins / "alembic_extra_test").mkdir(parents=True)
+    (plugins / "alembic_extra_test" / "__init__.py").write_text(
+        "from alembic.operations import MigrateOperation, Operations\n"
+        "@Operations.register_operation('greet')\n"
+        "class Greet(MigrateOperation):\n"
+        "    @classmethod\n"
+        "    def greet(cls, operations):\n"
+        "        operations.execute('SELECT 7')\n"
+    )
+    monkeypatch.syspath_prepend(str(plugins))
+    root = a_tree(tmp_path / "tree", a1="op.greet()")
+    (root / "env.py").write_text("import alembic_extra_test\nimport nowhere_at_all\n")
+    graph = load(root, "tenant")
+    assert "SELECT 7" in compile_path(graph, None, "a1")
 
 
 def test_a_preflight_comes_before_its_revision(tmp_path: Path) -> None:
@@ -197,7 +268,6 @@ def test_branches_are_put_in_one_line_and_their_rows_follow(tmp_path: Path) -> N
         ("op.create_index('i', 't', ['c'], postgresql_concurrently=True)", "only outside a transaction"),
         ("op.execute('VACUUM t')", "only outside a transaction"),
         ("op.execute('SELECT 1; /* x */ commit')", "ends a transaction itself (COMMIT)"),
-        ("import nowhere_at_all", "nowhere_at_all"),
         ("raise SystemExit(3)", "SystemExit"),
         ("1 / 0", "division by zero"),
     ],
@@ -323,7 +393,9 @@ def test_a_module_of_the_tree_that_asks_makes_its_revisions_ask(tmp_path: Path) 
 
 @pytest.mark.parametrize(("first", "refused"), [("SET search_path = x", True), ("SET LOCAL search_path = x", False),
                                                 ("SET search_path = x; RESET search_path", False)])  # fmt: skip
-def test_what_is_set_for_the_session_does_not_outlive_a_step(tmp_path: Path, first: str, refused: bool) -> None:
+def test_what_is_set_for_the_session_is_not_lost_outside_a_transaction(
+    tmp_path: Path, first: str, refused: bool
+) -> None:
     graph = load(a_tree(tmp_path, a1=f"op.execute('{first}')", a2=BUILT), "tenant")
     if refused:
         with pytest.raises(MigrationError, match="sets search_path for the session"):
@@ -331,6 +403,20 @@ def test_what_is_set_for_the_session_does_not_outlive_a_step(tmp_path: Path, fir
     else:
         assert upgrade(graph, None, "a2")
     assert upgrade(graph, None, "a1")  # one transaction is one session's
+
+
+def test_what_is_set_for_the_session_is_set_again_in_later_transactions(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="op.execute('SET search_path = x')", a2="op.execute('SELECT 2')", a3="op.execute('RESET ALL')",
+                  a4="op.execute('SELECT 4')", a5="op.execute('SET ROLE x')", a6="op.execute('SELECT 6')")  # fmt: skip
+    (root / "env.py").write_text("context.configure(transaction_per_migration=True)\n")
+    graph = load(root, "tenant")
+    steps = upgrade(graph, "a1", "a4")
+    assert [step.statements[0] for step in steps] == ["SELECT 2", "RESET ALL", "SELECT 4"]
+    steps = upgrade(graph, None, "a4")
+    assert [step.statements[0] for step in steps][1:] == ["SET search_path = x", "SET search_path = x", "SELECT 4"]
+    assert steps[1].origins[0].own is False
+    with pytest.raises(MigrationError, match="sets role for the session"):
+        upgrade(graph, "a4", "a6")
 
 
 def test_a_revision_that_is_not_written_yet_is_no_program(tmp_path: Path) -> None:

@@ -145,9 +145,12 @@ def test_bytecode_and_a_folder_that_is_called_versions_too_change_nothing(tmp_pa
         ("V = 'v'\ncontext.configure(version_table=V)", "renames the version table"),
         ("o = {'on_version_apply': tell}", "calls a function for each version"),
         ("connection.execute(text('SET ROLE x'))", "executes a statement itself"),
-        ("listen(engine, 'connect', f)", "listens for events"),
+        ("listen(engine, 'commit', f)", "listens for events"),
+        ("connection.execute(text(wanted))", "executes a statement itself"),
+        ("connection.execute(text('CREATE SCHEMA app'))", "executes a statement itself"),
+        ("a = 'SET x = 1'\na = 'DROP TABLE t'\nconnection.execute(text(a))", "executes a statement itself"),
         ("context.configure(version_table_schema='s')", "another schema"),
-        ("@event.listens_for(engine, 'connect')\ndef f(*a): ...", "listens for events"),
+        ("@event.listens_for(Table, 'after_create')\ndef f(*a): ...", "listens for events"),
         ("m = MetaData(naming_convention=made())", "naming convention is computed"),
     ],
 )
@@ -157,6 +160,34 @@ def test_an_env_that_would_do_more_is_refused(tmp_path: Path, env: str, said: st
     with pytest.raises(MigrationError, match=said) as raised:
         load(root, "tenant")
     assert "env.py:" in raised.value.where
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        "connection.execute(text('SET statement_timeout = 5000'))",
+        "connection.execute(sa.text(\"SELECT pg_advisory_lock(hashtext('alembic'))\"))",
+        "path = text(f'set search_path to \"{schema}\"')\nconnection.execute(path)",
+        "connection.exec_driver_sql('COMMIT')",
+        "context.execute('PRAGMA foreign_keys=OFF')",
+        "listen(engine, 'connect', f)",
+        "@event.listens_for(engine, 'do_connect')\ndef f(*a): ...",
+        "context.configure(version_table_schema='public')",
+    ],
+)
+def test_what_tenantplan_does_in_its_own_way_is_ignored_and_said(tmp_path: Path, env: str) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    (root / "env.py").write_text(env + "\n")
+    ignored = load(root, "tenant").env.ignored
+    assert all(each.startswith("env.py:") for each in ignored)
+    assert len(ignored) == ("version_table" not in env)
+
+
+def test_an_env_for_tenantplan_is_read_in_place_of_the_other(tmp_path: Path) -> None:
+    root = a_tree(tmp_path, a1="pass")
+    (root / "env.py").write_text("context.configure(version_table='v')\n")
+    (root / "env_tenantplan.py").write_text("context.configure(transaction_per_migration=True)\n")
+    assert load(root, "tenant").env.each_alone
 
 
 def test_what_an_env_says_about_transactions_and_names(tmp_path: Path) -> None:

@@ -2,15 +2,15 @@
 
 from alembic import op
 
-revision = "x1"
+revision = "w1"
 down_revision = None
 branch_labels = None
 depends_on = None
 
 
 def upgrade():
-    op.execute("CREATE TABLE a (id int)")
-    op.execute("INSERT INTO a VALUES (1), (2)")
+    op.execute("CREATE TABLE a (id int, batch int)")
+    op.execute("INSERT INTO a SELECT n FROM generate_series(1, 25) n")
 
 
 def downgrade():
