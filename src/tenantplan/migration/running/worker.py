@@ -92,9 +92,7 @@ def _run(job: dict[str, Any]) -> None:
         raise _UnreachableError(" ".join(str(error).split())) from None
     connection.prepare_threshold = None
     connection.alive = partial(answers, job["params"])
-    if os.getppid() != job["parent"]:  # only now: sessions that a dead run has left are ended by the next one
-        connection.close()
-        raise SystemExit("its run was interrupted")
+    _stop_without_parent(job, connection)  # only now: sessions that a dead run has left are ended by the next one
     with connection.transaction():  # before SQLAlchemy asks for types by names of schema public
         _enter(connection, job)
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool)
@@ -105,6 +103,12 @@ def _run(job: dict[str, Any]) -> None:
             _run_whole(engine, job)
     finally:
         connection.close()
+
+
+def _stop_without_parent(job: dict[str, Any], connection: psycopg.Connection[Any]) -> None:
+    if os.getppid() != job["parent"]:
+        connection.close()
+        raise SystemExit("its run was interrupted")
 
 
 def _run_whole(engine: sa.Engine, job: dict[str, Any]) -> None:
@@ -143,7 +147,7 @@ def _run_in_parts(engine: sa.Engine, job: dict[str, Any]) -> None:
     """The program as `alembic upgrade` runs it: it may commit, and use autocommit blocks. Each transaction begins as the first
     does: with the role, the timeouts, and a look at what the database is at."""
     sa.event.listen(engine, "begin", partial(_begin_part, job))
-    sa.event.listen(engine, "commit", _end_part)
+    sa.event.listen(engine, "commit", partial(_end_part, job))
     with engine.connect() as session:
         context = _context(session, job, transaction_per_migration=True)
         with context.begin_transaction(_per_migration=True):
@@ -157,6 +161,7 @@ def _run_in_parts(engine: sa.Engine, job: dict[str, Any]) -> None:
 
 def _begin_part(job: dict[str, Any], session: sa.Connection) -> None:
     driver = _driver(session)
+    _stop_without_parent(job, driver)
     if not driver.autocommit:
         _begin(session, job)
         return
@@ -170,8 +175,9 @@ def _begin_part(job: dict[str, Any], session: sa.Connection) -> None:
         driver.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
 
 
-def _end_part(session: sa.Connection) -> None:
+def _end_part(job: dict[str, Any], session: sa.Connection) -> None:
     driver = _driver(session)
+    _stop_without_parent(job, driver)
     if driver.autocommit and not driver.closed:
         driver.execute("RESET ROLE; RESET search_path; RESET lock_timeout; RESET statement_timeout")
 
