@@ -47,7 +47,8 @@ from alembic import context
 address = context.get_x_argument(as_dictionary=True).get("url") or os.environ["DATABASE_URL"]
 url = sa.make_url(address).set(drivername="postgresql+psycopg")
 with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
-    context.configure(connection=connection, transaction_per_migration={each_alone})
+    names = sa.MetaData(naming_convention={names}) if {names} else None
+    context.configure(connection=connection, transaction_per_migration={each_alone}, target_metadata=names)
     with context.begin_transaction():
         context.run_migrations()
         context.get_bind().commit()
@@ -224,7 +225,9 @@ def by_tool(bench: Bench, graph: Graph) -> Iterator[Tool]:
             for line in lines
             if re.match(r"(import|from) ", line) and (env.name == env_file.OURS or "alembic_" in line)
         ]
-        (copy / "env.py").write_text(ENV.format(imports="\n".join(plugins), each_alone=graph.env.each_alone))
+        (copy / "env.py").write_text(
+            ENV.format(imports="\n".join(plugins), each_alone=graph.env.each_alone, names=graph.env.naming_convention)
+        )
 
         def walk(name: str, start: str | None, end: str | None) -> None:
             back = end is None or (start is not None and graph.comes_before(end, start))

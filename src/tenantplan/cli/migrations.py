@@ -118,8 +118,9 @@ def _compared(fleet: Fleet, tree: str, message: str) -> Body | None:
         raise UsageError(
             "no models are named", hint="name them in the fleet file: migrations: { models: package.module:Base }"
         )
-    from tenantplan.migration.authoring.autogenerate import created_tables, difference, models
+    from tenantplan.migration.authoring.autogenerate import created_tables, difference
     from tenantplan.migration.authoring.scratch import scratch
+    from tenantplan.migration.compile.models import models
 
     with (
         models(reference, fleet.settings.root) as metadata,

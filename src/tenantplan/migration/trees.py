@@ -70,8 +70,9 @@ class Trees:
 def load_trees(settings: Settings) -> Trees:
     """Both trees; MigrationError when one cannot be used."""
     tenant = graphs.load(settings.migrations("tenant"), "tenant")
-    rerun = tuple(settings.spec.migrations.rerun)
-    return Trees(graphs.load(settings.migrations("main"), "main"), replace(tenant, rerun=rerun))
+    said = settings.spec.migrations
+    tenant = replace(tenant, rerun=tuple(said.rerun), models=said.models, root=settings.root)
+    return Trees(graphs.load(settings.migrations("main"), "main"), tenant)
 
 
 def migrations_for(

@@ -6,12 +6,7 @@ functions. Importing this module imports Alembic.
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import sys
-from collections.abc import Collection, Iterator, Sequence
-from operator import attrgetter
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from textwrap import indent
 from typing import Any
 
@@ -40,28 +35,6 @@ WHERE c.relispartition OR EXISTS (SELECT FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 
 
-@contextlib.contextmanager
-def models(reference: str, root: Path) -> Iterator[sa.MetaData]:
-    """The MetaData that `package.module:attribute` names, a class with one among them, with `root` on sys.path meanwhile.
-
-    Afterwards sys.path and sys.modules are as before. MigrationError when there is none.
-    """
-    saved, bytecode, known = list(sys.path), sys.dont_write_bytecode, set(sys.modules)
-    sys.path.insert(0, str(root))
-    sys.dont_write_bytecode = True
-    importlib.invalidate_caches()
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout carries the command's result
-            yield _metadata(reference, root)
-    finally:
-        sys.path[:] = saved
-        sys.dont_write_bytecode = bytecode
-        for name in set(sys.modules) - known:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file is not None and Path(file).is_relative_to(root):
-                del sys.modules[name]
-
-
 def created_tables(steps: Sequence[Step]) -> set[Name]:
     """Schema and name of each table that steps make."""
     found = (tree for text in flat(steps) for tree in trees(text))
@@ -88,24 +61,6 @@ def difference(connection: Connection, metadata: sa.MetaData, besides: Collectio
         found = getattr(error, "orig", None)
         said = str(found if isinstance(found, psycopg.Error) else error).splitlines()[0]
         raise MigrationError(f"the models cannot be compared: {type(error).__name__}: {said}") from error
-
-
-def _metadata(reference: str, root: Path) -> sa.MetaData:
-    module, _, attribute = reference.partition(":")
-    where = f"spec.migrations.models, {reference}"
-    try:
-        found: Any = attrgetter(attribute)(importlib.import_module(module))
-    except (Exception, SystemExit) as error:
-        message = f"cannot be imported: {type(error).__name__}: {error}"
-        raise MigrationError(
-            message, where=where, hint=f"modules are looked for in {root} and where Python is"
-        ) from error
-    found = found if isinstance(found, sa.MetaData) else getattr(found, "metadata", None)
-    if not isinstance(found, sa.MetaData):
-        raise MigrationError(
-            "is no MetaData and has none", where=where, hint="name the MetaData, or the models' base class"
-        )
-    return found
 
 
 def _options(metadata: sa.MetaData, ignored: Collection[Name]) -> dict[str, Any]:

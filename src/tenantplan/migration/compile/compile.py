@@ -101,6 +101,8 @@ def _compile(
         shared,
         mark,
         graph.rerun,
+        graph.models,
+        graph.root,
     )
     with _LOCK:
         if key not in _COMPILED:
@@ -115,10 +117,12 @@ def _parts(
     """One part for each revision, and the statements before the first: they make the version table."""
     if graph.engine == PRISMA:
         return scripts.parts(graph, path, start, up), [prisma_files.table()] if start is None else []
+    from tenantplan.migration.compile.models import naming_convention
     from tenantplan.migration.compile.recorder import Recorder  # imports Alembic
 
     with surroundings(graph.directory):
-        recorder = Recorder(shared, version_table, start, graph.env.naming_convention)
+        names = naming_convention(graph.env.naming_convention, graph.models, graph.root)
+        recorder = Recorder(shared, version_table, start, names)
         if start is None:
             recorder.create_version_table()
         first = [entry.text for entry in recorder.take()]

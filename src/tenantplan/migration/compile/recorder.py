@@ -36,7 +36,7 @@ class Recorder:
     database, which SQL alone cannot do; "" when it did not."""
 
     def __init__(
-        self, shared: bool, version_table: str, start: str | None, naming_convention: Mapping[str, str]
+        self, shared: bool, version_table: str, start: str | None, naming_convention: Mapping[str, Any]
     ) -> None:
         self.entries: list[Entry] = []
         self.refusals: list[str] = []

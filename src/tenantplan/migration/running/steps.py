@@ -280,6 +280,8 @@ class Migrator:
             version=list(step.statements[1:]),
             last=[statement.as_string() for statement in last],
             commits=step.begun is not None,
+            models=None if place.tree == "main" else self.tables.tenant.models,
+            root=str(self.tables.tenant.root),
         )
         with place.connector.slot(place.server):
             self.programs.run(job, place.label)

@@ -24,6 +24,7 @@ from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 
 from tenantplan.errors import UntrustedCode
+from tenantplan.migration.compile.models import naming_convention
 from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.tree import env_file
 from tenantplan.migration.tree.revision import digest
@@ -220,7 +221,8 @@ def _driver(session: sa.Connection) -> psycopg.Connection[Any]:
 
 def _context(session: sa.Connection, job: dict[str, Any], **more: Any) -> MigrationContext:
     options: dict[str, Any] = {"shared": job["shared"], "version_table": job["table"], **more}
-    if convention := env_file.read(Path(job["file"]).parents[1]).naming_convention:
+    written = env_file.read(Path(job["file"]).parents[1]).naming_convention
+    if convention := naming_convention(written, job["models"], Path(job["root"])):
         options["target_metadata"] = sa.MetaData(naming_convention=convention)
     return MigrationContext.configure(connection=session, opts=options)
 

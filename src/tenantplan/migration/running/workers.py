@@ -24,7 +24,8 @@ class Job:
     `start` is the revision that the database has to be at, `table` its version table, `timeouts` are lock_timeout and
     statement_timeout in ms; `trusting`: code in it is not tenantplan's to judge. `file` is the revision's, `digest` its SHA-256
     as it was reviewed. `params` are libpq's, with the password: they go through a pipe. `commits`: the program may commit in its
-    middle, since the database says that it has begun.
+    middle, since the database says that it has begun. `models`, package.module:attribute below `root`, name constraints
+    that have no name.
     """
 
     params: dict[str, str]
@@ -40,6 +41,8 @@ class Job:
     version: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
     commits: bool = False
+    models: str | None = None
+    root: str = ""
 
 
 class Programs:

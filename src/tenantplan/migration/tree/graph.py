@@ -29,7 +29,7 @@ class Graph:
 
     `digest` covers every revision and the files beside them: it changes when the compiled SQL can change. `engine` is "alembic"
     or "prisma", `env` is what Alembic's env.py says about how revisions run. `rerun` are revisions that may begin again when they
-    were interrupted between their own commits.
+    were interrupted between their own commits. `models` is the application's MetaData as package.module:attribute, below `root`.
     """
 
     tree: str
@@ -39,6 +39,8 @@ class Graph:
     engine: str = ALEMBIC
     env: EnvFile = field(default_factory=EnvFile)
     rerun: tuple[str, ...] = ()
+    models: str | None = None
+    root: Path = Path()
 
     @cached_property
     def head(self) -> str | None:

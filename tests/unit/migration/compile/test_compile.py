@@ -201,6 +201,23 @@ def test_a_type_that_alembic_makes_once_is_made_once(tmp_path: Path) -> None:
     ]
 
 
+NAMED = (
+    "import sqlalchemy as sa\nmetadata = sa.MetaData(naming_convention={'uq': 'uq_%(table_name)s_%(column_0_name)s'})\n"
+)
+
+
+def test_constraints_without_a_name_get_that_of_the_models(tmp_path: Path) -> None:
+    root = a_tree(tmp_path / "tree", a1="op.create_unique_constraint(None, 't', ['a'])")
+    (tmp_path / "app_models.py").write_text(NAMED)
+    graph = load(root, "tenant")
+    named = replace(graph, models="app_models:metadata", root=tmp_path)
+    assert "ALTER TABLE t ADD CONSTRAINT uq_t_a UNIQUE (a)" in compile_path(named, None, "a1")
+    assert "ALTER TABLE t ADD UNIQUE (a)" in compile_path(graph, None, "a1")
+    assert "app_models" not in sys.modules
+    with pytest.raises(MigrationError, match="cannot be imported"):
+        compile_path(replace(graph, models="no_such_models:metadata", root=tmp_path), None, "a1")
+
+
 def test_what_is_not_installed_is_said(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match="imports nowhere_at_all, which is not installed here") as raised:
         compile_path(load(a_tree(tmp_path, a1="import nowhere_at_all"), "tenant"), None, "a1")
