@@ -8,6 +8,11 @@ import click
 
 from tenantplan.cli.common import format_option, json_option, print_json, settings
 
+_NO_TENANCY = (
+    "the tenant tree makes the same tables in the main database as in a tenant's own: nothing keeps the organizations in them"
+    " apart. If none is to live there, say so in the fleet file: shared: none"
+)
+
 
 @click.command("validate")
 @click.option(
@@ -32,10 +37,11 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
         trees, name = fleet.trees, fleet.settings.fleet
     declare.check_pins(desired, trees)
     compiled = trees.tenant.engine == PRISMA or not no_python
+    notes = [f"not run, tenantplan has its own: {each}" for each in trees.tenant.env.ignored]
     if compiled:
         trees.upgrade("tenant", None)
-        if trees.shares:
-            trees.upgrade("shared", None)
+        if trees.shares and not trees.knows_tenancy:
+            notes.append(_NO_TENANCY)
     kinds = Counter(document.kind for document in documents)
     if as_json or form == "json":
         heads = {"main": trees.main.head, "tenant": trees.tenant.head}
@@ -49,6 +55,8 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
         click.echo(annotation("notice", f"Fleet {name} is valid: {counted}."))
         return
     click.echo(f"Fleet {name} is valid: {counted}.")
+    for note in notes:
+        click.echo(terminal(f"Note: {note}"))
     click.echo(terminal(f"Migrations: main at {trees.main.head}, tenant at {trees.tenant.head}."))
     if not compiled:
         click.echo(

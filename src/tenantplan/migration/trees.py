@@ -21,10 +21,11 @@ from tenantplan.settings.settings import Settings
 
 @dataclass(frozen=True)
 class Trees:
-    """The two trees."""
+    """The two trees; `shared`: the fleet has the tenant's run in the main database, too, for shared mode."""
 
     main: Graph
     tenant: Graph
+    shared: bool = True
 
     def of(self, tree: str) -> Graph:
         """The graph behind a Schema's `tree`: "shared" is the tenant tree, compiled for the main database."""
@@ -32,8 +33,17 @@ class Trees:
 
     @property
     def shares(self) -> bool:
-        """Whether the tenant tree can make the tables of shared mode in the main database: a tree of SQL scripts cannot."""
-        return self.tenant.engine != PRISMA
+        """Whether the tenant tree makes the tables of shared mode in the main database: a tree of SQL scripts cannot."""
+        return self.shared and self.tenant.engine != PRISMA
+
+    @property
+    def knows_tenancy(self) -> bool:
+        """Whether the tenant tree makes something else in the main database than in a tenant's own."""
+        alone, shared = (
+            [text for text in flat(self.upgrade(tree, None)) if not any(table in text for table in VERSION_TABLES)]
+            for tree in ("tenant", "shared")
+        )
+        return alone != shared
 
     @cached_property
     def versions(self) -> VersionTables:
@@ -72,7 +82,7 @@ def load_trees(settings: Settings) -> Trees:
     tenant = graphs.load(settings.migrations("tenant"), "tenant")
     said = settings.spec.migrations
     tenant = replace(tenant, rerun=tuple(said.rerun), models=said.models, root=settings.root)
-    return Trees(graphs.load(settings.migrations("main"), "main"), tenant)
+    return Trees(graphs.load(settings.migrations("main"), "main"), tenant, settings.spec.shared != "none")
 
 
 def migrations_for(

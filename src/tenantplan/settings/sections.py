@@ -191,6 +191,11 @@ class FleetSpec(Spec):
     )
     naming: NamingSpec = NamingSpec.model_construct()
     migrations: MigrationsSpec = MigrationsSpec.model_construct()
+    shared: Literal["none"] | None = Field(
+        None,
+        description="none: the tenant tree is not run in the main database, and organizations without a database of their own have"
+        " rows of the main database only. For trees that know of no tenancy.",
+    )
     manifests: list[str] = Field(default_factory=lambda: ["tenants"], min_length=1, description="Files and folders.")
     guard: GuardSpec = GuardSpec.model_construct()
     rollout: RolloutSpec = RolloutSpec.model_construct()
