@@ -146,6 +146,8 @@ def matches(migration: PrismaMigration, checksum: str) -> bool:
 
     There a byte below 16 was one digit.
     """
+    if checksum == migration.checksum:
+        return True
     script = migration.script
     digests = [_digest(text) for text in (script, script.replace("\r\n", "\n"), script.replace("\n", "\r\n"))]
     if checksum and len(checksum) != _CHECKSUM_LENGTH:
