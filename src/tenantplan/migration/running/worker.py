@@ -92,6 +92,7 @@ def _run(job: dict[str, Any]) -> None:
     except psycopg.OperationalError as error:
         raise _UnreachableError(" ".join(str(error).split())) from None
     connection.prepare_threshold = None
+    connection.cursor_factory = psycopg.ClientCursor  # as psycopg2 does: parameters in DDL, too
     connection.alive = partial(answers, job["params"])
     _stop_without_parent(job, connection)  # only now: sessions that a dead run has left are ended by the next one
     with connection.transaction():  # before SQLAlchemy asks for types by names of schema public
