@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, assert_never
 
-from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema, State, one, references_of
 
 FLEET = "fleet"
 MAIN = "primary"  # the server of the main database
@@ -180,9 +180,13 @@ def document(address: str) -> str:
 
 def owner(address: str, resource: Resource | None) -> str:
     """The declared object that a resource serves: its holder's, else the one its own address names."""
-    if resource is None or isinstance(resource, Row):
-        return document(address)
-    return document(resource.holder) if resource.holder else address
+    match resource:
+        case Row() | None:
+            return document(address)
+        case Role() | Database() | Schema() | Package():
+            return document(resource.holder) if resource.holder else address
+        case _:
+            assert_never(resource)
 
 
 def scope(address: str, resource: Resource | None, *states: State) -> str:
@@ -190,9 +194,9 @@ def scope(address: str, resource: Resource | None, *states: State) -> str:
 
     A row leads there by its `home`; `states` are where the rows it passes on the way are looked up.
     """
-    held = owner(address, resource)
+    held, own = owner(address, resource), one(resource, Row)
     for _ in range(_DEPTH):
-        row = resource if held == address and isinstance(resource, Row) else _found(held, states)
+        row = own if held == address and own is not None else _found(held, states)
         if row is None or "database_mode" in row.values:
             return held if row is not None or has_placement(held) else FLEET
         if row.home is None:
@@ -205,7 +209,13 @@ _DEPTH = 10  # homes are few steps away
 
 
 def _found(address: str, states: tuple[State, ...]) -> Row | None:
-    return next((row for state in states if isinstance(row := state.get(address), Row)), None)
+    found = (one(state.get(address), Row) for state in states)
+    return next((row for row in found if row is not None), None)
+
+
+def organization_of(scope: str, state: State) -> str:
+    """The address of the organization that a tenant belongs to, as its row in a state has it; anything else is its own."""
+    return references_of(state.get(scope)).get("organization_id", scope)
 
 
 def has_placement(address: str) -> bool:

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Resource, Role
+from tenantplan.model.resource import Resource, Role, one
 
 
 def makes_common_group(operation: Operation) -> bool:
     """Whether the operation makes such a group; those of one main database have rights or groups of their own."""
-    after = operation.after
-    return isinstance(after, Role) and operation.before is None and _is_common(after)
+    after = one(operation.after, Role)
+    return after is not None and operation.before is None and _is_common(after)
 
 
 def created_since(operation: Operation, live: Mapping[str, Resource]) -> bool:
     """Whether the operation makes a common group that another fleet has made in the same way since it was planned."""
     have = live.get(operation.address)
-    return makes_common_group(operation) and isinstance(have, Role) and have.managed and have == operation.after
+    return makes_common_group(operation) and have is not None and have.managed and have == operation.after
 
 
 def without_created(operations: Sequence[Operation], live: Mapping[str, Resource]) -> list[Operation]:

@@ -8,7 +8,7 @@ from typing import Any
 from tenantplan.model import address as addresses
 from tenantplan.model.address import server_of
 from tenantplan.model.encode import from_json, to_json
-from tenantplan.model.resource import Resource, Role, Schema
+from tenantplan.model.resource import Resource, Role, Schema, one, sides, tree_of
 from tenantplan.model.step import TRANSACTION, Hazard, Origin, PreflightCheck, Step, parse_origins
 
 
@@ -79,21 +79,23 @@ class Operation:
     @property
     def in_own_database(self) -> bool:
         """Whether it is about the schema of a database that one organization or tenant has for itself."""
-        return isinstance(self.after, Schema) and self.after.tree == "tenant"
+        return tree_of(self.after) == "tenant"
 
     @property
     def found_in(self) -> str | None:
         """The name that the database of a migration has before the plan runs, which may rename it; None: its server's own."""
-        if not isinstance(self.after, Schema) or not self.after.database:
+        schema = one(self.after, Schema)
+        if schema is None or not schema.database:
             return None
-        return addresses.last_segment(self.renamed_from) if self.renamed_from else self.after.database
+        return addresses.last_segment(self.renamed_from) if self.renamed_from else schema.database
 
     @property
     def in_steps(self) -> tuple[Step, ...]:
         """The steps of a migration, also where there is only one."""
-        if self.steps or not self.statements or not isinstance(self.after, Schema):
+        schema = one(self.after, Schema)
+        if self.steps or not self.statements or schema is None:
             return self.steps
-        return (Step(TRANSACTION, self.statements, self.after.revision, start=self.start, origins=self.origins),)
+        return (Step(TRANSACTION, self.statements, schema.revision, start=self.start, origins=self.origins),)
 
     def document(self) -> dict[str, Any]:
         """The operation as the plan file holds it; `class` is `risk` under its public name. `losing` and `origins` are there
@@ -156,7 +158,7 @@ class Operation:
 
 def generates(operation: Operation) -> bool:
     """Whether the operation gives a role a generated password."""
-    after, before = operation.after, operation.before
-    if not isinstance(after, Role) or after.password is None or after.password.target is None:
+    before, after = sides(operation, Role)
+    if after is None or after.password is None or after.password.target is None:
         return False
-    return not isinstance(before, Role) or before.password != after.password
+    return before is None or before.password != after.password

@@ -20,7 +20,7 @@ from tenantplan.model.encode import Members, from_json, joined, members, to_json
 from tenantplan.model.finding_rules import RIGHTS
 from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Row, of_type, references_of
 from tenantplan.model.rowtype import RowType
 from tenantplan.model.typed import fits
 from tenantplan.model.window import Deferral
@@ -186,8 +186,7 @@ class Plan:
 
 def _goes_along(operation: Operation, deleted: set[str]) -> bool:
     """Whether what is deleted is nested in, or about, something that is deleted as well."""
-    before = operation.before
-    return isinstance(before, Row) and not deleted.isdisjoint(before.references.values())
+    return not deleted.isdisjoint(references_of(operation.before).values())
 
 
 def _sealed(unsealed: Members, seal: str) -> bytes:
@@ -252,7 +251,7 @@ def _from_document(document: dict[str, Any]) -> Plan:
         unfinished=document["unfinished"],
         selection=document["selection"],
         kinds=tuple(RowType.parse(item) for item in document["kinds"]),
-        unmanaged={a: row for a, item in document["beside"].items() if isinstance(row := from_json(item), Row)},
+        unmanaged=of_type({a: from_json(item) for a, item in document["beside"].items()}, Row),
         deferred=tuple(Deferral(**item) for item in document["deferred"]),
         labels=document["labels"],
         per_tenant=document.get("per_tenant", False),

@@ -6,9 +6,9 @@ are addresses (`Ref`), never row ids: ids belong to the database and are filled 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar, assert_never
 
 # The role that owns what migrations make in tenants' databases, on each server: it owns no database and has no rights beside.
 OWNER = "tenantplan_owner"
@@ -109,6 +109,10 @@ class Role:
     retired_at: str | None = field(default=None, compare=False)
     sessions: int = field(default=0, compare=False)
 
+    def shut(self) -> Role:
+        """The role as one that nobody logs in with."""
+        return replace(self, login=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -123,6 +127,10 @@ class Database:
     holder: str | None = None
     managed: bool = field(default=True, compare=False)
     retired_at: str | None = field(default=None, compare=False)
+
+    def shut(self) -> Database:
+        """The database as one that no role may connect to."""
+        return replace(self, connect=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +195,10 @@ class Changing(Protocol):
         """The resource as it is to be; None: absent."""
 
 
-def of_type(state: Mapping[str, Resource], wanted: type[ResourceType]) -> dict[str, ResourceType]:
+ChangingType = TypeVar("ChangingType", bound=Changing)
+
+
+def of_type(state: Mapping[str, Resource | None], wanted: type[ResourceType]) -> dict[str, ResourceType]:
     """Those resources of a state that are of one type, by address, in the order of the state."""
     return {address: resource for address, resource in state.items() if isinstance(resource, wanted)}
 
@@ -200,6 +211,64 @@ def one(resource: Resource | None, wanted: type[ResourceType]) -> ResourceType |
 def sides(change: Changing, wanted: type[ResourceType]) -> tuple[ResourceType | None, ResourceType | None]:
     """Before and after of a change, each None where it is absent or of another type."""
     return one(change.before, wanted), one(change.after, wanted)
+
+
+def befores(changes: Iterable[ChangingType], wanted: type[ResourceType]) -> Iterator[tuple[ChangingType, ResourceType]]:
+    """Those changes or operations that find a resource of one type, each with it."""
+    for change in changes:
+        if isinstance(change.before, wanted):
+            yield change, change.before
+
+
+def afters(changes: Iterable[ChangingType], wanted: type[ResourceType]) -> Iterator[tuple[ChangingType, ResourceType]]:
+    """Those changes or operations that leave a resource of one type, each with it."""
+    for change in changes:
+        if isinstance(change.after, wanted):
+            yield change, change.after
+
+
+def server_object(resource: Resource | None) -> Role | Database | None:
+    """The resource if it is an object of a server, which says itself whose it is (`holder`); None: it is not, or absent."""
+    match resource:
+        case Role() | Database():
+            return resource
+        case Row() | Schema() | Package() | None:
+            return None
+        case _:
+            assert_never(resource)
+
+
+def references_of(resource: Resource | None) -> dict[str, str]:
+    """Column -> address of the row that a row refers to; nothing else refers to rows."""
+    match resource:
+        case Row():
+            return resource.references
+        case Role() | Database() | Schema() | Package() | None:
+            return {}
+        case _:
+            assert_never(resource)
+
+
+def access_of(resource: Resource | None) -> str | None:
+    """What a role may do with the tenant tables of the main database (see Role); None: nothing, or it is no role."""
+    match resource:
+        case Role():
+            return resource.access
+        case Row() | Database() | Schema() | Package() | None:
+            return None
+        case _:
+            assert_never(resource)
+
+
+def tree_of(resource: Resource | None) -> str | None:
+    """The tree of a schema (see Schema); None: it is no schema."""
+    match resource:
+        case Schema():
+            return resource.tree
+        case Row() | Role() | Database() | Package() | None:
+            return None
+        case _:
+            assert_never(resource)
 
 
 GROUPS = ("tenantplan_rw", "tenantplan_ro")  # roles that write and that read in the databases of tenants
