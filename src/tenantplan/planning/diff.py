@@ -11,14 +11,25 @@ from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.finding_rules import UNMANAGED
-from tenantplan.model.moment import shown_day
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
+from tenantplan.model.resource import (
+    Database,
+    Package,
+    Ref,
+    Resource,
+    Role,
+    Row,
+    Schema,
+    State,
+    of_type,
+    server_object,
+)
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.comparable import comparable, expires, lingers
 from tenantplan.planning.deletions import deletions
 from tenantplan.planning.delivered_again import undelivered
-from tenantplan.planning.former_objects import former_objects, is_former_login
+from tenantplan.planning.former_objects import former_objects
+from tenantplan.planning.orphans import orphans
 from tenantplan.planning.refusals import refusals
 from tenantplan.tables import BUILTIN
 
@@ -52,31 +63,45 @@ def diff(
     aside = _unadopted(desired, live)
     alone = left or {}
     refused = {a: finding for a, finding in refusals(desired, live, sources, grace).items() if a not in alone}
+    without = {*aside, *refused, *alone}
     changes: list[Change] = []
     conflicts: list[Finding] = [*refused.values()]
     for address, want in desired.state.items():
+        if address in aside or addresses.owner(address, want) in without:
+            continue
         have = live.get(address)
-        if addresses.owner(address, want) in refused or addresses.owner(address, want) in alone:
-            continue
-        if address in aside or (not isinstance(want, Row) and addresses.owner(address, want) in aside):
-            continue
-        conflict = _conflict(address, have, want, desired)
-        if conflict:
+        if conflict := _conflict(address, have, want, desired):
             conflicts.append(conflict)
-        elif have is None or comparable(have, want) != want or expires(have, want) or not have.managed:
-            before = None if have is None else comparable(have, want)
-            adopt = have is not None and not have.managed
-            restore = isinstance(have, (Row, Role, Database)) and have.retired_at is not None
-            restore = restore or (
-                isinstance(have, Row) and "deleted_at" in have.observed and adopt
-            )  # else it is left alone
-            moved_from = sources.get(address)
-            changes.append(Change(address, before, want, renamed_from=moved_from, adopt=adopt, restore=restore))
-    changes.extend(former_objects(desired, live, sources, {*aside, *refused, *alone}))
+        elif change := _change(address, have, want, sources):
+            changes.append(change)
+    changes.extend(former_objects(desired, live, sources, without))
     gone = [c for c in deletions(desired, live, now, grace) if _held(c, desired) not in refused]
     changes.extend(replace(change, renamed_from=sources.get(change.address)) for change in gone)
     changes.extend(_lingering(desired, live, {change.address for change in changes}))
-    return Difference(tuple(changes), _orphans(desired, live), tuple(conflicts), (*aside.values(), *alone.values()))
+    return Difference(tuple(changes), orphans(desired, live), tuple(conflicts), (*aside.values(), *alone.values()))
+
+
+def _change(address: str, have: Resource | None, want: Resource, sources: Mapping[str, str]) -> Change | None:
+    """What makes a live resource the declared one; None: nothing, since it is that."""
+    before = None if have is None else comparable(have, want)
+    if have is not None and before == want and have.managed and not expires(have, want):
+        return None
+    adopt = have is not None and not have.managed
+    return Change(address, before, want, renamed_from=sources.get(address), adopt=adopt, restore=_comes_back(have))
+
+
+def _comes_back(have: Resource | None) -> bool:
+    """Whether what is declared was deleted and kept. What the application deleted comes back where it is adopted as well, and is
+    left alone else."""
+    match have:
+        case Row():
+            return have.retired_at is not None or ("deleted_at" in have.observed and not have.managed)
+        case Role() | Database():
+            return have.retired_at is not None
+        case Schema() | Package() | None:
+            return False
+        case _:
+            assert_never(have)
 
 
 def _held(change: Change, desired: Desired) -> str:
@@ -87,16 +112,13 @@ def _held(change: Change, desired: Desired) -> str:
 def _unadopted(desired: Desired, live: State) -> dict[str, Finding]:
     """What is left alone: rows that the application made and nobody adopted, and what is nested in them."""
     found: dict[str, Finding] = {}
-    for address, have in live.items():
-        alone = isinstance(have, Row) and have.manager is None and not have.managed and address in desired.state
-        if alone and addresses.document(address) not in desired.adopted:
+    theirs = {a: row for a, row in of_type(live, Row).items() if row.manager is None and not row.managed}
+    for address in theirs:
+        if address in desired.state and addresses.document(address) not in desired.adopted:
             found[address] = Finding(address, UNMANAGED, _LEFT_ALONE)
     for address in desired.gone:
-        row = live.get(address)
-        if isinstance(row, Row) and row.manager is None and not row.managed:
-            found[address] = Finding(
-                address, UNMANAGED, "is declared as deleted, but the application created it: left alone"
-            )
+        if address in theirs:
+            found[address] = Finding(address, UNMANAGED, _NOT_DELETED)
     for address in desired.state:
         above = addresses.document(address)
         if above != address and above in found:
@@ -104,6 +126,7 @@ def _unadopted(desired: Desired, live: State) -> dict[str, Finding]:
     return found
 
 
+_NOT_DELETED = "is declared as deleted, but the application created it: left alone"
 _LEFT_ALONE = (
     "exists already, created by the application: left alone. metadata.adopt: true in its document would take it over"
 )
@@ -114,18 +137,28 @@ def _conflict(address: str, have: Resource | None, want: Resource, desired: Desi
     if have is None:
         return None
     if not have.managed:
-        return _unmanaged(address, have) if not isinstance(have, Row) or have.manager is not None else None
-    if _held_by_another(have, want, desired.renames):
-        return _taken(address, have)
-    if isinstance(have, Row) and isinstance(want, Row):
-        return _fixed(address, have, want, desired.tables)
-    if isinstance(have, Package) and isinstance(want, Package) and have.sha256 != want.sha256:
-        message = (
-            f"was published with another file (SHA-256 {have.sha256[:12]}…, now {want.sha256[:12]}…):"
-            " a published version never changes. Give the changed file a new version"
-        )
-        return Finding(address, "changed-package", message)
-    return None
+        return _unmanaged(address, have)
+    match have, want:
+        case Row(), Row():
+            return _fixed(address, have, want, desired.tables)
+        case Role() | Database(), Role() | Database():
+            return _taken(address, have.holder) if _held_by_another(have, want, desired.renames) else None
+        case Package(), Package():
+            return _republished(address, have, want)
+        case _, Row() | Role() | Database() | Schema() | Package():
+            return None
+        case _:
+            assert_never(want)
+
+
+def _republished(address: str, have: Package, want: Package) -> Finding | None:
+    if have.sha256 == want.sha256:
+        return None
+    message = (
+        f"was published with another file (SHA-256 {have.sha256[:12]}…, now {want.sha256[:12]}…):"
+        " a published version never changes. Give the changed file a new version"
+    )
+    return Finding(address, "changed-package", message)
 
 
 def _fixed(address: str, have: Row, want: Row, tables: Tables) -> Finding | None:
@@ -171,8 +204,8 @@ def applicable_renames(live: State, renames: Mapping[str, str]) -> dict[str, str
 
 def _holder(address: str, resource: Resource | None) -> str:
     """Whose a database or role is, by its own word; anything else, and what does not say it, is its own."""
-    holder = resource.holder if isinstance(resource, Database | Role) else None
-    return addresses.document(holder) if holder else address
+    own = server_object(resource)
+    return addresses.document(own.holder) if own is not None and own.holder else address
 
 
 def _follow(resource: Resource, renames: Mapping[str, str]) -> Resource:
@@ -199,10 +232,17 @@ def _role_name(server: str, name: str, renames: Mapping[str, str]) -> str:
     return addresses.last_segment(renames.get(addresses.role(server, name), name))
 
 
-def _unmanaged(address: str, have: Resource) -> Finding:
-    # Of a table that is not ours, what stands in the column may be anything.
-    known = isinstance(have, Row) and have.table in BUILTIN
-    owner = f"by this fleet, but by {have.manager}" if known and isinstance(have, Row) else "by this fleet"
+def _unmanaged(address: str, have: Resource) -> Finding | None:
+    """What another fleet or a person made; None: the application did, which a note tells."""
+    match have:
+        case Row() if have.manager is None:
+            return None
+        case Row() if have.table in BUILTIN:
+            owner = f"by this fleet, but by {have.manager}"
+        case Row() | Role() | Database() | Schema() | Package():
+            owner = "by this fleet"  # of a table that is not ours, what stands in the column may be anything
+        case _:
+            assert_never(have)
     return Finding(
         address,
         UNMANAGED,
@@ -210,51 +250,15 @@ def _unmanaged(address: str, have: Resource) -> Finding:
     )
 
 
-def _held_by_another(have: Resource, want: Resource, renames: Mapping[str, str]) -> bool:
+def _held_by_another(have: Role | Database, want: Role | Database, renames: Mapping[str, str]) -> bool:
     """Whether a database or role serves somebody else than it is declared for."""
-    if not isinstance(have, (Role, Database)) or not isinstance(want, (Role, Database)):
-        return False
     return have.holder is not None and addresses.renamed(have.holder, renames) != want.holder
 
 
-def _taken(address: str, have: Resource) -> Finding:
-    holder = getattr(have, "holder", None)
+def _taken(address: str, holder: str | None) -> Finding:
     return Finding(
         address,
         "taken",
         f"belongs to {holder}, with its data; it is left alone. Choose another database.name; what {holder} has left at a former"
         " place can be dropped by hand, once nothing in it is needed",
     )
-
-
-def _orphans(desired: Desired, live: State) -> tuple[Finding, ...]:
-    known = desired.state.keys() | desired.deleted
-    missing = {
-        address: resource
-        for address, resource in live.items()
-        if address not in known and resource.managed and not isinstance(resource, Schema)
-    }
-    emptied = {r.holder for r in missing.values() if isinstance(r, Database)}
-    found = []
-    for address, resource in missing.items():
-        if isinstance(resource, Role) and resource.holder in emptied:
-            continue  # its database speaks for it
-        parents = {addresses.document(address), addresses.owner(address, resource)} - {address}
-        if parents & (missing.keys() | desired.deleted) or _shared_group(resource):
-            continue
-        retired = resource.retired_at
-        if is_former_login(resource, desired):
-            message = "a login that is not declared: closed and left alone; DROP ROLE removes it"
-        elif retired:
-            message = f"deleted {shown_day(retired)}, kept until its grace period ends"
-        elif isinstance(resource, Database | Role):  # no document stands for it
-            drop = "DROP DATABASE" if isinstance(resource, Database) else "DROP ROLE"
-            message = f"live but not declared: left alone; {drop} removes it, once nothing in it is needed"
-        else:
-            message = "live but not declared: left alone (state: deleted would remove it)"
-        found.append(Finding(address, "orphan", message))
-    return tuple(sorted(found, key=lambda finding: finding.address))
-
-
-def _shared_group(resource: Resource) -> bool:
-    return isinstance(resource, Role) and resource.holder is None
