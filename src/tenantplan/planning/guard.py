@@ -13,7 +13,7 @@ from tenantplan.model.listing import some
 from tenantplan.model.losing import losing_revisions
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Database, Role, Row, Schema, State
+from tenantplan.model.resource import Database, Role, Row, State, afters, befores, of_type, one, sides, tree_of
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.lower import moves
 
@@ -32,15 +32,14 @@ class Brakes:
 
 def protection(operations: Iterable[Operation]) -> list[Finding]:
     """A blocker for each deletion of what the live main database still protects: protection goes in an earlier apply."""
-    rows = [o for o in operations if o.action == "delete" and o.retire and isinstance(o.before, Row)]
     return [
         Finding(
             o.address,
             "protected",
             "is protected: set protect: false, apply that, and only then set state: deleted",
         )
-        for o in rows
-        if isinstance(o.before, Row) and o.before.values.get("protect")
+        for o, row in befores(operations, Row)
+        if o.action == "delete" and o.retire and row.values.get("protect")
     ]
 
 
@@ -49,10 +48,10 @@ def dependents(operations: Iterable[Operation], live: State, tables: Tables) -> 
     would go with its row, or a template that a project is made from."""
     listed = list(operations)
     deleted = {o.address for o in listed if o.action == "delete"}
-    becoming = {o.address: o.after for o in listed if isinstance(o.after, Row)}
+    becoming = {o.address: after for o, after in afters(listed, Row)}
     found = []
-    for address, row in live.items():
-        if not isinstance(row, Row) or not row.managed or _goes(address, live, deleted):
+    for address, row in of_type(live, Row).items():
+        if not row.managed or _goes(address, live, deleted):
             continue
         rowtype = tables[row.table]
         after = becoming.get(address)  # which says only what is declared
@@ -76,13 +75,12 @@ def taken_keys(operations: Iterable[Operation], live: State, tables: Tables) -> 
     changing = {o.address for o in listed} | {o.renamed_from for o in listed}
     holders = {
         _identity(row, tables): (address, row)
-        for address, row in live.items()
-        if isinstance(row, Row) and address not in changing and tables[row.table].key
+        for address, row in of_type(live, Row).items()
+        if address not in changing and tables[row.table].key
     }
     found = []
-    for operation in listed:
-        after = operation.after
-        if isinstance(after, Row) and tables[after.table].key and _identity(after, tables) in holders:
+    for operation, after in afters(listed, Row):
+        if tables[after.table].key and _identity(after, tables) in holders:
             address, row = holders[_identity(after, tables)]
             why = "is deleted and kept until its grace period ends" if row.retired_at else "the plan does not change"
             key = ", ".join(tables[after.table].key)
@@ -96,10 +94,9 @@ def _identity(row: Row, tables: Tables) -> tuple[object, ...]:
 
 def _goes(address: str, live: State, deleted: Set[str]) -> bool:
     """Whether a row, or what it is nested in, is deleted already or by this plan."""
-    above = live.get(addresses.document(address))
-    row = live[address]
-    retired = [r for r in (row, above) if isinstance(r, Row) and r.retired_at is not None]
-    return bool(retired) or bool({address, addresses.document(address)} & deleted)
+    either = {address, addresses.document(address)}
+    rows = (one(live.get(each), Row) for each in either)
+    return not either.isdisjoint(deleted) or any(row is not None and row.retired_at is not None for row in rows)
 
 
 def lost_databases(
@@ -112,12 +109,11 @@ def lost_databases(
     """
     named = set(targets)
     found = []
-    for operation in operations:
-        after = operation.after
-        if operation.action != "create" or not isinstance(after, Database) or after.holder is None:
+    for operation, after in afters(operations, Database):
+        if operation.action != "create" or after.holder is None:
             continue
-        row = live.get(after.holder)
-        place = row.values if isinstance(row, Row) and row.retired_at is None else {}
+        row = one(live.get(after.holder), Row)
+        place = row.values if row is not None and row.retired_at is None else {}
         had = addresses.database(str(place.get("database_server")), str(place.get("database_name")))
         if addresses.renamed(had, renames) == operation.address:
             message = (
@@ -130,13 +126,13 @@ def lost_databases(
 
 def relocations(operations: Sequence[Operation], live: State) -> list[Operation]:
     """The operations that change where an organization's or tenant's data lives."""
-    return [
-        o
-        for o in operations
-        if isinstance(o.before, Row)
-        and isinstance(o.after, Row)
-        and (moves(o.before, o.after) or _leaves(o.before, o.after, live.keys()))
-    ]
+    return [o for o in operations if _relocates(*sides(o, Row), live.keys())]
+
+
+def _relocates(before: Row | None, after: Row | None, left: Set[str]) -> bool:
+    if before is None or after is None:
+        return False
+    return moves(before, after) or _leaves(before, after, left)
 
 
 def _leaves(before: Row, after: Row, left: Set[str]) -> bool:
@@ -152,12 +148,12 @@ def restored_elsewhere(moving: Iterable[Operation]) -> list[Finding]:
             o.address,
             "restore",
             "is restored, but declared elsewhere: restore it where it was"
-            f" (database {o.before.values['database_name']} on {o.before.values['database_server']}), and change that later"
-            if o.before.values.get("database_name")
+            f" (database {row.values['database_name']} on {row.values['database_server']}), and change that later"
+            if row.values.get("database_name")
             else "is restored, but declared elsewhere: restore it where it was, and change that later",
         )
-        for o in moving
-        if o.restore and isinstance(o.before, Row)
+        for o, row in befores(moving, Row)
+        if o.restore
     ]
 
 
@@ -186,17 +182,25 @@ def brakes(
     The share counts who is changed and where a migration destroys something, the number also who is migrated at all. `sharing`
     are the organizations and tenants in the shared tables: a migration that destroys something there is one of all of them.
     """
-    found = []
-    if deletes > limits.max_deletes:
-        found.append(
-            Finding(
-                "fleet",
-                DELETES,
-                f"{deletes} deletion{'s' if deletes != 1 else ''} planned, {limits.max_deletes} allowed:"
-                f" apply with --allow-deletes {deletes} if that is intended",
-            )
+    return [
+        *_deletions(deletes, limits.max_deletes),
+        *_losses(operations),
+        *_changed_at_once(operations, live_organizations, limits, sharing),
+    ]
+
+
+def _deletions(deletes: int, allowed: int) -> Iterator[Finding]:
+    if deletes > allowed:
+        message = (
+            f"{deletes} deletion{'s' if deletes != 1 else ''} planned, {allowed} allowed:"
+            f" apply with --allow-deletes {deletes} if that is intended"
         )
-    found += _losses(operations)
+        yield Finding("fleet", DELETES, message)
+
+
+def _changed_at_once(
+    operations: Sequence[Operation], live_organizations: int, limits: Brakes, sharing: Collection[str]
+) -> Iterator[Finding]:
     migrating = [o for o in operations if o.action == "migrate" and o.before is not None]
     lossy = [o for o in migrating if o.risk == "destructive"]
     changing = [o for o in operations if o.action in ("update", "move", "delete", "grant") and not _expires(o)]
@@ -210,11 +214,10 @@ def brakes(
     if limits.max_changed is not None and len(counted) > limits.max_changed:
         also = f" or be migrated, {limits.max_changed}" if counted != changed else f"{why}, {limits.max_changed}"
         who = "1 organization or tenant" if len(counted) == 1 else f"{len(counted)} organizations and tenants"
-        found.append(_mass(f"{who} would change{also} allowed (guard.maxChanged)"))
+        yield _mass(f"{who} would change{also} allowed (guard.maxChanged)")
     elif live_organizations >= _SMALL_FLEET and share > limits.max_changed_percent:
         percent = f"{len(changed)} of {live_organizations} organizations and tenants would change{why}"
-        found.append(_mass(f"{percent}, {limits.max_changed_percent} % allowed (guard.maxChangedPercent)"))
-    return found
+        yield _mass(f"{percent}, {limits.max_changed_percent} % allowed (guard.maxChangedPercent)")
 
 
 def _losses(operations: Sequence[Operation]) -> Iterator[Finding]:
@@ -228,25 +231,22 @@ def _losses(operations: Sequence[Operation]) -> Iterator[Finding]:
 
 
 def _is_shared(operation: Operation) -> bool:
-    return isinstance(operation.after, Schema) and operation.after.tree == "shared"
+    return tree_of(operation.after) == "shared"
 
 
 def sharing(live: State) -> frozenset[str]:
     """Addresses of the live organizations and tenants whose rows are in the shared tables."""
     return frozenset(
         address
-        for address, row in live.items()
-        if isinstance(row, Row)
-        and row.managed
-        and row.retired_at is None
-        and row.values.get("database_mode") == "shared"
+        for address, row in of_type(live, Row).items()
+        if row.managed and row.retired_at is None and row.values.get("database_mode") == "shared"
     )
 
 
 def _expires(operation: Operation) -> bool:
     """Whether a role's former password, or the role that had it, is over: the end of a change that was made before."""
-    before, after = operation.before, operation.after
-    if not isinstance(before, Role) or not isinstance(after, Role):
+    before, after = sides(operation, Role)
+    if before is None or after is None:
         return False
     return not (after.login and not before.login) and replace(before, login=after.login) == after
 
@@ -257,7 +257,7 @@ def _mass(message: str) -> Finding:
 
 def live_organizations(live: State) -> int:
     """How many organizations and tenants exist and are not retired."""
-    rows = (r for a, r in live.items() if isinstance(r, Row) and addresses.is_document(a) and has_placement(a))
+    rows = (row for a, row in of_type(live, Row).items() if addresses.is_document(a) and has_placement(a))
     return sum(1 for row in rows if row.managed and row.retired_at is None)
 
 
