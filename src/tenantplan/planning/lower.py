@@ -12,7 +12,18 @@ from tenantplan.model.change import Change
 from tenantplan.model.encode import digest, fingerprint, to_json
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Row, Schema, State
+from tenantplan.model.resource import (
+    Database,
+    Package,
+    Resource,
+    Role,
+    Row,
+    Schema,
+    State,
+    afters,
+    one,
+    tree_of,
+)
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Migration, all_origins, one_transaction
 from tenantplan.planning.access import raised_columns
@@ -45,9 +56,10 @@ def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
     that refers to one which needs it first is made without that reference, and gets it afterwards.
     """
     main = context.main
-    creating = {c.address for c in changes if isinstance(c.after, Database) and c.before is None and c.address != main}
-    kept = [c for c in changes if not (isinstance(c.after, Schema) and clone_of(c.after) in creating)]
-    rows = {c.address for c in changes if isinstance(c.after, Row) and c.before is None}
+    creating = {c.address for c, _ in afters(changes, Database) if c.before is None and c.address != main}
+    cloned = {c.address for c, schema in afters(changes, Schema) if clone_of(schema) in creating}
+    rows = {c.address for c, _ in afters(changes, Row) if c.before is None}
+    kept = (change for change in changes if change.address not in cloned)
     steps = [step for change in kept for step in _steps(change, rows, context.tables)]
     return with_dependencies([_operation(step, context) for step in steps], context.tables)
 
@@ -55,22 +67,31 @@ def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
 def _steps(change: Change, creating: Set[str], tables: Tables) -> list[Change]:
     """The change, or two: a new row without its late references to other new rows, and then those; a new role, and, once its
     database is there, the password that its application gets."""
-    row = change.after
-    if change.before is None and isinstance(row, Role) and _handed_out(row):
-        closed = replace(row, password=None)
-        return [replace(change, after=closed), Change(change.address, closed, row)]
-    if change.before is not None or not isinstance(row, Row):
+    first = _first_step(change.after, creating, tables) if change.before is None else change.after
+    if first is change.after:
         return [change]
-    late = [c for c in tables[row.table].late if isinstance(ref := row.values.get(c), Ref) and ref.address in creating]
-    if not late:
-        return [change]
-    first = replace(row, values={**row.values, **dict.fromkeys(late)})
-    return [replace(change, after=first), Change(change.address, first, row)]
+    return [replace(change, after=first), Change(change.address, first, change.after)]
 
 
-def _handed_out(role: Resource | None) -> bool:
+def _first_step(made: Resource | None, creating: Set[str], tables: Tables) -> Resource | None:
+    """What is made at first of something new: the very same, but for what has to wait."""
+    match made:
+        case Row():
+            referred = made.references
+            late = [column for column in tables[made.table].late if referred.get(column) in creating]
+            return replace(made, values={**made.values, **dict.fromkeys(late)}) if late else made
+        case Role():
+            return replace(made, password=None) if _handed_out(made) else made
+        case Database() | Schema() | Package() | None:
+            return made
+        case _:
+            assert_never(made)
+
+
+def _handed_out(resource: Resource | None) -> bool:
     """Whether a role's password is generated, and not within one transaction of the main database."""
-    if not isinstance(role, Role) or role.password is None or role.password.keyed is not None:
+    role = one(resource, Role)
+    if role is None or role.password is None or role.password.keyed is not None:
         return False
     target = role.password.target
     return target is not None and (target != MAIN_TARGET or role.server != MAIN)
@@ -90,7 +111,7 @@ def _operation(change: Change, context: Context) -> Operation:
         action=action,
         risk="destructive" if ran.destructive else _risk(change, action, context.tables),
         scope=_scope(change.address, resource, context),
-        transactional=not (isinstance(resource, (Schema, Package)) or _outside(change) or _handed_out(change.after)),
+        transactional=_transactional(change, resource),
         summary=summary(change, action, migration),
         before=change.before,
         after=change.after,
@@ -114,40 +135,52 @@ def _operation(change: Change, context: Context) -> Operation:
 
 def _migration(change: Change, migrations: Mapping[str, Migration]) -> Migration:
     resource = change.after
-    if isinstance(resource, Schema):
-        return migrations[change.address]
-    if isinstance(resource, Database) and change.before is None:
-        return migrations.get(change.address, Migration())
-    return Migration()
+    match resource:
+        case Schema():
+            return migrations[change.address]
+        case Database() if change.before is None:
+            return migrations.get(change.address, Migration())
+        case Row() | Role() | Database() | Package() | None:
+            return Migration()
+        case _:
+            assert_never(resource)
 
 
-def _outside(change: Change) -> bool:
-    """Whether PostgreSQL refuses to do it in a transaction: CREATE and DROP DATABASE."""
-    is_database = isinstance(change.after or change.before, Database)
-    return is_database and not change.retire and (change.before is None or change.after is None)
+def _transactional(change: Change, resource: Resource) -> bool:
+    """Whether it takes effect in one transaction of the main database."""
+    match resource:
+        case Row():
+            return True
+        case Role():
+            return not _handed_out(change.after)
+        case Database():  # PostgreSQL refuses CREATE and DROP DATABASE in one
+            return change.retire or (change.before is not None and change.after is not None)
+        case Schema() | Package():
+            return False
+        case _:
+            assert_never(resource)
 
 
 def _scope(address: str, resource: Resource, context: Context) -> str:
-    if address == context.main or (isinstance(resource, Schema) and resource.tree != "tenant"):
+    if address == context.main or tree_of(resource) in ("main", "shared"):
         return MAIN_SCOPE
     return addresses.scope(address, resource, context.desired, context.live)
 
 
 def _action(change: Change) -> str:
     before, after = change.before, change.after
-    match after:
-        case None:
+    match before, after:
+        case _, None:
             return "delete"
-        case Schema():
+        case _, Schema():
             return "migrate"
-        case _ if before is None:
+        case None, _:
             return "create"
-        case Row():
-            return "move" if isinstance(before, Row) and moves(before, after) else "update"
-        case Database():
-            only_connect = isinstance(before, Database) and before == replace(after, connect=before.connect)
-            return "grant" if only_connect else "update"
-        case Role() | Package():
+        case Row(), Row() if moves(before, after):
+            return "move"
+        case Database(), Database() if before == replace(after, connect=before.connect):
+            return "grant"
+        case _, Row() | Role() | Database() | Package():
             return "update"
         case _:
             assert_never(after)
@@ -180,15 +213,13 @@ def _risk(change: Change, action: str, tables: Tables) -> str:
 def _lets_in_or_shuts_out(change: Change, tables: Tables) -> bool:
     """Whether a change of what is there decides who gets in: a login or password, a restored or suspended row, raised access."""
     before, after = change.before, change.after
-    match after:
-        case Role():
-            return isinstance(before, Role) and (before.login, before.password) != (after.login, after.password)
-        case Row():
-            if not isinstance(before, Row):
-                return False
+    match before, after:
+        case Role(), Role():
+            return (before.login, before.password) != (after.login, after.password)
+        case Row(), Row():
             suspends = before.values.get("state") != after.values.get("state")
             return change.restore or suspends or bool(raised_columns(before, after, tables[after.table]))
-        case Database() | Schema() | Package() | None:
+        case _, Row() | Role() | Database() | Schema() | Package() | None:
             return False
         case _:
             assert_never(after)

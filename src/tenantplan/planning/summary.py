@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.moment import shown_day
-from tenantplan.model.resource import Database, Package, Role, Row, Schema
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, one
 from tenantplan.model.step import Migration
 from tenantplan.planning.comparable import lingers
 
@@ -13,40 +15,70 @@ from tenantplan.planning.comparable import lingers
 def summary(change: Change, action: str, migration: Migration) -> str:
     """What the operation of a change does, in a few words."""
     resource = change.after or change.before
-    if isinstance(resource, Schema):
-        start = change.before.revision if isinstance(change.before, Schema) else None
-        count = len(migration.revisions)
-        counted = f"{count} revision{'s' if count != 1 else ''}"
-        way = f"{start or 'empty'} -> {resource.revision}"
-        return f"take back {way}: {counted}" if migration.back else f"migrate {way}: {counted}"
-    if isinstance(resource, Package) and action != "delete":
-        had = change.before.store if isinstance(change.before, Package) else resource.store
-        left = f"; its copy in {had} stays there" if had != resource.store else ""
-        return f"store package {resource.version}, {resource.size} bytes, in {resource.store}{left}"
-    if isinstance(resource, Role) and isinstance(change.before, Role) and not change.renamed_from:
-        if resource.password is not None and resource.password.target and resource.password != change.before.password:
-            return f"give role {resource.name} a new password, delivered to {resource.password.target}"
-        if change.before.ends_before and not resource.ends_before:
-            return f"end sessions of role {resource.name} that have its former password"
-        if lingers(change.before, resource) and change.before == resource:
-            return f"end sessions that role {resource.name} has, although it is closed"
-    what = {Row: "row", Role: "role", Database: "database", Package: "package"}[type(resource)]
+    assert resource is not None, "a change is about something"
+    verb = "purge" if action == "delete" else action
+    match resource:
+        case Schema():
+            return _migrated(change, resource, migration)
+        case Package() if action != "delete":
+            return _stored(change, resource)
+        case Role() if said := _session_or_password(change, resource):
+            return said
+        case Database() if action == "create" and migration.revisions:
+            return f"create database {resource.name} on {resource.server} at revision {migration.revisions[-1]}"
+        case Row():
+            return _changed("row", change, action)
+        case Role():
+            return _changed("role", change, verb)
+        case Database():
+            return _changed("database", change, verb)
+        case Package():
+            return _changed("package", change, verb)
+        case _:
+            assert_never(resource)
+
+
+def _migrated(change: Change, schema: Schema, migration: Migration) -> str:
+    before = one(change.before, Schema)
+    start = before.revision if before is not None else None
+    count = len(migration.revisions)
+    counted = f"{count} revision{'s' if count != 1 else ''}"
+    way = f"{start or 'empty'} -> {schema.revision}"
+    return f"take back {way}: {counted}" if migration.back else f"migrate {way}: {counted}"
+
+
+def _stored(change: Change, package: Package) -> str:
+    before = one(change.before, Package) or package
+    left = f"; its copy in {before.store} stays there" if before.store != package.store else ""
+    return f"store package {package.version}, {package.size} bytes, in {package.store}{left}"
+
+
+def _session_or_password(change: Change, role: Role) -> str | None:
+    """What becomes of a role's password, or of the sessions that it has; None: something else changes."""
+    before = one(change.before, Role)
+    if before is None or change.renamed_from:
+        return None
+    if role.password is not None and role.password.target and role.password != before.password:
+        return f"give role {role.name} a new password, delivered to {role.password.target}"
+    if before.ends_before and not role.ends_before:
+        return f"end sessions of role {role.name} that have its former password"
+    if lingers(before, role) and before == role:
+        return f"end sessions that role {role.name} has, although it is closed"
+    return None
+
+
+def _changed(what: str, change: Change, verb: str) -> str:
+    name = addresses.label(change.address)
     if change.adopt:
-        return f"adopt row {_name(change)}: the application created it, from now on this fleet manages it"
+        return f"adopt row {name}: the application created it, from now on this fleet manages it"
     if change.retire:
-        return f"retire {what} {_name(change)}, restorable until its grace period ends"
-    if action == "delete":
-        return f"{'purge' if not isinstance(resource, Row) else 'delete'} {what} {_name(change)}"
-    if change.restore and not isinstance(change.before, Schema) and change.before is not None:
-        return f"restore {what} {_name(change)}, deleted on {shown_day(str(change.before.retired_at))}"
-    if change.before == change.after and change.before is not None:
-        return f"bring back {what} {_name(change)}"
+        return f"retire {what} {name}, restorable until its grace period ends"
+    if change.after is None:
+        return f"{verb} {what} {name}"
+    if change.restore and change.before is not None:
+        return f"restore {what} {name}, deleted on {shown_day(str(change.before.retired_at))}"
+    if change.before == change.after:
+        return f"bring back {what} {name}"
     if change.renamed_from:
-        return f"rename {what} {addresses.last_segment(change.renamed_from)} to {_name(change)}"
-    if isinstance(resource, Database) and action == "create" and migration.revisions:
-        return f"create database {resource.name} on {resource.server} at revision {migration.revisions[-1]}"
-    return f"{action} {what} {_name(change)}"
-
-
-def _name(change: Change) -> str:
-    return addresses.label(change.address)
+        return f"rename {what} {addresses.last_segment(change.renamed_from)} to {name}"
+    return f"{verb} {what} {name}"
