@@ -10,7 +10,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.finding_rules import CHANGES
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Row, State, of_type
 from tenantplan.planning import guard
 from tenantplan.settings.sections import GuardSpec
 
@@ -72,13 +72,11 @@ def _changes(operation: Operation, live: State) -> bool:
 
 def _sizes(live: State) -> Counter[str]:
     """How many managed objects each organization has, without itself."""
-    rows = ((a, r) for a, r in live.items() if isinstance(r, Row) and r.managed and r.retired_at is None)
-    return Counter(_organization(address, live) for address, _ in rows)
+    rows = (a for a, row in of_type(live, Row).items() if row.managed and row.retired_at is None)
+    return Counter(_organization(address, live) for address in rows)
 
 
 def _organization(address: str, live: State) -> str:
     """The organization that a row belongs to, a tenant's own included; "" for one itself, and for what the fleet shares."""
-    scope = addresses.scope(address, live[address], live)
-    place = live.get(scope)
-    organization = place.references.get("organization_id", scope) if isinstance(place, Row) else scope
+    organization = addresses.organization_of(addresses.scope(address, live[address], live), live)
     return organization if addresses.kind(organization) == "organization" and organization != address else ""

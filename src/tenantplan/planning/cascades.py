@@ -9,15 +9,16 @@ from collections.abc import Iterable, Set
 
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Resource, Row
+from tenantplan.model.resource import Resource, Row, of_type, one
 from tenantplan.model.rowtype import Tables
 
 
 def cascades(have: Resource, tables: Tables, deleted: Set[str]) -> bool:
     """Whether it is a row of one of `deleted` that is kept for a grace period and has no database of its own."""
-    if not isinstance(have, Row) or have.home not in deleted:
+    row = one(have, Row)
+    if row is None or row.home not in deleted:
         return False
-    rowtype = tables[have.table]
+    rowtype = tables[row.table]
     return bool(rowtype.retired) and "database_mode" not in rowtype.columns
 
 
@@ -26,6 +27,6 @@ def cascade_notes(operations: Iterable[Operation]) -> list[Finding]:
     deleted = {o.address: o.before for o in operations if o.action == "delete" and o.retire}
     return [
         Finding(address, "taken-along", f"goes with {row.home}, which says state: deleted")
-        for address, row in deleted.items()
-        if isinstance(row, Row) and row.home in deleted
+        for address, row in of_type(deleted, Row).items()
+        if row.home in deleted
     ]

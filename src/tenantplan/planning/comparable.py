@@ -13,30 +13,34 @@ def expires(have: Resource, want: Resource) -> bool:
     ended, the time of sessions that have a role's former password, or a role's login, while sessions of it go on."""
     if have.retired_at is not None:
         return True
-    if isinstance(have, Role) and isinstance(want, Role):
-        return lingers(have, want) or (have.ends_before is not None and want.ends_before is None)
-    return False
+    match have, want:
+        case Role(), Role():
+            return lingers(have, want) or (have.ends_before is not None and want.ends_before is None)
+        case _:
+            return False
 
 
 def lingers(have: Resource, want: Resource) -> bool:
     """Whether a role is closed, and is to be, and has sessions all the same: those that an interrupted run left."""
-    if not isinstance(have, Role) or not isinstance(want, Role) or have.holder is None:
-        return False
-    return have.sessions > 0 and not have.login and not want.login
+    match have, want:
+        case Role(), Role():
+            return have.holder is not None and have.sessions > 0 and not have.login and not want.login
+        case _:
+            return False
 
 
 def comparable(have: Resource, want: Resource) -> Resource:
     """The live resource reduced to what `want` declares, so that equal means nothing to do; mostly it is that already."""
-    match want:
-        case Row():
-            return _row(have, want) if isinstance(have, Row) else have
-        case Role():
-            return _role(have, want) if isinstance(have, Role) else have
-        case Database():
-            return _database(have, want) if isinstance(have, Database) else have
-        case Schema():
-            return _schema(have, want) if isinstance(have, Schema) else have
-        case Package():
+    match have, want:
+        case Row(), Row():
+            return _row(have, want)
+        case Role(), Role():
+            return _role(have, want)
+        case Database(), Database():
+            return _database(have, want)
+        case Schema(), Schema():
+            return _schema(have, want)
+        case _, Row() | Role() | Database() | Schema() | Package():
             return have
         case _:
             assert_never(want)

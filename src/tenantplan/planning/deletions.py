@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.change import Change
 from tenantplan.model.desired import Desired
 from tenantplan.model.moment import after
-from tenantplan.model.resource import Database, Resource, Role, Row, Schema, State
+from tenantplan.model.resource import (
+    Database,
+    Package,
+    Resource,
+    Role,
+    Row,
+    Schema,
+    State,
+    of_type,
+    server_object,
+)
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.cascades import cascades
 
@@ -28,7 +39,7 @@ def deletions(desired: Desired, live: State, now: datetime, grace: timedelta) ->
         declared = address in desired.deleted and not _serves_another(have, desired)
         declared = declared or cascades(have, tables, desired.deleted)
         if (declared and have.retired_at is None) or _is_retired_now(address, have, desired):
-            changes[address] = Change(address, have, None, retire=not isinstance(have, Row) or _keeps(have, tables))
+            changes[address] = Change(address, have, None, retire=_keeps(have, tables))
         elif address in over and (holder not in live or holder in over):
             kept = [r for child, r in referring.get(address, ()) if _keeps(r, tables) and child not in over]
             if not kept:
@@ -41,25 +52,32 @@ def deletions(desired: Desired, live: State, now: datetime, grace: timedelta) ->
 def _is_retired_now(address: str, have: Resource, desired: Desired) -> bool:
     """Whether it is a database or role that goes the first step along with the document that holds it. Until it has, the
     document's row stays, though it may have been deleted long ago: on another server, that step can have failed."""
-    if isinstance(have, (Row, Schema)) or not have.managed or address in desired.state:
-        return False
-    return addresses.owner(address, have) in desired.deleted and have.retired_at is None
+    match have:
+        case Role() | Database() | Package():
+            held = addresses.owner(address, have) in desired.deleted
+            return held and have.managed and have.retired_at is None and address not in desired.state
+        case Row() | Schema():
+            return False
+        case _:
+            assert_never(have)
 
 
 def _serves_another(have: Resource, desired: Desired) -> bool:
     """Whether a database or role is somebody's who is not declared as deleted, whatever document says its name."""
-    holder = have.holder if isinstance(have, (Role, Database)) else None
-    return holder is not None and addresses.renamed(holder, desired.renames) not in desired.deleted
+    own = server_object(have)
+    if own is None or own.holder is None:
+        return False
+    return addresses.renamed(own.holder, desired.renames) not in desired.deleted
 
 
 def _referring(live: State, tables: Tables) -> dict[str, list[tuple[str, Row]]]:
     """Managed rows by the address of each row that they are deleted with."""
     found: dict[str, list[tuple[str, Row]]] = {}
-    for address, resource in live.items():
-        if isinstance(resource, Row) and resource.managed:
-            for column, referred in resource.references.items():
-                if column not in tables[resource.table].uses:
-                    found.setdefault(referred, []).append((address, resource))
+    for address, row in of_type(live, Row).items():
+        if row.managed:
+            for column, referred in row.references.items():
+                if column not in tables[row.table].uses:
+                    found.setdefault(referred, []).append((address, row))
     return found
 
 
@@ -73,9 +91,15 @@ def _with_referring(
             _with_referring(child, referring, desired, changes)
 
 
-def _keeps(row: Row, tables: Tables) -> bool:
-    """Whether rows of this kind are kept for a grace period before they are purged."""
-    return bool(tables[row.table].retired)
+def _keeps(resource: Resource, tables: Tables) -> bool:
+    """Whether it is kept for a grace period before it is purged: of rows, those of some kinds."""
+    match resource:
+        case Row():
+            return bool(tables[resource.table].retired)
+        case Role() | Database() | Schema() | Package():
+            return True
+        case _:
+            assert_never(resource)
 
 
 def _due(resource: Resource, now: datetime, grace: timedelta) -> bool:

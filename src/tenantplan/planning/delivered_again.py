@@ -11,27 +11,28 @@ from dataclasses import replace
 from tenantplan.model import address as addresses
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Resource, Row
+from tenantplan.model.resource import Resource, Row, one
 from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY
 from tenantplan.tables import BUILTIN
 
 
 def undelivered(resource: Resource) -> Resource:
     """A row that moves, as its rename leaves it; anything else as it is."""
-    if not isinstance(resource, Row) or resource.table not in BUILTIN:
+    row = one(resource, Row)
+    if row is None or row.table not in BUILTIN:
         return resource
     found = {
         column: f"{ON_ITS_WAY}{target}"
-        for column, target in resource.values.items()
+        for column, target in row.values.items()
         if column.endswith(DELIVERED) and target not in (None, MAIN_TARGET) and not target.startswith(ON_ITS_WAY)
     }
-    return replace(resource, values={**resource.values, **found}) if found else resource
+    return replace(row, values={**row.values, **found}) if found else row
 
 
 def renamed_first(operation: Operation, by_address: Mapping[str, Operation]) -> list[Operation]:
     """The rename that has a nested row's secret delivered again: it leaves the mark that this operation expects to find."""
-    document = by_address.get(addresses.document(operation.address))
-    if document is None or document.renamed_from is None or not isinstance(operation.before, Row):
+    document, row = by_address.get(addresses.document(operation.address)), one(operation.before, Row)
+    if document is None or document.renamed_from is None or row is None:
         return []
-    said = (v for c, v in operation.before.values.items() if c.endswith(DELIVERED) and isinstance(v, str))
+    said = (v for c, v in row.values.items() if c.endswith(DELIVERED) and isinstance(v, str))
     return [document] if any(value.startswith(ON_ITS_WAY) for value in said) else []

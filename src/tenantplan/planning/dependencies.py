@@ -8,7 +8,19 @@ from typing import assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema
+from tenantplan.model.resource import (
+    Database,
+    Package,
+    Resource,
+    Role,
+    Row,
+    Schema,
+    access_of,
+    befores,
+    one,
+    sides,
+    tree_of,
+)
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.delivered_again import renamed_first
 from tenantplan.planning.roles_losing_connect import purges, roles_losing_connect
@@ -31,9 +43,7 @@ def with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[O
     held: dict[str, list[Operation]] = {}
     referring: dict[str, list[Operation]] = {}
     for operation in listed:
-        before, gone = operation.before, operation.action == "delete"
-        late = tables[before.table].late if gone and isinstance(before, Row) else ()  # PostgreSQL empties those itself
-        for address in (*_references(before, without=late), *roles_losing_connect(operation)):
+        for address in (*_referred_before(operation, tables), *roles_losing_connect(operation)):
             referring.setdefault(address, []).append(operation)
         if not isinstance(operation.subject, Row) and operation.scope != MAIN_SCOPE:
             held.setdefault(operation.owner, []).append(operation)
@@ -51,13 +61,9 @@ def with_dependencies(operations: Iterable[Operation], tables: Tables) -> list[O
 
 
 def _before_in_main(first: Operation, second: Operation) -> bool:
-    rank = {"database": 0, "main": 1, "shared": 2}
-
-    def position(operation: Operation) -> int:
-        resource = operation.subject
-        return rank[resource.tree] if isinstance(resource, Schema) else 0
-
-    return position(first) < position(second)
+    """Whether one of two operations on the main database comes first: the database, its own tables, the shared ones."""
+    rank = {None: 0, "main": 1, "shared": 2}
+    return rank[tree_of(first.subject)] < rank[tree_of(second.subject)]
 
 
 _Index = Mapping[str, list[Operation]]
@@ -73,7 +79,8 @@ def _needs(
         case Row():
             # A row that is there can be referred to, whatever else becomes of it. Objects of a server are ready before the row
             # that sends the application to them; a database that is renamed serves under its new name before it is migrated.
-            made = [other for a in _references(resource) if (other := by_address.get(a)) and other.before is None]
+            referred = (by_address.get(address) for address in resource.references.values())
+            made = [other for other in referred if other is not None and other.before is None]
             made += renamed_first(operation, by_address)
             return made + [o for o in held.get(operation.address, []) if _comes_before_row(o)]
         case Database():
@@ -96,44 +103,50 @@ def _needs(
 def _roles_of_database(operation: Operation, database: Database, by_address: Mapping[str, Operation]) -> list[str]:
     """Addresses of its owner and of who may connect, before and after: a renamed role keeps its grants, so it may be named either
     way."""
-    sides = [database, operation.before] if isinstance(operation.before, Database) else [database]
-    names = {name for side in sides for name in (side.owner, *(side.connect or ())) if name is not None}
+    both = (side for side in sides(operation, Database) if side is not None)
+    names = {name for side in both for name in (side.owner, *(side.connect or ())) if name is not None}
     return [a for name in names if not purges(by_address.get(a := addresses.role(database.server, name)))]
 
 
 def _comes_before_row(operation: Operation) -> bool:
     """Whether an object of a server has to be ready before the row of its organization is written."""
-    renamed = isinstance(operation.after, Schema) and operation.renamed_from is not None
+    renamed = tree_of(operation.after) is not None and operation.renamed_from is not None
     return operation.action != "delete" and not _bound(operation.after) and not renamed
 
 
 def _bound(resource: Resource | None) -> bool:
     """Whether it is a role that is bound to the row of its organization, which has to be there first."""
-    return isinstance(resource, Role) and resource.access == "bound"
+    return access_of(resource) == "bound"
 
 
 def _needs_before_delete(
     operation: Operation, by_address: Mapping[str, Operation], held: _Index, referring: _Index
 ) -> list[Operation]:
     """Retiring begins with the row, so that the application stops first; a purge ends with it."""
-    resource = operation.before
-    objects = held.get(operation.address, [])
-    if isinstance(resource, Row):  # after what refers to it is deleted too, or refers to something else
-        if operation.retire:
-            return []
-        return referring.get(operation.address, []) + [other for other in objects if other.action == "delete"]
-    row = by_address.get(addresses.owner(operation.address, resource))
+    resource = operation.subject
+    row = by_address.get(operation.owner)
     first = [row] if row is not None and operation.retire else []
-    if isinstance(resource, Role):  # a role that still owns a database, or may connect to it, cannot be dropped
-        others = held.get(addresses.owner(operation.address, resource), [])
-        first += [] if operation.retire else referring.get(operation.address, [])
-        gone = [(o, o.before) for o in others if o.action == "delete" and isinstance(o.before, Database)]
-        first += [o for o, database in gone if database.server == resource.server]
-    return first
+    match resource:
+        case Row() if operation.retire:
+            return []
+        case Row():  # after what refers to it is deleted too, or refers to something else
+            objects = held.get(operation.address, [])
+            return referring.get(operation.address, []) + [other for other in objects if other.action == "delete"]
+        case Role():  # one that still owns a database, or may connect to it, cannot be dropped
+            first += [] if operation.retire else referring.get(operation.address, [])
+            gone = befores(held.get(operation.owner, []), Database)
+            return first + [o for o, database in gone if o.action == "delete" and database.server == resource.server]
+        case Database() | Schema() | Package():
+            return first
+        case _:
+            assert_never(resource)
 
 
-def _references(resource: Resource | None, without: Iterable[str] = ()) -> list[str]:
-    """Addresses of the rows that a row refers to, by other columns than those."""
-    if not isinstance(resource, Row):
+def _referred_before(operation: Operation, tables: Tables) -> list[str]:
+    """Addresses of the rows that a row refers to before the operation. Late references go by themselves: when the row does,
+    PostgreSQL empties them."""
+    row = one(operation.before, Row)
+    if row is None:
         return []
-    return [address for column, address in resource.references.items() if column not in without]
+    late = tables[row.table].late if operation.action == "delete" else ()
+    return [address for column, address in row.references.items() if column not in late]

@@ -15,7 +15,7 @@ from tenantplan.model.live import Survey
 from tenantplan.model.losing import migration_tree
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Resource, Role, Row, Schema, State
+from tenantplan.model.resource import Resource, Role, Row, Schema, State, afters, of_type, one, references_of
 from tenantplan.model.step import Migration
 from tenantplan.planning import guard
 from tenantplan.planning.brakes import brakes
@@ -28,7 +28,7 @@ from tenantplan.tables.fit import mismatches
 
 def reviewer_notes(desired: Desired, known: State, live: Survey, now: datetime) -> list[Finding]:
     """What a reviewer should see although it changes nothing."""
-    open_logins = [address for address, role in known.items() if isinstance(role, Role) and role.login]
+    open_logins = [address for address, role in of_type(known, Role).items() if role.login]
     due = due_logins(desired, live.main.issued, now, open_logins)
     return [*desired.notes, *notes(desired.state, known, now), *due, *still_open(desired, known)]
 
@@ -91,8 +91,8 @@ def unmanaged_references(aside: Collection[str], operations: Iterable[Operation]
     waiting = [address for operation in operations for address in _needs(operation.address, operation.after)]
     while waiting:
         address = waiting.pop()
-        row = desired.state.get(address)
-        if address in aside and address not in found and isinstance(row, Row):
+        row = one(desired.state.get(address), Row)
+        if address in aside and address not in found and row is not None:
             rowtype = desired.tables[row.table]
             columns = {*rowtype.identity, rowtype.name} & row.values.keys()
             found[address] = Row(row.table, {column: row.values[column] for column in sorted(columns)})
@@ -102,18 +102,17 @@ def unmanaged_references(aside: Collection[str], operations: Iterable[Operation]
 
 def _needs(address: str, resource: Resource | None) -> Iterable[str]:
     above = addresses.document(address)
-    referred = resource.references.values() if isinstance(resource, Row) else ()
-    return [*([above] if above != address else []), *referred]
+    return [*([above] if above != address else []), *references_of(resource).values()]
 
 
 def allowed_losses(operations: Iterable[Operation], migrations: Mapping[str, Migration]) -> Iterator[Finding]:
     """A note for each such revision of the operations, once: what it destroys is never done without a line in the plan."""
     told: set[str] = set()
-    for operation in operations:
-        if operation.action != "migrate" or not isinstance(operation.after, Schema):
+    for operation, schema in afters(operations, Schema):
+        if operation.action != "migrate":
             continue
         for revision, why in migrations.get(operation.address, Migration()).allowed:
-            address = addresses.revision(migration_tree(operation.after), revision)
+            address = addresses.revision(migration_tree(schema), revision)
             if address not in told:
                 told.add(address)
                 yield Finding(
@@ -140,17 +139,17 @@ def with_foreign_tables(conflicts: Iterable[Finding], live: Survey, database: st
 
 def still_open(desired: Desired, live: State) -> Iterator[Finding]:
     """A note for each organization that is suspended, or is to be deleted, and brought its database."""
-    for address, want in desired.state.items():
-        if isinstance(want, Row) and want.table == "organizations" and want.values.get("state") == "suspended":
+    for address, want in of_type(desired.state, Row).items():
+        if want.values.get("state") == "suspended":
             yield from _note(address, want)
     for address in sorted(desired.deleted):
-        have = live.get(address)
-        if isinstance(have, Row) and have.table == "organizations" and have.managed and have.retired_at is None:
+        have = one(live.get(address), Row)
+        if have is not None and have.managed and have.retired_at is None:
             yield from _note(address, have)
 
 
 def _note(address: str, row: Row) -> Iterator[Finding]:
     reference = row.values.get("database_url")
-    if reference:
+    if row.table == "organizations" and reference:
         message = f"the login in {reference} stays open: the database is not tenantplan's. Close it there"
         yield Finding(address, STILL_OPEN, message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Row, State
+from tenantplan.model.resource import Row, State, one
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,14 @@ class FormerPlace:
 
 def former_place(operation: Operation, live: State) -> FormerPlace:
     """The place that a row's data leaves; `live` has the names that the operation has."""
-    before = operation.before
-    assert isinstance(before, Row)
-    owner = before.values.get("organization_id")
-    home = live.get(owner.address) if isinstance(owner, Ref) else None
-    place = before.values if before.values["database_mode"] != "inherit" or not isinstance(home, Row) else home.values
+    before = one(operation.before, Row)
+    assert before is not None, "only rows have a place"
+    home = one(live.get(before.references.get("organization_id", "")), Row)
+    place = before.values if before.values["database_mode"] != "inherit" or home is None else home.values
     if place["database_mode"] != "dedicated":
-        mine = live.get(operation.address) if before.id is None else before  # a plan file has no ids
-        organization = home if isinstance(home, Row) else mine
-        assert isinstance(organization, Row)
+        mine = one(live.get(operation.address), Row) if before.id is None else before  # a plan file has no ids
+        organization = home or mine
+        assert organization is not None, "its own row is live"
         return FormerPlace(organization=str(organization.id))
     if place.get("database_server"):
         return FormerPlace(server=place["database_server"], database=place.get("database_name"))

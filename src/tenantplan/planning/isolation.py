@@ -8,7 +8,7 @@ from tenantplan.model.listing import some
 from tenantplan.model.live import Gap, Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Resource, Role, Row, Schema, State
+from tenantplan.model.resource import Resource, Row, State, access_of, one, tree_of
 
 RULE = "isolation"
 _NAMED = 3
@@ -24,7 +24,7 @@ def sharing(
     both = [*live.state.values(), *desired.values()]
     if not live.main.sharing.gaps or not (shared := list(_shared(live.state, desired))):
         return [], []
-    bound = any(isinstance(r, Role) and r.access == "bound" for r in both)
+    bound = any(access_of(resource) == "bound" for resource in both)
     changing = [o.after for o in operations]
     blockers: list[Finding] = []
     notes: list[Finding] = []
@@ -38,16 +38,20 @@ def sharing(
 def _shared(live: State, desired: State) -> Iterator[str]:
     """Organizations and tenants that are in shared mode now or by this plan."""
     for address in sorted({*live, *desired}):
-        rows = [r for s in (live, desired) if isinstance(r := s.get(address), Row) and r.retired_at is None]
-        if any(row.values.get("database_mode") == "shared" for row in rows):
+        if any(_is_shared(state.get(address)) for state in (live, desired)):
             yield address
+
+
+def _is_shared(resource: Resource | None) -> bool:
+    row = one(resource, Row)
+    return row is not None and row.retired_at is None and row.values.get("database_mode") == "shared"
 
 
 def _mended(gap: Gap, changing: Iterable[Resource | None]) -> bool:
     """Whether a migration of the tables, or the groups' rights that are given anew, may do away with it: the next plan tells."""
     if gap.rule == "grant":
-        return any(isinstance(r, Role) and r.access in ("write", "read") for r in changing)
-    return any(isinstance(r, Schema) and r.tree in ("main", "shared") for r in changing)
+        return any(access_of(resource) in ("write", "read") for resource in changing)
+    return any(tree_of(resource) in ("main", "shared") for resource in changing)
 
 
 def _finding(gap: Gap, shared: Sequence[str]) -> str:

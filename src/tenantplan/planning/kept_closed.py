@@ -6,12 +6,11 @@ after a restore or after a line that goes, the default of the document would giv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
-from tenantplan.model.resource import Database, Ref, Resource, Role, Row, State
+from tenantplan.model.resource import Database, Resource, Role, Row, State, of_type, one, server_object
 
 
 def kept_closed(desired: Desired, live: State) -> Desired:
@@ -20,36 +19,27 @@ def kept_closed(desired: Desired, live: State) -> Desired:
     if not stays:
         return desired
     logins: dict[str, list[bool]] = {}
-    for address, want in desired.state.items():
-        if isinstance(want, Role) and want.login and isinstance(have := live.get(address), Role):
+    for address, want in of_type(desired.state, Role).items():
+        have = one(live.get(address), Role)
+        if want.login and have is not None:
             logins.setdefault(_holder(want), []).append(have.login)
-    shut = {h for h, found in logins.items() if not any(found) and _organization(h, desired.state) in stays}
+    shut = {h for h, found in logins.items() if not any(found) and addresses.organization_of(h, desired.state) in stays}
     return replace(desired, state={a: _shut(want, shut) for a, want in desired.state.items()}) if shut else desired
 
 
 def _stays_suspended(want: Resource, have: Resource | None) -> bool:
-    if (
-        not isinstance(want, Row)
-        or want.table != "organizations"
-        or not isinstance(have, Row)
-        or "state" in want.values
-    ):
-        return False
-    left = have.values.get("state") if have.retired_at is None else want.initial.get("state")
-    return left == "suspended"
+    match have, want:
+        case Row(), Row(table="organizations") if "state" not in want.values:
+            left = have.values.get("state") if have.retired_at is None else want.initial.get("state")
+            return left == "suspended"
+        case _:
+            return False
 
 
 def _holder(resource: Role | Database) -> str:
     return addresses.document(resource.holder or "")
 
 
-def _organization(holder: str, state: Mapping[str, Resource]) -> str:
-    row = state.get(holder)
-    above = row.values.get("organization_id") if isinstance(row, Row) else None
-    return above.address if isinstance(above, Ref) else holder
-
-
 def _shut(want: Resource, holders: set[str]) -> Resource:
-    if not isinstance(want, Role | Database) or _holder(want) not in holders:
-        return want
-    return replace(want, login=False) if isinstance(want, Role) else replace(want, connect=())
+    own = server_object(want)
+    return own.shut() if own is not None and _holder(own) in holders else want

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.address import login_label
 from tenantplan.model.login import MAIN_TARGET, Issued
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Role, Row
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, one
 from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY
 from tenantplan.settings.targets import PLACEHOLDER, TargetSpec, delivered_as
 from tenantplan.tables import BUILTIN
@@ -36,16 +37,21 @@ def leftover_deliveries(
 
 
 def _leftover(operation: Operation, issued: Sequence[Issued], sources: Mapping[str, str]) -> Iterator[_Place]:
-    before, after = operation.before, operation.after
-    if isinstance(before, Row) and before.table in BUILTIN:
-        old = addresses.renamed(operation.address, sources)
-        later = set(_places(operation.address, after)) if isinstance(after, Row) else set()
-        known = after.values.keys() if isinstance(after, Row) else before.values.keys()
-        yield from (p for p in _places(old, before, known) if p not in later)
-    elif isinstance(before, Role) and (after is None or operation.renamed_from):
-        old = operation.renamed_from or operation.address
-        mine = (i for i in issued if i.target != MAIN_TARGET and addresses.role(i.server, i.role) == old)
-        yield from ((i.target, login_label(i.holder)) for i in mine)
+    before = operation.before
+    match before:
+        case Row() if before.table in BUILTIN:
+            old, after = addresses.renamed(operation.address, sources), one(operation.after, Row)
+            later = set() if after is None else set(_places(operation.address, after))
+            known = before.values.keys() if after is None else after.values.keys()
+            yield from (p for p in _places(old, before, known) if p not in later)
+        case Role() if operation.after is None or operation.renamed_from:
+            old = operation.renamed_from or operation.address
+            mine = (i for i in issued if i.target != MAIN_TARGET and addresses.role(i.server, i.role) == old)
+            yield from ((i.target, login_label(i.holder)) for i in mine)
+        case Row() | Role() | Database() | Schema() | Package() | None:
+            pass
+        case _:
+            assert_never(before)
 
 
 def _places(address: str, row: Row, known: Iterable[str] | None = None) -> Iterator[_Place]:

@@ -9,7 +9,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Row, State, afters, of_type
 
 LIKELY, UNKNOWN = "likely-rename", "renamed-from-nothing"
 _CONTACT = ("contact_email", "company_name", "phone", "address")
@@ -21,8 +21,8 @@ def undeclared_renames(operations: Iterable[Operation], desired: Desired, live: 
 
     `live` is under the names that the renames give it.
     """
-    created = {o.address: o.after for o in operations if o.action == "create" and isinstance(o.after, Row)}
-    orphans = {a: r for a, r in live.items() if isinstance(r, Row) and _left(a, r, desired)}
+    created = {o.address: row for o, row in afters(operations, Row) if o.action == "create"}
+    orphans = {a: row for a, row in of_type(live, Row).items() if _left(a, row, desired)}
     named = {new: old for old, new in desired.renames.items() if new in created}
     members = _members(desired.state) | _members(live) if orphans else {}
     for address, row in created.items():

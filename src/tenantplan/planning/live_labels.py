@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Row, State
+from tenantplan.model.resource import Ref, Row, State, of_type, one
 
 
 def live_labels(operations: Iterable[Operation], live: State) -> dict[str, dict[str, str]]:
@@ -20,18 +20,17 @@ def live_labels(operations: Iterable[Operation], live: State) -> dict[str, dict[
     """
     found: dict[str, dict[str, str]] = {}
     for scope in dict.fromkeys(operation.scope for operation in operations):
-        row = live.get(scope)
-        owner = live.get(row.references.get("organization_id", scope)) if isinstance(row, Row) else None
-        if isinstance(owner, Row) and owner.managed:
+        owner = one(live.get(addresses.organization_of(scope, live)), Row)
+        if owner is not None and owner.managed:
             found[scope] = _labels(owner)
     return found
 
 
 def live_labels_with_own(operations: Iterable[Operation], live: State) -> dict[str, dict[str, str]]:
     """The same, with a tenant's own labels over those of its organization, as selectors see them."""
-    listed = list(operations)
-    found = live_labels(listed, live)
-    return {scope: labels | _labels(row) for scope, labels in found.items() if isinstance(row := live.get(scope), Row)}
+    found = live_labels(operations, live)
+    rows = of_type({scope: live.get(scope) for scope in found}, Row)
+    return {scope: found[scope] | _labels(row) for scope, row in rows.items()}
 
 
 def _labels(row: Row) -> dict[str, str]:

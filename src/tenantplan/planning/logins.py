@@ -14,7 +14,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, PREVIOUS, Issued, Login
 from tenantplan.model.moment import after
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import CHANGED_OUTSIDE, GENERATED, Database, Role, Row, Secret, State
+from tenantplan.model.resource import CHANGED_OUTSIDE, GENERATED, Database, Role, Row, Secret, State, of_type, one
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,11 @@ def with_logins(
     for holder, turn in turns(desired, issued).items():
         for name in turn.login.roles:
             address = addresses.role(turn.login.server, name)
-            want, have = state.get(address), live.get(address)
-            first = desired.state.get(addresses.role(turn.login.server, turn.login.roles[0]))
-            if isinstance(want, Role) and isinstance(first, Role):
-                found = have if isinstance(have, Role) else None
+            want, have = one(state.get(address), Role), one(live.get(address), Role)
+            first = one(desired.state.get(addresses.role(turn.login.server, turn.login.roles[0])), Role)
+            if want is not None and first is not None:
                 want = replace(want, login=first.login, serves=turn.login.database)
-                state[address] = _role(want, found, turn, now, holder in rotate)
+                state[address] = _role(want, have, turn, now, holder in rotate)
         _keep_former(state, live, turn, now)
     return replace(desired, state=state)
 
@@ -88,8 +87,8 @@ def _keep_former(state: State, live: State, turn: Turn, now: datetime) -> None:
     database = addresses.database(turn.login.server, turn.login.database)
     for (_, name), row in turn.issued.items():
         address = addresses.role(turn.login.server, name)
-        have, home = live.get(address), state.get(database)
-        if name in turn.login.roles or not isinstance(have, Role) or not have.managed or not isinstance(home, Database):
+        have, home = one(live.get(address), Role), one(state.get(database), Database)
+        if name in turn.login.roles or have is None or not have.managed or home is None:
             continue
         over = row.superseded_at is not None and turn.ends(row.superseded_at) <= now
         lasting = have.login and row.state != PENDING and not over
@@ -143,9 +142,9 @@ def findings(
 def notes(desired: State, live: State, now: datetime) -> tuple[Finding, ...]:
     """A note for each secret that was last changed longer ago than its period, unless this plan changes it."""
     found = []
-    for address, have in live.items():
-        want = desired.get(address)
-        if not isinstance(want, Row) or not isinstance(have, Row):
+    for address, have in of_type(live, Row).items():
+        want = one(desired.get(address), Row)
+        if want is None:
             continue
         due = due_since(want, have)
         if due is None:

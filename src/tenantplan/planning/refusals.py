@@ -13,7 +13,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.moment import after, shown_day
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Role, Row, State
+from tenantplan.model.resource import Row, State, of_type, one, server_object
 
 
 def refusals(desired: Desired, live: State, sources: Mapping[str, str], grace: timedelta) -> dict[str, Finding]:
@@ -31,8 +31,8 @@ def refusals(desired: Desired, live: State, sources: Mapping[str, str], grace: t
 
 def _renames(desired: Desired, live: State, sources: Mapping[str, str], grace: timedelta) -> Iterator[Finding]:
     for old, new in desired.renames.items():
-        there, taken = live.get(old), live.get(new)
-        if isinstance(there, Row) and isinstance(taken, Row) and there.managed and addresses.document(new) == new:
+        there, taken = one(live.get(old), Row), one(live.get(new), Row)
+        if there is not None and taken is not None and there.managed and addresses.document(new) == new:
             why = f"{new} exists already" + (f", {_kept(taken, grace)}" if taken.retired_at else "")
             hint = f"give the document another name, or remove renamedFrom if {old} was meant to stay"
             yield Finding(new, "renamed", f"cannot be renamed from {old}: {why}; {hint}")
@@ -45,16 +45,14 @@ def _renames(desired: Desired, live: State, sources: Mapping[str, str], grace: t
 
 
 def _tombstones(desired: Desired, live: State, grace: timedelta) -> Iterator[Finding]:
-    for address, want in desired.state.items():
-        if not isinstance(want, Row) or addresses.document(address) != address:
+    for address, want in of_type(desired.state, Row).items():
+        if addresses.document(address) != address or not _is_customers(want):
             continue
-        have, restored = live.get(address), desired.restores.get(address)
-        if not _is_customers(want):
-            continue
+        have, restored = one(live.get(address), Row), desired.restores.get(address)
         if have is None and restored is not None:
             message = f"says restore: {restored}, but there is no such row: remove restore to create a new one"
             yield Finding(address, "restore", message)
-        if isinstance(have, Row) and have.managed and have.retired_at is not None and have.id != restored:
+        if have is not None and have.managed and have.retired_at is not None and have.id != restored:
             message = (
                 f"was {_kept(have, grace)}. To restore it with its data, say metadata: {{ restore: {have.id} }}."
                 " To start over, choose another name, or wait until it is purged"
@@ -80,8 +78,8 @@ def _kept(row: Row, grace: timedelta) -> str:
 def _left_objects(desired: Desired, live: State) -> Iterator[Finding]:
     """Databases and roles of somebody deleted whose row is gone: nothing tells that the document of that name is the same."""
     for address in desired.state:
-        have = live.get(address)
-        if not isinstance(have, (Database, Role)) or have.retired_at is None or have.holder is None:
+        have = server_object(live.get(address))
+        if have is None or have.retired_at is None or have.holder is None:
             continue
         holder = addresses.renamed(have.holder, desired.renames)
         if holder not in live:

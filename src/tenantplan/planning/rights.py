@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Role
+from tenantplan.model.resource import server_object
 
 
 def makes_on(operations: Iterable[Operation]) -> set[str]:
     """The servers on which operations make, change or drop databases and roles."""
-    return {o.server for o in operations if isinstance(o.subject, (Role, Database))}
+    return {o.server for o in operations if server_object(o.subject) is not None}
 
 
 def missing_rights(role: str, createdb: bool, createrole: bool) -> str | None:

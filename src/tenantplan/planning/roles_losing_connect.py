@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database
+from tenantplan.model.resource import Database, sides
 
 
 def purges(operation: Operation | None) -> bool:
@@ -14,8 +14,8 @@ def purges(operation: Operation | None) -> bool:
 
 def roles_losing_connect(operation: Operation) -> list[str]:
     """Addresses of the roles that may not connect to a database any more after the operation."""
-    before, after = operation.before, operation.after
-    if not (isinstance(before, Database) and isinstance(after, Database)):
+    before, after = sides(operation, Database)
+    if before is None or after is None:
         return []
     gone = set(before.connect or ()) - set(after.connect or ())
     return [addresses.role(before.server, name) for name in sorted(gone)]

@@ -9,7 +9,7 @@ from tenantplan.errors import UsageError
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Row
+from tenantplan.model.resource import Ref, Row, of_type
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ def _within(address: str, ancestor: str) -> bool:
 def labels(desired: Desired) -> dict[str, dict[str, str]]:
     """Labels by address, with an organization's tier and mode among them, so that --selector tier=pro works."""
     labels = {address: dict(found) for address, found in desired.labels.items()}
-    for address, resource in desired.state.items():
-        if isinstance(resource, Row) and "database_mode" in resource.values:
+    for address, row in of_type(desired.state, Row).items():
+        if "database_mode" in row.values:
             own = labels.setdefault(address, {})
-            own.setdefault("mode", str(resource.values["database_mode"] or "none"))
-            tier = resource.values.get("tier_id")
+            own.setdefault("mode", str(row.values["database_mode"] or "none"))
+            tier = row.values.get("tier_id")
             if isinstance(tier, Ref):
                 own.setdefault("tier", addresses.name(tier.address))
     return labels

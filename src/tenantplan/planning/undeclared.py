@@ -16,7 +16,7 @@ from tenantplan.model.finding_rules import DELETED_BY_APPLICATION, STAYS_DISABLE
 from tenantplan.model.moment import ordered
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Row, State, of_type, one, sides
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.planning.access import gives_more, raised_columns
 
@@ -43,7 +43,7 @@ class Settled:
 def needing_the_journal(desired: Desired, live: State) -> list[str]:
     """Addresses of the rows of which only the journal tells who made them what they are."""
     asked = [a for a, want, have in _pairs(desired, live) if _asks(want, have, desired.tables[want.table])]
-    return [*asked, *(a for a, want in desired.state.items() if isinstance(want, Row) and a not in live)]
+    return [*asked, *(address for address in of_type(desired.state, Row) if address not in live)]
 
 
 def settled(desired: Desired, live: State, last: Mapping[str, Last]) -> Settled:
@@ -78,8 +78,8 @@ def restored_access(
 ) -> Iterator[Finding]:
     """A note for each operation that gives access back which the application has taken away."""
     for operation in operations:
-        before, after, have = operation.before, operation.after, live.get(operation.address)
-        if not isinstance(before, Row) or not isinstance(after, Row) or not isinstance(have, Row):
+        (before, after), have = sides(operation, Row), one(live.get(operation.address), Row)
+        if before is None or after is None or have is None:
             continue
         known = last.get(operation.address)
         theirs = have.observed["deleted_at"] if operation.adopt and operation.restore else None
@@ -119,17 +119,17 @@ def _removed(operation: Operation, last: Mapping[str, Last]) -> bool:
 
 
 def _pairs(desired: Desired, live: State) -> Iterator[tuple[str, Row, Row]]:
-    for address, want in desired.state.items():
-        have = live.get(address)
-        if isinstance(want, Row) and isinstance(have, Row) and have.managed and want.table in desired.tables:
+    for address, want in of_type(desired.state, Row).items():
+        have = one(live.get(address), Row)
+        if have is not None and have.managed and want.table in desired.tables:
             yield address, want, have
 
 
 def _not_adopted(desired: Desired, live: State) -> Iterator[tuple[str, Finding]]:
     """Documents that would adopt a row which the application has deleted: adopting alone undoes no deletion."""
     for address in desired.adopted:
-        have = live.get(address)
-        if not isinstance(have, Row) or have.managed or address not in desired.state:
+        have = one(live.get(address), Row)
+        if have is None or have.managed or address not in desired.state:
             continue
         if (deleted := have.observed.get("deleted_at")) and desired.restores.get(address) != have.id:
             yield address, Finding(address, DELETED_BY_APPLICATION, _stays_deleted(have, deleted))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
 from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Package, Resource, Row, State
+from tenantplan.model.resource import Database, Package, Resource, Role, Row, Schema, State, of_type
 from tenantplan.model.rowtype import Tables
 
 
@@ -23,10 +24,16 @@ def without_unplannable(desired: Desired, live: Survey) -> tuple[Desired, State]
     held |= _along({**live.state, **desired.state}, desired.tables, held)
 
     def kept(address: str, resource: Resource) -> bool:
-        if isinstance(resource, Row):
-            return not {address, addresses.document(address)} & held
-        lost = not isinstance(resource, Package) and resource.server in lost_servers
-        return addresses.renamed(addresses.owner(address, resource), desired.renames) not in held and not lost
+        owner = addresses.renamed(addresses.owner(address, resource), desired.renames)
+        match resource:
+            case Row():
+                return not {address, addresses.document(address)} & held
+            case Role() | Database() | Schema():
+                return owner not in held and resource.server not in lost_servers
+            case Package():
+                return owner not in held
+            case _:
+                assert_never(resource)
 
     state = {a: r for a, r in desired.state.items() if kept(a, r)}
     deleted = frozenset(a for a in desired.deleted if addresses.document(a) not in held)
@@ -43,11 +50,10 @@ def not_planned(wanted: Desired, planned: Desired, live: Survey) -> tuple[Findin
 def _along(state: State, tables: Tables, held: set[str]) -> set[str]:
     """Rows that belong to what is held out, at any distance."""
     belonging: dict[str, list[str]] = {}
-    for address, row in state.items():
-        if isinstance(row, Row):
-            for column, referred in row.references.items():
-                if column not in tables[row.table].uses:
-                    belonging.setdefault(referred, []).append(address)
+    for address, row in of_type(state, Row).items():
+        for column, referred in row.references.items():
+            if column not in tables[row.table].uses:
+                belonging.setdefault(referred, []).append(address)
     found: set[str] = set()
     stack = list(held)
     while stack:

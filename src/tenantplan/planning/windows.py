@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
+from tenantplan.model import address as addresses
 from tenantplan.model.moment import iso_utc
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import State
 from tenantplan.model.window import Deferral, Freeze, Rules, Window, fits
 from tenantplan.planning.order import Labels
 
@@ -48,8 +49,7 @@ def labels_of_scopes(
     keys = rules.keys
     found: dict[str, dict[str, str]] = {}
     for scope in dict.fromkeys(operation.scope for operation in operations):
-        row = state.get(scope)
-        owner = row.references.get("organization_id", scope) if isinstance(row, Row) else scope
+        owner = addresses.organization_of(scope, state)
         asked = {key: value for key, value in labels.get(owner, {}).items() if key in keys}
         if asked:
             found[scope] = asked
