@@ -17,7 +17,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.encode import digest
 from tenantplan.model.login import MAIN_TARGET
-from tenantplan.model.resource import GROUPS, Database, Role, Schema, State
+from tenantplan.model.resource import GROUPS, Database, Role, Schema, State, of_type
 from tenantplan.settings.sections import FleetSpec
 from tenantplan.settings.settings import Settings
 
@@ -114,10 +114,9 @@ def complete(desired: Desired, fleet: Fleet) -> Desired:
     """
     trees, name = fleet.trees, fleet.main_database
     check_pins(desired, trees)
-    state: State = {
-        a: replace(r, revision=r.revision or trees.tenant.head) if isinstance(r, Schema) else r
-        for a, r in desired.state.items()
-    }
+    schemas = of_type(desired.state, Schema).items()
+    at_revision = {a: replace(schema, revision=schema.revision or trees.tenant.head) for a, schema in schemas}
+    state: State = {**desired.state, **at_revision}
     where = addresses.schema(MAIN, name)
     state[addresses.database(MAIN, name)] = Database(MAIN, name, connect=())  # nobody but who was let in
     state[where] = Schema(MAIN, name, "main", trees.main.head)
@@ -137,8 +136,8 @@ def check_pins(desired: Desired, trees: Trees) -> None:
             f"database.revision {schema.revision} is not in {graph.directory}",
             f"known: {', '.join(graph.by_id) or 'none'}",
         )
-        for address, schema in desired.state.items()
-        if isinstance(schema, Schema) and not graph.knows(schema.revision)
+        for address, schema in of_type(desired.state, Schema).items()
+        if not graph.knows(schema.revision)
     ]
     if unknown:
         raise ManifestError(unknown)

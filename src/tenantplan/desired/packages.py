@@ -13,7 +13,7 @@ from tenantplan.fleet.store import location
 from tenantplan.model.address import login_label
 from tenantplan.model.desired import Desired
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Package, Row, State
+from tenantplan.model.resource import Package, Row, State, of_type, one
 from tenantplan.settings.settings import Settings
 from tenantplan.settings.targets import PLACEHOLDER
 from tenantplan.stores import Stored, masked_url, measure
@@ -26,7 +26,7 @@ def with_packages(desired: Desired, live: State, fleet: Fleet) -> tuple[State, l
     """
     state = dict(desired.state)
     findings: list[Finding] = []
-    packages = {a: r for a, r in desired.state.items() if isinstance(r, Package)}
+    packages = of_type(desired.state, Package)
     if not packages:
         return state, []
     settings = fleet.settings
@@ -36,13 +36,13 @@ def with_packages(desired: Desired, live: State, fleet: Fleet) -> tuple[State, l
         try:
             if _inside(settings.root, str(package.source)) in secret:
                 raise SettingsError(f"the file {package.source} holds a secret", hint="name another file")
-            known = _filled(package, live.get(address), place, settings.root)
+            known = _filled(package, one(live.get(address), Package), place, settings.root)
         except TenantplanError as error:
             findings.append(Finding(address, "package", f"{error.message}: {error.hint}"))
             known = package
         state[address] = known
-        row = state.get(known.holder or "")
-        if isinstance(row, Row):
+        row = one(state.get(known.holder or ""), Row)
+        if row is not None:
             values = {"file_size": known.size, "file_reference": known.key, "checksum": known.sha256}
             state[str(known.holder)] = replace(row, values={**row.values, **values})
     return state, findings
@@ -64,9 +64,9 @@ def _secret_files(desired: Desired, settings: Settings) -> set[Path]:
     return {Path(os.path.realpath(settings.root / file)) for file in files}
 
 
-def _filled(package: Package, live: object, place: str, root: Path) -> Package:
+def _filled(package: Package, live: Package | None, place: str, root: Path) -> Package:
     assert package.source is not None
-    stored = live if isinstance(live, Package) and live.managed else None
+    stored = live if live is not None and live.managed else None
     path = _inside(root, package.source)
     if not path.is_file():
         if stored is None:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import assert_never
 
 from tenantplan.errors import TenantplanError
 from tenantplan.fleet.opening import Fleet
 from tenantplan.model.desired import Desired
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import CHANGED_OUTSIDE, Resource, Role, Row, Secret, State
+from tenantplan.model.resource import (
+    CHANGED_OUTSIDE,
+    Database,
+    Package,
+    Resource,
+    Role,
+    Row,
+    Schema,
+    Secret,
+    State,
+)
 from tenantplan.model.rowtype import DELIVERED, Tables
 from tenantplan.secrets.development import create_missing
 from tenantplan.secrets.references import Secrets, resolve
@@ -62,10 +73,7 @@ def with_secrets(desired: Desired, live: State, key: str | None, fleet: Fleet) -
                 )
             elif unfit or missing:
                 findings.blockers.append(Finding(address, "secret", unfit or missing))
-        if isinstance(resource, Role):
-            result[address] = replace(resource, password=known["password"])
-        elif isinstance(resource, Row):
-            result[address] = replace(resource, values={**resource.values, **known})
+        result[address] = _with(resource, known)
     return result, findings
 
 
@@ -77,11 +85,25 @@ _NO_KEY = (
 
 def _generated(secret: Secret, name: str, resource: Resource, have: Resource | None) -> Secret:
     """A generated secret of a row is the one that is there, unless that was by reference, or somebody else has changed it."""
-    if not isinstance(resource, Row) or not isinstance(have, Row) or have.values.get(name + DELIVERED) is None:
-        return secret
-    stored = have.values.get(name)
-    known = isinstance(stored, Secret) and stored.keyed != CHANGED_OUTSIDE
-    return Secret(secret.reference, stored.keyed) if known and isinstance(stored, Secret) else secret
+    match resource, have:
+        case Row(), Row() if have.values.get(name + DELIVERED) is not None:
+            stored = have.values.get(name)
+            if isinstance(stored, Secret) and stored.keyed != CHANGED_OUTSIDE:
+                return Secret(secret.reference, stored.keyed)
+    return secret
+
+
+def _with(resource: Resource, known: dict[str, Secret]) -> Resource:
+    """The resource with its secrets as far as they are known."""
+    match resource:
+        case Row():
+            return replace(resource, values={**resource.values, **known})
+        case Role():
+            return replace(resource, password=known["password"])
+        case Database() | Schema() | Package():
+            return resource
+        case _:
+            assert_never(resource)
 
 
 def secret_context(settings: Settings) -> SecretContext:
@@ -90,11 +112,16 @@ def secret_context(settings: Settings) -> SecretContext:
 
 
 def _storage(resource: Resource, name: str, tables: Tables, context: SecretContext) -> SecretStorage:
-    if isinstance(resource, Role):
-        return secret_storage("password", context, user=resource.name)
-    assert isinstance(resource, Row)
-    called = str(resource.values.get("name") or "")
-    return secret_storage(tables[resource.table].columns[name], context, purpose=purpose(resource.table, name, called))
+    match resource:
+        case Role():
+            return secret_storage("password", context, user=resource.name)
+        case Row():
+            kind, called = tables[resource.table].columns[name], str(resource.values.get("name") or "")
+            return secret_storage(kind, context, purpose=purpose(resource.table, name, called))
+        case Database() | Schema() | Package():
+            raise AssertionError(f"a {type(resource).__name__} has no secrets")
+        case _:
+            assert_never(resource)
 
 
 def _known(secret: Secret, key: str | None, secrets: Secrets, how: SecretStorage) -> tuple[Secret, str, str]:
@@ -137,6 +164,12 @@ def replaced_secrets(operations: Iterable[Operation], key: str | None, root: Pat
 
 def secrets_of(resource: Resource | None) -> dict[str, Secret]:
     """The secrets of a resource, by column or as its `password`."""
-    if isinstance(resource, Row):
-        return {column: value for column, value in resource.values.items() if isinstance(value, Secret)}
-    return {"password": resource.password} if isinstance(resource, Role) and resource.password is not None else {}
+    match resource:
+        case Row():
+            return {column: value for column, value in resource.values.items() if isinstance(value, Secret)}
+        case Role():
+            return {"password": resource.password} if resource.password is not None else {}
+        case Database() | Schema() | Package() | None:
+            return {}
+        case _:
+            assert_never(resource)

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from tenantplan.model import address as addresses
 from tenantplan.model.login import CURRENT, Issued
-from tenantplan.model.resource import Role, State
+from tenantplan.model.resource import Role, State, one
 from tenantplan.postgres.connect import Connection
 
 
@@ -31,7 +31,7 @@ def with_sessions_left(state: State, issued: tuple[Issued, ...]) -> State:
     """The state, each role knowing from before when sessions are left that have its former password."""
     found: State = {}
     for row in issued:
-        role = state.get(addresses.role(row.server, row.role))
-        if row.sessions_left and row.state == CURRENT and isinstance(role, Role):
+        role = one(state.get(addresses.role(row.server, row.role)), Role)
+        if row.sessions_left and row.state == CURRENT and role is not None:
             found[addresses.role(row.server, row.role)] = replace(role, ends_before=row.set_at)
     return {**state, **found} if found else state

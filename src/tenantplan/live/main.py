@@ -13,7 +13,7 @@ from tenantplan.live.rows import Wanted, read_rows
 from tenantplan.migration.running.version import ALEMBIC_TABLES
 from tenantplan.model import address
 from tenantplan.model.live import Gap, MainFacts, Sharing
-from tenantplan.model.resource import Package, Row, State
+from tenantplan.model.resource import Package, Row, State, of_type
 from tenantplan.model.rowtype import Attribute, Relation, RowType, Tables
 from tenantplan.model.step import as_mark
 from tenantplan.postgres import lock
@@ -67,7 +67,7 @@ def is_foreign(columns: Collection[str]) -> bool:
 
 def _shares(state: State) -> bool:
     """Whether anybody in it is in shared mode."""
-    return any(isinstance(r, Row) and r.values.get("database_mode") == "shared" for r in state.values())
+    return any(row.values.get("database_mode") == "shared" for row in of_type(state, Row).values())
 
 
 _RUNNING = (

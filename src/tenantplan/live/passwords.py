@@ -20,7 +20,7 @@ from tenantplan.live.stored_secrets import login_password
 from tenantplan.model import address as addresses
 from tenantplan.model.live import Survey
 from tenantplan.model.login import CURRENT, MAIN_TARGET, PENDING, Issued
-from tenantplan.model.resource import CHANGED_OUTSIDE, GENERATED, Database, Role, Secret, State
+from tenantplan.model.resource import CHANGED_OUTSIDE, GENERATED, Database, Role, Secret, State, of_type, one
 from tenantplan.postgres.connect import Connection, Connector, session_params
 from tenantplan.postgres.embedded import SUPERUSER
 from tenantplan.postgres.queries import query
@@ -60,7 +60,7 @@ def check_passwords(fleet: Fleet, live: Survey, references: State) -> Passwords:
     with fleet.main() as main:
         for address, role in roles.items():
             try:
-                known[address] = _known(fleet, main, live, role, references.get(address))
+                known[address] = _known(fleet, main, live, role, one(references.get(address), Role))
             except Refused as error:
                 changed[address] = f"what is stored of it {error.message.removeprefix('it ')}"
     verifiers = _verifiers(connector, known.values())
@@ -81,12 +81,9 @@ def check_passwords(fleet: Fleet, live: Survey, references: State) -> Passwords:
 
 def with_changed(state: State, found: Passwords) -> State:
     """The live state, knowing which passwords somebody else has set."""
-    roles = {
-        a: replace(r, password=Secret(None, CHANGED_OUTSIDE))
-        for a in found.changed
-        if isinstance(r := state.get(a), Role)
-    }
-    return {**state, **roles} if roles else state
+    roles = of_type({address: state.get(address) for address in found.changed}, Role)
+    changed = {address: replace(role, password=Secret(None, CHANGED_OUTSIDE)) for address, role in roles.items()}
+    return {**state, **changed} if changed else state
 
 
 def _sort(address: str, answer: bool | str, changed: dict[str, str], unknown: dict[str, str]) -> None:
@@ -104,19 +101,19 @@ def _with_passwords(connector: Connector, live: Survey) -> dict[str, Role]:
     going |= {addresses.role(i.server, i.role) for i in issued if i.state == PENDING}
     return {
         address: role
-        for address, role in live.state.items()
-        if isinstance(role, Role) and role.managed and role.login and role.password is not None
+        for address, role in of_type(live.state, Role).items()
+        if role.managed and role.login and role.password is not None
         if role.server in connector.servers and address not in going and role.retired_at is None
     }
 
 
-def _known(fleet: Fleet, main: Connection, live: Survey, role: Role, declared: object) -> _Known:
+def _known(fleet: Fleet, main: Connection, live: Survey, role: Role, declared: Role | None) -> _Known:
     """What tenantplan has of a password; Refused when what is stored is not what was stored."""
     issued = next((i for i in live.main.issued if (i.server, i.role) == (role.server, role.name)), None)
     if issued is not None:
         return _issued(fleet, main, live, role, issued)
     database = _database(live.state, role)
-    secret = declared.password if isinstance(declared, Role) else None
+    secret = declared.password if declared is not None else None
     if secret is None or secret.reference is None or secret.target is not None:
         return _Known(role, database, why="no reference says where it is")
     try:
@@ -145,7 +142,7 @@ def _issued(fleet: Fleet, main: Connection, live: Survey, role: Role, issued: Is
 
 def _database(state: State, role: Role) -> str:
     """A database that the role may connect to."""
-    databases = (r for r in state.values() if isinstance(r, Database) and r.server == role.server)
+    databases = (database for database in of_type(state, Database).values() if database.server == role.server)
     return next((d.name for d in databases if role.name in (d.connect or ())), "postgres")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
-from tenantplan.model.resource import CHANGED_OUTSIDE, Ref, Row, Secret, State
+from tenantplan.model.resource import CHANGED_OUTSIDE, Ref, Row, Secret, State, of_type
 from tenantplan.model.rowtype import SECRET_TYPES, RowType, Tables
 from tenantplan.postgres.columns import normal, selected, timestamp
 from tenantplan.postgres.connect import Connection
@@ -77,9 +77,8 @@ def read_rows(
 def _by_type(wanted: Wanted, present: Sequence[RowType]) -> Iterator[tuple[RowType, list[tuple[str, Row]]]]:
     """Declared rows by table, so that what rows refer to comes before them as far as keys need it."""
     declared: dict[str, list[tuple[str, Row]]] = {}
-    for address, row in wanted.declared.items():
-        if isinstance(row, Row):
-            declared.setdefault(row.table, []).append((address, row))
+    for address, row in of_type(wanted.declared, Row).items():
+        declared.setdefault(row.table, []).append((address, row))
     for rowtype in present:
         if rowtype.table in declared:
             yield rowtype, declared[rowtype.table]

@@ -20,7 +20,7 @@ from tenantplan.model.desired import Desired
 from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import MainFacts, ServerFacts, Survey
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Package, Role, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, State, of_type, one
 from tenantplan.model.rowtype import Tables
 from tenantplan.planning.diff import applicable_renames, under_new_names
 from tenantplan.postgres.connect import Connector
@@ -56,9 +56,9 @@ def survey_request(desired: Desired) -> SurveyRequest:
     """What a plan has to know of the live side: everything declared, and everything that carries the fleet's mark."""
     return SurveyRequest(
         addresses=[*desired.state, *desired.deleted, *desired.renames],
-        rows={**desired.gone, **{a: r for a, r in desired.state.items() if isinstance(r, Row)}},
+        rows={**desired.gone, **of_type(desired.state, Row)},
         brought={a: p.url for a, p in desired.placements.items() if p.url and addresses.kind(a) == "organization"},
-        packages={a for a, r in desired.state.items() if isinstance(r, Package)},
+        packages=set(of_type(desired.state, Package)),
         tables=desired.tables,
     )
 
@@ -122,9 +122,9 @@ def _refuse_second_fleets(settings: Settings, main: ServerFacts) -> None:
 def _still_stored(fleet: Fleet, state: State, wanted: Collection[str] | None) -> State:
     """Without packages that are to be there and whose file is gone from a store that is near; a far one is asked by drift."""
     packages = {
-        address: resource
-        for address, resource in state.items()
-        if isinstance(resource, Package) and resource.managed and resource.retired_at is None
+        address: package
+        for address, package in of_type(state, Package).items()
+        if package.managed and package.retired_at is None
         if wanted is None or address in wanted
     }
     if not packages or fleet.settings.spec.packages.url is not None or not location(fleet).startswith(NEAR):
@@ -187,8 +187,8 @@ def _read_main(fleet: Fleet, question: SurveyRequest) -> MainFacts:
 def _place_main(state: State, main: MainFacts, name: str) -> None:
     """The main database's own resources. One that somebody made for tenantplan, empty, is taken as it is."""
     where = addresses.database(MAIN, name)
-    database = state.get(where)
-    if not isinstance(database, Database):
+    database = one(state.get(where), Database)
+    if database is None:
         return
     state[where] = replace(database, managed=database.managed or not main.foreign)
     schema = addresses.schema(MAIN, name)
@@ -202,8 +202,8 @@ def _accesses(state: State, main: MainFacts) -> State:
     found: State = {}
     for name, access in main.sharing.access.items():
         where = addresses.role(MAIN, name)
-        role = state.get(where)
-        if isinstance(role, Role):
+        role = one(state.get(where), Role)
+        if role is not None:
             theirs = main.sharing.bound.get(name) not in (None, main.ids.get(role.holder or ""))
             found[where] = replace(role, access="bound to another" if theirs else access)
     return found
@@ -213,8 +213,8 @@ def _brought(question: SurveyRequest, rows: State) -> dict[str, str]:
     """Organizations that brought a database, and its reference."""
     live = {
         address: str(row.values["database_url"])
-        for address, row in rows.items()
-        if question.follow and isinstance(row, Row) and row.values.get("database_url") and row.retired_at is None
+        for address, row in of_type(rows, Row).items()
+        if question.follow and row.values.get("database_url") and row.retired_at is None
     }
     return {**live, **question.brought}
 
@@ -231,22 +231,20 @@ def _unplannable(
         Finding(addresses.server(alias), UNREACHABLE, f"{why}; nothing on it is planned")
         for alias, why in trouble.items()
     ]
-    for address, row in state.items():
-        if isinstance(row, Row) and row.values.get("database_server") in trouble:
+    for address, row in of_type(state, Row).items():
+        if row.values.get("database_server") in trouble:
             held[address] = trouble[row.values["database_server"]]
     for known in facts.values():
         for address, why in known.broken.items():
             _hold(held, state, address, why)
-    for address, resource in list(state.items()):
-        if isinstance(resource, Database) and _closed(resource):
-            _hold(
-                held,
-                state,
-                address,
-                "is closed to connections (ALLOW_CONNECTIONS false): not planned until it is opened",
-            )
+    for address, database in of_type(state, Database).items():
+        if _closed(database):
+            _hold(held, state, address, _CLOSED)
     findings += [Finding(address, UNREACHABLE, why) for address, why in held.items()]
     return held, tuple(sorted(findings, key=lambda finding: finding.address))
+
+
+_CLOSED = "is closed to connections (ALLOW_CONNECTIONS false): not planned until it is opened"
 
 
 def _closed(database: Database) -> bool:
@@ -254,6 +252,6 @@ def _closed(database: Database) -> bool:
 
 
 def _hold(held: dict[str, str], state: State, address: str, why: str) -> None:
-    resource = state.get(address)
-    if isinstance(resource, Database) and resource.holder:
-        held[resource.holder] = f"database {resource.name} {why}"
+    database = one(state.get(address), Database)
+    if database is not None and database.holder:
+        held[database.holder] = f"database {database.name} {why}"

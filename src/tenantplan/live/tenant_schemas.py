@@ -16,7 +16,7 @@ from tenantplan.model.address import Location
 from tenantplan.model.finding_rules import UNREACHABLE
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Schema, State
+from tenantplan.model.resource import Database, Schema, State, of_type, one
 from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.queries import query
 from tenantplan.schema import fingerprint
@@ -54,11 +54,11 @@ class Inside:
 def tenant_schemas(state: State) -> list[Schema]:
     """Schemas of databases that tenantplan made and that are in use; what an organization brought has its own rights and owner."""
     found = []
-    for resource in state.values():
-        if isinstance(resource, Schema) and resource.tree == "tenant" and not addresses.is_brought(resource.server):
-            database = state.get(addresses.database(resource.server, resource.database))
-            if isinstance(database, Database) and database.retired_at is None:
-                found.append(resource)
+    for schema in of_type(state, Schema).values():
+        if schema.tree == "tenant" and not addresses.is_brought(schema.server):
+            database = one(state.get(addresses.database(schema.server, schema.database)), Database)
+            if database is not None and database.retired_at is None:
+                found.append(schema)
     return found
 
 
