@@ -22,6 +22,8 @@ from tenantplan.model.resource import (
     Role,
     Row,
     Schema,
+    one,
+    sides,
 )
 from tenantplan.model.stamp import NEW, TEMPLATE, TOMBSTONE
 
@@ -69,20 +71,17 @@ def preview(operation: Operation) -> tuple[str, ...]:
 
 def role(operation: Operation) -> Statements:
     """CREATE, ALTER or DROP ROLE with its memberships."""
-    before, after = operation.before, operation.after
+    before, after = sides(operation, Role)
     check(after or before)
-    if isinstance(after, Role):
-        if isinstance(before, Role):
-            return _altered_role(before, after)
-        name = sql.Identifier(after.name)
-        return created_role(after) + [
-            _f("GRANT {group} TO {name}", group=sql.Identifier(group), name=name) for group in after.member_of
-        ]
-    assert isinstance(before, Role)
-    name = sql.Identifier(before.name)
-    return [
-        _f("ALTER ROLE {name} NOLOGIN", name=name) if operation.retire else _f("DROP ROLE IF EXISTS {name}", name=name)
-    ]
+    if after is None:
+        assert before is not None, "an operation is about something"
+        name = sql.Identifier(before.name)
+        return [_f("ALTER ROLE {name} NOLOGIN" if operation.retire else "DROP ROLE IF EXISTS {name}", name=name)]
+    if before is not None:
+        return _altered_role(before, after)
+    name = sql.Identifier(after.name)
+    grant = "GRANT {group} TO {name}"
+    return created_role(after) + [_f(grant, group=sql.Identifier(group), name=name) for group in after.member_of]
 
 
 def created_role(after: Role) -> Statements:
@@ -141,9 +140,9 @@ def creation(operation: Operation, template: Template | None = None) -> Statemen
 
     Without the template, as in a plan, its name is that of its revision, and how it is copied is left open.
     """
-    after = operation.after
+    after = one(operation.after, Database)
     check(after)
-    if operation.before is not None or not isinstance(after, Database):
+    if operation.before is not None or after is None:
         return []
     source = f"{TEMPLATE}{operation.revisions[-1]}" if operation.revisions else "template0"
     name = sql.Identifier(temporary(operation))
@@ -181,17 +180,13 @@ def closed(name: str) -> sql.Composed:
 
 def database(operation: Operation) -> Statements:
     """What follows in a transaction: name, owner, limits and who may connect. DROP DATABASE for a purge, outside one."""
-    before, after = operation.before, operation.after
+    before, after = sides(operation, Database)
     check(after or before)
-    if isinstance(after, Database):
-        start = (
-            before
-            if isinstance(before, Database)
-            else Database(after.server, temporary(operation), allow_connections=False, connect=("PUBLIC",))
-        )
+    if after is not None:
+        created = Database(after.server, temporary(operation), allow_connections=False, connect=("PUBLIC",))
         new = before is None and after.holder is not None
-        return [*_altered_database(start, after), *([migrated_by_owner(after.name)] if new else [])]
-    assert isinstance(before, Database)
+        return [*_altered_database(before or created, after), *([migrated_by_owner(after.name)] if new else [])]
+    assert before is not None, "an operation is about something"
     if not operation.retire:
         return [_f("DROP DATABASE IF EXISTS {name}", name=sql.Identifier(before.name))]
     kept = Database(before.server, tombstone(operation), before.owner, before.connection_limit, False, ())

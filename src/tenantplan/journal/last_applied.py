@@ -9,7 +9,7 @@ from tenantplan.model.address import MAIN
 from tenantplan.model.audit import parsed
 from tenantplan.model.encode import from_json
 from tenantplan.model.live import Survey
-from tenantplan.model.resource import Ref, Row
+from tenantplan.model.resource import Ref, Row, one
 from tenantplan.planning.undeclared import Last
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.queries import query
@@ -57,8 +57,8 @@ def _times(name: str, renames: Iterable[tuple[int, str, str]]) -> Iterator[tuple
 def _row(after: str | None, renames: Collection[tuple[str, str]]) -> Row | None:
     """A row as the journal has it, its references under their present names."""
     document = parsed(after)
-    row = from_json(document) if isinstance(document, dict) else None
-    if not isinstance(row, Row):
+    row = one(from_json(document), Row) if isinstance(document, dict) else None
+    if row is None:
         return None
     values = {c: Ref(_present(v.address, renames)) if isinstance(v, Ref) else v for c, v in row.values.items()}
     return Row(row.table, values)

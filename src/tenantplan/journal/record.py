@@ -18,7 +18,7 @@ from tenantplan.journal.facts import Fact, connection_fact, fact
 from tenantplan.model.audit import AuditEntry, text
 from tenantplan.model.encode import to_json
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Row, afters
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres.connect import Connection
 
@@ -38,9 +38,7 @@ def check_epoch(connection: Connection, epoch: int) -> None:
 def earlier_lives(connection: Connection, operations: Iterable[Operation], tables: Tables) -> dict[str, int]:
     """How often a row was made at the address of each operation that makes one of a kind whose data outlives it: an
     organization, a tenant, a project."""
-    made = [
-        o.address for o in operations if o.before is None and isinstance(o.after, Row) and tables[o.after.table].retired
-    ]
+    made = [o.address for o, row in afters(operations, Row) if o.before is None and tables[row.table].retired]
     rows = connection.execute(
         "SELECT address, count(*) FROM tenantplan.operations WHERE action = 'create' AND status IN ('done', 'recovered')"
         " AND address = ANY(%s) GROUP BY 1",

@@ -14,7 +14,7 @@ from tenantplan.migration.tree import graph as graphs
 from tenantplan.migration.tree.graph import PRISMA, Graph
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Schema, State
+from tenantplan.model.resource import Schema, State, of_type, one
 from tenantplan.model.step import PROGRAM, Hazard, Migration, PreflightCheck, Step, flat, one_transaction
 from tenantplan.settings.settings import Settings
 
@@ -95,12 +95,11 @@ def migrations_for(
     found: dict[str, Migration] = {}
     problems: dict[str, Finding] = {}
     cache: dict[tuple[str, str | None, str | None, str | None, bool], Migration] = {}
-    for address, want in desired.items():
-        have = live.get(address)
-        if not isinstance(want, Schema):
-            continue
-        start, mark = (have.revision, have.halfway) if isinstance(have, Schema) else (None, None)
-        if isinstance(have, Schema) and start == want.revision and mark is None:
+    wanted = of_type(desired, Schema)
+    for address, want in wanted.items():
+        have = one(live.get(address), Schema)
+        start, mark = (have.revision, have.halfway) if have is not None else (None, None)
+        if have is not None and start == want.revision and mark is None:
             continue
         try:
             key = (want.tree, start, want.revision, mark, undo and have is not None)
@@ -110,8 +109,8 @@ def migrations_for(
         except MigrationError as error:
             said = "; ".join(filter(None, (error.where, error.message, error.hint)))
             problems[address] = Finding(address, "migration", said)
-    for address, want in desired.items():
-        if isinstance(want, Schema) and want.tree == "tenant" and address in found and address not in live:
+    for address, want in wanted.items():
+        if want.tree == "tenant" and address in found and address not in live:
             found[addresses.database(want.server, want.database)] = found[address]
     return found, problems
 
