@@ -9,7 +9,7 @@ from tenantplan.manifest.kinds import Kinds
 from tenantplan.manifest.placement import PlacedDocument, roles, second
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Row, State, of_type
 from tenantplan.tables import BUILTIN
 
 
@@ -27,9 +27,8 @@ def renames(
     before = {new: old for old, new in result.items()}
     for home in found.values():
         result.update(_objects(home, before))
-    for row in state.values():
-        if isinstance(row, Row):
-            result.update(_named_after(row, before))
+    for row in of_type(state, Row).values():
+        result.update(_named_after(row, before))
     return result
 
 

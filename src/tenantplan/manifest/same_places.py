@@ -11,7 +11,7 @@ from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.model import address as addresses
 from tenantplan.model.address import login_label
 from tenantplan.model.login import MAIN_TARGET, Login
-from tenantplan.model.resource import Row, Secret
+from tenantplan.model.resource import Row, Secret, of_type
 from tenantplan.settings.targets import PLACEHOLDER, delivered_as
 
 
@@ -42,8 +42,8 @@ def _deliveries(draft: Draft, logins: Mapping[str, Login]) -> Iterator[tuple[str
     for holder, login in logins.items():
         if login.target != MAIN_TARGET:
             yield holder, login.target, login_label(holder)
-    for address, row in draft.state.items():
-        for column, value in row.values.items() if isinstance(row, Row) else ():
+    for address, row in of_type(draft.state, Row).items():
+        for column, value in row.values.items():
             if isinstance(value, Secret) and value.target not in (None, MAIN_TARGET):
                 yield address, str(value.target), delivered_as(address, column)
 

@@ -8,16 +8,14 @@ from typing import Any
 from tenantplan.documents import Problem
 from tenantplan.manifest.draft import Draft
 from tenantplan.model import address as addresses
-from tenantplan.model.resource import Ref, Row, Secret
+from tenantplan.model.resource import Ref, Row, Secret, of_type
 from tenantplan.model.rowtype import Tables
 
 
 def same_rows(draft: Draft, tables: Tables) -> Iterator[Problem]:
     """A problem for each row whose key another one has already, at both places; and for each API key given out twice."""
     seen: dict[tuple[Any, ...], str] = {}
-    for address, row in draft.state.items():
-        if not isinstance(row, Row):
-            continue
+    for address, row in of_type(draft.state, Row).items():
         rowtype = tables[row.table]
         keys = [rowtype.identity] if rowtype.key else []
         keys += [(column,) for column, kind in rowtype.columns.items() if kind == "sha256"]

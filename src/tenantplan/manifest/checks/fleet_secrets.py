@@ -10,22 +10,21 @@ from tenantplan.documents import Document, Problem
 from tenantplan.manifest.draft import Draft
 from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.kinds.organization import OrganizationSpec
-from tenantplan.model.resource import Row, Secret
+from tenantplan.model.resource import Row, Secret, of_type
 from tenantplan.settings.targets import PLACEHOLDER
 
 
 def own_secrets(draft: Draft, documents: Iterable[Document], facts: FleetFacts) -> Iterator[Problem]:
     """A problem for each reference of a document that the fleet file uses, such as that of the main connection string."""
     taken = _matching(facts)
-    for address, row in draft.state.items():
-        if isinstance(row, Row):
-            for column, value in row.values.items():
-                if column == "database_connection":
-                    continue  # told below, at its place
-                reference = value.reference if isinstance(value, Secret) else None
-                if reference is not None and taken.fullmatch(_plain(reference, facts.root)):
-                    document, path = draft.places[address]
-                    yield _problem(document, path, str(reference))
+    for address, row in of_type(draft.state, Row).items():
+        for column, value in row.values.items():
+            if column == "database_connection":
+                continue  # told below, at its place
+            reference = value.reference if isinstance(value, Secret) else None
+            if reference is not None and taken.fullmatch(_plain(reference, facts.root)):
+                document, path = draft.places[address]
+                yield _problem(document, path, str(reference))
     for document in documents:
         spec = document.spec
         if isinstance(spec, OrganizationSpec):
