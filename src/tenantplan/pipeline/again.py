@@ -24,7 +24,7 @@ from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Role
+from tenantplan.model.resource import Role, afters
 from tenantplan.pipeline.comparison import Comparison
 from tenantplan.pipeline.decide import decide
 from tenantplan.pipeline.repair import repair_plan
@@ -147,7 +147,7 @@ def _repaired(hand: AtHand, plan: Plan) -> Plan:
 
 def _lacks_roles(plan: Plan, made: Plan) -> bool:
     known = {operation.id for operation in made.operations}
-    return any(isinstance(o.after, Role) and o.id not in known for o in plan.operations)
+    return any(operation.id not in known for operation, _ in afters(plan.operations, Role))
 
 
 def _refuse(plan: Plan, made: Plan, held: Collection[str]) -> None:

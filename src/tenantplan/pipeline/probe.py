@@ -19,7 +19,7 @@ from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Package, Row, Schema, Secret, State
+from tenantplan.model.resource import Database, Package, Row, Schema, Secret, State, afters, befores, of_type, one
 from tenantplan.model.step import OUTSIDE
 from tenantplan.pipeline.comparison import Comparison
 from tenantplan.planning import guard
@@ -90,8 +90,8 @@ def unfit_connections(desired: Desired, live: Survey, fleet: Fleet) -> tuple[lis
 
 def _new(holder: str, reference: str, live: Survey, fleet: Fleet) -> bool:
     """Whether a connection string is not the one that is in use; where nothing is stored of it, its reference tells."""
-    row = live.state.get(holder)
-    if not isinstance(row, Row) or row.values.get("database_url") != reference:
+    row = one(live.state.get(holder), Row)
+    if row is None or row.values.get("database_url") != reference:
         return True
     stored = row.values.get("database_connection")
     if not isinstance(stored, Secret) or stored.keyed is None or live.main.hash_key is None:
@@ -105,9 +105,9 @@ def _new(holder: str, reference: str, live: Survey, fleet: Fleet) -> bool:
 def halfway(connector: Connector, operations: Sequence[Operation]) -> Iterator[tuple[Finding, bool]]:
     """A finding for each database whose next statement builds an index that is there and INVALID: its build failed, or goes on
     without its client; and whether an index is being built there now."""
-    for operation in operations:
-        schema, steps = operation.before, operation.in_steps
-        if isinstance(schema, Schema) and schema.halfway and steps and steps[0].kind == OUTSIDE and steps[0].index:
+    for operation, schema in befores(operations, Schema):
+        steps = operation.in_steps
+        if schema.halfway and steps and steps[0].kind == OUTSIDE and steps[0].index:
             why, building = _invalid(connector, schema.server, operation.found_in, steps[0].index)
             if why:
                 revision = schema.halfway.partition(":")[0]
@@ -138,18 +138,20 @@ def unanswered(fleet: Fleet, operations: Sequence[Operation]) -> Iterator[Findin
 
     The main database needs no asking: a plan reads it anyway.
     """
-    stored = [o for o in operations if isinstance(o.after, Package)]
+    stored = list(afters(operations, Package))
+    if not stored:
+        return
+    operation, package = stored[0]
     try:
-        if not stored or location(fleet) == MAIN_STORE:
+        if location(fleet) == MAIN_STORE:
             return
         with fleet.connector.connect(MAIN, read_only=True) as connection:
             store = fleet_store(fleet, connection)
-        assert isinstance(stored[0].after, Package)
-        store.size(stored[0].after.key)
+        store.size(package.key)
     except TenantplanError as error:
         where = f"{error.where}: " if error.where else ""
         message = f"the store does not answer from here, and apply needs it: {where}{error.message}; {error.hint}"
-        yield Finding(stored[0].address, "store", message)
+        yield Finding(operation.address, "store", message)
 
 
 def losses(fleet: Fleet, moving: Sequence[Operation], live: Survey) -> tuple[list[Finding], list[Finding]]:
@@ -194,4 +196,4 @@ def _occupancy(fleet: Fleet, place: FormerPlace, live: Survey) -> dict[str, int]
 
 def _main(live: Survey) -> str:
     """The name of the main database that was read."""
-    return next(r.name for r in live.state.values() if isinstance(r, Database) and r.holder is None)
+    return next(database.name for database in of_type(live.state, Database).values() if database.holder is None)

@@ -19,7 +19,7 @@ from tenantplan.model.live import Survey
 from tenantplan.model.login import CURRENT, PENDING, reader_of
 from tenantplan.model.operation import generates
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import Role, State
+from tenantplan.model.resource import Role, State, of_type, one
 from tenantplan.pipeline.draft import draft
 from tenantplan.planning.clock import check_clock
 from tenantplan.planning.comparable import comparable, expires
@@ -78,11 +78,11 @@ def _as_open_as_live(desired: Desired, live: State) -> State:
     """The desired state, its logins as open as they are: whether they should be is for apply to settle."""
     state = dict(desired.state)
     for login in desired.logins.values():
-        roles = [live.get(addresses.role(login.server, name)) for name in login.roles]
-        first = addresses.role(login.server, login.roles[0])
-        want = state.get(first)
-        if isinstance(want, Role):
-            state[first] = replace(want, login=any(isinstance(role, Role) and role.login for role in roles))
+        named = [addresses.role(login.server, name) for name in login.roles]
+        roles = of_type({address: live.get(address) for address in named}, Role)
+        want = one(state.get(named[0]), Role)
+        if want is not None:
+            state[named[0]] = replace(want, login=any(role.login for role in roles.values()))
     return state
 
 
@@ -105,8 +105,8 @@ def _rotatable(turn: Turn, live: Survey) -> bool:
     """Whether there is a password to replace and a role for the next one; UsageError when apply has to come first."""
     if turn.login.server not in live.servers:
         return False
-    role = live.state.get(addresses.role(turn.login.server, turn.next_role))
-    if (turn.of(CURRENT) is None and turn.of(PENDING) is None) or not isinstance(role, Role) or not role.managed:
+    role = one(live.state.get(addresses.role(turn.login.server, turn.next_role)), Role)
+    if (turn.of(CURRENT) is None and turn.of(PENDING) is None) or role is None or not role.managed:
         raise UsageError(
             f"{turn.login.holder} has not been applied as declared: there is nothing to rotate yet",
             hint="tenantplan apply gives its login the first password",
@@ -118,8 +118,8 @@ def _changes(turn: Turn, wanted: State, live: State) -> Iterator[Change]:
     names = dict.fromkeys((*turn.login.roles, *(name for _, name in turn.issued)))
     for name in names:
         address = addresses.role(turn.login.server, name)
-        want, have = wanted.get(address), live.get(address)
-        if isinstance(want, Role) and isinstance(have, Role) and have.managed:
+        want, have = one(wanted.get(address), Role), one(live.get(address), Role)
+        if want is not None and have is not None and have.managed:
             after = replace(
                 have, login=want.login, password=want.password, ends_before=want.ends_before, serves=turn.login.database
             )
