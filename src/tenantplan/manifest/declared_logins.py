@@ -11,7 +11,8 @@ from tenantplan.manifest.kinds.organization import OrganizationDatabase, Organiz
 from tenantplan.manifest.kinds.tenant import TenantSpec
 from tenantplan.manifest.kinds.tier import TierSpec
 from tenantplan.manifest.password_fields import Rotation
-from tenantplan.manifest.placement import PlacedDocument, logins, roles
+from tenantplan.manifest.placement import PlacedDocument
+from tenantplan.manifest.server_objects import logins, roles
 from tenantplan.model.address import MAIN
 from tenantplan.model.login import Login, reader_of
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tenantplan.documents import Document
 from tenantplan.manifest.kinds import Kinds
-from tenantplan.manifest.placement import PlacedDocument, roles, second
+from tenantplan.manifest.placement import PlacedDocument
+from tenantplan.manifest.server_objects import roles, second
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Row, State, of_type

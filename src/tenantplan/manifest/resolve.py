@@ -9,6 +9,7 @@ from typing import Any
 from tenantplan.documents import Document, Problem
 from tenantplan.documents.source import Problems
 from tenantplan.errors import ManifestError
+from tenantplan.manifest.checks.collisions import collisions
 from tenantplan.manifest.checks.duplicate_rows import same_rows
 from tenantplan.manifest.checks.fleet_secrets import own_secrets
 from tenantplan.manifest.checks.references import Index, crosscheck, index_of
@@ -20,9 +21,10 @@ from tenantplan.manifest.fleet_facts import FleetFacts
 from tenantplan.manifest.kinds import DEFINITIONS, Kinds, address
 from tenantplan.manifest.kinds.organization import OrganizationSpec
 from tenantplan.manifest.kinds.tier import TierSpec
-from tenantplan.manifest.placement import PlacedDocument, collisions, groups, homes, server_objects
+from tenantplan.manifest.placement import PlacedDocument, homes
 from tenantplan.manifest.renames import renames
 from tenantplan.manifest.same_places import same_places
+from tenantplan.manifest.server_objects import groups, server_objects
 from tenantplan.model.desired import Desired
 from tenantplan.model.resource import Row, Schema, State
 from tenantplan.tables import BUILTIN
@@ -40,24 +42,22 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
     refused = list(not_allowed(documents, facts.tables))
     documents = with_cascaded_deletions([document for document in documents if document.kind != DEFINITIONS])
     index = index_of(documents)
-    problems = Problems()
-    for problem in (*refused, *crosscheck(documents, index, facts), *login_problems(documents, facts)):
-        problems.add(problem)
     unique = list(index.values())
     organizations = _effective(unique, index)
     found = homes(unique, organizations, facts)
     placed = list(found.values())
-    for problem in (*unplaced(placed, facts), *misplaced_pins(placed, facts), *collisions(placed, facts)):
-        problems.add(problem)
-    if problems:
-        raise ManifestError(problems.sorted())
+    _refuse(
+        *refused,
+        *crosscheck(documents, index, facts),
+        *login_problems(documents, facts),
+        *unplaced(placed, facts),
+        *misplaced_pins(placed, facts),
+        *collisions(placed, facts),
+    )
     draft = _rows(unique, organizations, found, kinds, facts)
     tables = {**BUILTIN, **{kind.rowtype.table: kind.rowtype for kind in kinds.values()}}
     logins = declared_logins(placed, facts)
-    for problem in (*same_rows(draft, tables), *own_secrets(draft, unique, facts), *same_places(draft, logins, facts)):
-        problems.add(problem)
-    if problems:
-        raise ManifestError(problems.sorted())
+    _refuse(*same_rows(draft, tables), *own_secrets(draft, unique, facts), *same_places(draft, logins, facts))
     _objects(draft, found, facts)
     return Desired(
         state=dict(sorted(draft.state.items())),
@@ -74,6 +74,15 @@ def resolve(documents: Sequence[Document], facts: FleetFacts) -> Desired:
         notes=misplaced(found.values(), facts),
         logins=logins,
     )
+
+
+def _refuse(*found: Problem) -> None:
+    """ManifestError with all these problems, if there are any."""
+    problems = Problems()
+    for problem in found:
+        problems.add(problem)
+    if problems:
+        raise ManifestError(problems.sorted())
 
 
 def _effective(documents: Iterable[Document], index: Index) -> dict[str, OrganizationSpec]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tenantplan.manifest.placement import roles, second
+from tenantplan.manifest.server_objects import roles, second
 from tenantplan.model.address import MAIN
 from tenantplan.model.resource import Ref, Role, Row, State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tenantplan.manifest.placement import roles as names
+from tenantplan.manifest.server_objects import roles as names
 from tenantplan.model import address as addresses
 from tenantplan.model.login import CURRENT, READER, Issued, reader_of
 from tenantplan.model.resource import GENERATED, Role, Secret, State
