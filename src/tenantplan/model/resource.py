@@ -227,6 +227,12 @@ def afters(changes: Iterable[ChangingType], wanted: type[ResourceType]) -> Itera
             yield change, change.after
 
 
+def expect(resource: Resource | None, wanted: type[ResourceType]) -> ResourceType:
+    """The resource, which can only be of this type here: the table of effects, or what called, has seen to it."""
+    assert isinstance(resource, wanted), f"this takes a {wanted.__name__}, not a {type(resource).__name__}"
+    return resource
+
+
 def server_object(resource: Resource | None) -> Role | Database | None:
     """The resource if it is an object of a server, which says itself whose it is (`holder`); None: it is not, or absent."""
     match resource:
