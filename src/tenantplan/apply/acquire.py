@@ -23,7 +23,7 @@ from tenantplan.journal import record, recover
 from tenantplan.model.address import MAIN
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Role
+from tenantplan.model.resource import Role, afters, of_type, tree_of
 from tenantplan.planning.clock import check_clock
 from tenantplan.planning.dependencies import MAIN_SCOPE
 from tenantplan.postgres import lock
@@ -126,11 +126,11 @@ def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey
 
 def _watched(work: Work, live: Survey, server: str) -> SessionWatch:
     """Login roles of a server that must not hold up the run."""
-    planned = [o.after for o in work.plan.operations if isinstance(o.after, Role)]
+    planned = [role for _, role in afters(work.plan.operations, Role)]
     roles = [
-        r
-        for r in (*live.state.values(), *planned)
-        if isinstance(r, Role) and r.server == server and r.holder is not None
+        role
+        for role in (*of_type(live.state, Role).values(), *planned)
+        if role.server == server and role.holder is not None
     ]
     bound = {*live.main.sharing.bound, *(role.name for role in planned if role.access == "bound")}
     here = bound if server == MAIN else set()
@@ -154,7 +154,7 @@ def _create_main(work: Work, live: Survey, holding: Connection) -> Mapping[str, 
     freshness.check_fresh(work.plan, set(), live)
     freshness.check_packages(work, set())
     held = work.check(work, (), {}) if work.check is not None else {}
-    first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE and getattr(o.after, "tree", "main") == "main"]
+    first = [o for o in work.plan.operations if o.scope == MAIN_SCOPE and tree_of(o.after) in (None, "main")]
     if not first:
         raise PlanRefused("the main database does not exist, and the plan does not make it", hint=freshness.STALE)
     bootstrap(work.run(live, 0), holding, first, [o for o in work.plan.operations if o.id not in held])

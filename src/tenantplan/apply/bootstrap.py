@@ -11,6 +11,7 @@ from dataclasses import replace
 from psycopg import sql
 
 from tenantplan.apply.context import Run
+from tenantplan.apply.effects.new_databases import creates
 from tenantplan.apply.effects.server_objects import restamp
 from tenantplan.ddl import statements
 from tenantplan.ddl.statements import temporary
@@ -20,7 +21,7 @@ from tenantplan.migration.running.fault import faults
 from tenantplan.migration.running.steps import present_groups, run_statements
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Schema
+from tenantplan.model.resource import Database, Schema, afters
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.databases import drop_database
 
@@ -34,11 +35,10 @@ def bootstrap(
     with nothing left but a temporary database that the next attempt clears. A main database that exists and is empty is filled
     in place.
     """
-    if not (isinstance(first[0].after, Database) and first[0].before is None):
+    if not creates(first[0]):
         with run.connector.connect(MAIN, run.main_database) as inside, inside.transaction():
-            for operation in first:
-                if isinstance(operation.after, Database):
-                    inside.execute(sql.SQL("; ").join(statements.database(operation)))
+            for operation, _ in afters(first, Database):
+                inside.execute(sql.SQL("; ").join(statements.database(operation)))
             _fill(run, inside, first, all_operations)
             restamp(run, inside, run.main_database, {})
         return
@@ -60,11 +60,9 @@ def bootstrap(
 
 
 def _fill(run: Run, inside: Connection, first: Sequence[Operation], all_operations: Sequence[Operation]) -> None:
-    for operation in first:
-        if isinstance(operation.after, Schema):
-            where = f"database {run.main_database}"
-            with faults(operation.in_steps, 0, where, run.migrator.file(operation.after.tree)):
-                run_statements(inside, operation.statements)
+    for operation, schema in afters(first, Schema):
+        with faults(operation.in_steps, 0, f"database {run.main_database}", run.migrator.file(schema.tree)):
+            run_statements(inside, operation.statements)
     table = sql.Identifier("public", run.migrator.tables.name("main"))
     for group in present_groups(inside, run.migrator.groups):
         inside.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, sql.Identifier(group)))

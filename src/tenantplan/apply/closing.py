@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import assert_never
 
 import psycopg
 from psycopg import sql
 
 from tenantplan.apply.blame import blame
 from tenantplan.apply.context import Run
-from tenantplan.apply.effects.purge import drops_role
+from tenantplan.apply.effects.purge import dropped_roles
 from tenantplan.apply.sessions import NOW, Ending, end_sessions, end_transactions
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
@@ -24,7 +25,7 @@ from tenantplan.journal.facts import fact
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Database, Role, Row
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, befores, expect, one, sides
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -55,7 +56,7 @@ def clear_way(run: Run, place: str, there: Connection, segment: Sequence[Operati
     """Ends sessions of roles that operations close, before the commit: one of them holds the role, as by a password that it gives
     itself in a transaction that does not end."""
     ids = {ending.operation_id for ending in _endings(segment)}
-    wanted = [Ending(o.id, o.before.name) for o in segment if o.id in ids and isinstance(o.before, Role)]
+    wanted = [Ending(o.id, role.name) for o, role in befores(segment, Role) if o.id in ids]
     if wanted:
         end_sessions(run, place, there, wanted)
 
@@ -80,7 +81,7 @@ def closed_meanwhile(
     fails, everybody may again.
     """
     renamed = [o for o in segment if _leaves_name(o)]
-    dropped = [Ending(o.id, role=o.before.name) for o in segment if drops_role(o) and isinstance(o.before, Role)]
+    dropped = [Ending(o.id, role=role.name) for o, role in dropped_roles(segment)]
     if dropped:
         _refuse(end_sessions(run, place, there, dropped), segment)
     if not renamed:
@@ -88,7 +89,7 @@ def closed_meanwhile(
         return
     if place == MAIN:
         record.intend(run.author, main, renamed)
-    names = [o.before.name for o in renamed if isinstance(o.before, Database)]
+    names = [expect(o.before, Database).name for o in renamed]
     allowed = there.execute(query("database_connects"), {"names": names}).fetchall()
     with run.servers.catalog_locks[place]:
         _connects(there, "REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM {}", allowed)
@@ -114,21 +115,44 @@ def _end(run: Run, main: Connection, place: str, wanted: Sequence[Ending]) -> di
 
 def _endings(segment: Sequence[Operation]) -> list[Ending]:
     """The sessions that are over once these operations have committed."""
-    found = []
+    found: list[Ending] = []
     for operation in segment:
-        before, after = operation.before, operation.after
-        if isinstance(before, Database) and isinstance(after, Database) and after.connect == ():
-            lost = sorted({*(before.connect or ())} - {"PUBLIC"})
-            found += [Ending(operation.id, role, after.name, if_permitted=True) for role in lost]
-        if not isinstance(before, Role) or before.holder is None:
-            continue
-        if operation.retire or (isinstance(after, Role) and not after.login):
-            found.append(Ending(operation.id, role=after.name if isinstance(after, Role) else before.name))
-        elif isinstance(after, Role) and (before.name != after.name or _has_another_password(before, after)):
-            found.append(Ending(operation.id, role=after.name, before=NOW))
-        elif isinstance(after, Role) and before.ends_before and not after.ends_before:
-            found.append(Ending(operation.id, role=after.name, before=before.ends_before))
+        before = operation.before
+        match before:
+            case Database():
+                found += _shut_out(operation, before)
+            case Role():
+                found += _logged_out(operation, before)
+            case Row() | Schema() | Package() | None:
+                pass
+            case _:
+                assert_never(before)
     return found
+
+
+def _shut_out(operation: Operation, before: Database) -> list[Ending]:
+    """Sessions in a database to which nobody may connect any more."""
+    after = one(operation.after, Database)
+    if after is None or after.connect != ():
+        return []
+    lost = sorted({*(before.connect or ())} - {"PUBLIC"})
+    return [Ending(operation.id, role, after.name, if_permitted=True) for role in lost]
+
+
+def _logged_out(operation: Operation, before: Role) -> list[Ending]:
+    """Sessions of a role that is closed, goes by another name, has another password, or whose former password's time is over."""
+    after = one(operation.after, Role)
+    if before.holder is None:
+        return []
+    if operation.retire or (after is not None and not after.login):
+        return [Ending(operation.id, role=(after or before).name)]
+    if after is None:
+        return []
+    if before.name != after.name or _has_another_password(before, after):
+        return [Ending(operation.id, role=after.name, before=NOW)]
+    if before.ends_before and not after.ends_before:
+        return [Ending(operation.id, role=after.name, before=before.ends_before)]
+    return []
 
 
 def _has_another_password(before: Role, after: Role) -> bool:
@@ -140,13 +164,11 @@ def _has_another_password(before: Role, after: Role) -> bool:
 
 def _closes_organization(operation: Operation) -> bool:
     """Whether an organization is not active or not in shared mode any more: no transaction that began before may write for it."""
-    before, after = operation.before, operation.after
-    if not isinstance(before, Row) or before.table != "organizations":
+    before, after = sides(operation, Row)
+    if before is None or before.table != "organizations":
         return False
     if after is None:
-        return True
-    if not isinstance(after, Row):
-        return False
+        return operation.after is None
     suspended = before.values.get("state") != after.values.get("state") != "active"
     return suspended or before.values.get("database_mode") == "shared" != after.values.get("database_mode")
 
@@ -156,10 +178,8 @@ def _any(operation: Operation) -> bool:
 
 
 def _leaves_name(operation: Operation) -> bool:
-    before, after = operation.before, operation.after
-    if not isinstance(before, Database):
-        return False
-    return operation.retire or (isinstance(after, Database) and before.name != after.name)
+    before, after = sides(operation, Database)
+    return before is not None and (operation.retire or (after is not None and before.name != after.name))
 
 
 def _refuse(left: dict[str, str], segment: Sequence[Operation]) -> None:

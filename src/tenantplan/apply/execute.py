@@ -25,7 +25,7 @@ from tenantplan.journal.facts import connection_fact
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Row, afters
 from tenantplan.postgres.connect import ROW_PATIENCE, Connection
 from tenantplan.tables.storage import RELEASE
 
@@ -238,9 +238,7 @@ def _effects(run: Run, connection: Connection, segment: list[Operation]) -> None
         except (psycopg.Error, TenantplanError) as error:
             blame(error, operation)
             raise
-    written = [
-        o.after.values["version"] for o in segment if isinstance(o.after, Row) and o.after.table == RELEASE.table
-    ]
+    written = [row.values["version"] for _, row in afters(segment, Row) if row.table == RELEASE.table]
     if written:
         packages.name_files(connection, written)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import assert_never
 
 import psycopg
 
@@ -13,7 +14,7 @@ from tenantplan.errors import ConnectError, SchemaMismatch, Stale, TenantplanErr
 from tenantplan.journal import record
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, one
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import Connection
 
@@ -42,15 +43,21 @@ def held_back(
     """Records that operations did not run since a database could not be looked into, by organization; `reasons` by id."""
     for _, group in groupby(sorted(operations, key=lambda o: o.scope), key=lambda o: o.scope):
         listed = list(group)
-        guilty = next((o for o in listed if isinstance(o.after, Schema) or saves_connection(o)), listed[0])
+        guilty = next((o for o in listed if one(o.after, Schema) or saves_connection(o)), listed[0])
         yield from failure(run, main, listed, guilty, ConnectError(reasons[guilty.id], where=_place(run, guilty)))
 
 
 def _place(run: Run, operation: Operation) -> str:
     """host:port of what an operation is about; "" for what is known by its reference only."""
-    resource = operation.after or operation.before
-    server = run.connector.servers.get(getattr(resource, "server", ""))
-    return server.place if server is not None else ""
+    subject = operation.subject
+    match subject:
+        case Role() | Database() | Schema():
+            server = run.connector.servers.get(subject.server)
+            return server.place if server is not None else ""
+        case Row() | Package():
+            return ""
+        case _:
+            assert_never(subject)
 
 
 def _one_line(error: Exception) -> str:

@@ -22,7 +22,7 @@ from tenantplan.model.listing import some
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
-from tenantplan.model.resource import Database, Package, Resource, Row, Schema, State
+from tenantplan.model.resource import Database, Package, Resource, Row, Schema, State, afters, one
 from tenantplan.model.window import Deferral
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import under_new_names
@@ -209,21 +209,16 @@ def _stands(operation: Operation, have: Resource | None) -> bool:
 
 
 def _shut(operation: Operation, have: Resource | None) -> bool:
-    before = operation.before
-    if (
-        not isinstance(before, Database)
-        or not isinstance(have, Database)
-        or have.connect
-        or not _is_ours(operation, have)
-    ):
+    before, database = one(operation.before, Database), one(have, Database)
+    if before is None or database is None or database.connect or not _is_ours(operation, database):
         return False
-    return fingerprint(replace(have, connect=before.connect)) == operation.fingerprint
+    return fingerprint(replace(database, connect=before.connect)) == operation.fingerprint
 
 
 def _out_of_reach(operation: Operation, live: Survey) -> bool:
     """Whether it is about a database that an organization brought and that cannot be looked into now: it fails alone."""
-    schema = operation.after
-    return isinstance(schema, Schema) and is_brought(schema.server) and schema.holder in live.unplannable
+    schema = one(operation.after, Schema)
+    return schema is not None and is_brought(schema.server) and schema.holder in live.unplannable
 
 
 def check_secrets(work: Work, done: set[str], live: Survey) -> None:
@@ -242,17 +237,19 @@ def other_secrets(work: Work, done: set[str], live: Survey) -> list[Operation]:
 
 def check_packages(work: Work, done: set[str]) -> None:
     """PlanRefused when a file to be stored is not the one that the plan was made with."""
-    wanted = [(o.before, o.after) for o in work.plan.operations if o.id not in done and isinstance(o.after, Package)]
+    wanted = [
+        (one(o.before, Package), package) for o, package in afters(work.plan.operations, Package) if o.id not in done
+    ]
     changed = sorted(str(p.source) for before, p in wanted if p.source and not _same_file(work, before, p))
     if changed:
         raise PlanRefused(f"changed after the plan was made: the file {', '.join(changed)}", hint=STALE)
 
 
-def _same_file(work: Work, before: Resource | None, package: Package) -> bool:
+def _same_file(work: Work, before: Package | None, package: Package) -> bool:
     """Whether the file is what the plan saw; one that is stored already need not be there."""
     path = work.settings.root / str(package.source)
     if not path.is_file():
-        return isinstance(before, Package) and before.sha256 == package.sha256 and before.store == package.store
+        return before is not None and before.sha256 == package.sha256 and before.store == package.store
     try:
         return measure(path) == Stored(package.size, package.sha256)
     except (TenantplanError, OSError):
@@ -262,7 +259,8 @@ def _same_file(work: Work, before: Resource | None, package: Package) -> bool:
 def _is_ours(operation: Operation, have: Resource | None) -> bool:
     """Whether what is there is still the fleet's, or, where it is to be adopted, nobody's."""
     if operation.adopt:
-        return isinstance(have, Row) and not have.managed and have.manager is None
+        row = one(have, Row)
+        return row is not None and not row.managed and row.manager is None
     return have is None or have.managed
 
 

@@ -14,22 +14,22 @@ from tenantplan.errors import PrivilegeError
 from tenantplan.model import stamp
 from tenantplan.model.common_group import makes_common_group
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Role
+from tenantplan.model.resource import Role, afters
 from tenantplan.postgres.connect import Connection
 
 
 def missing(connection: Connection, operations: Sequence[Operation]) -> list[Operation]:
     """The operations without those whose common group another fleet has made since the plan."""
-    wanted = {o.after.name for o in operations if makes_common_group(o) and isinstance(o.after, Role)}
+    wanted = {o.id: role.name for o, role in afters(operations, Role) if makes_common_group(o)}
     if not wanted:
         return list(operations)
     rows = connection.execute(
         "SELECT rolname::text, shobj_description(oid, 'pg_authid') FROM pg_roles"
         " WHERE rolname = ANY(%s) AND NOT rolcanlogin",
-        [sorted(wanted)],
+        [sorted(set(wanted.values()))],
     ).fetchall()
     made = {name for name, comment in rows if stamp.decode(comment).get("kind") == "group"}
-    return [o for o in operations if not (makes_common_group(o) and getattr(o.after, "name", None) in made)]
+    return [o for o in operations if wanted.get(o.id) not in made]
 
 
 def is_conflict(error: psycopg.Error) -> bool:
@@ -48,7 +48,7 @@ def explained(
     """
     if not isinstance(error, psycopg.errors.InsufficientPrivilege) or run.servers.versions.get(place, 0) < FROM:
         return error
-    wanted = sorted({group for o in segment if isinstance(o.after, Role) for group in o.after.member_of})
+    wanted = sorted({group for _, role in afters(segment, Role) for group in role.member_of})
     rows = connection.execute(
         "SELECT rolname::text FROM pg_roles"
         " WHERE rolname = ANY(%s) AND NOT pg_has_role(oid, 'MEMBER WITH ADMIN OPTION') ORDER BY 1",

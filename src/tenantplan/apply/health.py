@@ -10,7 +10,7 @@ import psycopg
 from tenantplan.errors import ConnectError, UntrustedCode
 from tenantplan.model.address import is_brought
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Schema, expect
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import Connector
 from tenantplan.postgres.guard import TIMEOUT, returns_rows
@@ -34,8 +34,7 @@ def between_waves(
     attempts: list[tuple[Operation, str | None]] = []
     found = ""
     for operation in migrated if pace.health else ():
-        schema = operation.after
-        assert isinstance(schema, Schema)
+        schema = expect(operation.after, Schema)
         why, lost = _unhealthy(connector, schema, str(pace.health))
         attempts.append((operation, lost))
         if why:

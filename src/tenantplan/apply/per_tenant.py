@@ -16,7 +16,7 @@ from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Plan
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Schema, afters
 from tenantplan.postgres.connect import Connection
 
 _NAMED = 5
@@ -87,7 +87,7 @@ def _held(plan: Plan, done: Collection[str], changed: Sequence[Operation]) -> di
 def _without_canary(plan: Plan, done: Collection[str], held: Collection[str]) -> dict[str, str]:
     """The later waves, where nothing of the first one is left to be tried on: none of its migrations, where it has some."""
     first = [o for o in plan.operations if o.wave == _FIRST]
-    tried = {o.id for o in first if isinstance(o.after, Schema)} or {o.id for o in first}
+    tried = {o.id for o, _ in afters(first, Schema)} or {o.id for o in first}
     if not tried or not tried <= set(held):
         return {}
     return {o.id: _NO_CANARY for o in plan.operations if o.wave > _FIRST and o.id not in done and o.id not in held}

@@ -15,7 +15,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.address import is_brought
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Schema, expect
 from tenantplan.model.step import PreflightCheck
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import Connection, Connector
@@ -52,14 +52,12 @@ def check_data(work: Work, control: Connection, done: Collection[str], live: Sur
 
 
 def _tree(operation: Operation) -> str:
-    assert isinstance(operation.after, Schema)
-    return operation.after.tree
+    return expect(operation.after, Schema).tree
 
 
 def _problems(connector: Connector, ids: Mapping[str, str], operation: Operation) -> tuple[list[str], str | None]:
     """What stands in the way of an operation; and why its database was out of reach, None when it was not."""
-    schema = operation.after
-    assert isinstance(schema, Schema)
+    schema = expect(operation.after, Schema)
     try:
         with connector.connect(
             schema.server, operation.found_in, read_only=True, patience=TIMEOUT / 1000
@@ -79,9 +77,8 @@ def _failed(
     connection: Connection, check: PreflightCheck, operation: Operation, organization: str | None = None
 ) -> Iterator[str]:
     """Why a check does not hold, at most once."""
-    assert isinstance(operation.after, Schema)
     try:
-        trusting = organization is not None or is_brought(operation.after.server)
+        trusting = organization is not None or is_brought(operation.server)
         if returns_rows(connection, check.sql, organization, trusting=trusting):
             yield f"the preflight of revision {check.revision} returns rows: {' '.join(check.sql.split())}"
     except _NOT_YET as error:

@@ -14,7 +14,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.encode import digest, fingerprint
 from tenantplan.model.live import Survey
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Schema, expect, of_type, one
 from tenantplan.model.step import all_origins, flat, one_transaction
 from tenantplan.planning.dependencies import MAIN_SCOPE
 from tenantplan.postgres.connect import Connection
@@ -26,15 +26,15 @@ def compensating_operations(operations: Sequence[Operation], done: Collection[st
 
 
 def _reverse(operation: Operation) -> Operation:
-    assert isinstance(operation.after, Schema)
+    after = expect(operation.after, Schema)
     assert operation.undo is not None
-    target = operation.before if isinstance(operation.before, Schema) else replace(operation.after, revision=None)
+    target = one(operation.before, Schema) or replace(after, revision=None)
     return replace(
         operation,
         id=_undo_id(operation),
-        before=operation.after,
-        after=replace(operation.after, revision=target.revision),
-        fingerprint=fingerprint(operation.after),
+        before=after,
+        after=replace(after, revision=target.revision),
+        fingerprint=fingerprint(after),
         summary=f"take back to {target.revision or 'empty'}",
         statements=flat(operation.undo),
         steps=() if one_transaction(operation.undo) else operation.undo,
@@ -71,7 +71,10 @@ def _of_interrupted_runs(trees: Trees, control: Connection) -> list[Operation]:
         " AND o.status IN ('done', 'recovered') AND r.started_at > coalesce((SELECT max(ended.started_at)"
         " FROM tenantplan.runs ended WHERE ended.status IN ('done', 'partial')), '-infinity') ORDER BY o.seq"
     ).fetchall()
-    found = [(op_id, address, journaled(before), journaled(after)) for op_id, address, before, after in rows]
+    found = [
+        (op_id, address, one(journaled(before), Schema), one(journaled(after), Schema))
+        for op_id, address, before, after in rows
+    ]
     return [
         Operation(
             op_id,
@@ -87,10 +90,7 @@ def _of_interrupted_runs(trees: Trees, control: Connection) -> list[Operation]:
             undo=trees.downgrade(after.tree, before.revision),
         )
         for op_id, address, before, after in found
-        if isinstance(before, Schema)
-        and isinstance(after, Schema)
-        and after.tree != "main"
-        and after.revision == trees.tenant.head
+        if before is not None and after is not None and after.tree != "main" and after.revision == trees.tenant.head
     ]
 
 
@@ -105,14 +105,14 @@ def forget_revisions(work: Work, run: Run, control: Connection, live: Survey, op
     """
     if live.unreachable:
         return
-    graph = work.trees.tenant
+    graph, schemas = work.trees.tenant, of_type(live.state, Schema).values()
     used = {
         revision.id
-        for schema in live.state.values()
-        if isinstance(schema, Schema) and schema.tree != "main" and graph.knows(schema.revision)
+        for schema in schemas
+        if schema.tree != "main" and graph.knows(schema.revision)
         for revision in graph.path(None, schema.revision)
     }
-    used |= {s.halfway.partition(":")[0] for s in live.state.values() if isinstance(s, Schema) and s.halfway}
+    used |= {schema.halfway.partition(":")[0] for schema in schemas if schema.halfway}
     tried = {revision for o in operations if o.action == "migrate" for revision in o.revisions} - used
     with control.transaction():
         record.check_epoch(control, run.author.epoch)

@@ -15,7 +15,7 @@ from tenantplan.apply.execute import execute, execute_together, shareable
 from tenantplan.apply.migrations import execute_migrations, only_migrates
 from tenantplan.model.operation import Operation
 from tenantplan.model.report import Outcome
-from tenantplan.model.resource import Database, Role
+from tenantplan.model.resource import server_object
 from tenantplan.postgres.connect import Connection
 
 CHUNK = 200  # operations of one track that may share a transaction
@@ -169,7 +169,7 @@ def _after_wave(progress: _Progress, limits: Limits) -> None:
 
 def _purges(operation: Operation) -> bool:
     """Whether it drops a role or database whose grace period is over: that it fails says nothing about any other change."""
-    return isinstance(operation.before, (Role, Database)) and operation.after is None and not operation.retire
+    return operation.purges and server_object(operation.before) is not None
 
 
 def _too_many(progress: _Progress, limits: Limits) -> str:

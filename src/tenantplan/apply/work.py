@@ -31,7 +31,7 @@ from tenantplan.model.address import MAIN, is_brought
 from tenantplan.model.audit import Actor
 from tenantplan.model.live import Survey
 from tenantplan.model.plan import Finding, Plan
-from tenantplan.model.resource import GROUPS, Package, Row, Schema, State
+from tenantplan.model.resource import GROUPS, Package, Row, Schema, State, afters, befores
 from tenantplan.model.rowtype import Tables
 from tenantplan.model.step import Step
 from tenantplan.postgres.advice import describe
@@ -68,9 +68,9 @@ class Work(OfFleet):
         """The live state that this plan, and what an interrupted run left open, are about."""
         names = {a for o in self.plan.operations for a in (o.address, o.renamed_from) if a}
         names |= {a for o in opened for a in (o.address, o.renamed_from) if a}
-        rows = {o.address: o.after for o in self.plan.operations if isinstance(o.after, Row)}
+        rows = {o.address: row for o, row in afters(self.plan.operations, Row)}
         brought = {a: str(r.values["database_url"]) for a, r in rows.items() if r.values.get("database_url")}
-        stored = {o.address for o in self.plan.operations if isinstance(o.after, Package)}
+        stored = {o.address for o, _ in afters(self.plan.operations, Package)}
         asked: State = {**self.plan.unmanaged, **rows}
         question = SurveyRequest(names, asked, brought, follow=True, packages=stored, tables=self.tables)
         return survey(self.fleet, question)
@@ -191,10 +191,10 @@ class Work(OfFleet):
     def _onward(self) -> dict[str, tuple[Step, ...]]:
         """The planned steps of databases to the newest revision, by the one that they are at."""
         return {
-            o.before.revision: o.in_steps
-            for o in self.plan.operations
-            if isinstance(o.before, Schema) and o.before.tree == "tenant" and o.action == "migrate"
-            if o.before.revision and not o.before.halfway and o.before.revision == o.start
+            schema.revision: o.in_steps
+            for o, schema in befores(self.plan.operations, Schema)
+            if schema.tree == "tenant" and o.action == "migrate"
+            if schema.revision and not schema.halfway and schema.revision == o.start
         }
 
 

@@ -72,6 +72,11 @@ class Operation:
         return addresses.owner(self.address, self.after or self.before)
 
     @property
+    def purges(self) -> bool:
+        """Whether it removes what it is about for good, with no way back."""
+        return self.after is None and not self.retire
+
+    @property
     def server(self) -> str:
         """Alias of the server on which it takes effect: rows and packages are in the main database."""
         return server_of(self.subject)

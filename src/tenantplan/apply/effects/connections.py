@@ -8,17 +8,17 @@ from tenantplan.apply.blame import blame
 from tenantplan.apply.context import Run
 from tenantplan.errors import TenantplanError
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Row, sides
 
 _COLUMNS = ("database_url", "database_connection")
 
 
 def saves_connection(operation: Operation) -> str | None:
     """The reference of the connection string that an operation saves, new or changed; None when it saves none."""
-    before, after = operation.before, operation.after
-    if not isinstance(after, Row) or not after.values.get("database_url"):
+    before, after = sides(operation, Row)
+    if after is None or not after.values.get("database_url"):
         return None
-    had = before.values if isinstance(before, Row) else {}
+    had = before.values if before is not None else {}
     changed = any(after.values.get(column) != had.get(column) for column in _COLUMNS)
     return str(after.values["database_url"]) if changed else None
 

@@ -11,16 +11,15 @@ from tenantplan.ddl import statements
 from tenantplan.failpoint import reach
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database
+from tenantplan.model.resource import Database, expect
 from tenantplan.postgres.connect import Connection
 
 
 def drop(run: Run, main: Connection, operation: Operation) -> Performed:
     """Drops a database, and rolls back the prepared transactions that would keep it."""
-    assert isinstance(operation.before, Database)
-    place = operation.server
+    database, place = expect(operation.before, Database), operation.server
     with nullcontext(main) if place == MAIN else run.connector.connect(place) as there:
-        prepared.clear(run, there, place, operation.before.name)
+        prepared.clear(run, there, place, database.name)
         for statement in statements.database(operation):
             there.execute(statement)
     reach("database-dropped")

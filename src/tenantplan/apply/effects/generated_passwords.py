@@ -20,7 +20,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN, login_label
 from tenantplan.model.login import MAIN_TARGET, PENDING, issued_to
 from tenantplan.model.operation import Operation, generates
-from tenantplan.model.resource import Role, Secret
+from tenantplan.model.resource import Role, Secret, afters, befores, expect, one
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.dialects import application, compose
 from tenantplan.secrets.box import CredentialPlace, Refused
@@ -59,8 +59,8 @@ class _Row:
 
 def needs_two_commits(operation: Operation) -> bool:
     """Whether that takes more than one transaction of the main database."""
-    after = operation.after
-    if not generates(operation) or not isinstance(after, Role) or after.password is None:
+    after = one(operation.after, Role)
+    if not generates(operation) or after is None or after.password is None:
         return False
     return after.server != MAIN or after.password.target != MAIN_TARGET
 
@@ -71,7 +71,7 @@ def issue(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
     What is known of roles that are renamed is found, and kept, under their new names.
     """
     follow_names(main, operations)
-    wanted = [(o.address, o.after) for o in operations if generates(o) and isinstance(o.after, Role)]
+    wanted = [(o.address, role) for o, role in afters(operations, Role) if generates(o)]
     if not wanted:
         return
     there = _there(run, main, [role for _, role in wanted])
@@ -93,9 +93,9 @@ def issue(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
 
 def follow_names(main: Connection, operations: Iterable[Operation]) -> None:
     """What is known of the passwords of renamed roles follows their names: before anything new is written under one of these."""
-    for operation in operations:
-        before, after = operation.before, operation.after
-        if isinstance(before, Role) and isinstance(after, Role) and before.name != after.name and after.holder:
+    for operation, before in befores(operations, Role):
+        after = one(operation.after, Role)
+        if after is not None and before.name != after.name and after.holder:
             former = [before.server, before.name]
             known = main.execute("SELECT FROM public.database_logins WHERE server = %s AND role_name = %s", former)
             if known.rowcount:  # what is under the new name was left by a rename that was interrupted and taken back
@@ -155,8 +155,7 @@ def _address(run: Run, role: Role) -> tuple[str, int]:
 
 def hand_over(run: Run, operation: Operation) -> None:
     """Delivers a password that is set; the target "main" needs none."""
-    role, issued = operation.after, run.secrets.issued[operation.address]
-    assert isinstance(role, Role)
+    role, issued = expect(operation.after, Role), run.secrets.issued[operation.address]
     assert role.password is not None
     target = str(role.password.target)
     if target == MAIN_TARGET:
@@ -186,18 +185,17 @@ def remember(run: Run, operation: Operation, verifier: str) -> None:
 
 def settle(run: Run, main: Connection, operations: Sequence[Operation]) -> list[Operation]:
     """Writes what became of logins, in the transaction that closes the operations; returns them with keyed hashes for the audit."""
-    for operation in operations:
-        resource = operation.subject
-        if isinstance(resource, Role) and resource.holder is not None and operation.before is not None:
-            _follow(main, operation)
+    for operation, before in befores(operations, Role):
+        if (one(operation.after, Role) or before).holder is not None:
+            _follow(main, operation, before)
     _promote(run, main, [operation for operation in operations if generates(operation)])
     return [_marked(run, operation) for operation in operations]
 
 
 def _marked(run: Run, operation: Operation) -> Operation:
     issued = run.secrets.issued.pop(operation.address, None) if generates(operation) else None
-    role = operation.after
-    if issued is None or not isinstance(role, Role) or role.password is None:
+    role = one(operation.after, Role)
+    if issued is None or role is None or role.password is None:
         return operation
     known = Secret(role.password.reference, keyed_hash(run.secrets.hash_key, issued.password))
     return replace(operation, after=replace(role, password=known))
@@ -207,8 +205,7 @@ def _promote(run: Run, main: Connection, operations: Sequence[Operation]) -> Non
     """Pending passwords become the current ones; what a role that takes turns has becomes the previous one."""
     rows, delivered = [], []
     for operation in operations:
-        role, issued = operation.after, run.secrets.issued[operation.address]
-        assert isinstance(role, Role)
+        role, issued = expect(operation.after, Role), run.secrets.issued[operation.address]
         assert role.password is not None
         again = any(name == role.name for name, _ in issued.others)
         if issued.others:
@@ -240,13 +237,12 @@ def _step_back(main: Connection, role: Role, issued: Issue) -> None:
     )
 
 
-def _follow(main: Connection, operation: Operation) -> None:
+def _follow(main: Connection, operation: Operation, before: Role) -> None:
     """What is known of a role's passwords follows its end and a password by reference."""
-    before, after = operation.before, operation.after
-    assert isinstance(before, Role)
-    if after is None and not operation.retire:
+    after = one(operation.after, Role)
+    if operation.purges:
         _remove(main, "server = %s AND role_name = %s", [before.server, before.name])
-    if not isinstance(after, Role):
+    if after is None:
         return
     if after.password is not None and after.password.target is None and after.password != before.password:
         _remove(main, "server = %s AND role_name = %s", [after.server, after.name])

@@ -10,7 +10,7 @@ from tenantplan.apply.effects.server_objects import stamping
 from tenantplan.apply.effects.shared_tables import share
 from tenantplan.migration.running.steps import MigrationTarget, Version
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Schema, expect, one
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connection
 
@@ -21,11 +21,10 @@ def migrate(run: Run, operation: Operation) -> None:
 
     Raises psycopg.Error, ConnectError, SchemaMismatch or MigrationError.
     """
-    before, after = operation.before, operation.after
-    assert isinstance(after, Schema)
+    before, after = one(operation.before, Schema), expect(operation.after, Schema)
     if operation.in_own_database and after.server in run.servers.versions:
         run.servers.template(after.server)
-    start = Version(before.revision, before.halfway) if isinstance(before, Schema) else Version()
+    start = Version(before.revision, before.halfway) if before is not None else Version()
 
     def stamp(name: str, comment: str | None, step: Step) -> list[sql.Composed]:
         if after.server not in run.servers.versions:

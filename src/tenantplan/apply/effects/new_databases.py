@@ -14,14 +14,14 @@ from tenantplan.ddl import statements
 from tenantplan.errors import Locked, TenantplanError
 from tenantplan.failpoint import reach
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database
+from tenantplan.model.resource import Database, one
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.databases import drop_database
 
 
 def creates(operation: Operation) -> bool:
     """Whether the operation makes a database."""
-    return isinstance(operation.after, Database) and operation.before is None
+    return operation.before is None and one(operation.after, Database) is not None
 
 
 @contextmanager

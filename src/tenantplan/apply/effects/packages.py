@@ -11,15 +11,16 @@ from tenantplan.errors import SettingsError, Stale
 from tenantplan.failpoint import reach
 from tenantplan.journal.recover import Open
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Package, Resource
+from tenantplan.model.resource import Package, Resource, expect, one, sides
 from tenantplan.postgres.connect import Connection
 from tenantplan.stores import Stored, upload
 
 
 def happened(item: Open, have: Resource | None) -> bool:
     """Whether the package is as an interrupted run was to leave it."""
-    if isinstance(have, Package) and not (have.managed and have.retired_at is None):
-        return item.retire and have.retired_at is not None
+    package = one(have, Package)
+    if package is not None and not (package.managed and package.retired_at is None):
+        return item.retire and package.retired_at is not None
     return effect.happened(item, have)
 
 
@@ -31,15 +32,15 @@ def performed(run: Run, main: Connection, operation: Operation) -> Performed:
 
 def carry(run: Run, main: Connection, operation: Operation) -> str | None:
     """Stores or deletes the file, outside any transaction; what the store calls it. Doing it again after a crash is harmless."""
-    before, after = operation.before, operation.after
-    if isinstance(after, Package):
+    before, after = sides(operation, Package)
+    if after is not None:
         if after.source is None:
             raise SettingsError(f"version {after.version} has no file", hint="make a new plan")
         store = run.open_store(main, None)
         upload(store, after.key, run.root / after.source, Stored(after.size, after.sha256))
         reach("package-stored")
         return store.file_id(after.key)
-    if isinstance(before, Package) and not operation.retire:
+    if before is not None and operation.purges:
         run.open_store(main, before.store).delete(before.key)
         reach("package-deleted")
     return None
@@ -57,8 +58,8 @@ def name_files(connection: Connection, versions: Sequence[object]) -> None:
 
 def write(run: Run, connection: Connection, operation: Operation, file_id: str | None) -> None:
     """Records what became of a package, in the current transaction; Stale when somebody else did in between."""
-    before, after = operation.before, operation.after
-    if isinstance(after, Package):
+    after = one(operation.after, Package)
+    if after is not None:
         parameters = [
             after.version,
             after.holder,
@@ -77,7 +78,7 @@ def write(run: Run, connection: Connection, operation: Operation, file_id: str |
             parameters,
         )
     else:
-        assert isinstance(before, Package)
+        before = expect(operation.before, Package)
         statement = (
             "UPDATE tenantplan.packages SET retired_at = now() WHERE version = %s AND managed_by = %s"
             if operation.retire
@@ -86,5 +87,5 @@ def write(run: Run, connection: Connection, operation: Operation, file_id: str |
         done = connection.execute(statement, [before.version, run.author.fleet])
     if done.rowcount != 1:
         raise Stale("the package changed after the plan was made")
-    if isinstance(after, Package):
+    if after is not None:
         name_files(connection, [after.version])

@@ -19,7 +19,7 @@ from tenantplan.errors import ConnectError, TenantplanError
 from tenantplan.model.address import MAIN
 from tenantplan.model.listing import some
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Role
+from tenantplan.model.resource import Role, befores, expect
 from tenantplan.postgres import membership
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import Connection
@@ -29,15 +29,15 @@ _SHOWN = 5
 _SETTINGS = "SET lock_timeout = '5s'; SET statement_timeout = '60s'"
 
 
-def drops_role(operation: Operation) -> bool:
-    """Whether the operation drops a role."""
-    return isinstance(operation.before, Role) and operation.after is None and not operation.retire
+def dropped_roles(operations: Sequence[Operation]) -> list[tuple[Operation, Role]]:
+    """The operations that drop a role, each with the role."""
+    return [(operation, role) for operation, role in befores(operations, Role) if operation.purges]
 
 
 def clear_left_behind(run: Run, main: Connection, place: str, segment: Sequence[Operation]) -> None:
     """Drops what the roles that a segment drops own, in every database of the server but those that are dropped as a whole, and
     takes back what they were granted. Raises TenantplanError, of the operation, where something stays."""
-    gone = {o.before.name: o for o in segment if drops_role(o) and isinstance(o.before, Role)}
+    gone = {role.name: operation for operation, role in dropped_roles(segment)}
     if not gone:
         return
     why: dict[str, str] = {}
@@ -55,8 +55,7 @@ def clear_left_behind(run: Run, main: Connection, place: str, segment: Sequence[
 
 
 def _kept(run: Run, place: str, operation: Operation, database: str, things: str, why: str) -> TenantplanError:
-    assert isinstance(operation.before, Role)
-    role = operation.before.name
+    role = expect(operation.before, Role).name
     error = TenantplanError(
         f"role {role} cannot be dropped: it owns, or was granted, something in database {database}"
         f" ({_named(run, place, database, role) or things}), which tenantplan cannot take away: {why}",

@@ -14,7 +14,7 @@ from tenantplan.failpoint import reach
 from tenantplan.journal.recover import Open
 from tenantplan.migration.running.steps import MigrationSession, MigrationTarget, Version
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Resource, Schema
+from tenantplan.model.resource import Resource, Schema, expect, one
 from tenantplan.model.site import beginning
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
@@ -22,7 +22,8 @@ from tenantplan.postgres.connect import Connection
 
 def happened(item: Open, have: Resource | None) -> bool:
     """Whether the repair that an interrupted run left open is there: the stamp names the last one."""
-    return isinstance(have, Schema) and have.repaired == item.op_id
+    schema = one(have, Schema)
+    return schema is not None and schema.repaired == item.op_id
 
 
 def performed(run: Run, main: Connection, operation: Operation) -> Performed:
@@ -31,8 +32,7 @@ def performed(run: Run, main: Connection, operation: Operation) -> Performed:
     Raises SchemaMismatch when it is not what the plan saw, MigrationError when the statements did not lead where they were to,
     psycopg.Error or ConnectError.
     """
-    after = operation.after
-    assert isinstance(after, Schema)
+    after = expect(operation.after, Schema)
     with run.connector.connect(after.server, after.database) as connection:
         run.migrator.patiently(partial(_at_once, run, connection, operation, after))
     reach("schema-repaired")

@@ -23,7 +23,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.address import login_label
 from tenantplan.model.login import MAIN_TARGET
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Row, Secret
+from tenantplan.model.resource import Row, Secret, afters, befores, expect, one, sides
 from tenantplan.model.rowtype import DELIVERED, ON_ITS_WAY, RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import CredentialPlace
@@ -60,16 +60,15 @@ def announce(run: Run, main: Connection, operations: Sequence[Operation]) -> Non
 
 def take_back(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
     """Undoes that in the transaction that stores the new values: what was announced stands unless that one commits."""
-    before = [(o, c, o.before.values[c + DELIVERED]) for o, c, _ in _replaced(operations) if isinstance(o.before, Row)]
-    _say(run, main, before)
+    replaced = [(o, c, expect(o.before, Row).values[c + DELIVERED]) for o, c, _ in _replaced(operations)]
+    _say(run, main, replaced)
 
 
 def move(run: Run, main: Connection, operations: Sequence[Operation]) -> None:
     """Says of what is nested in renamed rows, in the transaction of the rename, that its targets are to get it under the new name:
     whenever the run dies then, the next plan delivers it."""
-    for operation in operations:
-        after = operation.after
-        if operation.renamed_from is not None and isinstance(after, Row) and after.table in BUILTIN:
+    for operation, after in afters(operations, Row):
+        if operation.renamed_from is not None and after.table in BUILTIN:
             for rowtype in BUILTIN.values():
                 nested = rowtype.parent if rowtype.parent and rowtype.refs[rowtype.parent] == after.table else None
                 which = rowtype.id if rowtype.table == after.table else nested
@@ -95,18 +94,15 @@ def _move(run: Run, main: Connection, rowtype: RowType, column: str, which: tupl
 
 def _replaced(operations: Sequence[Operation]) -> Iterator[tuple[Operation, str, Secret]]:
     """Values that are made anew although the one that is there could stay."""
-    for operation in operations:
-        before = operation.before
-        for column, secret in _leaving(operation) if isinstance(before, Row) else ():
-            assert isinstance(before, Row)
+    for operation, before in befores(operations, Row):
+        for column, secret in _leaving(operation):
             if before.values.get(column + DELIVERED) is not None and before.values.get(column) != secret:
                 yield operation, column, secret
 
 
 def _say(run: Run, main: Connection, said: Sequence[tuple[Operation, str, str]]) -> None:
     for operation, column, value in said:
-        assert isinstance(operation.after, Row)
-        rowtype = run.tables[operation.after.table]
+        rowtype = run.tables[expect(operation.after, Row).table]
         statement = sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s AND {} = %s").format(
             sql.Identifier(*rowtype.relation),
             sql.Identifier(column + DELIVERED),
@@ -122,20 +118,17 @@ def settled(run: Run, operations: Sequence[Operation]) -> list[Operation]:
 
 
 def _leaving(operation: Operation) -> Iterator[tuple[str, Secret]]:
-    after, before = operation.after, operation.before
-    if not isinstance(after, Row):
-        return
-    for column, value in after.values.items():
+    before, after = sides(operation, Row)
+    for column, value in after.values.items() if after is not None else ():
         if not isinstance(value, Secret) or value.target in (None, MAIN_TARGET):
             continue
-        had = before.values if isinstance(before, Row) else {}
+        had = before.values if before is not None else {}
         if had.get(column) != value or had.get(column + DELIVERED) != value.target:
             yield column, value
 
 
 def _deliver(run: Run, main: Connection, operation: Operation, column: str, target: str) -> Fact:
-    after = operation.after
-    assert isinstance(after, Row)
+    after = expect(operation.after, Row)
     row_id = run.ids[operation.address]
     made = run.secrets.made.get((after.table, row_id, column))
     value = made if made is not None else _stored(run, main, after.table, row_id, column)
@@ -167,8 +160,8 @@ def _stored(run: Run, main: Connection, table: str, row_id: str, column: str) ->
 
 
 def _marked(run: Run, operation: Operation) -> Operation:
-    after = operation.after
-    if not isinstance(after, Row):
+    after = one(operation.after, Row)
+    if after is None:
         return operation
     found = {}
     for column, value in after.values.items():

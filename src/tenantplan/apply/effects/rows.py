@@ -14,7 +14,7 @@ from tenantplan.apply.effects import effect, stored_secrets
 from tenantplan.errors import Stale
 from tenantplan.journal.recover import Open
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Ref, Resource, Row, Secret
+from tenantplan.model.resource import Ref, Resource, Row, Secret, expect, one, sides
 from tenantplan.model.rowtype import SECRET_TYPES, RowType
 from tenantplan.postgres.columns import normal, selected
 from tenantplan.postgres.connect import Connection
@@ -24,31 +24,29 @@ NAMESPACE = uuid.UUID("6f0d3c1e-6a52-5a0b-9d6e-3f2f4d1c7b90")
 
 def write(run: Run, connection: Connection, operation: Operation) -> None:
     """Runs the operation's one statement in the current transaction; Stale when the row is not as planned."""
-    if isinstance(operation.after, Row):
-        if operation.before is None:
-            _insert(run, connection, operation, operation.after)
-        else:
-            assert isinstance(operation.before, Row)
-            _update(run, connection, operation, operation.before, operation.after)
+    before, after = sides(operation, Row)
+    if after is None:
+        _delete(run, connection, operation, expect(operation.before, Row))
+    elif before is None:
+        _insert(run, connection, operation, after)
     else:
-        assert isinstance(operation.before, Row)
-        _delete(run, connection, operation, operation.before)
+        _update(run, connection, operation, before, after)
 
 
 def happened(item: Open, have: Resource | None) -> bool:
     """Whether the row is as an interrupted run was to leave it. A deletion is journaled in its own transaction, so that one which
     is open has not happened."""
-    if isinstance(have, Row) and not (have.managed and have.retired_at is None):
+    row = one(have, Row)
+    if row is not None and not (row.managed and row.retired_at is None):
         return False
     return not item.retire and effect.happened(item, have, converged)
 
 
 def converged(want: Resource, have: Resource) -> bool:
     """Whether a row has the values it was to get; a secret that had no keyed hash yet counts as equal to any."""
-    if not isinstance(want, Row) or not isinstance(have, Row):
-        return False
-    unhashed = {name for name, value in want.values.items() if isinstance(value, Secret) and value.keyed is None}
-    return all(have.values.get(name) == value for name, value in want.values.items() if name not in unhashed)
+    values, row = expect(want, Row).values, one(have, Row)
+    unhashed = {name for name, value in values.items() if isinstance(value, Secret) and value.keyed is None}
+    return row is not None and all(row.values.get(name) == v for name, v in values.items() if name not in unhashed)
 
 
 def row_id(fleet: str, address: str, attempt: int = 0) -> str:

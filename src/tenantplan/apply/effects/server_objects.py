@@ -18,7 +18,7 @@ from tenantplan.model import stamp
 from tenantplan.model.address import MAIN
 from tenantplan.model.moment import iso_utc
 from tenantplan.model.operation import Operation, generates
-from tenantplan.model.resource import OWNER, Database, Resource, Role, Secret
+from tenantplan.model.resource import OWNER, Database, Resource, Role, Secret, afters, expect, one, sides
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets import scram
 from tenantplan.secrets.keyed import keyed_hash
@@ -28,9 +28,10 @@ from tenantplan.secrets.storage import secret_storage
 
 def role_converged(want: Resource, have: Resource) -> bool:
     """Whether a role is what it was to be; a password that had no keyed hash yet counts as equal to any."""
-    if isinstance(want, Role) and isinstance(have, Role) and want.password is not None and want.password.keyed is None:
-        return replace(want, password=None) == replace(have, password=None)
-    return want == have
+    wanted, had = expect(want, Role), one(have, Role)
+    if had is not None and wanted.password is not None and wanted.password.keyed is None:
+        return replace(wanted, password=None) == replace(had, password=None)
+    return wanted == had
 
 
 def role_happened(item: Open, have: Resource | None) -> bool:
@@ -40,8 +41,8 @@ def role_happened(item: Open, have: Resource | None) -> bool:
 
 def write_role(run: Run, connection: Connection, operation: Operation) -> None:
     """Runs a role's statements and stamps it; the caller holds the transaction."""
-    before, after, subject = operation.before, operation.after, operation.subject
-    assert isinstance(subject, Role)
+    before, after = sides(operation, Role)
+    subject = expect(operation.subject, Role)
     if not groups.missing(connection, [operation]):
         return
     listed = statements.role(operation)
@@ -51,57 +52,56 @@ def write_role(run: Run, connection: Connection, operation: Operation) -> None:
         listed.append(_role_stamp(run, operation, subject))
     _execute(connection, listed)
     if subject.server == MAIN and not operation.retire:
-        write_access(
-            run, connection, before if isinstance(before, Role) else None, after if isinstance(after, Role) else None
-        )
+        write_access(run, connection, before, after)
     _give_password(run, connection, operation)
 
 
 def _only_ends(operation: Operation) -> bool:
     """Whether nothing changes: the sessions of a closed role are over, and its stamp stays what it is."""
-    after = operation.after
-    unchanged = isinstance(after, Role) and not after.login and operation.before == after and after.holder is not None
+    after = one(operation.after, Role)
+    unchanged = after is not None and not after.login and operation.before == after and after.holder is not None
     return unchanged and not operation.restore
 
 
 def make_together(run: Run, connection: Connection, operations: Sequence[Operation]) -> list[Operation]:
     """Makes the new roles and databases, where several organizations and nothing but new things are made; without those roles
     that need their organization's row first. Returns the operations that are left to do."""
-    roles = [o for o in operations if isinstance(o.after, Role) and o.after.access is None]
-    several = len({getattr(o.after, "holder", None) for o in roles}) > 1
+    roles = [(o, role) for o, role in afters(operations, Role) if role.access is None]
+    several = len({role.holder for _, role in roles}) > 1
     if not several or any(o.before is not None for o in operations):
         return list(operations)
     _make_roles(run, connection, roles)
-    databases = [o for o in operations if isinstance(o.after, Database)]
-    _execute(connection, [statement for o in databases for statement in _new_database(run, o)])
-    made = {o.id for o in (*roles, *databases)}
+    databases = list(afters(operations, Database))
+    _execute(connection, [part for o, database in databases for part in _new_database(run, o, database)])
+    made = {o.id for o, _ in (*roles, *databases)}
     return [o for o in operations if o.id not in made]
 
 
-def _make_roles(run: Run, connection: Connection, operations: Sequence[Operation]) -> None:
+def _make_roles(run: Run, connection: Connection, new: Sequence[tuple[Operation, Role]]) -> None:
     """Makes new roles of one server; those of organizations as a creator, where that counts."""
-    roles = [o.after for o in operations if isinstance(o.after, Role)]
+    roles = [role for _, role in new]
     version = run.servers.versions[roles[0].server]
-    common = [o for o in operations if getattr(o.after, "holder", None) is None]
-    theirs = [o for o in operations if o not in common]
+    common = [o for o, role in new if role.holder is None]
+    theirs = [o for o, role in new if role.holder is not None]
     _execute(connection, _created(run, version, groups.missing(connection, common)))
     listed = _created(run, version, theirs)
     _execute(connection, role_creators.as_creator(connection, listed) if version >= role_creators.FROM else listed)
     wanted = sorted({group for role in roles for group in role.member_of})
     _execute(connection, [_granted(group, [r for r in roles if group in r.member_of]) for group in wanted])
-    for operation in operations:
+    for operation, _ in new:
         _give_password(run, connection, operation)
 
 
 def _created(run: Run, version: int, operations: Sequence[Operation]) -> statements.Statements:
     """Statements that make roles with their stamps, without their memberships; those who own are made first."""
-    roles = [o.after for o in operations if isinstance(o.after, Role)]
+    made = list(afters(operations, Role))
+    roles = [role for _, role in made]
     owners = [role for role in roles if _owns(role)]
     others = [role for role in roles if not _owns(role)]
     return [
         *_with_membership(version, owners, [s for role in owners for s in statements.created_role(role)]),
         *(s for role in others for s in statements.created_role(role)),
-        *(_role_stamp(run, o, o.after) for o in operations if isinstance(o.after, Role)),
+        *(_role_stamp(run, operation, role) for operation, role in made),
     ]
 
 
@@ -142,9 +142,9 @@ def _role_stamp(run: Run, operation: Operation, subject: Role) -> sql.Composed:
 
 
 def _give_password(run: Run, connection: Connection, operation: Operation) -> None:
-    after = operation.after
-    before = operation.before.password if isinstance(operation.before, Role) else None
-    if isinstance(after, Role) and after.password is not None and after.password != before:
+    before, after = sides(operation, Role)
+    had = before.password if before is not None else None
+    if after is not None and after.password is not None and after.password != had:
         generated = generates(operation)
         verifier = set_password(
             connection, after, generated_passwords.secret(run, operation) if generated else _value(run, after)
@@ -183,20 +183,18 @@ def set_password(connection: Connection, role: Role, password: str) -> str:
 
 def write_database(run: Run, connection: Connection, operation: Operation) -> None:
     """Runs a database's statements and stamps it, but for CREATE and DROP DATABASE; the caller holds the transaction."""
-    before, after = operation.before, operation.after
+    before, after = sides(operation, Database)
     if before is None:
-        return _execute(connection, _new_database(run, operation))
+        return _execute(connection, _new_database(run, operation, expect(operation.after, Database)))
     _execute(connection, statements.database(operation))
-    if isinstance(after, Database):
+    if after is not None:
         restamp(run, connection, after.name, {"holder": after.holder, "retired": None, "name": None})
-    elif isinstance(before, Database):
+    else:
         retired = {"retired": _now(run), "name": before.name, "holder": before.holder}
         restamp(run, connection, statements.tombstone(operation), retired)
 
 
-def _new_database(run: Run, operation: Operation) -> statements.Statements:
-    after = operation.after
-    assert isinstance(after, Database)
+def _new_database(run: Run, operation: Operation, after: Database) -> statements.Statements:
     revision = operation.revisions[-1] if operation.revisions else None  # a clone has no stamp yet
     comment = run.comment(holder=after.holder, revision=revision)
     return [*statements.database(operation), _comment(after.name, comment)]

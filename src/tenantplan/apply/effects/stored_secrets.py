@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 import bcrypt
 
 from tenantplan.apply.context import Run
 from tenantplan.errors import SettingsError
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Role, Row, Secret
+from tenantplan.model.resource import Database, Package, Role, Row, Schema, Secret
 from tenantplan.model.rowtype import RowType
 from tenantplan.postgres.connect import Connection
 from tenantplan.secrets.box import CredentialPlace, key_of
@@ -97,14 +97,17 @@ def forget(connection: Connection, rowtype: RowType, row_id: str, column: str | 
 def marked(run: Run, operation: Operation) -> Operation:
     """The operation with the keyed hashes of its secrets: those of a first plan have none, since there was no key yet."""
     after = operation.after
-    if isinstance(after, Row):
-        rowtype = run.tables[after.table]
-        found = {c: _mark(run, rowtype.columns[c], v) for c, v in after.values.items() if _unmarked(v)}
-        return replace(operation, after=replace(after, values={**after.values, **found})) if found else operation
-    if isinstance(after, Role) and _unmarked(after.password):
-        assert after.password is not None
-        return replace(operation, after=replace(after, password=_mark(run, "password", after.password)))
-    return operation
+    match after:
+        case Row():
+            rowtype = run.tables[after.table]
+            found = {c: _mark(run, rowtype.columns[c], v) for c, v in after.values.items() if _unmarked(v)}
+            return replace(operation, after=replace(after, values={**after.values, **found})) if found else operation
+        case Role(password=Secret() as password) if _unmarked(password):
+            return replace(operation, after=replace(after, password=_mark(run, "password", password)))
+        case Role() | Database() | Schema() | Package() | None:
+            return operation
+        case _:
+            assert_never(after)
 
 
 def _unmarked(value: Any) -> bool:
