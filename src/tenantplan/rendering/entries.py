@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Database, Package, Resource, Role, Row, Secret
+from tenantplan.model.resource import (
+    Database,
+    Package,
+    Resource,
+    Role,
+    Row,
+    Schema,
+    afters,
+    befores,
+    one,
+    sides,
+)
+from tenantplan.rendering.describe import describe, home_of, kind_of
 from tenantplan.rendering.parts import SYMBOLS, Entry, Field, counted
 from tenantplan.rendering.safe import mask_url
 from tenantplan.rendering.values import LONG, SHORT, camel, changes, effective, show
@@ -53,7 +66,7 @@ def declared(held: str, operations: Sequence[Operation], wording: Wording) -> It
     """The entries of the object `held`: one, and one more for each nested row that is deleted while it stays."""
     own = next((operation for operation in operations if operation.address == held), None)
     if own is not None and own.action == "delete":
-        nested = [Field("-", _part(o)) for o in operations if o is not own and isinstance(o.before, Row)]
+        nested = [Field("-", _part(o)) for o, _ in befores(operations, Row) if o is not own]
         yield _entry("-", held, _deletion(operations, wording), nested, operations)
         return
     removed = [o for o in operations if o.action == "delete" and addresses.is_below(o.address, held)]
@@ -84,7 +97,7 @@ def _kept(held: str, own: Operation | None, operations: Sequence[Operation], wor
         return _created(held, own, operations, wording)
     if actions == {"create"}:
         if len(operations) == 1:
-            return _entry("+", operations[0].address, _describe(operations[0]), (), operations)
+            return _entry("+", operations[0].address, describe(operations[0]), (), operations)
         return _entry("+", held, "adds " + _contents(operations), _fields(operations, wording), operations)
     found = _fields(operations, wording)
     headline = counted(len(found), "change") if len(found) > 1 else ""
@@ -100,17 +113,17 @@ def _restored(own: Operation) -> str:
 
 
 def _created(held: str, own: Operation, operations: Sequence[Operation], wording: Wording) -> Entry:
-    headline = _describe(own)
-    others = [operation for operation in operations if operation is not own]
-    found = (o for o in others if o.action == "create" and isinstance(o.after, Database))
-    database = next(found, None) if isinstance(own.after, Row) else None
-    if database is not None and isinstance(database.after, Database):
-        headline = f"dedicated on {database.after.server}: {_describe(database)}"
+    headline = describe(own)
+    others, row = [operation for operation in operations if operation is not own], one(own.after, Row)
+    created = (o for o, _ in afters(others, Database) if o.action == "create")
+    database = next(created, None) if row is not None else None
+    if database is not None:
+        headline = f"dedicated on {database.server}: {describe(database)}"
         others.remove(database)
     inside = _contents(others)
     headline = ", ".join(part for part in (headline, inside) if part)
-    values = tuple(effective(own.after, LONG)) if wording.verbose and isinstance(own.after, Row) else ()
-    shape = "dedicated" if database is not None else _describe(own) or "new"
+    values = tuple(effective(row, LONG)) if wording.verbose and row is not None else ()
+    shape = "dedicated" if database is not None else describe(own) or "new"
     return _entry("+", held, headline, values, operations, shape)
 
 
@@ -125,9 +138,9 @@ def _entry(
 def _deletion(operations: Sequence[Operation], wording: Wording) -> str:
     """What a deletion does: the first step keeps a way back, the second does not."""
     retire = any(operation.retire for operation in operations)
-    names = [o.before.name for o in operations if isinstance(o.before, Database)]
-    rows = [o.before for o in operations if isinstance(o.before, Row)]
-    roles = sum(isinstance(o.before, Role) for o in operations)
+    names = [database.name for _, database in befores(operations, Database)]
+    rows = [row for _, row in befores(operations, Row)]
+    roles = len(list(befores(operations, Role)))
     if not names and not rows:
         return f"delete: {counted(roles, 'role')} removed"
     along = [counted(roles, "role")] if roles else []
@@ -145,96 +158,20 @@ def _deletion(operations: Sequence[Operation], wording: Wording) -> str:
 
 def _move(operations: Sequence[Operation]) -> str:
     moved = next(operation for operation in operations if operation.action == "move")
-    if isinstance(moved.before, Row) and isinstance(moved.after, Row):
-        return f"move: from {_place(moved.before)} to {_place(moved.after)}"
-    return moved.summary
-
-
-def _place(row: Row) -> str:
-    values = row.values
-    if values.get("database_url"):
-        return f"its own database at {show(Secret(str(values['database_url'])))}"
-    if values.get("database_mode") == "dedicated":
-        return f"database {values.get('database_name')} on {values.get('database_server')}"
-    if values.get("database_mode") is None:
-        return "nowhere"
-    return "the organization's database" if values.get("database_mode") == "inherit" else "the shared tables"
+    before, after = sides(moved, Row)
+    if before is None or after is None:
+        return moved.summary
+    return f"move: from {home_of(before)} to {home_of(after)}"
 
 
 def _databases(names: Sequence[str]) -> str:
     return f"database{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
-def _describe(operation: Operation) -> str:
-    """A new resource in a few words."""
-    resource = operation.after
-    if isinstance(resource, Row):
-        return _row(resource) or operation.summary
-    if isinstance(resource, Database):
-        return f"database {resource.name}" + (f" at {operation.revisions[-1]}" if operation.revisions else "")
-    if isinstance(resource, Package):
-        return f"{counted(resource.size, 'byte')} in {resource.store}"
-    if isinstance(resource, Role):
-        bound = ", bound to it by the server" if resource.access == "bound" else ""
-        return f"{'login' if resource.login else 'group'} role" + _members(resource) + bound
-    return operation.summary
-
-
-def _members(role: Role) -> str:
-    return f" in {', '.join(role.member_of)}" if role.member_of else ""
-
-
-_TELLING = (
-    ("tier_id", "tier "),
-    ("organization_id", "organization "),
-    ("team_id", "team "),
-    ("template_id", "template "),
-    ("provider", ""),
-    ("version", "version "),
-    ("role", ""),
-    ("access", ""),
-    ("status", ""),
-)
-_NOUNS = {"apikey": "API key", "license": "licence"}
-
-
-def _row(row: Row) -> str:
-    """What tells one row of its kind from another."""
-    values = {**row.initial, **row.values}
-    parts: list[str] = []
-    if row.table == "organizations":
-        mode = str(values.get("database_mode") or "shared")
-        parts.append(f"{mode}, {_place(row)}" if values.get("database_url") else mode)
-        parts += [f"state {values['state']}"] if values.get("state") not in (None, "active") else []
-    if row.table == "organization_modules":
-        parts.append("enabled" if values.get("enabled") else "disabled")
-    parent = BUILTIN[row.table].parent if row.table in BUILTIN else None
-    for column, word in _TELLING:
-        if values.get(column) is not None and parent != column:
-            value = values[column]
-            parts.append(word + (value if isinstance(value, str) else show(value)))
-    if values.get("rotate_every_days"):
-        parts.append(f"to be rotated every {counted(values['rotate_every_days'], 'day')}")
-    if values.get("expires_at"):
-        parts.append(f"expires {str(values['expires_at'])[:10]}")
-    if flags := values.get("feature_flags"):
-        parts.append(counted(len(flags), "feature flag"))
-    if not parts and values.get("display_name"):
-        parts.append(show(values["display_name"]))
-    return ", ".join(parts)
-
-
 def _contents(operations: Sequence[Operation]) -> str:
     """How many of each kind: "3 roles, 2 modules, 1 member"."""
-    counts = Counter(_kind(operation.after) for operation in operations if operation.action == "create")
+    counts = Counter(kind_of(operation.subject) for operation in operations if operation.action == "create")
     return ", ".join(counted(number, noun) for noun, number in counts.items())
-
-
-def _kind(resource: Resource | None) -> str:
-    if isinstance(resource, Row):
-        kind = BUILTIN[resource.table].kind if resource.table in BUILTIN else "row"
-        return _NOUNS.get(kind, kind)
-    return type(resource).__name__.lower()
 
 
 def _fields(operations: Sequence[Operation], wording: Wording) -> tuple[Field, ...]:
@@ -245,17 +182,18 @@ def _operation_fields(operation: Operation, wording: Wording) -> list[Field]:
     before, after = operation.before, operation.after
     part = _part(operation)
     if operation.action == "create":
-        described = _describe(operation)
-        if isinstance(after, Database):
+        described = describe(operation)
+        if one(after, Database):
             described = f"at {operation.revisions[-1]}" if operation.revisions else ""
         return [Field("+", part or operation.address, None, mask_url(described))]
     found: list[Field] = []
     if operation.adopt:
         found.append(Field("~", f"{part} managed by".strip(), "the application", "this fleet"))
-    if operation.renamed_from and (after is None or isinstance(after, Row)):
+    if operation.renamed_from and (after is None or one(after, Row)):
         found.append(Field("~", f"{part} renamed".strip(), operation.renamed_from, operation.address))
-    if isinstance(before, Row) and isinstance(after, Row):
-        found += changes(before, after, f"{part} " if part else "", wording.limit)
+    old, new = sides(operation, Row)
+    if old is not None and new is not None:
+        found += changes(old, new, f"{part} " if part else "", wording.limit)
     elif before is not None and type(before) is type(after):
         found += _resource_fields(before, after, part, wording.limit)
     return found or [Field("~", part, None, mask_url(operation.summary))]
@@ -274,12 +212,14 @@ def _resource_fields(before: Resource, after: Resource, part: str, limit: int) -
 def _part(operation: Operation) -> str:
     """What an operation touches within its object: "" for the object's own row, "member anna@x.org", "role x_app"."""
     resource = operation.before or operation.after
-    if isinstance(resource, (Role, Database)):
-        return f"{_kind(resource)} {resource.name}"
-    if isinstance(resource, Package):
-        return f"package {resource.version}"
-    return (
-        addresses.nested(operation.address).replace("/", " ", 1)
-        if resource is None or isinstance(resource, Row)
-        else ""
-    )
+    match resource:
+        case Row() | None:
+            return addresses.nested(operation.address).replace("/", " ", 1)
+        case Role() | Database():
+            return f"{kind_of(resource)} {resource.name}"
+        case Schema():
+            return ""
+        case Package():
+            return f"package {resource.version}"
+        case _:
+            assert_never(resource)

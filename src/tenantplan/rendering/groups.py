@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from tenantplan.model import address as addresses
 from tenantplan.model.operation import Operation
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Schema, sides
 from tenantplan.model.step import Hazard
 from tenantplan.model.window import Deferral
 from tenantplan.rendering.parts import Entry, Field, clipped, counted
@@ -64,9 +64,9 @@ def _deferred(item: Deferral, title: str, what: str, names: Iterable[str]) -> En
 
 
 def _ends(operation: Operation) -> tuple[str, str, str]:
-    before, after = operation.before, operation.after
-    tree = next((r.tree for r in (after, before) if isinstance(r, Schema)), "")
-    old, new = (r.revision if isinstance(r, Schema) else None for r in (before, after))
+    before, after = sides(operation, Schema)
+    tree = next((schema.tree for schema in (after, before) if schema), "")
+    old, new = (schema.revision if schema else None for schema in (before, after))
     return tree, old or "empty", new or (operation.revisions[-1] if operation.revisions else "empty")
 
 
@@ -97,9 +97,9 @@ def _hazard(hazard: Hazard) -> Field:
 
 
 def _database(operation: Operation) -> str:
-    for resource in (operation.after, operation.before):
-        if isinstance(resource, Schema) and resource.database:
-            return f"{resource.server}/{resource.database}"
+    for schema in reversed(sides(operation, Schema)):
+        if schema is not None and schema.database:
+            return f"{schema.server}/{schema.database}"
     return operation.address
 
 
