@@ -16,7 +16,7 @@ from tenantplan.fleet.opening import open_fleet
 from tenantplan.manifest.resolve import PINNED_AT
 from tenantplan.model import address as addresses
 from tenantplan.model.desired import Desired
-from tenantplan.model.resource import Schema
+from tenantplan.model.resource import Schema, of_type
 from tenantplan.settings.settings import Settings
 
 
@@ -57,7 +57,7 @@ def _checked(name: str, known: dict[str, Document], desired: Desired) -> Documen
         hint = did_you_mean(name, list(known)) or "see them all: tenantplan status"
         raise NotFound(f"Organization not found: {name}", hint=hint)
     holder = addresses.organization(name)
-    if not any(isinstance(r, Schema) and r.holder == holder for r in desired.state.values()):
+    if not any(schema.holder == holder for schema in of_type(desired.state, Schema).values()):
         raise UsageError(
             f"organization {name} has no database of its own that could stay at a revision",
             where=str(known[name].at(*PINNED_AT[:2])),

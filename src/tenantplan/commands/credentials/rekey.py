@@ -24,7 +24,7 @@ from tenantplan.live.main import read_main
 from tenantplan.live.rows import Wanted
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Row, State, one
 from tenantplan.model.rowtype import RowType, Tables
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection, Connector
@@ -140,8 +140,8 @@ def _holder(address: str, state: State) -> str | None:
         held = addresses.document(held) if held else None
         if held is None or addresses.has_placement(held):
             return held
-        row = state.get(held)
-        held = row.home if isinstance(row, Row) else None
+        row = one(state.get(held), Row)
+        held = row.home if row is not None else None
     return None
 
 

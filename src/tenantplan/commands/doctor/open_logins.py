@@ -8,26 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tenantplan.manifest.server_objects import roles, second
-from tenantplan.model.address import MAIN
-from tenantplan.model.resource import Ref, Role, Row, State
+from tenantplan.model.address import MAIN, organization_of
+from tenantplan.model.resource import Role, Row, State, of_type, one
 
 
 def open_logins(live: State) -> Iterator[tuple[str, str]]:
     """Address of each such login role, and why it should be closed."""
-    for address, role in sorted(live.items()):
-        if isinstance(role, Role) and role.managed and role.login and role.holder is not None:
-            row = live.get(role.holder)
-            why = _why(role, row, live) if isinstance(row, Row) else ""
+    for address, role in sorted(of_type(live, Role).items()):
+        if role.managed and role.login and role.holder is not None:
+            row = one(live.get(role.holder), Row)
+            why = _why(role, row, live) if row is not None else ""
             if why:
                 yield address, f"{role.holder} {why}"
 
 
 def _why(role: Role, row: Row, live: State) -> str:
-    owner = row.values.get("organization_id")
-    home = live.get(owner.address) if isinstance(owner, Ref) else row
     if row.retired_at is not None:
         return "is deleted"
-    if isinstance(home, Row) and home.values.get("state") == "suspended":
+    home = one(live.get(organization_of(str(role.holder), live)), Row)
+    if home is not None and home.values.get("state") == "suspended":
         return "is suspended"
     return "" if _leads_home(role, row) else "does not live there"
 

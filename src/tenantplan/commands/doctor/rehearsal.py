@@ -23,11 +23,9 @@ from tenantplan.migration.compile.compile import downgrade
 from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
 from tenantplan.migration.running.template import measured
 from tenantplan.migration.running.workers import Programs
-from tenantplan.model import address as addresses
 from tenantplan.model import stamp
 from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
-from tenantplan.model.resource import Database, Schema
 from tenantplan.model.step import Step
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import Connector
@@ -50,14 +48,13 @@ class Path:
 
 def pending(scene: FleetView) -> list[Path]:
     """Every path that an apply would run; before the first one, that of the main and of a new database."""
-    schemas = {a: r for a, r in scene.live.state.items() if isinstance(r, Schema) and not _retired(scene, a)}
-    graph = scene.trees.tenant
+    schemas, graph = list(scene.schemas.values()), scene.trees.tenant
     found = {
         Path(s.server if s.server in scene.servers.usable else MAIN, s.revision)
-        for s in schemas.values()
+        for s in schemas
         if s.tree == "tenant" and s.revision != graph.head and s.halfway is None and graph.knows(s.revision)
     }
-    in_main = [s for s in schemas.values() if s.tree in ("main", "shared")]
+    in_main = [s for s in schemas if s.tree in ("main", "shared")]
     if not scene.applied:
         found |= {Path(MAIN, None)}
     if not scene.applied or any(s.revision != scene.trees.of(s.tree).head for s in in_main):
@@ -163,8 +160,3 @@ def collect(scene: FleetView) -> list[str]:
                     drop_database(connection, name)
                     dropped.append(name)
     return dropped
-
-
-def _retired(scene: FleetView, schema: str) -> bool:
-    database = scene.live.state.get(addresses.database_of_schema(schema))
-    return isinstance(database, Database) and database.retired_at is not None

@@ -13,7 +13,7 @@ from tenantplan.fleet.store import fleet_store, location
 from tenantplan.model.address import MAIN
 from tenantplan.model.check import Check, passed
 from tenantplan.model.desired import Desired
-from tenantplan.model.resource import Package
+from tenantplan.model.resource import Package, of_type
 from tenantplan.stores import Store, masked_url, measure, upload
 
 _CONTENT = b"tenantplan doctor: to be deleted\n"
@@ -21,9 +21,7 @@ _CONTENT = b"tenantplan doctor: to be deleted\n"
 
 def store_checks(scene: FleetView, desired: Desired, *, write: bool) -> Iterator[Check]:
     """One line about the store; without `write` it is only asked for a file that it does not have."""
-    if not scene.applied or not any(
-        isinstance(r, Package) for r in (*desired.state.values(), *scene.live.state.values())
-    ):
+    if not scene.applied or not any(of_type(state, Package) for state in (desired.state, scene.live.state)):
         return
     subject, name = "packages", "store"
     try:

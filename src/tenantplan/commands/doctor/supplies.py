@@ -11,7 +11,7 @@ from tenantplan.fleet.opening import Fleet
 from tenantplan.model.check import Check, passed
 from tenantplan.model.desired import Desired
 from tenantplan.model.listing import some
-from tenantplan.model.resource import Row
+from tenantplan.model.resource import Row, one
 
 LONG = 32  # characters of a session or JWT secret
 _SHOWN = 5
@@ -21,7 +21,8 @@ def lengths(fleet: Fleet, desired: Desired) -> Iterator[Check]:
     """How long the secrets are that the YAML refers to; one that cannot be read has a line of its own elsewhere."""
     found: dict[str, tuple[int, bool]] = {}
     for resource in desired.state.values():
-        signs = isinstance(resource, Row) and resource.table == "organization_secrets"
+        row = one(resource, Row)
+        signs = row is not None and row.table == "organization_secrets"
         for secret in secrets_of(resource).values():
             try:
                 size = len(fleet.secrets.resolve(secret.reference)) if secret.reference else 0

@@ -17,7 +17,7 @@ from tenantplan.live.passwords import check_passwords
 from tenantplan.model import address as addresses
 from tenantplan.model.drift import DriftItem, Ignore
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Database, Package, Role, State
+from tenantplan.model.resource import Database, Package, Role, State, of_type
 from tenantplan.planning.comparable import lingers
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.queries import query
@@ -110,8 +110,8 @@ def _server_items(scene: FleetView, applied: Applied) -> Iterator[DriftItem]:
 
 def _lingering(state: State) -> Iterator[DriftItem]:
     """Sessions of roles that are closed: an apply was interrupted before it had ended them, or somebody opened one meanwhile."""
-    for address, role in state.items():
-        if isinstance(role, Role) and role.managed and lingers(role, role):
+    for address, role in of_type(state, Role).items():
+        if role.managed and lingers(role, role):
             yield DriftItem(address, "sessions", "none, it is closed", f"{role.sessions} open")
 
 
@@ -133,7 +133,7 @@ def _grants(connection: Connection, alias: str, names: set[str]) -> Iterator[Dri
 
 def package_drift(scene: FleetView) -> list[DriftItem]:
     """What differs between packages as applied and what their store holds. TenantplanError when it cannot be asked."""
-    packages = {a: r for a, r in scene.live.state.items() if isinstance(r, Package) and r.managed}
+    packages = {a: p for a, p in of_type(scene.live.state, Package).items() if p.managed}
     near = scene.settings.spec.packages.url is None and location(scene.fleet).startswith(NEAR)
     if not packages or near:
         return []

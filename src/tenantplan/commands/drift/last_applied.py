@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, assert_never
 
 from tenantplan.model import address as addresses
 from tenantplan.model.audit import parsed
@@ -12,6 +12,7 @@ from tenantplan.model.drift import DriftItem
 from tenantplan.model.encode import from_json
 from tenantplan.model.resource import (
     CHANGED_OUTSIDE,
+    TYPES,
     Database,
     Package,
     Ref,
@@ -21,6 +22,8 @@ from tenantplan.model.resource import (
     Schema,
     Secret,
     State,
+    one,
+    references_of,
 )
 from tenantplan.planning.comparable import comparable
 from tenantplan.planning.diff import under_new_names
@@ -30,7 +33,7 @@ from tenantplan.rendering.values import changes
 from tenantplan.tables import BUILTIN
 
 KEPT = "deleted, kept for its grace period"
-_NOUNS = {Row: "row", Role: "role", Database: "database", Schema: "schema", Package: "package"}
+_NOUNS = {kind: noun for noun, kind in TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Applied:
         named = {t.kind: t for t in BUILTIN.values() if not t.parent and t.identity == (t.name,)}
         found: State = {}
         for resource in self.state.values():
-            for referred in resource.references.values() if isinstance(resource, Row) else ():
+            for referred in references_of(resource).values():
                 kind = addresses.kind(referred)
                 if kind in named and referred not in self.state and addresses.is_document(referred):
                     found[referred] = Row(named[kind].table, {named[kind].name: addresses.name(referred)})
@@ -100,10 +103,11 @@ def _with_schema(old: str, new: str) -> dict[str, str]:
 
 def _named(address: str, resource: Resource) -> str:
     """The address of a row that is named after another one, such as a membership after its user: it follows its renames."""
-    rowtype = BUILTIN.get(resource.table) if isinstance(resource, Row) else None
-    if rowtype is None or rowtype.parent is None or rowtype.name not in rowtype.refs or not isinstance(resource, Row):
+    row = one(resource, Row)
+    rowtype = BUILTIN.get(row.table) if row is not None else None
+    if row is None or rowtype is None or rowtype.parent is None or rowtype.name not in rowtype.refs:
         return address
-    return rowtype.address(resource.values[rowtype.name].address, resource.values[rowtype.parent].address)
+    return rowtype.address(row.values[rowtype.name].address, row.values[rowtype.parent].address)
 
 
 def differences(applied: Applied, live: State, readable: set[str], skipped: set[str]) -> list[DriftItem]:
@@ -111,12 +115,7 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
     items: list[DriftItem] = []
     for address in sorted({*applied.state, *applied.gone, *live} - skipped):
         want, have = applied.state.get(address), live.get(address)
-        known = want or have
-        if isinstance(known, (Role, Database)) and known.server not in readable:
-            continue
-        if isinstance(known, Schema) and addresses.is_brought(known.server) and not _brings(applied, known.holder):
-            continue  # the organization has left the database that it brought: that is its own again
-        if isinstance(known, Schema) and known.server not in readable and not addresses.is_brought(known.server):
+        if not _in_sight(want or have, applied, readable):
             continue
         if want is not None:
             items += _changed(address, _with_live_references(want, have, applied.state), have)
@@ -127,22 +126,36 @@ def differences(applied: Applied, live: State, readable: set[str], skipped: set[
     return items
 
 
+def _in_sight(known: Resource | None, applied: Applied, readable: set[str]) -> bool:
+    """Whether something can be said of it; not of a database that an organization brought and has left: it is its own again."""
+    match known:
+        case Schema() if addresses.is_brought(known.server):
+            return _brings(applied, known.holder)
+        case Role() | Database() | Schema():
+            return known.server in readable
+        case Row() | Package() | None:
+            return True
+        case _:
+            assert_never(known)
+
+
 def _with_live_references(want: Resource, have: Resource | None, known: State) -> Resource:
     """A row as applied, with what it refers to and the application made as the reader names it now: by an id, if at all."""
-    if not isinstance(want, Row) or not isinstance(have, Row):
+    row, found = one(want, Row), one(have, Row)
+    if row is None or found is None:
         return want
     ids = {
         column: live
-        for column, value in want.values.items()
+        for column, value in row.values.items()
         if isinstance(value, Ref) and value.address not in known
-        if isinstance(live := have.values.get(column), Ref) and "/" not in live.address
+        if isinstance(live := found.values.get(column), Ref) and "/" not in live.address
     }
-    return replace(want, values={**want.values, **ids}) if ids else want
+    return replace(row, values={**row.values, **ids}) if ids else want
 
 
 def _brings(applied: Applied, holder: str | None) -> bool:
-    row = applied.state.get(holder or "")
-    return isinstance(row, Row) and bool(row.values.get("database_url"))
+    row = one(applied.state.get(holder or ""), Row)
+    return row is not None and bool(row.values.get("database_url"))
 
 
 def _changed(address: str, want: Resource, have: Resource | None) -> Iterator[DriftItem]:
@@ -150,9 +163,10 @@ def _changed(address: str, want: Resource, have: Resource | None) -> Iterator[Dr
         yield DriftItem(address, _NOUNS[type(want)], "as applied", "")
         return
     reduced = comparable(have, want)
-    if isinstance(want, Row) and isinstance(reduced, Row):
-        yield from _row(address, want, reduced)
-        if isinstance(have, Row) and have.retired_at is not None:
+    row, found = one(want, Row), one(reduced, Row)
+    if row is not None and found is not None:
+        yield from _row(address, row, found)
+        if have.retired_at is not None:
             yield DriftItem(address, "deleted_at", "", have.retired_at)
         if not have.managed:
             yield DriftItem(address, "managed_by", "this fleet", "somebody else")
@@ -191,23 +205,41 @@ def _returned(address: str, have: Resource | None, *, kept: bool) -> Iterator[Dr
         if kept:
             yield DriftItem(address, noun, KEPT, "")
         return
-    if isinstance(have, Schema) or not have.managed:
+    if one(have, Schema) or not have.managed:
         return
     if not kept:
         yield DriftItem(address, noun, "", "there again")
     elif have.retired_at is None:
         yield DriftItem(address, noun, KEPT, "in use again")
-    elif isinstance(have, Role) and have.login:
-        yield DriftItem(address, "login", "false", "true")
-    elif isinstance(have, Database) and have.allow_connections:
-        yield DriftItem(address, "allow_connections", "false", "true")
+    else:
+        yield from _open_again(address, have)
+
+
+def _open_again(address: str, have: Resource) -> Iterator[DriftItem]:
+    match have:
+        case Role():
+            if have.login:
+                yield DriftItem(address, "login", "false", "true")
+        case Database():
+            if have.allow_connections:
+                yield DriftItem(address, "allow_connections", "false", "true")
+        case Row() | Schema() | Package():
+            pass
+        case _:
+            assert_never(have)
 
 
 def _stranger(have: Resource) -> bool:
     """Whether a live thing with the fleet's mark could only have been made by hand: not its schemas, groups or main database."""
-    if isinstance(have, Row):
-        return have.managed
-    return not isinstance(have, Schema) and have.managed and have.holder is not None
+    match have:
+        case Row():
+            return have.managed
+        case Role() | Database() | Package():
+            return have.managed and have.holder is not None
+        case Schema():
+            return False
+        case _:
+            assert_never(have)
 
 
 def _format(value: Any) -> str:

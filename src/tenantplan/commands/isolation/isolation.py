@@ -29,7 +29,7 @@ from tenantplan.desired.declare import facts
 from tenantplan.errors import ConnectError, Locked, NotFound
 from tenantplan.fleet.opening import open_fleet
 from tenantplan.model.address import MAIN
-from tenantplan.model.resource import Database, Resource, Role, Row
+from tenantplan.model.resource import Database, Resource, Role, Row, of_type, one
 from tenantplan.postgres import lock
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import Connection, Connector
@@ -98,7 +98,7 @@ def _proof(scene: FleetView, sample: int, on_tried: Callable[[Attempt], None]) -
 def _gaps(scene: FleetView) -> Iterator[Attempt]:
     """What the catalog of the main database says: the same that a plan refuses, where anybody is in shared mode."""
     sharing = scene.live.main.sharing
-    rows = [r for r in scene.live.state.values() if isinstance(r, Row) and r.retired_at is None]
+    rows = [row for row in of_type(scene.live.state, Row).values() if row.retired_at is None]
     if not any(row.values.get("database_mode") == "shared" for row in rows):
         return
     for gap in sharing.gaps:
@@ -112,12 +112,14 @@ def _gaps(scene: FleetView) -> Iterator[Attempt]:
 
 def _named_by_pool(resource: Resource | None) -> bool:
     """Whether it is an organization that the pooled role may name: an active one in shared mode."""
-    values = resource.values if isinstance(resource, Row) and resource.table == "organizations" else {}
-    return values.get("state") == "active" and values.get("database_mode") == "shared"
+    row = one(resource, Row)
+    if row is None or row.table != "organizations":
+        return False
+    return row.values.get("state") == "active" and row.values.get("database_mode") == "shared"
 
 
 def _targets(scene: FleetView, sample: int) -> list[ProbedRole]:
-    roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.login and r.holder and r.managed]
+    roles = [r for r in of_type(scene.live.state, Role).values() if r.login and r.holder and r.managed]
     databases, main, ids = _databases(scene), scene.main_database, scene.live.main.ids
     shared = [
         ProbedRole(str(r.holder), r.name, MAIN, main, ids.get(str(r.holder))) for r in roles if r.access == "bound"
@@ -144,8 +146,8 @@ def _sampled(targets: Sequence[ProbedRole], sample: int) -> list[ProbedRole]:
 def _databases(scene: FleetView) -> Mapping[tuple[str, str | None], Database]:
     return {
         (r.server, r.holder): r
-        for r in scene.live.state.values()
-        if isinstance(r, Database) and r.holder and r.managed and r.retired_at is None and r.allow_connections
+        for r in of_type(scene.live.state, Database).values()
+        if r.holder and r.managed and r.retired_at is None and r.allow_connections
     }
 
 
@@ -182,7 +184,7 @@ def _in_shared_tables(stand: Subject, target: ProbedRole) -> Iterator[Attempt]:
 
 
 def _everywhere(scene: FleetView, ground: Ground, stand: Subject, target: ProbedRole) -> Iterator[Attempt]:
-    roles = [r for r in scene.live.state.values() if isinstance(r, Role) and r.server == target.server and r.holder]
+    roles = [r for r in of_type(scene.live.state, Role).values() if r.server == target.server and r.holder]
     strangers = [r.name for r in roles if r.holder != target.name]
     yield from server_attempts.become(stand, [scene.live.servers[target.server].role, *strangers])
     yield from server_attempts.truncate(stand)
@@ -222,7 +224,7 @@ def _notified(ground: Ground, stand: Subject, target: ProbedRole) -> Attempt:
 def _with_others(scene: FleetView, control: Connection, stand: Subject) -> Subject:
     """The stand with the ids of other organizations, one that has rows first, and the tables in which they have some."""
     ids = scene.live.main.ids
-    rows = {a: r for a, r in scene.live.state.items() if isinstance(r, Row) and r.table == "organizations" and a in ids}
+    rows = {a: r for a, r in of_type(scene.live.state, Row).items() if r.table == "organizations" and a in ids}
     shared = [ids[a] for a, row in rows.items() if row.values.get("database_mode") == "shared"]
     others = [i for i in shared if i != stand.mine] or [ids[a] for a in rows if ids[a] != stand.mine]
     filled: set[tuple[str, str]] = set()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tenantplan.manifest.server_objects import roles as names
 from tenantplan.model import address as addresses
 from tenantplan.model.login import CURRENT, READER, Issued, reader_of
-from tenantplan.model.resource import GENERATED, Role, Secret, State
+from tenantplan.model.resource import GENERATED, Role, Secret, State, of_type, one
 
 
 def application_logins(
@@ -22,18 +22,17 @@ def application_logins(
     """
     now = [row for row in issued if row.server == server and row.state == CURRENT]
     if database is None:
-        roles = [
-            r for r in state.values() if isinstance(r, Role) and r.access == "bound" and r.holder == holder and r.login
-        ]
+        bound = (role for role in of_type(state, Role).values() if role.access == "bound" and role.login)
+        roles = [role for role in bound if role.holder == holder]
         turns = {row.holder: row for row in now}
         login = _first(roles, turns.get(holder), reads=False)
         return login, _first(roles, turns.get(reader_of(holder)), reads=True)
     here = [row for row in now if row.database == database]
     turn = next((row for row in here if not row.role.endswith(READER)), None)
-    known = state.get(addresses.role(server, turn.role if turn else names(database)[1]))
-    login = known if isinstance(known, Role) else Role(server, turn.role if turn else names(database)[1])
-    reader = state.get(addresses.role(server, names(database)[2]))
-    readers = [reader] if isinstance(reader, Role) and reader.login else []
+    name = turn.role if turn else names(database)[1]
+    login = one(state.get(addresses.role(server, name)), Role) or Role(server, name)
+    reader = one(state.get(addresses.role(server, names(database)[2])), Role)
+    readers = [reader] if reader is not None and reader.login else []
     issued_reader = next((row for row in here if row.role.endswith(READER)), None)
     return _known(login, turn), _first(readers, issued_reader, reads=True)
 

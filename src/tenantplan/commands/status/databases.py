@@ -13,7 +13,7 @@ from tenantplan.commands.status.homes import nowhere, placement
 from tenantplan.errors import SchemaMismatch
 from tenantplan.model import address as addresses
 from tenantplan.model.address import Location
-from tenantplan.model.resource import Database, Row
+from tenantplan.model.resource import Database, Row, of_type
 from tenantplan.postgres.connect import Connection
 
 
@@ -37,9 +37,9 @@ def fleet_databases(scene: FleetView) -> list[FleetDatabase]:
     holders: dict[Location, str] = {scene.main: "main"}
     for address, row in _residents(scene):
         holders.setdefault(_location(scene, address, row), address)
-    for resource in scene.live.state.values():
-        if isinstance(resource, Database) and resource.managed and resource.retired_at is None:
-            holders.setdefault(Location(resource.server, resource.name), resource.holder or "")
+    for database in of_type(scene.live.state, Database).values():
+        if database.managed and database.retired_at is None:
+            holders.setdefault(Location(database.server, database.name), database.holder or "")
     found = [_database(scene, location, holder) for location, holder in holders.items()]
     return [found[0], *sorted(found[1:], key=lambda place: (place.holder, place.label))]
 

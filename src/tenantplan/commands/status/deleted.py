@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tenantplan.errors import NotFound
 from tenantplan.model.moment import after, shown_day
-from tenantplan.model.resource import Database, Row, State
+from tenantplan.model.resource import Database, Row, State, of_type
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ def deleted(address: str, row: Row, state: State, grace_days: int) -> Deleted | 
     if row.retired_at is None:
         return None
     end = after(row.retired_at, timedelta(days=grace_days))
-    kept = (r.name for r in state.values() if isinstance(r, Database) and r.holder == address and r.retired_at)
+    kept = (d.name for d in of_type(state, Database).values() if d.holder == address and d.retired_at)
     return Deleted(shown_day(row.retired_at), f"{end:%Y-%m-%d}" if end else "", next(kept, ""))

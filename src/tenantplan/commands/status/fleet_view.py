@@ -15,7 +15,7 @@ from tenantplan.live.survey import SurveyRequest, survey
 from tenantplan.model import address
 from tenantplan.model.address import MAIN, Location
 from tenantplan.model.live import Survey
-from tenantplan.model.resource import Row, State
+from tenantplan.model.resource import Row, Schema, State, of_type
 from tenantplan.postgres import lock
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.databases import has_database
@@ -43,6 +43,13 @@ class FleetView(OfFleet):
         return "tenantplan.runs" in self.live.main.columns
 
     @property
+    def schemas(self) -> dict[str, Schema]:
+        """The schemas, by address, without those of deleted databases that are kept for their grace period."""
+        state = self.live.state
+        kept = {a for a, resource in state.items() if resource.retired_at is not None}
+        return {a: s for a, s in of_type(state, Schema).items() if address.database_of_schema(a) not in kept}
+
+    @property
     def place(self) -> str:
         """The main database and its server, for headers: in words where that is the embedded one."""
         return f"{self.main_url} (EMBEDDED)" if self.settings.embedded else self.main_url
@@ -65,7 +72,7 @@ def read_fleet(fleet: Fleet, addresses: Iterable[str] = (), declared: State | No
 
 def rows(state: State, table: str = "organizations") -> list[Row]:
     """The rows of one table, by address."""
-    return [r for _, r in sorted(state.items()) if isinstance(r, Row) and r.table == table and r.managed]
+    return [row for _, row in sorted(of_type(state, Row).items()) if row.table == table and row.managed]
 
 
 def not_found(name: str, known: Iterable[str], more: str = "") -> NotFound:

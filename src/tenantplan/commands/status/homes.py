@@ -15,7 +15,7 @@ from tenantplan.migration.tree.graph import Graph
 from tenantplan.model import address as addresses
 from tenantplan.model.address import Location
 from tenantplan.model.placement import Placement
-from tenantplan.model.resource import Ref, Row, State
+from tenantplan.model.resource import Row, State, one
 from tenantplan.postgres.connect import Connection
 from tenantplan.postgres.url import masked
 
@@ -132,12 +132,9 @@ def nowhere(row: Row) -> bool:
 
 def _placed(row: Row, state: State) -> tuple[Row, str]:
     """The row that says where the data is, and its name: an organization's for a tenant that inherits."""
-    owner = row.values.get("organization_id")
-    if row.values["database_mode"] == "inherit" and isinstance(owner, Ref):
-        above = state.get(owner.address)
-        if isinstance(above, Row):
-            return above, str(_name(above))
-    return row, str(_name(row))
+    owner = row.references.get("organization_id", "")
+    above = one(state.get(owner), Row) if row.values["database_mode"] == "inherit" else None
+    return above or row, str(_name(above or row))
 
 
 def _name(row: Row) -> Any:

@@ -17,7 +17,7 @@ from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN
 from tenantplan.model.desired import Desired
 from tenantplan.model.placement import Placement
-from tenantplan.model.resource import Ref, Role, Row, State
+from tenantplan.model.resource import Role, Row, State, one
 from tenantplan.postgres.dialects import PoolSize
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.url import Server
@@ -65,15 +65,15 @@ def placed(fleet: Fleet, name: str) -> Placed:
     desired = declare.declared(fleet, documents, placing.placed(fleet, documents))
     declared = desired.placements.get(address)
     scene = read_fleet(fleet)
-    row = scene.live.state.get(address)
-    live = placement(scene, address, row) if isinstance(row, Row) and row.managed else None
+    row = one(scene.live.state.get(address), Row)
+    live = placement(scene, address, row) if row is not None and row.managed else None
     if declared is None and live is None:
         raise not_found(name, _known(desired, scene, addresses.kind(address)))
     place = declared or live
     assert place is not None
     found = _placed(fleet, servers, place, address, desired.origins.get(address, ""), live == place)
     both = {**scene.live.state, **desired.state}
-    if declared is None and isinstance(row, Row):
+    if declared is None and row is not None:
         gone = deleted(address, row, scene.live.state, settings.spec.guard.grace_days)
         if gone is not None:
             return replace(found, server=gone.error(address), database=gone.tombstone, applied=False, deleted=gone)
@@ -88,9 +88,7 @@ def _with_logins(place: Placed, holder: str, scene: FleetView, state: State) -> 
     if place.brought or place.mode == "none":
         return place
     made = place.database if place.mode == "dedicated" else None
-    row = state.get(holder)
-    owner = row.values.get("organization_id") if isinstance(row, Row) else None
-    used = owner.address if made is None and isinstance(owner, Ref) else holder
+    used = addresses.organization_of(holder, state) if made is None else holder
     login, reader = application_logins(used, place.alias, made, state, scene.live.main.issued)
     return replace(place, login=login, reader=reader)
 
@@ -105,10 +103,8 @@ def _pooled(place: Placed, scene: FleetView) -> Placed:
 
 def _pool(state: State, holder: str) -> PoolSize:
     """How many connections an application may have: its pool's, and no more than its login may have."""
-    row = state.get(holder)
-    owner = row.values.get("organization_id") if isinstance(row, Row) else None
-    row = state.get(owner.address) if isinstance(owner, Ref) else row
-    if not isinstance(row, Row) or "pool_size" not in row.values:  # a tenant that belongs to no organization
+    row = one(state.get(addresses.organization_of(holder, state)), Row)
+    if row is None or "pool_size" not in row.values:  # a tenant that belongs to no organization
         return PoolSize()
     size, limit = (
         int(row.values["pool_size"]) + int(row.values["pool_max_overflow"]),

@@ -9,7 +9,6 @@ from typing import Any
 from tenantplan.commands.status.fleet_view import FleetView, rows
 from tenantplan.migration.trees import edited
 from tenantplan.model import address as addresses
-from tenantplan.model.resource import Database, Schema
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ def revisions(scene: FleetView) -> list[TreeStatus]:
     for tree in ("main", "shared", "tenant"):
         graph = scene.trees.of(tree)
         at: dict[str | None, list[str]] = {}
-        for address, resource in sorted(scene.live.state.items()):
-            if isinstance(resource, Schema) and resource.tree == tree and not _kept(scene, address):
-                at.setdefault(resource.revision, []).append(resource.database or addresses.name(address))
+        for address, schema in sorted(scene.schemas.items()):
+            if schema.tree == tree:
+                at.setdefault(schema.revision, []).append(schema.database or addresses.name(address))
         changed = [f.message for f in edits if f.address.startswith(addresses.revision(graph.tree, ""))]
         found.append(
             TreeStatus(
@@ -74,9 +73,3 @@ def revisions(scene: FleetView) -> list[TreeStatus]:
 def _pins(scene: FleetView) -> dict[str, str]:
     found = {str(row.values["slug"]): row.values.get("database_revision") for row in rows(scene.live.state)}
     return {name: str(revision) for name, revision in found.items() if revision}
-
-
-def _kept(scene: FleetView, schema: str) -> bool:
-    """Whether a schema is that of a deleted database that is kept for its grace period."""
-    database = scene.live.state.get(addresses.database_of_schema(schema))
-    return isinstance(database, Database) and database.retired_at is not None
