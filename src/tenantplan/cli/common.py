@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -38,10 +37,10 @@ def color(stream: Any = None) -> bool:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout, ASCII only, so that no value can move a terminal's cursor."""
-    from tenantplan.model.encode import inert
+    """One JSON document on stdout, in which nothing moves a terminal's cursor."""
+    from tenantplan.rendering.safe import json_text
 
-    click.echo(inert(json.dumps(document, indent=2, sort_keys=True)))
+    click.echo(json_text(document), nl=False)
 
 
 def selection_options(function: F) -> F:

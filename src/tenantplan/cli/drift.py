@@ -49,19 +49,12 @@ def _repair(fleet: Settings, out: Path | None, as_json: bool) -> int:
     from tenantplan.cli.plan import print_plan
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.pipeline.repair import repair
-    from tenantplan.rendering import text
     from tenantplan.rendering.command import Call
-    from tenantplan.rendering.safe import terminal
 
     made = repair(fleet)
-    saved = write_plan(fleet, made, out) if out is not None else ""
-    if as_json:
-        print_plan(fleet, made)
-    else:
-        call = Call(click.get_current_context().find_root().obj, str(out) if saved else None, repair=True)
-        click.echo(text.plan(made, color=color(), verbose=True, call=call), nl=False, color=color())
-        if saved:
-            click.echo(terminal(f"{saved}: {out}"), err=True)
+    saved = f"{write_plan(fleet, made, out)}: {out}" if out is not None else ""
+    call = Call(click.get_current_context().find_root().obj, None if out is None else str(out), repair=True)
+    print_plan(fleet, made, "json" if as_json else "text", call, saved=saved, verbose=True)
     return 2 if made.operations or made.deferred or made.notes or made.unreachable or made.blockers else 0
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tenantplan.cli.common import color, embedded_option, json_option, selection, selection_options, settings
+from tenantplan.rendering.formats import PLAN, PlanOptions
 
 if TYPE_CHECKING:
-    from tenantplan.model.plan import Plan
+    from tenantplan.model.plan import Plan, Sign
+    from tenantplan.rendering.command import Call
     from tenantplan.settings.settings import Settings
 
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "markdown", "html", "github"]),
+    type=click.Choice(list(PLAN)),
     default="text",
     show_default=True,
 )
@@ -67,39 +69,30 @@ def command(
 
     Exit 3 when the plan is blocked: apply would refuse it.
     """
-    from tenantplan.errors import UsageError
     from tenantplan.fleet.plan_file import write_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
     from tenantplan.pipeline import plan
-    from tenantplan.rendering import github, html, markdown, text
     from tenantplan.rendering.command import Call
-    from tenantplan.rendering.safe import terminal
+
+    form, deep = "json" if as_json else form, refresh == "deep"
+    _refuse_without_file(out, encrypt, per_tenant and form != "json")
+    fleet = settings()
+    refuse_embedded_in_ci(fleet, embedded)
+    made = replace(plan.plan(fleet, selection(target, exclude, selector), deep=deep), per_tenant=per_tenant)
+    saved = f"{write_plan(fleet, made, out, encrypt=encrypt)}: {out}" if out is not None else ""
+    call = Call(context.find_root().obj, None if out is None else str(out), deep=deep)
+    print_plan(fleet, made, form, call, saved=saved, verbose=verbose, grace_days=fleet.spec.guard.grace_days)
+    return exit_code(made, detailed=detailed_exitcode)
+
+
+def _refuse_without_file(out: Path | None, encrypt: bool, per_tenant: bool) -> None:
+    """UsageError for flags of a plan file where none is written."""
+    from tenantplan.errors import UsageError
 
     if encrypt and out is None:
         raise UsageError("--encrypt is for a plan file", hint="use --out plan.json --encrypt")
-    if per_tenant and out is None and not (as_json or form == "json"):
+    if per_tenant and out is None:
         raise UsageError("--per-tenant is for a plan file", hint="use --per-tenant --out plan.json")
-    fleet = settings()
-    refuse_embedded_in_ci(fleet, embedded)
-    made = plan.plan(fleet, selection(target, exclude, selector), deep=refresh == "deep")
-    made = replace(made, per_tenant=per_tenant)
-    grace = fleet.spec.guard.grace_days
-    saved = write_plan(fleet, made, out, encrypt=encrypt) if out is not None else ""
-    if as_json or form == "json":
-        print_plan(fleet, made)
-    elif form == "github":
-        click.echo(github.plan(made), nl=False)
-    elif form == "markdown":
-        click.echo(markdown.plan(made, grace_days=grace), nl=False)
-    elif form == "html":
-        click.echo(html.plan(made, grace_days=grace), nl=False)
-    else:
-        call = Call(context.find_root().obj, str(out) if saved else None, deep=refresh == "deep")
-        shown = text.plan(made, color=color(), verbose=verbose, grace_days=grace, call=call)
-        click.echo(shown, nl=False, color=color())
-        if saved:
-            click.echo(terminal(f"{saved}: {out}"), err=True)
-    return exit_code(made, detailed=detailed_exitcode)
 
 
 def exit_code(made: Plan, *, detailed: bool) -> int:
@@ -112,15 +105,33 @@ def exit_code(made: Plan, *, detailed: bool) -> int:
     return 2 if detailed and (otherwise or not made.empty) else 0
 
 
-def print_plan(fleet: Settings, made: Plan) -> None:
-    """The plan file on stdout: signed where it is to be signed and the key is at hand."""
+def print_plan(
+    fleet: Settings,
+    made: Plan,
+    form: str,
+    call: Call,
+    *,
+    saved: str,
+    verbose: bool,
+    grace_days: int | None = None,
+) -> None:
+    """The plan on stdout; where people read it as text, what was `saved` on stderr."""
+    from tenantplan.rendering.safe import terminal
+
+    options = PlanOptions(partial(_signer, fleet), call, color(), verbose, grace_days)
+    click.echo(PLAN[form](made, options), nl=False, color=color())
+    if saved and form == "text":
+        click.echo(terminal(saved), err=True)
+
+
+def _signer(fleet: Settings) -> Sign | None:
+    """What signs the plan where it is to be signed and the key is at hand; that it is not is said on stderr."""
     from tenantplan.errors import SettingsError
     from tenantplan.rendering.safe import terminal
     from tenantplan.secrets.fleet_keys import plan_signer
 
     try:
-        sign = plan_signer(fleet)
+        return plan_signer(fleet)
     except SettingsError as error:
         click.echo(terminal(f"not signed, so apply will refuse it: {error.message}"), err=True)
-        sign = None
-    sys.stdout.write(made.to_bytes(sign).decode())
+        return None

@@ -10,9 +10,8 @@ from tenantplan.cli.common import color, json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.commands.upkeep.reports import Answer, Cell
+    from tenantplan.commands.upkeep.reports import Answer
 
-_CELL = 80
 _EXPIRING = "licenses-expiring"
 
 
@@ -35,19 +34,15 @@ def command(name: str | None, as_json: bool, as_csv: bool, limit: int | None, da
         _list(as_json)
         return 0
     from tenantplan.commands.upkeep import reports
+    from tenantplan.rendering.formats import ROWS
+    from tenantplan.rendering.rows import Rows
 
     report = reports.known(name)
     if days is not None and name != _EXPIRING:
         raise UsageError(f"--days is for {_EXPIRING} alone")
     found = reports.answer(settings(), name, limit=limit, days=days or 30)
-    if as_json:
-        print_json([dict(zip(found.columns, map(_masked, row), strict=True)) for row in found.rows])
-    elif as_csv:
-        from tenantplan.rendering.spreadsheet import csv_text
-
-        click.echo(csv_text(found.columns, found.rows), nl=False)
-    else:
-        _show(found, report.empty)
+    shown = ROWS["json" if as_json else "csv" if as_csv else "text"]
+    click.echo(shown(Rows(found.columns, found.rows, report.empty), color()), nl=False)
     return _lost(found)
 
 
@@ -60,46 +55,6 @@ def _list(as_json: bool) -> None:
         return
     lines = [(name, report.about) for name, report in REPORTS.items()]
     click.echo(table(("REPORT", "WHAT IT SHOWS"), lines, color=color()), nl=False)
-
-
-def _show(found: Answer, empty: str) -> None:
-    from tenantplan.rendering.text import table
-
-    if not found.rows:
-        click.echo(empty)
-        return
-    headers = [column.removesuffix("_bytes").replace("_", " ").upper() for column in found.columns]
-    lines = [[_format_cell(*pair) for pair in zip(found.columns, row, strict=True)] for row in found.rows]
-    click.echo(table(headers, lines, color=color()), nl=False)
-    if "counted_since" in found.columns:
-        click.echo(
-            "\nAn index without a date was counted since its database was created, or since the server last crashed."
-        )
-
-
-def _format_cell(column: str, cell: Cell) -> Cell:
-    from tenantplan.rendering.parts import clipped
-    from tenantplan.rendering.safe import mask_url
-
-    if column.endswith("_bytes") and isinstance(cell, int):
-        return _size(cell)
-    return clipped(mask_url(cell), _CELL) if isinstance(cell, str) else cell
-
-
-def _size(count: int) -> str:
-    """Bytes in the unit that fits."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TB"
-
-
-def _masked(cell: Cell) -> Cell:
-    from tenantplan.rendering.safe import mask_url
-
-    return mask_url(cell) if isinstance(cell, str) else cell
 
 
 def _lost(found: Answer) -> int:

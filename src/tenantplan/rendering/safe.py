@@ -6,7 +6,11 @@ it needs `terminal` as well, because a browser obeys bidi controls too.
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
+
+from tenantplan.model.encode import inert
 
 # C0, DEL, C1, soft hyphen, fillers, zero-width, bidi, line separators, lone surrogates, interlinear, formats of scripts and
 # of music, tag characters: every Cc, Cf, Cs, Zl and Zp of Unicode, and what is as invisible.
@@ -49,6 +53,11 @@ def fence(lines: tuple[str, ...], language: str = "sql") -> str:
     shown = [terminal(line).replace("<!--", "<\\x21--") for line in lines]
     ticks = "`" * max(3, _longest_run("\n".join(shown)) + 1)
     return "\n".join([ticks + language, *shown, ticks])
+
+
+def json_text(document: Any) -> str:
+    """One JSON document, ASCII only, so that no value can move a terminal's cursor; ended by a newline."""
+    return inert(json.dumps(document, indent=2, sort_keys=True)) + "\n"
 
 
 def mask_url(text: str) -> str:
