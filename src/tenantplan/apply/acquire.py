@@ -72,31 +72,46 @@ def acquire(work: Work, stack: ExitStack) -> Acquired:
     first_run = work.run_id in recover.dead_runs(control)
     stale: Mapping[str, str] = {}
     if not first_run:
-        begun = freshness.begun_already(control, work.plan)
-        stale = left_untouched(work, done, live, begun)
-        settled = done | stale.keys()  # of which there is nothing to check any more
-        if not work.plan.per_tenant:
-            freshness.check_standing(work.plan, done, live)
-        freshness.check_fresh(work.plan, settled, live, begun)
-        freshness.check_secrets(work, settled, live)
-        freshness.check_packages(work, settled)
-        freshness.check_windows(work, settled, live)
-        if work.check is not None:
-            held = work.check(work, freshness.journaled(control, work.plan), stale)
-        check_data(work, control, settled, live)
+        held, stale = _checked(work, control, done, live)
     epoch = lock.take_over(control, work.run_id, work.actor.name, work.actor.host, os.getpid())
     run = replace(work.run(live, epoch), lives=record.earlier_lives(control, work.plan.operations, work.tables))
     recovered = _settle(work, run, control, live, dead) if dead else 0
     work.clear_templates(live, control)
     if first_run:
-        control.execute("UPDATE tenantplan.runs SET epoch = %s WHERE id = %s", [epoch, run.author.id])
-        hashed = [(o, stored_secrets.marked(run, o)) for o in work.plan.operations]
-        record.rewrite(run.author, control, [new for old, new in hashed if new is not old])
+        _complete_first_run(work, run, control)
     else:
         left_out = {*done, *held, *stale}
         record.open_run(run.author, control, [o for o in work.plan.operations if o.id not in left_out])
     reach("run-opened")
     return Acquired(run, control, recovered, clocks, held, stale)
+
+
+def _checked(
+    work: Work, control: Connection, done: set[str], live: Survey
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Checks what can have changed since the plan was made; operations that are held back, and those that are stale, and why."""
+    begun = freshness.begun_already(control, work.plan)
+    stale = left_untouched(work, done, live, begun)
+    settled = done | stale.keys()  # of which there is nothing to check any more
+    if not work.plan.per_tenant:
+        freshness.check_standing(work.plan, done, live)
+    freshness.check_fresh(work.plan, settled, live, begun)
+    freshness.check_secrets(work, settled, live)
+    freshness.check_packages(work, settled)
+    freshness.check_windows(work, settled, live)
+    held: Mapping[str, str] = {}
+    if work.check is not None:
+        held = work.check(work, freshness.journaled(control, work.plan), stale)
+    check_data(work, control, settled, live)
+    return held, stale
+
+
+def _complete_first_run(work: Work, run: Run, control: Connection) -> None:
+    """Writes into the journal, which was opened while the main database was made, what was not known then: the lease's epoch, and
+    keyed hashes, since there was no key."""
+    control.execute("UPDATE tenantplan.runs SET epoch = %s WHERE id = %s", [run.author.epoch, run.author.id])
+    hashed = [(o, stored_secrets.marked(run, o)) for o in work.plan.operations]
+    record.rewrite(run.author, control, [new for old, new in hashed if new is not old])
 
 
 def _enter(work: Work, stack: ExitStack) -> tuple[Connection, Connection, Survey, Mapping[str, str]]:

@@ -124,27 +124,43 @@ def rollout(
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(min(limits.parallelism, len(sessions))))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        while True:
-            _after_wave(progress, limits)
-            settled = len(progress.outcomes)
-            for batch in _next(progress, limits, shared):
-                progress.running[pool.submit(work, batch)] = batch
-            if not progress.running:
-                if len(progress.outcomes) > settled:  # what was skipped may have ended a wave
-                    continue
-                break
-            finished, _ = wait(progress.running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                _collect(progress, future, on_outcome)
-            if progress.full(limits):
-                progress.halt.set()
+        _run_tracks(progress, limits, shared, lambda batch: pool.submit(work, batch), on_outcome)
     stopped = progress.stopped or _too_many(progress, limits)
+    _settle_rest(progress, operations, stopped)
+    return RolloutResult(tuple(progress.outcomes[o.id] for o in operations), stopped)
+
+
+def _run_tracks(
+    progress: _Progress,
+    limits: Limits,
+    shared: int,
+    submit: Callable[[Batch], Future[list[Outcome] | None]],
+    on_outcome: Callable[[Outcome], None],
+) -> None:
+    """Starts what can run, whenever something has ended, until nothing runs and nothing can."""
+    while True:
+        _after_wave(progress, limits)
+        settled = len(progress.outcomes)
+        for batch in _next(progress, limits, shared):
+            progress.running[submit(batch)] = batch
+        if not progress.running:
+            if len(progress.outcomes) > settled:  # what was skipped may have ended a wave
+                continue
+            return
+        finished, _ = wait(progress.running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            _collect(progress, future, on_outcome)
+        if progress.full(limits):
+            progress.halt.set()
+
+
+def _settle_rest(progress: _Progress, operations: Sequence[Operation], stopped: str) -> None:
+    """What was not begun is skipped: since something that it needs is lost, or since nothing more was started."""
     for operation in operations:
         if operation.id not in progress.outcomes:
             lost = next((other for other in operation.depends_on if other in progress.lost), None)
             not_begun = Outcome(operation, "skipped", f"not begun: {stopped or 'the run was stopped'}")
             progress.settle(not_begun if lost is None else progress.follows(operation, lost))
-    return RolloutResult(tuple(progress.outcomes[o.id] for o in operations), stopped)
 
 
 def _work(run: Run, session: Connection, batch: Batch, halt: threading.Event) -> list[Outcome] | None:

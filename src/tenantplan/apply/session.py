@@ -58,14 +58,7 @@ def session(
         work = replace(_work(settings, plan, stack), check=check)
         stack.enter_context(main_errors(work.servers.usable[MAIN], work.main_database))
         acquired = acquire(work, stack)
-        if check:  # what an unsigned file says is not written down, but what was seen when it was compared
-            held = {
-                o.scope for o in plan.operations if o.id in acquired.held
-            }  # these are recorded as what they hold back
-            attempts = [attempt for attempt in work.attempts if attempt.address not in held]
-            seen_before(acquired.run, acquired.control, attempts, "while the plan was compared")
-        else:
-            seen_before(acquired.run, acquired.control, plan.attempts, f"while the plan was made, {plan.created_at}")
+        _audit_attempts(work, acquired)
         done = freshness.already_done(acquired.control, plan)
         settled = {*done, *acquired.held, *acquired.stale}
         operations = [o for o in plan.operations if o.id not in settled]
@@ -77,20 +70,36 @@ def session(
         result = _roll_out(work, acquired, operations, limits, on_outcome)
         result = replace(result, outcomes=(*before, *result.outcomes))
         taken_back = _roll_back(work, acquired, result, done, limits, on_outcome)
-        gone = {outcome.operation.address for outcome in taken_back}
-        kept = [outcome for outcome in result.outcomes if outcome.operation.address not in gone]
-        remaining = len(not_as_planned(work, [*kept, *taken_back]))
-        failed = bool(result.stopped) or any(o.status != "done" for o in (*result.outcomes, *taken_back))
-        status = "partial" if failed or remaining else "done"
-        record.close_run(
-            acquired.run.author, acquired.control, status, applied=not failed and not plan.empty, kinds=plan.kinds
-        )
+        remaining = _close_run(work, acquired, result, taken_back)
         reach("run-closed")
     seconds = time.monotonic() - started
     still_open = tuple(note for note in plan.notes if note.rule == STILL_OPEN)
     notes = (*acquired.notes, *work.notes)
     facts = (acquired.recovered, remaining, result.stopped, taken_back, still_open, notes)
     return Report(work.run_id, plan.digest, result.outcomes, seconds, *facts)
+
+
+def _audit_attempts(work: Work, acquired: Acquired) -> None:
+    """Audits the connections that failed before this run held the fleet. What an unsigned file says of them is not written down,
+    but what was seen when it was compared."""
+    plan = work.plan
+    if work.check is None:
+        seen_before(acquired.run, acquired.control, plan.attempts, f"while the plan was made, {plan.created_at}")
+        return
+    held = {o.scope for o in plan.operations if o.id in acquired.held}  # these are recorded as what they hold back
+    attempts = [attempt for attempt in work.attempts if attempt.address not in held]
+    seen_before(acquired.run, acquired.control, attempts, "while the plan was compared")
+
+
+def _close_run(work: Work, acquired: Acquired, result: RolloutResult, taken_back: Sequence[Outcome]) -> int:
+    """Closes the run in the journal; how many resources are not as they were to be."""
+    gone = {outcome.operation.address for outcome in taken_back}
+    kept = [outcome for outcome in result.outcomes if outcome.operation.address not in gone]
+    remaining = len(not_as_planned(work, [*kept, *taken_back]))
+    failed = bool(result.stopped) or any(o.status != "done" for o in (*result.outcomes, *taken_back))
+    status, applied = "partial" if failed or remaining else "done", not failed and not work.plan.empty
+    record.close_run(acquired.run.author, acquired.control, status, applied=applied, kinds=work.plan.kinds)
+    return remaining
 
 
 def _close_again(acquired: Acquired, done: Sequence[Operation]) -> tuple[Outcome, ...]:

@@ -57,7 +57,6 @@ def command(
     selector: tuple[str, ...],
 ) -> int:
     """Make the live databases what the YAML says: the changes of PLAN_FILE, or those of a plan made and shown now."""
-    from tenantplan.fleet.plan_file import read_plan
     from tenantplan.fleet.servers import refuse_embedded_in_ci
     from tenantplan.pipeline import apply, plan
     from tenantplan.planning.guard import Allowances
@@ -66,12 +65,7 @@ def command(
     fleet = settings()
     refuse_embedded_in_ci(fleet, embedded)
     if plan_file is not None:
-        if target or exclude or selector:
-            raise UsageError(
-                "a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json"
-            )
-        chosen, believed = read_plan(fleet, plan_file), takes_signed_only(fleet)
-        _print_target(fleet, chosen)
+        chosen, believed = _of_file(fleet, plan_file, (*target, *exclude, *selector)), takes_signed_only(fleet)
     else:
         chosen, believed = plan.plan(fleet, selection(target, exclude, selector)), True
         _confirm(fleet, chosen, auto_approve, Allowances(allow_deletes, allow_destructive), as_json)
@@ -90,6 +84,19 @@ def command(
     else:
         _show(chosen, report)
     return _exit_code(chosen, report)
+
+
+def _of_file(fleet: Settings, plan_file: Path, selected: tuple[str, ...]) -> Plan:
+    """The plan in a file, after it was said where it is about to be applied; UsageError where something was selected."""
+    from tenantplan.fleet.plan_file import read_plan
+
+    if selected:
+        raise UsageError(
+            "a plan file is applied whole", hint="select when planning: tenantplan plan --target … --out plan.json"
+        )
+    chosen = read_plan(fleet, plan_file)
+    _print_target(fleet, chosen)
+    return chosen
 
 
 def _confirm(fleet: Settings, chosen: Plan, auto_approve: bool, words: Allowances, as_json: bool) -> None:

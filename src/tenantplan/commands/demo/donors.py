@@ -59,41 +59,41 @@ def donor_rows(number: int, now: datetime, organization: Organization) -> dict[s
         {"id": demo_id("campaign", key, slug), "slug": slug, "name": name, "status": "active", "goal_amount": 20_000}
         for slug, name in _CAMPAIGNS.items()
     ]
-    donors = [
-        {
-            "id": demo_id("donor", key, name),
-            "email": f"{name.split()[0].lower().encode('ascii', 'ignore').decode()}@demo.example",
-            "first_name": name.split()[0],
-            "last_name": name.split()[1],
-            "notes": "demo",
-        }
-        for name in _NAMES
-    ]
+    donors = [_donor(key, name) for name in _NAMES]
     form = {"id": demo_id("form", key), "campaign_id": campaigns[0]["id"], "slug": "demo-give", "title": "Give"}
     return {
         "donors": donors,
-        "donor_preferences": [
-            {
-                "id": demo_id("preference", d["id"]),
-                "donor_id": d["id"],
-                "channel": "email",
-                "subscribed": chance.random() < 0.6,
-            }
-            for d in donors
-        ],
+        "donor_preferences": [_preference(chance, donor["id"]) for donor in donors],
         "campaigns": campaigns,
         "donations": list(_donations(chance, now, donors, campaigns)),
         "forms": [{**form, "published": True, "definition": DEMO}],
-        "analytics_events": [
-            {
-                "id": demo_id("event", key, index),
-                "name": chance.choice(("form.view", "form.view", "form.submit")),
-                "form_id": form["id"],
-                "properties": DEMO,
-                "occurred_at": now - timedelta(seconds=chance.randint(60, 7 * 86_400)),
-            }
-            for index in range(20)
-        ],
+        "analytics_events": [_event(chance, now, demo_id("event", key, index), form["id"]) for index in range(20)],
+    }
+
+
+def _donor(organization: UUID, name: str) -> dict[str, Any]:
+    first, last = name.split()
+    return {
+        "id": demo_id("donor", organization, name),
+        "email": f"{first.lower().encode('ascii', 'ignore').decode()}@demo.example",
+        "first_name": first,
+        "last_name": last,
+        "notes": "demo",
+    }
+
+
+def _preference(chance: random.Random, donor: UUID) -> dict[str, Any]:
+    subscribed = chance.random() < 0.6
+    return {"id": demo_id("preference", donor), "donor_id": donor, "channel": "email", "subscribed": subscribed}
+
+
+def _event(chance: random.Random, now: datetime, event: UUID, form: object) -> dict[str, Any]:
+    return {
+        "id": event,
+        "name": chance.choice(("form.view", "form.view", "form.submit")),
+        "form_id": form,
+        "properties": DEMO,
+        "occurred_at": now - timedelta(seconds=chance.randint(60, 7 * 86_400)),
     }
 
 

@@ -141,25 +141,30 @@ def _name(row: Row) -> Any:
     return row.values.get("slug") or row.values.get("name")
 
 
+_Answer = tuple[str | None, str | None] | TenantplanError  # revisions as a database of its own and as the shared tables
+
+
+def _answered(answer: _Answer | None, dedicated: bool) -> tuple[bool | None, str | None, str]:
+    """Whether a database answered (None: it was not asked), at which revision it is, and why it did not."""
+    if isinstance(answer, TenantplanError):
+        return False, None, f"{answer.where}: {answer.message}" if answer.where else answer.message
+    if answer is None:
+        return None, None, ""
+    return True, answer[0] if dedicated else answer[1], ""
+
+
 def _home(
     scene: FleetView,
     kind: str,
     row: Row,
     location: Location,
-    answers: Mapping[Location, tuple[str | None, str | None] | TenantplanError],
+    answers: Mapping[Location, _Answer],
 ) -> Home:
     database, dedicated = location.database, location != scene.main
-    answer = None if nowhere(row) else answers.get(location)
-    revision: str | None = None
-    reachable: bool | None = None
+    reachable, revision, lost = _answered(None if nowhere(row) else answers.get(location), dedicated)
     gone = deleted(f"{kind}/{_name(row)}", row, scene.live.state, scene.settings.spec.guard.grace_days)
-    reason = gone.reason if gone else ""
     if gone and gone.tombstone:
         database = gone.tombstone
-    if isinstance(answer, TenantplanError):
-        reachable, reason = False, f"{answer.where}: {answer.message}" if answer.where else answer.message
-    elif answer is not None:
-        reachable, revision = True, answer[0] if dedicated else answer[1]
     behind, why = behind_head(scene.trees.tenant, revision) if reachable else (None, "")
     pin = _placed(row, scene.live.state)[0].values.get("database_revision") if reachable and dedicated else None
     if pin and behind:
@@ -179,7 +184,7 @@ def _home(
         revision=revision,
         behind=behind,
         reachable=reachable,
-        reason=reason or why,
+        reason=lost or (gone.reason if gone else "") or why,
         gone=gone,
         pinned=pin,
     )
