@@ -21,7 +21,8 @@ from servers import programs as programs_of
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.compile.compile import downgrade, upgrade
-from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
+from tenantplan.migration.running.steps import Migrator
+from tenantplan.migration.running.target import MigrationTarget, Version
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.tree.graph import Graph, load

@@ -8,7 +8,7 @@ from tenantplan.apply.context import Run
 from tenantplan.apply.effects.effect import Performed
 from tenantplan.apply.effects.server_objects import stamping
 from tenantplan.apply.effects.shared_tables import share
-from tenantplan.migration.running.steps import MigrationTarget, Version
+from tenantplan.migration.running.target import MigrationTarget, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema, expect, one
 from tenantplan.model.step import Step

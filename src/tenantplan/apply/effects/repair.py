@@ -12,7 +12,7 @@ from tenantplan.apply.effects.server_objects import restamp
 from tenantplan.errors import MigrationError, SchemaMismatch
 from tenantplan.failpoint import reach
 from tenantplan.journal.recover import Open
-from tenantplan.migration.running.steps import MigrationSession, MigrationTarget, Version
+from tenantplan.migration.running.target import MigrationSession, MigrationTarget, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Resource, Schema, expect, one
 from tenantplan.model.site import beginning

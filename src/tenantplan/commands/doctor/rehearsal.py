@@ -20,7 +20,8 @@ from tenantplan.errors import TenantplanError
 from tenantplan.interruptible import interruptible
 from tenantplan.migration.authoring.scratch import migrator
 from tenantplan.migration.compile.compile import downgrade
-from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
+from tenantplan.migration.running.steps import Migrator
+from tenantplan.migration.running.target import MigrationTarget, Version
 from tenantplan.migration.running.template import measured
 from tenantplan.migration.running.workers import Programs
 from tenantplan.model import stamp

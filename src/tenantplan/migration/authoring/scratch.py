@@ -12,7 +12,8 @@ from psycopg import sql
 from tenantplan.ddl.statements import TEMPLATE0, copied, opened
 from tenantplan.errors import MigrationError, PrivilegeError
 from tenantplan.interruptible import interruptible
-from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
+from tenantplan.migration.running.steps import Migrator
+from tenantplan.migration.running.target import MigrationTarget, Version
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.trees import Trees
 from tenantplan.model.address import MAIN

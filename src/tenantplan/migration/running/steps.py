@@ -18,13 +18,13 @@ from tenantplan.failpoint import reach
 from tenantplan.migration import sqltext
 from tenantplan.migration.running.fault import faults
 from tenantplan.migration.running.sending import send
+from tenantplan.migration.running.target import MigrationSession, MigrationTarget, Version
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.running.workers import Job, Programs
-from tenantplan.model.address import is_brought
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
 from tenantplan.postgres import guard
-from tenantplan.postgres.connect import MIGRATING, Connection, Connector
+from tenantplan.postgres.connect import MIGRATING, Connection
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.retry import retry, when
 
@@ -35,49 +35,6 @@ _SETTINGS = sql.SQL(
 )
 # The last is "tuple concurrently updated": somebody else wrote into the same row of a shared catalog.
 _IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_)
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What a database is at: its revision, None when nothing was applied, and the mark of a migration that stopped halfway."""
-
-    revision: str | None = None
-    mark: str | None = None
-
-
-@dataclass(frozen=True)
-class MigrationTarget:
-    """A database that steps run in: `database` None is the one that the server's connection string names. `stamp` gives the
-    statements that write down what it is at after a step, of its name, its stamp and the step."""
-
-    connector: Connector
-    server: str
-    database: str | None
-    tree: str
-    stamp: Callable[[str, str | None, Step], list[sql.Composed]] = lambda name, comment, step: []
-
-    @property
-    def label(self) -> str:
-        """What a message calls the database."""
-        return f"database {self.database or self.server}"
-
-    @property
-    def trusting(self) -> bool:
-        """Whether code in it is not tenantplan's to judge: the main database, and those that organizations brought."""
-        return self.tree != "tenant" or is_brought(self.server)
-
-
-@dataclass(frozen=True)
-class MigrationSession:
-    """A connection to a place."""
-
-    connection: Connection
-    place: MigrationTarget
-
-    @property
-    def label(self) -> str:
-        """What a message calls the database."""
-        return f"database {self.connection.info.dbname}"
 
 
 @dataclass(frozen=True)

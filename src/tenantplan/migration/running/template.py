@@ -13,7 +13,8 @@ from tenantplan.ddl import statements
 from tenantplan.ddl.statements import TEMPLATE0, Template
 from tenantplan.failpoint import reach
 from tenantplan.migration.running.soundness import close, difference, is_ready, let_in, recorded, set_aside
-from tenantplan.migration.running.steps import MigrationTarget, Migrator, Version
+from tenantplan.migration.running.steps import Migrator
+from tenantplan.migration.running.target import MigrationTarget, Version
 from tenantplan.model import stamp
 from tenantplan.model.encode import digest
 from tenantplan.model.resource import OWNER
