@@ -119,6 +119,7 @@ def rotate(organizations: tuple[str, ...], due: bool, as_json: bool) -> int:
 def _rotated(outcome: Outcome) -> dict[str, Any]:
     """What became of one role: a new password, or the end of its former one; or of one generated secret: a new value."""
     from tenantplan.model.operation import generates
+    from tenantplan.model.resource import Role, one
     from tenantplan.planning.secret_rotation import generated
 
     fresh = generated(outcome.operation.after)
@@ -131,12 +132,11 @@ def _rotated(outcome: Outcome) -> dict[str, Any]:
             "status": outcome.status,
             "error": outcome.error or None,
         }
-    role = outcome.operation.after
-    password = getattr(role, "password", None)
-    new = generates(outcome.operation)
+    role, new = one(outcome.operation.after, Role), generates(outcome.operation)
+    password = role.password if role is not None else None
     return {
-        "holder": getattr(role, "holder", ""),
-        "role": getattr(role, "name", ""),
+        "holder": role.holder if role is not None else "",
+        "role": role.name if role is not None else "",
         "what": "new password" if new else "former password ended",
         "target": password.target if new and password is not None else None,
         "status": outcome.status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -103,8 +103,8 @@ def _ignored(
 def _server_items(scene: FleetView, applied: Applied) -> Iterator[DriftItem]:
     for alias in scene.live.servers:
         with scene.connector.connect(alias, read_only=True) as connection:
-            yield from _powers(connection, alias, _names(applied.state, alias, Role))
-            databases = _names(applied.state, alias, Database) - {scene.main_database}
+            yield from _powers(connection, alias, _names(of_type(applied.state, Role), alias))
+            databases = _names(of_type(applied.state, Database), alias) - {scene.main_database}
             yield from _grants(connection, alias, databases)
 
 
@@ -115,8 +115,8 @@ def _lingering(state: State) -> Iterator[DriftItem]:
             yield DriftItem(address, "sessions", "none, it is closed", f"{role.sessions} open")
 
 
-def _names(state: State, alias: str, kind: type[Role] | type[Database]) -> set[str]:
-    return {r.name for r in state.values() if isinstance(r, kind) and r.server == alias}
+def _names(found: Mapping[str, Role | Database], alias: str) -> set[str]:
+    return {resource.name for resource in found.values() if resource.server == alias}
 
 
 def _powers(connection: Connection, alias: str, names: set[str]) -> Iterator[DriftItem]:
