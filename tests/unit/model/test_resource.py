@@ -18,6 +18,7 @@ from tenantplan.model.resource import (
     access_of,
     afters,
     befores,
+    expect,
     of_type,
     one,
     references_of,
@@ -63,3 +64,10 @@ def test_whose_a_tenant_is() -> None:
     assert organization_of("tenant/a", state) == "organization/msf"
     assert organization_of("organization/msf", state) == "organization/msf"
     assert organization_of("fleet", state) == "fleet"
+
+
+@pytest.mark.parametrize("resource", [resource for resource in (*ALL, None) if resource is not ROLE])
+def test_nothing_else_passes_where_one_type_is_expected(resource: Resource | None) -> None:
+    assert expect(ROLE, Role) is ROLE
+    with pytest.raises(AssertionError, match="this takes a Role"):
+        expect(resource, Role)
