@@ -12,6 +12,10 @@ pytestmark = pytest.mark.once
 BATCHES = """
 import os, signal, time
 bind = op.get_bind()
+if bind.scalar(sa.text("SELECT how FROM breaks")) == 'early':
+    raise ValueError("before its first commit")
+if bind.scalar(sa.text("SELECT how FROM breaks")) == 'wait':
+    bind.execute(sa.text("LOCK TABLE nobody_waits NOWAIT"))
 op.add_column('donors', sa.Column('batches', sa.Integer()), if_not_exists=True)
 while bind.scalar(sa.text("SELECT count(*) FROM donors WHERE batches IS NULL")) > 0:
     bind.execute(sa.text(
@@ -23,11 +27,14 @@ while bind.scalar(sa.text("SELECT count(*) FROM donors WHERE batches IS NULL")) 
         time.sleep(0.3)
     if bind.scalar(sa.text("SELECT how FROM breaks")) == 'fail':
         raise ValueError("in the middle")
+    if bind.scalar(sa.text("SELECT how FROM breaks")) == 'lock':
+        bind.execute(sa.text("LOCK TABLE nobody_waits NOWAIT"))
 assert bind.scalar(sa.text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")) is False
 """
 BASE = """
 op.execute("ALTER TABLE donors ADD seen int NOT NULL DEFAULT 0")
 op.execute("CREATE TABLE breaks (how text)")
+op.execute("CREATE TABLE nobody_waits ()")
 op.execute("INSERT INTO breaks VALUES ('no')")
 """
 
@@ -71,6 +78,32 @@ def test_it_runs_as_alembic_runs_it(batches: Batches) -> None:
     said = batches.fleet.run("plan").out
     assert "it commits in its middle: if it is interrupted, a person reads how far it came" in said
     batches.fleet.apply()
+    batches.finished()
+
+
+def test_what_failed_before_its_first_commit_has_not_begun(batches: Batches) -> None:
+    batches.breaks("early")
+    assert "before its first commit" in batches.fleet.apply(code=5).out
+    assert batches.fleet.plan()["blockers"] == []
+    batches.breaks("no")
+    batches.fleet.apply()
+    batches.finished()
+
+
+@pytest.mark.parametrize(("how", "done"), [("lock", 3), ("wait", 0)])
+def test_a_lock_in_the_way_is_waited_for_until_something_is_committed(batches: Batches, how: str, done: int) -> None:
+    fleet = batches.fleet
+    batches.breaks(how)
+    with fleet.connect(batches.database) as holder, holder.transaction():
+        holder.execute("LOCK TABLE nobody_waits")
+        out = " ".join(fleet.apply(code=5).out.split())
+    assert "55P03" in out or "could not obtain lock" in out
+    assert ("what it had committed is there" in out) is (done > 0)
+    assert batches.donors()[1] == done if done else True
+    assert len(fleet.plan()["blockers"]) == (1 if done else 0)
+    batches.breaks("no")
+    fleet.settings(migrations="migrations/tenant, rerun: [b0000002]")
+    fleet.apply()
     batches.finished()
 
 

@@ -18,7 +18,7 @@ from tenantplan.ddl.statements import temporary
 from tenantplan.failpoint import reach
 from tenantplan.journal import record
 from tenantplan.migration.running.fault import faults
-from tenantplan.migration.running.steps import present_groups, run_statements
+from tenantplan.migration.running.sending import present_groups, run_statements
 from tenantplan.model.address import MAIN
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Database, Schema, afters

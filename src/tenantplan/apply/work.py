@@ -166,7 +166,7 @@ class Work(OfFleet):
             record.audit(run.author, connection, [Fact(f"template/{alias}/{name}", "set-aside", "done", detail=detail)])
         self.note(
             "template",
-            f"a template on server {alias}had changed since it was built ({reason}): it is kept as {name}, and another was built."
+            f"a template on server {alias} had changed since it was built ({reason}): it is kept as {name}, and another was built."
             " Databases cloned from it may hold the same changes: tenantplan drift compares their schemas",
         )
 

@@ -129,7 +129,8 @@ def _revisions(found: list[Home]) -> None:
     from tenantplan.rendering.parts import clipped
     from tenantplan.rendering.safe import terminal
 
-    places = {(item.server, item.database): str(item.revision) for item in found if item.reachable}
+    at_a_revision = [item for item in found if item.reachable and (item.dedicated or item.revision)]
+    places = {(item.server, item.database): str(item.revision) for item in at_a_revision}
     counts = Counter(places.values())
     if counts:
         listed = ", ".join(f"{terminal(clipped(name, 60))}: {count}" for name, count in counts.most_common())

@@ -13,7 +13,7 @@ from tenantplan.ddl.statements import TEMPLATE0, copied, opened
 from tenantplan.errors import ConnectError, PrivilegeError, SchemaMismatch, TenantplanError
 from tenantplan.fleet.opening import lone_connector
 from tenantplan.migration.compile.compile import compile_path
-from tenantplan.migration.running.steps import run_statements
+from tenantplan.migration.running.sending import run_statements
 from tenantplan.migration.tree.graph import Graph
 from tenantplan.postgres.connect import Connection, Connector
 from tenantplan.postgres.databases import drop_database

@@ -166,6 +166,8 @@ def _home(
     if gone and gone.tombstone:
         database = gone.tombstone
     behind, why = behind_head(scene.trees.tenant, revision) if reachable else (None, "")
+    if reachable and not dedicated and not scene.trees.shares:
+        behind = 0  # it has rows of the main database, and no tables of the tree
     pin = _placed(row, scene.live.state)[0].values.get("database_revision") if reachable and dedicated else None
     if pin and behind:
         why = f"stays at {pin}: database.revision"

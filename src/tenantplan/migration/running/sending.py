@@ -1,4 +1,4 @@
-"""Sends several statements in one message, and finds which of them failed."""
+"""Sends the statements of a migration, several in one message, and finds which of them failed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,29 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
+from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 
+SHOWN = 1000  # characters of a message that pg_stat_activity shows, about (track_activity_query_size)
 _AFTER = "\n;\n"  # on a line of its own: a statement may end with a comment
+
+
+def run_statements(connection: Connection, statements: Sequence[str], last: Sequence[sql.Composed] = ()) -> None:
+    """Runs migration statements with the search_path that their authors expect, and tenantplan's `last` with its own: as many in
+    one message as pg_stat_activity shows."""
+    ours = [statement.as_string(connection) for statement in last]
+    texts = ["SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours]
+    send(connection, texts, SHOWN, first=-1)  # whose place counts from the first of `statements`
+
+
+def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:
+    """Those of the group roles that the server has: one that an organization brought has none."""
+    rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(groups)]).fetchall()
+    return [row[0] for row in rows]
 
 
 class _Counting(psycopg.Cursor[Any]):

@@ -13,14 +13,14 @@ from pathlib import Path
 import psycopg
 from psycopg import IsolationLevel, sql
 
-from tenantplan.errors import MigrationError, SchemaMismatch
+from tenantplan.errors import ConnectError, MigrationError, SchemaMismatch
 from tenantplan.failpoint import reach
 from tenantplan.migration import sqltext
 from tenantplan.migration.running.fault import faults
-from tenantplan.migration.running.sending import send
+from tenantplan.migration.running.sending import present_groups, run_statements
 from tenantplan.migration.running.target import MigrationSession, MigrationTarget, Version
 from tenantplan.migration.running.version import VersionTables
-from tenantplan.migration.running.workers import Job, Programs
+from tenantplan.migration.running.workers import Job, Programs, is_partly_done
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
 from tenantplan.postgres import guard
@@ -29,7 +29,6 @@ from tenantplan.postgres.queries import query
 from tenantplan.postgres.retry import retry, when
 
 ATTEMPTS = 5
-SHOWN = 1000  # characters of a message that pg_stat_activity shows, about (track_activity_query_size)
 _SETTINGS = sql.SQL(
     "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
 )
@@ -58,22 +57,22 @@ class Migrator:
         at = start
         programs = itertools.count(1)
         for _, group in groupby(enumerate(steps), key=lambda item: next(programs) if item[1].kind == PROGRAM else 0):
-            program: tuple[int, Step, list[sql.Composed]] | None = None
+            program: tuple[int, Step, list[sql.Composed], bool] | None = None
             with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
                 session = MigrationSession(connection, place)
                 for number, step in group:
                     with faults(steps, number, session.label, self.file(place.tree)):
                         if step.kind == PROGRAM:
-                            at = self._begun(session, step, at)
-                            program = number, step, self._looked_up(session, step, at)
+                            fresh, at = at.mark is None, self._begun(session, step, at)
+                            program = number, step, self._looked_up(session, step, at), fresh
                         else:
                             self._step(session, step, at, resumed=number == 0 and start.mark is not None)
                             reach("step-committed")
                             at = Version(step.revision, step.mark)
             if program:  # its process takes the session's place in the budget
-                number, step, last = program
+                number, step, last, fresh = program
                 with faults(steps, number, place.label, self.file(place.tree)):
-                    self.patiently(partial(self._program, place, step, last))
+                    self._program(place, step, last, at if fresh else None)
                 reach("step-committed")
                 at = Version(step.revision, step.mark)
 
@@ -220,7 +219,11 @@ class Migrator:
         row = session.connection.execute(query("index_validity"), {"index": step.index}).fetchone()
         return None if row is None else row[0]
 
-    def _program(self, place: MigrationTarget, step: Step, last: Sequence[sql.Composed]) -> None:
+    def _program(
+        self, place: MigrationTarget, step: Step, last: Sequence[sql.Composed], marked: Version | None
+    ) -> None:
+        """Runs a program. `marked` is what the database is at when this run left the mark that it has begun: a program that
+        failed before it had committed anything is as if it had not begun."""
         assert step.program is not None
         verb, revision = step.program.split(" ", 1)
         job = Job(
@@ -240,8 +243,23 @@ class Migrator:
             models=None if place.tree == "main" else self.tables.tenant.models,
             root=str(self.tables.tenant.root),
         )
-        with place.connector.slot(place.server):
-            self.programs.run(job, place.label)
+
+        def run() -> None:
+            with place.connector.slot(place.server):
+                self.programs.run(job, place.label)
+
+        try:
+            self.patiently(run)
+        except Exception as error:
+            if step.begun is not None and marked is not None and not is_partly_done(error):
+                with suppress(psycopg.Error, MigrationError, ConnectError):
+                    self._unmark(place, step, marked)
+            raise
+
+    def _unmark(self, place: MigrationTarget, step: Step, at: Version) -> None:
+        with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
+            session = MigrationSession(connection, place)
+            self._together(session, replace(step, revision=at.revision, mark=None), at)
 
 
 @contextmanager
@@ -269,20 +287,6 @@ def _refuse_other_start(session: MigrationSession, step: Step, at: Version) -> N
             where=session.label,
             hint="this is a fault of tenantplan: please report it, with the plan",
         )
-
-
-def run_statements(connection: Connection, statements: Sequence[str], last: Sequence[sql.Composed] = ()) -> None:
-    """Runs migration statements with the search_path that their authors expect, and tenantplan's `last` with its own: as many in
-    one message as pg_stat_activity shows."""
-    ours = [statement.as_string(connection) for statement in last]
-    texts = ["SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours]
-    send(connection, texts, SHOWN, first=-1)  # whose place counts from the first of `statements`
-
-
-def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:
-    """Those of the group roles that the server has: one that an organization brought has none."""
-    rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(groups)]).fetchall()
-    return [row[0] for row in rows]
 
 
 def _describe(version: Version) -> str:

@@ -58,6 +58,11 @@ def main() -> None:
 
 
 def _answer(job: dict[str, Any]) -> dict[str, str]:
+    answer = _attempt(job)
+    return answer | {"committed": job.get("committed", "no")} if answer else answer
+
+
+def _attempt(job: dict[str, Any]) -> dict[str, str]:
     try:
         _run(job)
     except _MismatchError as error:
@@ -180,6 +185,7 @@ def _begin_part(job: dict[str, Any], session: sa.Connection) -> None:
 def _end_part(job: dict[str, Any], session: sa.Connection) -> None:
     driver = _driver(session)
     _stop_without_parent(job, driver)
+    job["committed"] = "yes"
     if driver.autocommit and not driver.closed:
         driver.execute("RESET ROLE; RESET search_path; RESET lock_timeout; RESET statement_timeout")
 

@@ -62,7 +62,8 @@ class Programs:
         self.close()
 
     def run(self, job: Job, label: str) -> None:
-        """Runs one job. Raises what went wrong there: psycopg.Error, SchemaMismatch or MigrationError."""
+        """Runs one job. Raises what went wrong there: psycopg.Error, SchemaMismatch or MigrationError, of which `is_partly_done`
+        tells whether anything may have been committed."""
         with self._lock:
             alive = [worker for worker in self._idle if worker.poll() is None]
             process = alive.pop() if alive else None
@@ -80,11 +81,13 @@ class Programs:
             found = None
         if found is None:
             process.kill()
-            raise MigrationError(
+            died = MigrationError(
                 "its program ended the process that it ran in",
                 where=label,
                 hint="a revision must not exit; a new plan shows which revision the database is at",
             )
+            died.partly = job.commits  # type: ignore[attr-defined]
+            raise died
         with self._lock:
             self._idle.append(process)
         _raise(found, job, label)
@@ -115,10 +118,19 @@ class Programs:
         return process
 
 
+def is_partly_done(error: Exception) -> bool:
+    """Whether a program that failed may have committed something: it said so, or its process could not say."""
+    return bool(getattr(error, "partly", False))
+
+
 def _raise(answer: dict[str, str], job: Job, label: str) -> None:
     kind, message = answer.get("kind"), answer.get("message", "")
     if kind is None:
         return
+    if answer.get("committed") == "yes":  # whatever it was: nothing of it may be done again by itself
+        partly = MigrationError(f"its program failed, and what it had committed is there: {message}", where=label)
+        partly.line, partly.partly = answer.get("line"), True  # type: ignore[attr-defined]
+        raise partly
     if kind == "connect":
         raise ConnectError(message, where=label)
     if kind == "mismatch":
