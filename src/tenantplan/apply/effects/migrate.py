@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import psycopg
 from psycopg import sql
 
 from tenantplan.apply.context import Run
 from tenantplan.apply.effects.effect import Performed
 from tenantplan.apply.effects.server_objects import stamping
 from tenantplan.apply.effects.shared_tables import share
+from tenantplan.errors import MigrationError
 from tenantplan.migration.running.target import MigrationTarget, Version
 from tenantplan.model.operation import Operation
 from tenantplan.model.resource import Schema, expect, one
 from tenantplan.model.step import Step
 from tenantplan.postgres.connect import Connection
+
+_OF_THE_CONTROL_PLANE = (
+    "; the tenant tree runs in the main database for organizations in shared mode, and makes a table that is there already: if no"
+    " organization is to have tables there, say shared: none in the fleet file"
+)
 
 
 def migrate(run: Run, operation: Operation) -> None:
@@ -31,11 +38,13 @@ def migrate(run: Run, operation: Operation) -> None:
             return []  # nobody stamps a database that an organization brought
         return [stamping(run, name, comment, _facts(after, step))]
 
-    run.migrator.run(
-        MigrationTarget(run.connector, after.server, after.database or None, after.tree, stamp),
-        operation.in_steps,
-        start,
-    )
+    place = MigrationTarget(run.connector, after.server, after.database or None, after.tree, stamp)
+    try:
+        run.migrator.run(place, operation.in_steps, start)
+    except MigrationError as error:
+        if after.tree == "shared" and isinstance(error.__cause__, psycopg.errors.DuplicateTable):
+            error.message += _OF_THE_CONTROL_PLANE
+        raise
     if after.tree == "shared":
         with run.connector.connect(after.server, after.database or None) as connection, connection.transaction():
             share(connection)
