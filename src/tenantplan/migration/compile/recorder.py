@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import datetime
-import decimal
-import enum
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,7 +16,6 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.operations.schemaobj import SchemaObjects
 from alembic.runtime.migration import MigrationContext
-from alembic.util import sqla_compat
 from sqlalchemy.dialects.postgresql import base as postgresql
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement
@@ -28,6 +23,7 @@ from sqlalchemy.schema import CreateTable, ExecutableDDLElement
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
 from tenantplan.migration.compile.assemble import Entry
+from tenantplan.migration.compile.literals import can_be_written, is_computed_by_default
 from tenantplan.migration.tree.revision import parts
 
 
@@ -106,7 +102,7 @@ class Recorder:
             self.ask("passes parameters to a statement")
         if execution_options:
             self.ask("sets execution options for a statement")
-        if _computed_by_default(construct):
+        if is_computed_by_default(construct):
             self.ask("leaves it to the server's version how a column is computed")
         text = self._text(construct).strip().rstrip(";").rstrip()
         obstacle = _obstacle_alone(text) if self._alone else sqltext.obstacle(text)
@@ -137,7 +133,9 @@ class Recorder:
         if isinstance(rows, list) and len({frozenset(row) for row in rows if isinstance(row, dict)}) > 1:
             self.ask("inserts rows that have different columns")
         for row in rows if isinstance(rows, list) else ():
-            if any(name in table.c and not _literal(table.c[name].type, value) for name, value in dict(row).items()):
+            if any(
+                name in table.c and not can_be_written(table.c[name].type, value) for name, value in dict(row).items()
+            ):
                 self.ask("has a value that cannot be written in SQL as the driver sends it")
         self._bulk_insert(table, rows, multiinsert)
 
@@ -176,7 +174,7 @@ class Recorder:
             return str(plain)
         if missing := [name for name, bound in plain.binds.items() if bound.required]:
             self.refuse(f"leaves :{missing[0]} without a value")  # SQLAlchemy would write NULL
-        if any(not _literal(bound.type, bound.value) for bound in plain.binds.values()):
+        if any(not can_be_written(bound.type, bound.value) for bound in plain.binds.values()):
             self.ask("has a value that cannot be written in SQL as the driver sends it")
         if any(getattr(plain, name, None) for name in ("insert_prefetch", "update_prefetch")):
             self.ask("leaves values to be computed when the statement runs")  # literal SQL would say NULL
@@ -252,43 +250,6 @@ class _OfflineConnection(MockConnection):
 @sa.inspection._inspects(_OfflineConnection)
 def _inspector(connection: _OfflineConnection) -> None:
     connection._recorder.ask("inspects the database")
-
-
-# What a value of a type may be, so that SQL's literal of it is what a driver would send.
-_LITERALS: tuple[tuple[type[sa.types.TypeEngine[Any]], tuple[type, ...]], ...] = (
-    (sa.Enum, (str, enum.Enum)),
-    (sa.String, (str,)),
-    (sa.Boolean, (bool,)),
-    (sa.Integer, (int,)),
-    (sa.Numeric, (int, float, decimal.Decimal)),
-    (sa.DateTime, (datetime.datetime,)),
-    (sa.Date, (datetime.date,)),
-    (sa.Time, (datetime.time,)),
-    (sa.Uuid, (uuid.UUID, str)),
-    (sa.JSON, (dict, list, str, int, float, bool)),
-    (sa.ARRAY, (list, tuple)),
-    (sa.types.NullType, (str, int, bool)),
-)
-
-
-def _literal(kind: Any, value: Any) -> bool:
-    """Whether a value of a type can be written down; what says so by itself (a function, a literal) can."""
-    if isinstance(value, (sa.sql.ClauseElement, sqla_compat._literal_bindparam)):
-        return True
-    if isinstance(kind, (sa.JSON, sa.LargeBinary, sa.Interval)) and value is None:
-        return not isinstance(kind, sa.JSON)
-    if value is None:
-        return True
-    if isinstance(kind, sa.types.TypeDecorator):
-        return False  # its Python decides
-    return any(isinstance(kind, known) and isinstance(value, allowed) for known, allowed in _LITERALS)
-
-
-def _computed_by_default(construct: Any) -> bool:
-    """Whether a new column says neither STORED nor VIRTUAL: before 18 PostgreSQL knows one of the two."""
-    table, column = getattr(construct, "element", None), getattr(construct, "column", None)
-    columns = list(table.columns) if isinstance(table, sa.Table) else [column] if isinstance(column, sa.Column) else []
-    return any(c.computed is not None and c.computed.persisted is None for c in columns)
 
 
 class _NoResult:
