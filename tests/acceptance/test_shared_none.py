@@ -36,6 +36,8 @@ def foreign(fleet: Fleet) -> Fleet:
 def test_a_tree_with_tables_of_the_same_names_runs_where_nobody_shares(foreign: Fleet) -> None:
     said = foreign.run("validate").out
     assert "nothing keeps the organizations in them apart" in " ".join(said.split())
+    notes = [note["message"] for note in foreign.plan()["notes"]]
+    assert any("nothing keeps the organizations in them apart" in note for note in notes)
     out = " ".join(foreign.apply(code=5).out.split())
     assert "42P07" in out and "say shared: none in the fleet file" in out
     foreign.settings("shared: none", migrations="migrations/tenant")

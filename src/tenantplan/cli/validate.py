@@ -8,11 +8,6 @@ import click
 
 from tenantplan.cli.common import format_option, json_option, print_json, settings
 
-_NO_TENANCY = (
-    "the tenant tree makes the same tables in the main database as in a tenant's own: nothing keeps the organizations in them"
-    " apart. If none is to live there, say so in the fleet file: shared: none"
-)
-
 
 @click.command("validate")
 @click.option(
@@ -29,6 +24,7 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     from tenantplan.desired import declare
     from tenantplan.fleet.opening import open_fleet
     from tenantplan.migration.tree.graph import PRISMA
+    from tenantplan.migration.trees import NO_TENANCY
     from tenantplan.rendering.safe import terminal
 
     with open_fleet(settings()) as fleet:
@@ -41,7 +37,7 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     if compiled:
         trees.upgrade("tenant", None)
         if trees.shares and not trees.knows_tenancy:
-            notes.append(_NO_TENANCY)
+            notes.append(NO_TENANCY)
     kinds = Counter(document.kind for document in documents)
     if as_json or form == "json":
         heads = {"main": trees.main.head, "tenant": trees.tenant.head}

@@ -18,6 +18,11 @@ from tenantplan.model.resource import Schema, State, of_type, one
 from tenantplan.model.step import PROGRAM, Hazard, Migration, PreflightCheck, Step, flat, one_transaction
 from tenantplan.settings.settings import Settings
 
+NO_TENANCY = (
+    "the tenant tree makes the same tables in the main database as in a tenant's own: nothing keeps the organizations in them"
+    " apart. If none is to live there, say so in the fleet file: shared: none"
+)
+
 
 @dataclass(frozen=True)
 class Trees:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from tenantplan.migration.trees import edited
+from tenantplan.migration.trees import NO_TENANCY, edited
 from tenantplan.model import address as addresses
+from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding, Plan
+from tenantplan.model.resource import tree_of
 from tenantplan.pipeline.choose import Chosen, choose
 from tenantplan.pipeline.compare import Compared, compare
 from tenantplan.pipeline.comparison import Comparison
@@ -73,7 +76,21 @@ def _notes(sides: Sides, compared: Compared, drafted: Plan, passing: list[Findin
         *leftover_deliveries(operations, issued, sides.sources, targets),
         *pinned(sides.desired, comparison.trees),
         *unanswered(comparison.fleet, operations),
+        *_without_tenancy(comparison, operations),
     ]
+
+
+def _without_tenancy(comparison: Comparison, operations: Iterable[Operation]) -> list[Finding]:
+    """A note where the tenant tree is about to begin in the main database, and keeps no organization apart there."""
+    begins = [
+        o.address
+        for o in operations
+        if tree_of(o.after) == "shared"
+        and o.action == "migrate"
+        and o.start is None
+        and not comparison.trees.knows_tenancy
+    ]
+    return [Finding(address, "isolation", NO_TENANCY) for address in begins]
 
 
 def _blockers(sides: Sides, compared: Compared, chosen: Chosen, made: Plan) -> list[Finding]:
