@@ -104,12 +104,13 @@ def test_an_edited_script_and_a_failing_preflight_stop_everything(fleet: Fleet, 
     fleet.apply()
     down = fleet.run("migrations", "sql", "--from", "head", "--to", "20260101").out
     assert "DROP NOT NULL" in down
+    fleet.run("migrations", "revert", "a", "--to", "20260101")
+    fleet.apply()  # nothing is lost: the row that goes from Prisma's table is tenantplan's to take
+    assert [row[0] for row in noted(fleet, "a")] == ["20260101000000_init"]
     path = tree.folder / "20260101000000_init" / "migration.sql"
     path.write_text(path.read_text() + "-- later\n")
     blockers = fleet.plan()["blockers"]
-    assert [(b["rule"], b["address"]) for b in blockers] == [
-        ("edited-revision", "migrations/tenant/20260101000000_init")
-    ]
+    assert ("edited-revision", "migrations/tenant/20260101000000_init") in [(b["rule"], b["address"]) for b in blockers]
 
 
 def test_what_prisma_deploys_is_deployed(fleet: Fleet, tree: Tree) -> None:

@@ -15,7 +15,7 @@ from tenantplan.migration.tree.graph import PRISMA, Graph
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Schema, State, of_type, one
-from tenantplan.model.step import PROGRAM, Hazard, Migration, PreflightCheck, Step, flat, one_transaction
+from tenantplan.model.step import PROGRAM, Hazard, Migration, PreflightCheck, Step, all_origins, flat, one_transaction
 from tenantplan.settings.settings import Settings
 
 NO_TENANCY = (
@@ -184,7 +184,8 @@ def _reviewed(steps: Sequence[Step], start: str | None) -> tuple[tuple[Hazard, .
     from tenantplan.migration.lint.row_rules import destroys, unseen
 
     statements = flat(steps)
-    own = [text if is_own(text) else "" for text in statements]  # their places stay what they are
+    authors = [origin.own for origin in all_origins(steps) for _ in range(origin.count)]
+    own = [t if author and is_own(t) else "" for t, author in zip(statements, authors, strict=True)]  # in their places
     programs = tuple(
         unseen(statements.index(step.statements[0]), step.begun is not None) for step in steps if step.kind == PROGRAM
     )
