@@ -103,15 +103,14 @@ def new(message: str, tree: str, autogenerate: bool) -> None:
 
 def _compared(fleet: Fleet, tree: str, message: str) -> Body | None:
     """What the models say and a database at the head does not have; None when there is no difference."""
-    from tenantplan.migration.authoring.new import checked
-    from tenantplan.migration.tree.graph import PRISMA
+    from tenantplan.migration.authoring.new import OWN_WAY, checked
 
     checked(message)  # before anything is made
     if tree != "tenant":
         raise UsageError("--autogenerate is for the tenant tree only", hint="the models are those of tenant databases")
-    if fleet.trees.tenant.engine == PRISMA:
-        hint = "prisma migrate diff --script writes it from schema.prisma, or: prisma migrate dev --create-only"
-        raise UsageError("--autogenerate is for Alembic's trees, and this one is Prisma's", hint=hint)
+    if not fleet.trees.tenant.runs_python:
+        whose, hint = OWN_WAY[fleet.trees.tenant.engine]
+        raise UsageError(f"--autogenerate is for Alembic's trees, and this one is {whose}", hint=hint)
     reference = fleet.settings.spec.migrations.models
     if reference is None:
         raise UsageError(
@@ -222,20 +221,19 @@ def lint(tree: str, start: str | None, every: bool, strict: bool, no_python: boo
     """Say what is dangerous in the newest revision: what it loses, locks and refuses. Needs no database.
 
     The statements of Alembic's revisions are known when they have run: this runs the Python of whoever wrote the checkout. A
-    tree of Prisma's is SQL, and nothing of it is run.
+    tree of Prisma's or TypeORM's is SQL, and nothing of it is run.
 
     A comment in the revision allows it: # tenantplan: allow RULE reason, or -- in SQL. Write it before the revision is
     applied, as the file must not change afterwards.
     """
     from tenantplan.cli.migrations_lint import document, print_reviews, unresolved
-    from tenantplan.migration.tree.graph import PRISMA
     from tenantplan.migration.trees import load_trees
 
     if every and start is not None:
         raise UsageError("--all and --from exclude each other")
     fleet = settings()
     graph = load_trees(fleet).of(tree)
-    if no_python and graph.engine != PRISMA:
+    if no_python and graph.runs_python:
         raise UsageError(
             "the revisions of this tree are Python, and their statements are not known without running it",
             hint="lint it where its Python may run; tenantplan validate --no-python checks their ids and their order",

@@ -23,7 +23,6 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     """
     from tenantplan.desired import declare
     from tenantplan.fleet.opening import open_fleet
-    from tenantplan.migration.tree.graph import PRISMA
     from tenantplan.migration.trees import NO_TENANCY
     from tenantplan.rendering.safe import terminal
 
@@ -32,7 +31,7 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
         desired = declare.declared(fleet, documents)
         trees, name = fleet.trees, fleet.settings.fleet
     declare.check_pins(desired, trees)
-    compiled = trees.tenant.engine == PRISMA or not no_python
+    compiled = not (no_python and trees.tenant.runs_python)
     notes = [f"not run, tenantplan has its own: {each}" for each in trees.tenant.env.ignored]
     if compiled:
         trees.upgrade("tenant", None)

@@ -11,7 +11,7 @@ from tenantplan.errors import MigrationError
 from tenantplan.migration.running.version import NAMES as VERSION_TABLES
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.tree import graph as graphs
-from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree.graph import Graph
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Schema, State, of_type, one
@@ -39,7 +39,7 @@ class Trees:
     @property
     def shares(self) -> bool:
         """Whether the tenant tree makes the tables of shared mode in the main database: a tree of SQL scripts cannot."""
-        return self.shared and self.tenant.engine != PRISMA
+        return self.shared and self.tenant.runs_python
 
     @property
     def knows_tenancy(self) -> bool:

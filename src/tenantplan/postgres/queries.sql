@@ -181,11 +181,15 @@ SELECT c.relname, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AN
  ORDER BY 1;
 
 -- name: tables_with_data
--- Ordinary tables of a tenant database, in any schema: not those of extensions, of sessions, nor the version tables in public.
+-- Ordinary tables of a tenant database, in any schema: not those of extensions, of sessions, nor the version tables in public:
+-- these by their names, TypeORM's by its name and its columns.
 SELECT n.nspname::text, c.relname::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
    AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT (n.nspname = 'public' AND c.relname = ANY(%(except)s))
+   AND NOT (n.nspname = 'public' AND c.relname = 'migrations' AND c.relnatts = 3
+            AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                    AND (a.attname, a.atttypid) IN (('id', 23), ('timestamp', 20), ('name', 1043))) = 3)
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1, 2;
 
@@ -484,6 +488,16 @@ SELECT pg_catalog.left(pg_catalog.obj_description(c.oid, 'pg_class'), 1000),
                           WHERE a.attrelid = c.oid AND a.attnum > 0::int2 AND a.atttypid >= 16384::oid)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'public' AND c.relname = %(table)s;
+
+-- name: typeorm_tables
+-- Tables with exactly the columns of TypeORM's table of migrations, whatever they are called.
+SELECT n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r'::"char" AND c.relnatts = 3::int2 AND c.oid >= 16384::oid
+   AND (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
+           AND (a.attname = 'id' AND a.atttypid = 23::oid OR a.attname = 'timestamp' AND a.atttypid = 20::oid
+             OR a.attname = 'name' AND a.atttypid = 1043::oid)) = 3::bigint
+ ORDER BY c.oid LIMIT 10;
 
 -- name: members_that_log_in
 -- The login roles that are members of a group, directly or through others; no superuser, who is a member of everything.

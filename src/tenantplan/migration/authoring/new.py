@@ -1,6 +1,7 @@
 """A new revision after the head of a tree, from the tree's own script.py.mako. No Python of the tree is run.
 
-Where the tree is Prisma's, it is a folder with an empty script, named as Prisma names it.
+Where the tree is Prisma's, it is a folder with an empty script, named as Prisma names it; in TypeORM's it is the
+empty class that `typeorm migration:create` writes, or an empty script where the tree is one of exports.
 """
 
 from __future__ import annotations
@@ -16,11 +17,33 @@ from typing import Any
 
 from tenantplan.errors import MigrationError, UsageError
 from tenantplan.migration.tree import graph as graphs
-from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree.graph import PRISMA, TYPEORM, Graph
+from tenantplan.migration.tree.typeorm_files import camel_case
 
+# Whose a tree of scripts is, and how that tool writes a migration from its models.
+OWN_WAY = {
+    PRISMA: (
+        "Prisma's",
+        "prisma migrate diff --script writes it from schema.prisma, or: prisma migrate dev --create-only",
+    ),
+    TYPEORM: ("TypeORM's", "typeorm migration:generate writes it from the entities"),
+}
 _LONGEST = 200  # characters of a message
 _TIME = "%Y%m%d%H%M%S"
 _EMPTY = "-- This is an empty migration.\n"  # what Prisma itself writes
+_CLASS = """\
+import { MigrationInterface, QueryRunner } from "typeorm";
+
+export class %s implements MigrationInterface {
+
+    public async up(queryRunner: QueryRunner): Promise<void> {
+    }
+
+    public async down(queryRunner: QueryRunner): Promise<void> {
+    }
+
+}
+"""  # what TypeORM itself writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +61,8 @@ def new_revision(graph: Graph, message: str, body: Body | None = None) -> Path:
     text = checked(message)
     if graph.engine == PRISMA:
         return _prisma(graph, text)
+    if graph.engine == TYPEORM:
+        return _typeorm(graph, text)
     template = graph.directory / "script.py.mako"
     if not template.is_file():
         raise MigrationError(
@@ -126,6 +151,20 @@ def _prisma(graph: Graph, message: str) -> Path:
             where=str(graph.directory),
             hint="Prisma applies migrations in the order of their names, which begin with a time such as 20260131120000",
         )
+    return path
+
+
+def _typeorm(graph: Graph, message: str) -> Path:
+    """TypeORM applies migrations in the order of their times, in ms."""
+    newest = int(graph.revisions[-1].id[-13:])
+    now = max(int(datetime.now(UTC).timestamp() * 1000), newest + 1)
+    name = camel_case(_slug(message))
+    source = any(revision.path.suffix == ".ts" for revision in graph.revisions)
+    path = graph.directory / f"{now}-{name}.{'ts' if source else 'sql'}"
+    try:
+        path.write_text(_CLASS % f"{name}{now}" if source else _EMPTY, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
     return path
 
 

@@ -20,9 +20,8 @@ from tenantplan.errors import MigrationError
 from tenantplan.migration.compile import scripts
 from tenantplan.migration.compile.assemble import Part, assemble
 from tenantplan.migration.compile.surroundings import environment, surroundings
-from tenantplan.migration.tree import prisma_files
 from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
-from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree.graph import Graph
 from tenantplan.migration.tree.revision import Revision, digest
 from tenantplan.model.step import Step, flat
 
@@ -115,8 +114,8 @@ def _parts(
     graph: Graph, path: Sequence[Revision], start: str | None, up: bool, version_table: str, shared: bool
 ) -> tuple[list[Part], list[str]]:
     """One part for each revision, and the statements before the first: they make the version table."""
-    if graph.engine == PRISMA:
-        return scripts.parts(graph, path, start, up), [prisma_files.table()] if start is None else []
+    if not graph.runs_python:
+        return scripts.parts(graph, path, start, up), [scripts.table(graph)] if start is None else []
     from tenantplan.migration.compile.models import naming_convention
     from tenantplan.migration.compile.recorder import Recorder  # imports Alembic
 

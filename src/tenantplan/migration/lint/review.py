@@ -1,7 +1,7 @@
 """Reviews revisions: the hazards of their statements, which of them the author allows and why, and
 whether there is a way back. Needs no database.
 
-The author allows a hazard with a comment in the revision, `# tenantplan: allow RULE reason`, or `--` in its SQL.
+The author allows a hazard with a comment in the revision, `# tenantplan: allow RULE reason`, `--` in its SQL or `//` in TypeScript.
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.compile.assemble import is_own
 from tenantplan.migration.compile.compile import upgrade
+from tenantplan.migration.compile.scripts import is_idle
 from tenantplan.migration.lint.lint import lint
 from tenantplan.migration.lint.row_rules import unseen
 from tenantplan.migration.risk import INFO
-from tenantplan.migration.sqltext import bare
-from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree import typescript
+from tenantplan.migration.tree.graph import Graph
 from tenantplan.migration.tree.revision import Revision
 from tenantplan.model.step import PROGRAM, Hazard, Step
 
-_ALLOW = re.compile(r"(?:#|--)\s*tenantplan:\s*allow\b\s*(?P<rule>\S*)[ \t]*(?P<reason>.*)")
+_ALLOW = re.compile(r"(?:#|--|//)\s*tenantplan:\s*allow\b\s*(?P<rule>\S*)[ \t]*(?P<reason>.*)")
 _HINT = "# tenantplan: allow drop-column nothing has read it since release 12"
 _NO_WAY_BACK = "there is no downgrade: a mistake in it is fixed by a new revision, and no rollback undoes it"
 _NOTHING_BACK = "downgrade does nothing, though upgrade does: a rollback would report success without undoing anything"
@@ -118,9 +120,8 @@ def _whole(graph: Graph, revision: Revision, program: Step | None) -> Iterator[H
 
 def _is_idle(graph: Graph, revision: Revision, name: str) -> bool:
     """Whether a direction of a revision does nothing: `pass`, a docstring, a script without statements."""
-    if graph.engine == PRISMA:
-        script = revision.path if name == "upgrade" else revision.path.with_name("down.sql")
-        return not bare(script.read_text(encoding="utf-8"))
+    if not graph.runs_python:
+        return is_idle(graph, revision, name == "upgrade")
     for node in ast.parse(revision.path.read_bytes()).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return all(
@@ -132,8 +133,7 @@ def _is_idle(graph: Graph, revision: Revision, name: str) -> bool:
 
 def allowances(graph: Graph, revision: Revision, statements: Iterable[str]) -> Mapping[str, str]:
     """The rules that a revision's comments allow, with the reasons."""
-    source = revision.path.read_bytes()
-    comments = list(_sql_comments(source.decode())) if graph.engine == PRISMA else list(_python_comments(source))
+    comments = list(_comments(revision.path))
     comments += [(None, text) for statement in statements for _, text in _sql_comments(statement)]
     allowed: dict[str, str] = {}
     for line, comment in comments:
@@ -144,6 +144,13 @@ def allowances(graph: Graph, revision: Revision, statements: Iterable[str]) -> M
                 raise MigrationError("allows something, but gives no rule or no reason", where=where, hint=_HINT)
             allowed.setdefault(match["rule"].rstrip(":"), reason)
     return allowed
+
+
+def _comments(file: Path) -> Iterable[tuple[int | None, str]]:
+    source = file.read_bytes()
+    if file.suffix == ".ts":
+        return typescript.comments(source.decode())
+    return _sql_comments(source.decode()) if file.suffix == ".sql" else _python_comments(source)
 
 
 def _python_comments(source: bytes) -> Iterator[tuple[int | None, str]]:

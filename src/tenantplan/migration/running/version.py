@@ -11,15 +11,17 @@ import psycopg
 from psycopg import sql
 
 from tenantplan.errors import SchemaMismatch
-from tenantplan.migration.tree import prisma_files
+from tenantplan.migration.tree import prisma_files, typeorm_files
 from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
-from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree.graph import ALEMBIC, PRISMA, TYPEORM, Graph
 from tenantplan.migration.tree.revision import position
 from tenantplan.model.step import as_mark
 from tenantplan.postgres.queries import query
 from tenantplan.schema.fingerprint import fingerprint, fingerprint_and
 
+_TABLES = {PRISMA: prisma_files.VERSION_TABLE, TYPEORM: typeorm_files.VERSION_TABLE}
 ALEMBIC_TABLES = {"main": VERSION_TABLE, "tenant": VERSION_TABLE, "shared": SHARED_VERSION_TABLE}
+# TypeORM's is not among them: any application may call a table "migrations".
 NAMES = (VERSION_TABLE, SHARED_VERSION_TABLE, prisma_files.VERSION_TABLE)
 # Straight from the catalogs: a new backend would have to plan what obj_description and shobj_description do as well.
 _STAMP = sql.SQL(
@@ -44,15 +46,18 @@ class VersionTables:
 
     def name(self, tree: str) -> str:
         """The table's name in schema public."""
-        return prisma_files.VERSION_TABLE if self._is_prisma(tree) else ALEMBIC_TABLES[tree]
+        return _TABLES.get(self._engine(tree)) or ALEMBIC_TABLES[tree]
 
     def read(self, connection: psycopg.Connection[Any], tree: str) -> tuple[str | None, str | None]:
         """(revision, mark) of the connected database: the mark is what a migration left that stopped halfway.
 
-        MigrationError when Prisma's table says that a migration failed.
+        MigrationError when the table says that a migration failed, or what the folder does not explain.
         """
         table = sql.Identifier("public", self.name(tree))
         row = connection.execute(query("version_table"), {"table": self.name(tree)}).fetchone()
+        engine = self._engine(tree)
+        if engine == TYPEORM:
+            _refuse_elsewhere(connection, there=row is not None)
         if row is None:
             return None, None
         if not row[1]:
@@ -62,8 +67,10 @@ class VersionTables:
                 hint="look at what it is now (\\d in psql), and make the version table again",
             )
         mark = as_mark(row[0])
-        if self._is_prisma(tree):
+        if engine == PRISMA:
             return self._prisma(connection), mark
+        if engine == TYPEORM:
+            return self._typeorm(connection), mark
         listed = connection.execute(_HEADS.format(table=table)).fetchall()
         return position(found[0] for found in listed), mark
 
@@ -75,7 +82,8 @@ class VersionTables:
 
         Other migrations are kept out until the transaction ends; psycopg.errors.LockNotAvailable when one is at work.
         """
-        if there and not self._is_prisma(tree):
+        engine = self._engine(tree)
+        if there and engine == ALEMBIC:
             table = sql.Identifier("public", self.name(tree))
             locked = _LOCKED.format(stamp=_STAMP, table=table)
             with suppress(psycopg.errors.UndefinedTable):
@@ -86,14 +94,16 @@ class VersionTables:
                     return position(row[0] for row in rows), as_mark(rows[0][1]), rows[0][2]
             return None, None, None
         connection.execute(first)
-        if self._is_prisma(tree):
+        if engine == PRISMA:
             self._lock_prisma(connection)
+        if engine == TYPEORM and there:
+            self._lock_typeorm(connection)
         stamp = connection.execute(sql.SQL("SELECT {}").format(_STAMP)).fetchone()
         return *self.read(connection, tree), stamp[0] if stamp else None
 
     def read_with_fingerprint(self, connection: psycopg.Connection[Any]) -> tuple[str | None, str | None, str]:
         """(revision, mark, fingerprint) of a tenant database, in one snapshot; the session is in no transaction."""
-        if not self._is_prisma("tenant"):
+        if self._engine("tenant") == ALEMBIC:
             table = sql.Identifier("public", self.name("tenant"))
             # What is no plain table is not read: a name that is none takes its place, whose error ends the message there.
             asked = sql.SQL(
@@ -119,15 +129,50 @@ class VersionTables:
         if taken is None or not taken[0]:
             raise psycopg.errors.LockNotAvailable("prisma migrate is running in this database")
 
+    def _lock_typeorm(self, connection: psycopg.Connection[Any]) -> None:
+        """TypeORM locks nothing: it reads the table, and writes a row after each migration. One that begins now waits, and finds
+        the rows of this transaction; one that has written a row is waited for."""
+        not_it = psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege  # reading says so, with what to do
+        with suppress(*not_it), connection.transaction():
+            connection.execute("LOCK TABLE public.migrations IN ACCESS EXCLUSIVE MODE")
+
     def _prisma(self, connection: psycopg.Connection[Any]) -> str | None:
-        return prisma_files.position(connection.execute(prisma_files.READ).fetchall(), self._migrations)
+        return prisma_files.position(connection.execute(prisma_files.READ).fetchall(), self._prisma_migrations)
+
+    def _typeorm(self, connection: psycopg.Connection[Any]) -> str | None:
+        return typeorm_files.position(connection.execute(typeorm_files.READ).fetchall(), self._typeorm_migrations)
 
     @cached_property
-    def _migrations(self) -> list[prisma_files.PrismaMigration]:
+    def _prisma_migrations(self) -> list[prisma_files.PrismaMigration]:
         return prisma_files.load(self.tenant.directory)
 
-    def _is_prisma(self, tree: str) -> bool:
-        return tree == "tenant" and self.tenant.engine == PRISMA
+    @cached_property
+    def _typeorm_migrations(self) -> list[typeorm_files.TypeormMigration]:
+        return typeorm_files.load(self.tenant.directory)
+
+    def _engine(self, tree: str) -> str:
+        return self.tenant.engine if tree == "tenant" else ALEMBIC
+
+
+def _refuse_elsewhere(connection: psycopg.Connection[Any], there: bool) -> None:
+    """SchemaMismatch where TypeORM's rows are in another table (migrationsTableName, schema), or another tool's in this one."""
+    found = connection.execute(query("typeorm_tables")).fetchall()
+    where = f"database {connection.info.dbname}"
+    if there and ("public", typeorm_files.VERSION_TABLE) not in found:
+        raise SchemaMismatch(
+            "public.migrations is not TypeORM's: it has other columns than id, timestamp and name",
+            where=where,
+            hint="which migrations the database has cannot be told; if the table is another tool's, rename it",
+        )
+    if found and not there:
+        table = sql.Identifier(*found[0]).as_string()
+        raise SchemaMismatch(
+            f"TypeORM's migrations are in {table} here, and tenantplan reads and writes public.migrations only",
+            where=where,
+            hint=f"ALTER TABLE {table} "
+            + ("RENAME TO migrations" if found[0][0] == "public" else "SET SCHEMA public")
+            + ", and take migrationsTableName and schema out of the DataSource's options",
+        )
 
 
 def _plain(table: str) -> sql.Composed:

@@ -1,7 +1,8 @@
 """The revisions of one migration tree, read without running them.
 
 Alembic: identifiers are taken from the files' syntax trees: a plan runs for every pull request, and looking at a tree must
-neither execute what the pull request wrote nor pay for importing Alembic. Prisma: a folder for each revision.
+neither execute what the pull request wrote nor pay for importing Alembic. Prisma: a folder for each revision. TypeORM: a file for
+each.
 
 What a database is at is a position: the id of its newest revision, or, between the branches of a tree, several with commas
 between them, as Alembic's version table holds them. A tree has one head; branches have to be merged.
@@ -10,26 +11,27 @@ between them, as Alembic's version table holds them. A tree has one head; branch
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from tenantplan.errors import MigrationError
-from tenantplan.migration.tree import alembic_files, env_file, prisma_files
+from tenantplan.migration.tree import alembic_files, env_file, prisma_files, typeorm_files
 from tenantplan.migration.tree.env_file import EnvFile
 from tenantplan.migration.tree.revision import Revision, digest, parts, position
 
-ALEMBIC, PRISMA = "alembic", "prisma"
+ALEMBIC, PRISMA, TYPEORM = "alembic", "prisma", "typeorm"
 
 
 @dataclass(frozen=True)
 class Graph:
     """A tree in the order it is applied, base first.
 
-    `digest` covers every revision and the files beside them: it changes when the compiled SQL can change. `engine` is "alembic"
-    or "prisma", `env` is what Alembic's env.py says about how revisions run. `rerun` are revisions that may begin again when they
-    were interrupted between their own commits. `models` is the application's MetaData as package.module:attribute, below `root`.
+    `digest` covers every revision and the files beside them: it changes when the compiled SQL can change. `engine` is "alembic",
+    "prisma" or "typeorm", `env` is what Alembic's env.py says about how revisions run. `rerun` are revisions that may begin
+    again when they were interrupted between their own commits. `models` is the application's MetaData as
+    package.module:attribute, below `root`.
     """
 
     tree: str
@@ -41,6 +43,11 @@ class Graph:
     rerun: tuple[str, ...] = ()
     models: str | None = None
     root: Path = Path()
+
+    @property
+    def runs_python(self) -> bool:
+        """Whether its statements are known only when its revisions have run, as Alembic's are; the others are SQL."""
+        return self.engine == ALEMBIC
 
     @cached_property
     def head(self) -> str | None:
@@ -118,14 +125,19 @@ class RevisionEdit:
 
 
 def engine_of(directory: Path) -> str:
-    """Whose tree a folder is: Prisma's when it looks like one, else Alembic's."""
-    return PRISMA if not (directory / "versions").is_dir() and prisma_files.is_tree(directory) else ALEMBIC
+    """Whose tree a folder is: Prisma's or TypeORM's when it looks like one, else Alembic's."""
+    if (directory / "versions").is_dir():
+        return ALEMBIC
+    if prisma_files.is_tree(directory):
+        return PRISMA
+    return TYPEORM if typeorm_files.is_tree(directory) else ALEMBIC
 
 
 def load(directory: Path, tree: str) -> Graph:
     """The tree in `directory`; MigrationError, with the fix, when it cannot be used."""
-    if engine_of(directory) == PRISMA:
-        return _load_prisma(directory, tree)
+    engine = engine_of(directory)
+    if engine != ALEMBIC:
+        return _load_scripts(directory, tree, engine)
     versions = directory / "versions"
     if not versions.is_dir():
         raise MigrationError(
@@ -145,25 +157,26 @@ def _other_files(directory: Path) -> list[Path]:
     return sorted(path for path in found if not {"__pycache__", ".git"} & set(path.parts))
 
 
-def _load_prisma(directory: Path, tree: str) -> Graph:
+def _load_scripts(directory: Path, tree: str, engine: str) -> Graph:
     revisions: list[Revision] = []
-    for found in prisma_files.load(directory):
+    for found in _prisma(directory) if engine == PRISMA else _typeorm(directory):
         down = (revisions[-1].id,) if revisions else ()
-        message = found.name.partition("_")[2].replace("_", " ") or found.name
-        revisions.append(
-            Revision(
-                found.name,
-                down,
-                message,
-                found.path,
-                found.checksum,
-                found.preflight,
-                reversible=found.down is not None,
-            )
-        )
+        revisions.append(replace(found, down=down))
     beside = [f"{file.relative_to(directory)} {digest(file.read_bytes())}" for file in _other_files(directory)]
     whole = hashlib.sha256("\n".join([*beside, *(revision.digest for revision in revisions)]).encode())
-    return Graph(tree, directory, tuple(revisions), whole.hexdigest(), PRISMA, EnvFile(each_alone=True))
+    return Graph(tree, directory, tuple(revisions), whole.hexdigest(), engine, EnvFile(each_alone=True))
+
+
+def _prisma(directory: Path) -> Iterator[Revision]:
+    for each in prisma_files.load(directory):
+        message = each.name.partition("_")[2].replace("_", " ") or each.name
+        yield Revision(each.name, (), message, each.path, each.checksum, each.preflight, each.down is not None)
+
+
+def _typeorm(directory: Path) -> Iterator[Revision]:
+    for each in typeorm_files.load(directory):
+        message = each.name[:-13] or each.name
+        yield Revision(each.name, (), message, each.path, each.digest, each.preflight, each.down is not None)
 
 
 def edited(graph: Graph, recorded: Mapping[str, str]) -> tuple[RevisionEdit, ...]:

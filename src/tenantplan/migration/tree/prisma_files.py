@@ -9,7 +9,6 @@ has, and is refused here.
 from __future__ import annotations
 
 import hashlib
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 from psycopg import sql
 
 from tenantplan.errors import MigrationError
-from tenantplan.migration import sqltext
+from tenantplan.migration.tree import script_file
 
 VERSION_TABLE = "_prisma_migrations"
 READ = """\
@@ -42,8 +41,6 @@ CREATE TABLE IF NOT EXISTS _prisma_migrations (
 _LOCK = "migration_lock.toml"
 _SCRIPT = "migration.sql"
 _PROVIDERS = ("postgresql", "cockroachdb")
-# Prisma takes whatever a folder can be called. A comma separates the names of a position, a colon the parts of a mark.
-_NAME = re.compile(r"[^,:\x00-\x1f\x7f]{1,255}")
 # ASCII in the order of JavaScript's localeCompare (the root collation of Unicode's CLDR).
 _COLLATION = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_LENGTH = 64
@@ -167,7 +164,7 @@ def _order(name: str) -> tuple[list[int], str]:
 
 
 def _refuse_provider(lock: Path) -> None:
-    text = _text(lock)
+    text = script_file.text(lock)
     if text is None:  # Prisma does without it
         return
     given = [line for line in text.splitlines() if line.startswith("provider")]
@@ -182,48 +179,20 @@ def _refuse_provider(lock: Path) -> None:
 
 def _read(folder: Path) -> PrismaMigration:
     path = folder / _SCRIPT
-    script = _text(path)
+    script = script_file.text(path)
     if script is None:
         raise MigrationError(
             f"there is no {_SCRIPT} in this directory",
             where=str(folder),
             hint="delete the directory or restore the file",
         )
-    if not _NAME.fullmatch(folder.name):
+    if not script_file.NAME.fullmatch(folder.name):  # Prisma takes whatever a folder can be called
         raise MigrationError(
             "the name of a migration has at most 255 characters, and no comma, colon or control character",
             where=str(folder),
         )
-    preflight, down = _statements(folder / "preflight.sql"), _text(folder / "down.sql")
+    preflight, down = script_file.statements(folder / "preflight.sql"), script_file.text(folder / "down.sql")
     return PrismaMigration(folder.name, path, _digest(script).hex(), script, preflight, down)
-
-
-def _statements(file: Path) -> tuple[str, ...]:
-    text = _text(file)
-    if text is None:  # most have none, and the parser is slow to import
-        return ()
-    try:
-        return sqltext.split(text)
-    except ValueError as error:
-        raise MigrationError(f"not SQL: {error}", where=str(file)) from error
-
-
-def _text(file: Path) -> str | None:
-    """The text with the newlines that it has, which its checksum covers; None where there is no such file."""
-    try:
-        text = file.read_bytes().decode()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise MigrationError(f"cannot be read: {error.strerror}", where=str(file)) from error
-    except UnicodeDecodeError as error:
-        raise MigrationError(f"not UTF-8: {error.reason}", where=str(file), hint="save it as UTF-8") from error
-    if text.startswith("\ufeff") or "\0" in text:
-        unfit = "a NUL character" if "\0" in text else "a byte order mark"
-        raise MigrationError(
-            f"has {unfit}, which PostgreSQL refuses", where=str(file), hint="save it as UTF-8 without byte order mark"
-        )
-    return text
 
 
 def _refuse_failed(tried: Sequence[_Row]) -> None:
