@@ -23,6 +23,7 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     """
     from tenantplan.desired import declare
     from tenantplan.fleet.opening import open_fleet
+    from tenantplan.migration.extensions import Need, needs
     from tenantplan.migration.trees import NO_TENANCY
     from tenantplan.rendering.safe import terminal
 
@@ -33,15 +34,17 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     declare.check_pins(desired, trees)
     compiled = not (no_python and trees.tenant.runs_python)
     notes = [f"not run, tenantplan has its own: {each}" for each in trees.tenant.env.ignored]
+    wanted: tuple[Need, ...] = ()
     if compiled:
-        trees.upgrade("tenant", None)
+        wanted = needs(trees.upgrade("tenant", None), {r.id: r.path for r in trees.tenant.revisions})
         if trees.shares and not trees.knows_tenancy:
             notes.append(NO_TENANCY)
     kinds = Counter(document.kind for document in documents)
     if as_json or form == "json":
         heads = {"main": trees.main.head, "tenant": trees.tenant.head}
         found = {"fleet": name, "documents": dict(kinds), "resources": len(desired.state), "heads": heads}
-        print_json(found if compiled else found | {"compiled": False})
+        made = [{"name": each.name, "revision": each.revision, "certain": each.certain} for each in wanted]
+        print_json(found | ({"extensions": made} if compiled else {"compiled": False}))
         return
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     if form == "github":
@@ -53,6 +56,10 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     for note in notes:
         click.echo(terminal(f"Note: {note}"))
     click.echo(terminal(f"Migrations: main at {trees.main.head}, tenant at {trees.tenant.head}."))
+    for need in wanted:
+        may = "makes" if need.certain else "may make"
+        more = f"; {need.advice}" if need.advice else ""
+        click.echo(terminal(f"Extension {need.name}: revision {need.revision} {may} it{more}."))
     if not compiled:
         click.echo(
             "The statements of the tenant tree were not checked: that runs its Python, and --no-python was given."

@@ -11,6 +11,7 @@ from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
 from tenantplan.model.window import Deferral
 from tenantplan.pipeline.compare import Compared
+from tenantplan.pipeline.extensions import lacking
 from tenantplan.pipeline.probe import halfway, losses
 from tenantplan.pipeline.sides import Sides
 from tenantplan.planning import guard
@@ -25,23 +26,33 @@ from tenantplan.postgres.connect import Connector
 @dataclass(frozen=True)
 class Chosen:
     """The operations in waves, each with the statements that it will run; `deferred`: what has to wait, and the `labels` that said
-    so. `blockers`: operations that would leave data behind, or that a person has to mend something for. `lost`: organizations
-    that were left out, and why."""
+    so. `blockers`: operations that would leave data behind, that a person has to mend something for, or whose server lacks
+    something. `lost`: organizations that were left out, and why. `notes`: what servers may lack."""
 
     operations: tuple[Operation, ...]
     deferred: tuple[Deferral, ...]
     labels: Labels
     blockers: Sequence[Finding]
     lost: Sequence[Finding]
+    notes: Sequence[Finding]
 
 
 def choose(sides: Sides, compared: Compared) -> Chosen:
-    """What the plan does. Databases are read where an organization would move, or a migration stopped halfway."""
+    """What the plan does. Databases are read where an organization would move, a migration stopped halfway, or one makes
+    an extension."""
     permitted, deferred, asked = _permitted(sides, compared.operations)
     placed, stay, lost = _moves(sides, without(permitted, compared.waiting.keys()))
     waiting = [Finding(holder, UNREACHABLE, why) for holder, why in compared.waiting.items()]
-    operations, stopped, broken = _without_halfway(sides.comparison.connector, placed)
-    return Chosen(operations, deferred, asked, [*stay, *stopped], [*lost, *waiting, *broken])
+    whole, stopped, broken = _without_halfway(sides.comparison.connector, placed)
+    scarce = lacking(sides.comparison.fleet, whole, compared.migrations)
+    return Chosen(
+        operations=without(whole, {finding.address for finding in scarce.waiting}),
+        deferred=deferred,
+        labels=asked,
+        blockers=[*stay, *stopped, *scarce.blockers],
+        lost=[*lost, *waiting, *broken, *scarce.waiting],
+        notes=scarce.notes,
+    )
 
 
 def _permitted(

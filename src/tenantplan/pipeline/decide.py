@@ -50,7 +50,7 @@ def decide(comparison: Comparison) -> Plan:
         orphans=compared.difference.orphans,
         unreachable=(*still_unreachable(sides.live, sides.untested), *unplanned, *chosen.lost),
         selection=comparison.selection.document(),
-        notes=(*drafted.notes, *unadopted, *sides.notes(), *_notes(sides, compared, drafted, passing)),
+        notes=(*drafted.notes, *unadopted, *sides.notes(), *chosen.notes, *_notes(sides, compared, drafted, passing)),
         kinds=tuple(rowtype for name, rowtype in sorted(sides.wanted.tables.items()) if name not in BUILTIN),
         unmanaged=unmanaged_references({f.address for f in unadopted}, chosen.operations, sides.desired),
         deferred=chosen.deferred,

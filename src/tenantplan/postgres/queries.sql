@@ -489,6 +489,20 @@ SELECT pg_catalog.left(pg_catalog.obj_description(c.oid, 'pg_class'), 1000),
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'public' AND c.relname = %(table)s;
 
+-- name: extensions
+-- Of each extension: whether the server has it, only a superuser may make it, it is in this database, the connected role may make it (a
+-- superuser, or a provider's administrator, whom the provider lets), and the version table here is of another role than the owner's.
+SELECT w.name, v.name IS NOT NULL, coalesce(v.superuser AND NOT v.trusted, false),
+       EXISTS (SELECT FROM pg_extension e WHERE e.extname = w.name),
+       r.rolsuper OR EXISTS (SELECT FROM pg_roles p WHERE pg_has_role(r.oid, p.oid, 'MEMBER')
+                                AND p.rolname IN ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin', 'alloydbsuperuser')),
+       EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = 'public' AND c.relname = %(table)s AND pg_get_userbyid(c.relowner) <> %(owner)s)
+  FROM unnest(%(names)s::text[]) AS w (name)
+  JOIN pg_roles r ON r.rolname = current_user
+  LEFT JOIN pg_available_extensions a ON a.name = w.name
+  LEFT JOIN pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version;
+
 -- name: typeorm_tables
 -- Tables with exactly the columns of TypeORM's table of migrations, whatever they are called.
 SELECT n.nspname::text, c.relname::text

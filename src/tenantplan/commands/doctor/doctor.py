@@ -10,6 +10,7 @@ import psycopg
 
 from tenantplan.commands.doctor import readiness, supplies
 from tenantplan.commands.doctor.connections import fleet_checks
+from tenantplan.commands.doctor.extensions import extensions
 from tenantplan.commands.doctor.rehearsal import NAME, collect, pending, rehearse
 from tenantplan.commands.doctor.store import store_checks
 from tenantplan.commands.drift.schemas import schema_drift
@@ -87,6 +88,7 @@ def _groups(scene: FleetView, desired: Desired, rehearsal: bool) -> Iterator[Cal
     yield lambda: readiness.variables(fleet, desired, with_secrets(desired, live.state, live.main.hash_key, fleet)[1])
     yield lambda: supplies.lengths(fleet, desired)
     yield lambda: readiness.migrations(scene)
+    yield lambda: extensions(scene)
     yield lambda: _rehearsal(scene, rehearsal)
     yield lambda: schema_checks(scene)
     yield lambda: store_checks(scene, desired, write=rehearsal)
