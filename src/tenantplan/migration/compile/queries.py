@@ -15,24 +15,22 @@ from psycopg import sql
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
 from tenantplan.migration.compile.assemble import Entry
-from tenantplan.migration.tree import typeorm_files
 from tenantplan.migration.tree.typescript import Query
 
 _ALONE = "PostgreSQL allows a statement of it only outside a transaction, and TypeORM runs this migration in one"
 
 
-def entries(path: Path, sent: Sequence[Query], transaction: bool | None) -> list[Entry]:
-    """The statements of one direction of a migration. `transaction` is its own: with False each query is committed by itself. None
-    is an export: it has none where one of its statements needs none. MigrationError names file and line."""
+def entries(path: Path, sent: Sequence[Query], transaction: bool | None, first: Sequence[str] = ()) -> list[Entry]:
+    """The statements of one direction of a migration, after those of `first`. `transaction` is its own: with False each query is
+    committed by itself. None is an export: it has none where one of its statements needs none. MigrationError names file and
+    line."""
     listed = [(query, list(_statements(path, query, transaction is None))) for query in sent]
     within = transaction
     if transaction is None:
         within = not any(sqltext.outside(text) for _, texts in listed for text in texts)
         listed = [(query, [text]) for query, texts in listed for text in texts]
-    found: list[Entry] = []
+    found = [Entry(text) for text in first]
     anew = False
-    if any(typeorm_files.METADATA in query.text for query in sent):  # before it runs any, TypeORM makes that table
-        found.append(Entry(typeorm_files.metadata_table()))
     for query, texts in listed:
         anew = anew or not within
         for text in texts:

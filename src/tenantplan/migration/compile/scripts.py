@@ -66,7 +66,9 @@ def _directions(graph: Graph, up: bool) -> tuple[Mapping[str, str], Mapping[str,
         prisma = prisma_files.load(graph.directory)
         return {each.name: each.checksum for each in prisma}, {each.name: _prisma(each, up) for each in prisma}
     typeorm = typeorm_files.load(graph.directory)
-    return {each.name: each.digest for each in typeorm}, {each.name: _typeorm(each, up) for each in typeorm}
+    first = typeorm_files.before(typeorm) if up else {}
+    directions = {each.name: _typeorm(each, up, first.get(each.name, ())) for each in typeorm}
+    return {each.name: each.digest for each in typeorm}, directions
 
 
 def _prisma(migration: PrismaMigration, up: bool) -> _Direction:
@@ -76,12 +78,12 @@ def _prisma(migration: PrismaMigration, up: bool) -> _Direction:
     return _Direction(None if script is None else partial(_script, migration.path, script), version, write)
 
 
-def _typeorm(migration: TypeormMigration, up: bool) -> _Direction:
+def _typeorm(migration: TypeormMigration, up: bool, first: Sequence[str]) -> _Direction:
     sent = migration.up if up else migration.down
     version = typeorm_files.record(migration) if up else typeorm_files.forget(migration)
     stem = migration.path.name.rpartition(".")[0]
     write = f"write {stem}.down.sql" if migration.transaction is None else "write its down()"
-    made = None if sent is None else partial(queries.entries, migration.path, sent, migration.transaction)
+    made = None if sent is None else partial(queries.entries, migration.path, sent, migration.transaction, first)
     return _Direction(made, version, f"{write}, or a new migration that takes it back")
 
 

@@ -10,7 +10,6 @@ A migration is `<timestamp>-<Name>.ts`, or its export as `<timestamp>-<Name>.sql
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,8 +32,12 @@ CREATE TABLE IF NOT EXISTS "migrations" ("id" SERIAL NOT NULL, "timestamp" bigin
 _METADATA_TABLE = """\
 CREATE TABLE IF NOT EXISTS "typeorm_metadata" ("type" character varying NOT NULL, "database" character varying,\
  "schema" character varying, "table" character varying, "name" character varying, "value" text)"""
+_UUID = 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp"'
+_USES_UUID = re.compile(r"\buuid_generate_v4\s*\(", re.IGNORECASE)
+_HAS_UUID = re.compile(r"uuid-ossp|\bfunction\s+(\w+\.)?uuid_generate_v4\b", re.IGNORECASE)
 _FILE = re.compile(r"(?P<stem>\d{13}-.+?)(?P<part>\.down|\.preflight)?(?<!\.d)\.(?P<kind>sql|ts|js)", re.ASCII)
 _CLASS = "MigrationInterface"
+_TWICE = "TypeORM goes by the name: a migration that is not applied yet can get another, in its class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,12 @@ def load(directory: Path) -> list[TypeormMigration]:
     except OSError as error:
         raise MigrationError(f"cannot be read: {error.strerror}", where=str(directory)) from error
     found = [_read(files, file) for name, file in sorted(files.items()) if _is_migration(files, name)]
-    found.sort(key=lambda migration: migration.timestamp)
-    for before, after in itertools.pairwise(found):
-        if before.timestamp == after.timestamp:
+    found.sort(key=lambda migration: (migration.timestamp, migration.path.name))  # TypeORM leaves equal times to glob
+    files_of: dict[str, Path] = {}
+    for each in found:
+        if (other := files_of.setdefault(each.name, each.path)) != each.path:
             raise MigrationError(
-                f"has the timestamp of {before.path.name}, so that nothing says which of them is first",
-                where=str(after.path),
-                hint="give one of them another timestamp, in its file name and its class",
+                f"{each.name} is also the migration of {other.name}", where=str(each.path), hint=_TWICE
             )
     return found
 
@@ -164,9 +166,19 @@ def table() -> str:
     return _TABLE
 
 
-def metadata_table() -> str:
-    """The same of the table in which TypeORM notes views and generated columns; it is there before a migration writes into it."""
-    return _METADATA_TABLE
+def before(migrations: Sequence[TypeormMigration]) -> dict[str, tuple[str, ...]]:
+    """What TypeORM makes by itself before it runs a migration, by name: the table in which it notes views and generated columns,
+    and the extension of uuid_generate_v4(), which it makes when it connects. Where a tree makes that itself, or a function of
+    that name, the extension is its own affair."""
+    found: dict[str, tuple[str, ...]] = {}
+    has_uuid = False
+    for migration in migrations:
+        text = "\n".join(query.text for query in migration.up)
+        has_uuid = has_uuid or bool(_HAS_UUID.search(text))
+        needs_uuid = not has_uuid and bool(_USES_UUID.search(text))
+        has_uuid = has_uuid or needs_uuid
+        found[migration.name] = (*[_UUID] * needs_uuid, *[_METADATA_TABLE] * (METADATA in text))
+    return found
 
 
 def record(migration: TypeormMigration) -> str:

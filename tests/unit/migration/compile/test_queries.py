@@ -87,6 +87,21 @@ def test_the_table_of_views_and_generated_columns_is_there(tmp_path: Path) -> No
     assert texts[0].startswith('CREATE TABLE IF NOT EXISTS "typeorm_metadata"')
 
 
+def test_the_extension_of_uuids_is_there_as_when_typeorm_connects(tmp_path: Path) -> None:
+    uses, makes = "CREATE TABLE {} (id uuid DEFAULT uuid_generate_v4())", 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp"'
+    assert transactions(an_export(tmp_path, "SELECT 1", uses.format("a"), uses.format("b"))) == [
+        ["SELECT 1"],
+        [makes, uses.format("a")],
+        [uses.format("b")],
+    ]
+    own = "CREATE FUNCTION public.uuid_generate_v4() RETURNS uuid LANGUAGE sql AS 'SELECT gen_random_uuid()'"
+    for first in (own, 'CREATE EXTENSION "uuid-ossp" SCHEMA public'):
+        assert transactions(an_export(tmp_path, first, uses.format("a"), "SELECT 1"))[:2] == [
+            [first],
+            [uses.format("a")],
+        ]
+
+
 @pytest.mark.parametrize(
     ("queries", "line", "said"),
     [

@@ -104,7 +104,7 @@ def test_only_what_is_sent_counts_as_an_edit(tmp_path: Path) -> None:
         ({"_1_A_ts": a_source("A1700000000001", up="if (1) {}")}, "1700000000001-A.ts:5", "more than SQL"),
         ({"_1_A_ts": a_source("A170000000001")}, "1700000000001-A.ts", "does not end in a timestamp"),
         ({"_1_A_sql": "", "_1_A_ts": a_source("B1700000000001")}, "1700000000001-A.sql", "is not called A1700000000001"),
-        ({"_1_A_sql": "", "_1_B_sql": ""}, "1700000000001-B.sql", "has the timestamp of 1700000000001-A.sql"),
+        ({"_1_A_sql": "", "_2_B_ts": a_source("A1700000000001")}, "1700000000002-B.ts", "is also the migration of"),
         ({"_1_A_down_sql": ""}, "1700000000001-A.down.sql", "there is no 1700000000001-A.sql"),
         ({"_1_A_ts": a_source("A1700000000001"), "_1_A_down_sql": ""}, "1700000000001-A.down.sql", "there is no"),
         ({"_1_A_js": ""}, "1700000000001-A.js", "compiled migrations are not read"),
@@ -121,6 +121,15 @@ def test_a_migration_by_another_name_is_not_left_out(tmp_path: Path) -> None:
     a_folder(tmp_path, _1_A_sql="")
     (tmp_path / "later.ts").write_text(a_source("Later1700000000009"))
     assert [each.name for each in typeorm_files.load(tmp_path)] == ["A1700000000001", "Later1700000000009"]
+
+
+def test_equal_times_are_in_the_order_of_their_files(tmp_path: Path) -> None:
+    a_folder(tmp_path, _2_A_ts=a_source("A1700000000001"), _1_B_ts=a_source("B1700000000001"), _3_C_sql="")
+    assert [each.name for each in typeorm_files.load(tmp_path)] == [
+        "B1700000000001",
+        "A1700000000001",
+        "C1700000000003",
+    ]
 
 
 @pytest.mark.parametrize("count", range(4))
