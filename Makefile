@@ -79,10 +79,10 @@ soak: $(READY)
 	COUNT=$${COUNT:-300} SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -m slow -rs \
 		tests/acceptance/test_faults_lives.py tests/acceptance/test_names_and_places.py
 
-# Any folder of trees, by tenantplan and by the tool they were written for: make trees TREES=folder [PG="15 18"] [PRISMA=folder]
+# Any folder of trees, by tenantplan and by the tool they were written for: make trees TREES=folder [PG="15 18"] [PRISMA=folder] [TYPEORM=folder]
 trees: $(READY)
 	cd tests && PYTHONPATH=.$${PYTHONPATH:+:$$PYTHONPATH} ../$(BIN)/python -m real_trees $(abspath $(TREES)) \
-		--pg $(or $(PG),18) $(if $(PRISMA),--prisma $(abspath $(PRISMA)))
+		--pg $(or $(PG),18) $(if $(PRISMA),--prisma $(abspath $(PRISMA))) $(if $(TYPEORM),--typeorm $(abspath $(TYPEORM)))
 
 define STATIC
 	$(BIN)/ruff check .

@@ -1,12 +1,13 @@
 """Runs whole trees of migrations by tenantplan and by the tool they were written for, and compares by pg_dump.
 
-    make trees TREES=folder [PG="15 16=/path/to/bin 18"] [PRISMA=folder with node_modules]
+    make trees TREES=folder [PG="15 16=/path/to/bin 18"] [PRISMA=folder with node_modules] [TYPEORM=folder with node_modules]
 
-`folder` has one folder for each tree: Alembic's (env.py and versions/) or Prisma's. What a tree's revisions import has to be
-installed, or on PYTHONPATH. Each tree is taken from base to head, from three of its revisions to head with rows in every table,
-and back again where Alembic has a way. Alembic runs with the env.py below, since the tree's own one needs the application.
-Prisma's engine is its WebAssembly build (npm install @prisma/schema-engine-wasm @prisma/adapter-pg); without it, each script is
-sent as one query, as the engine does.
+`folder` has one folder for each tree: Alembic's (env.py and versions/), Prisma's or TypeORM's. What a tree's revisions import
+has to be installed, or on PYTHONPATH. Each tree is taken from base to head, from three of its revisions to head with rows in
+every table, and back again where Alembic has a way. Alembic runs with the env.py below, since the tree's own one needs the
+application. Prisma's engine is its WebAssembly build (npm install @prisma/schema-engine-wasm @prisma/adapter-pg); without it,
+each script is sent as one query, as the engine does. TypeORM's trees are compared only where it is (npm install typeorm pg
+reflect-metadata ts-node typescript@5).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from psycopg import sql
 from tenantplan.errors import TenantplanError
 from tenantplan.migration.running.workers import Programs
 from tenantplan.migration.tree import env_file, prisma_files
-from tenantplan.migration.tree.graph import PRISMA, Graph, load
+from tenantplan.migration.tree.graph import ALEMBIC, PRISMA, TYPEORM, Graph, load
 from tenantplan.postgres.databases import drop_database
 
 HERE = Path(__file__).parent / "integration"
@@ -84,6 +85,7 @@ class Bench:
     server: servers.TestServer
     programs: Programs
     prisma: Path | None
+    typeorm: Path | None = None
 
     def new(self, template: str = "template0") -> str:
         name = f"tree_{os.getpid()}_{next(_numbers)}"
@@ -128,9 +130,9 @@ def _upgrades(bench: Bench, graph: Graph, tool: Tool, outcome: Outcome) -> None:
     for middle in middles:
         plain = bench.new()
         tool(plain, None, middle)
-        start = middle if graph.engine == PRISMA else position(bench.server, plain)
+        start = middle if graph.engine != ALEMBIC else position(bench.server, plain)
         bench.drop(*filter(None, [_with_rows(bench, graph, tool, outcome, plain, start, head), plain]))
-    for end in [*middles[::-1], None] if graph.engine != PRISMA else []:
+    for end in [*middles[::-1], None] if graph.engine == ALEMBIC else []:
         bench.drop(*filter(None, [_way(bench, graph, tool, outcome, f"back to {end or 'base'}", expected, head, end)]))
     bench.drop(expected, empty)
 
@@ -211,7 +213,10 @@ Tool = Callable[[str, "str | None", "str | None"], None]
 
 @contextmanager
 def by_tool(bench: Bench, graph: Graph) -> Iterator[Tool]:
-    """What takes a database from one revision to another by Prisma or Alembic; raises RuntimeError."""
+    """What takes a database from one revision to another by its own tool; raises RuntimeError."""
+    if graph.engine == TYPEORM:
+        yield lambda name, start, end: _by_typeorm(bench, graph, name, end)
+        return
     if graph.engine == PRISMA:
         yield lambda name, start, end: _by_prisma(bench, graph, name, end)
         return
@@ -235,6 +240,17 @@ def by_tool(bench: Bench, graph: Graph) -> Iterator[Tool]:
             _run([sys.executable, str(HERE / "alembic_side.py"), str(copy)], said)
 
         yield walk
+
+
+def _by_typeorm(bench: Bench, graph: Graph, name: str, end: str | None) -> None:
+    if bench.typeorm is None:
+        raise RuntimeError("TypeORM is not here: name its folder")
+    files = [(revision.id, str(revision.path)) for revision in graph.path(None, end)]
+    _run(
+        ["node", str(HERE / "typeorm_side.cjs")],
+        json.dumps([(bench.server.url(dbname=name), files)]),
+        cwd=bench.typeorm,
+    )
 
 
 def _by_prisma(bench: Bench, graph: Graph, name: str, end: str | None) -> None:
@@ -264,7 +280,8 @@ def _run(command: Sequence[str], said: str, cwd: Path | None = None) -> None:
 
 _TABLES = """
 SELECT c.oid, c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-WHERE relkind = 'r' AND nspname = 'public' AND relname !~ '^(alembic_version|_prisma_migrations)' ORDER BY 2"""
+WHERE relkind = 'r' AND nspname = 'public'
+  AND relname !~ '^(alembic_version|_prisma_migrations|migrations$|typeorm_metadata$)' ORDER BY 2"""
 _COLUMNS = """
 SELECT attname, t.typname, t.typtype, t.typcategory, atttypmod,
        (SELECT enumlabel FROM pg_enum WHERE enumtypid = CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN t.typelem ELSE t.oid END
@@ -330,6 +347,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--pg", nargs="+", default=["18"], help="15, 16, 18, or 16=/folder/of/its/programs")
     parser.add_argument("--prisma", type=Path, help="a folder whose node_modules have Prisma's schema engine")
+    parser.add_argument("--typeorm", type=Path, help="a folder whose node_modules have TypeORM")
     chosen = parser.parse_args()
     trees = [
         each
@@ -346,7 +364,7 @@ def main() -> None:
             server = servers.TestServer(int(version), {"max_connections": "60"}, folder=bench_programs)
             with Programs() as started:
                 for directory in trees:
-                    found = run_tree(Bench(server, started, chosen.prisma), directory)
+                    found = run_tree(Bench(server, started, chosen.prisma, chosen.typeorm), directory)
                     differs = [r for r in found.remarks if not re.search("both fail|not compared", r)]
                     bad += bool(differs)
                     told = "equal" if not differs else f"{len(differs)} DIFFER"

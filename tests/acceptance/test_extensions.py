@@ -6,8 +6,7 @@ import pytest
 from acceptance.harness import Fleet
 from acceptance.own_database import own_database
 
-pytestmark = pytest.mark.once  # 18 from the wheel has no contrib, as the embedded server
-
+# 18 from the wheel has no contrib, as the embedded server; 15 is Debian's, and has it.
 DEDICATED = "database: { mode: dedicated }"
 
 
@@ -23,6 +22,7 @@ def tree(fleet: Fleet) -> Fleet:
     return fleet
 
 
+@pytest.mark.once
 def test_a_server_without_it_blocks_the_plan(tree: Fleet) -> None:
     tree.apply()
     add(tree, 2, "CREATE TABLE b (id int);\n")
@@ -45,6 +45,7 @@ def test_a_server_without_it_blocks_the_plan(tree: Fleet) -> None:
     tree.converged()
 
 
+@pytest.mark.once
 def test_pgcrypto_that_nothing_uses(tree: Fleet) -> None:
     add(tree, 2, "CREATE EXTENSION pgcrypto;\nCREATE TABLE c (id uuid DEFAULT gen_random_uuid());\n")
     assert "since 13" in tree.run("validate").out
@@ -52,6 +53,7 @@ def test_pgcrypto_that_nothing_uses(tree: Fleet) -> None:
     assert "gen_random_uuid(), which PostgreSQL has by itself since 13" in blocker["message"]
 
 
+@pytest.mark.once
 def test_a_superusers_extension(tree: Fleet) -> None:
     """plpgsql stands for a trusted one, vector for one that its control file keeps to superusers, where it does."""
     asked = "SELECT bool_or(trusted OR NOT superuser) FROM pg_available_extension_versions WHERE name = 'vector'"
@@ -70,6 +72,7 @@ def test_a_superusers_extension(tree: Fleet) -> None:
     assert "trusted = true" in blocker["message"]
 
 
+@pytest.mark.once
 def test_a_brought_database_waits_alone(fleet: Fleet) -> None:
     add(fleet, 1, "CREATE TABLE a (id int);\n")
     fleet.settings("guard: { maxChangedPercent: 100 }", migrations="m")
@@ -93,6 +96,7 @@ def test_a_brought_database_waits_alone(fleet: Fleet) -> None:
         fleet.converged()
 
 
+@pytest.mark.once
 def test_a_program_that_may_make_one_is_a_note(fleet: Fleet) -> None:
     fleet.write("t/env.py", "")
     fleet.write(
@@ -109,3 +113,17 @@ def test_a_program_that_may_make_one_is_a_note(fleet: Fleet) -> None:
     assert [n["message"] for n in plan["notes"] if n["rule"] == "extension"]
     fleet.apply()
     fleet.converged()
+
+
+def test_a_trusted_extension_is_made_by_the_migrating_role(tree: Fleet) -> None:
+    if not tree.rows("SELECT FROM pg_available_extensions WHERE name = 'citext'", database="postgres"):
+        pytest.skip("this server has no contrib")
+    add(
+        tree,
+        2,
+        'CREATE EXTENSION citext;\nCREATE EXTENSION IF NOT EXISTS "uuid-ossp";\nCREATE TABLE c (name citext);\n',
+    )
+    assert tree.plan()["blockers"] == []
+    tree.apply()
+    tree.converged()
+    assert "citext" in next(line for line in tree.run("doctor", code=None).out.splitlines() if "extensions" in line)

@@ -96,6 +96,13 @@ def test_databases_are_made_migrated_and_compared(fleet: Fleet, tree: Tree) -> N
         ]
     fleet.converged()
     fleet.run("drift")
+    assert "Index1700000000003" in fleet.run("status").out
+    assert "Index1700000000003" in fleet.run("migrations", "status").out
+
+
+def test_the_table_is_typeorms(fleet: Fleet, tree: Tree) -> None:
+    fleet.organization("old", DEDICATED)
+    fleet.apply()
     shape = (
         "SELECT attname::text || ' ' || format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
         " WHERE attrelid = '{}'::regclass AND attnum > 0 ORDER BY attnum"
@@ -107,8 +114,6 @@ def test_databases_are_made_migrated_and_compared(fleet: Fleet, tree: Tree) -> N
     assert fleet.rows(keys.format("migrations"), database=fleet.database("old")) == [
         ("PK_8c82d7f526340ab734260ea46be",)
     ]
-    assert "Index1700000000003" in fleet.run("status").out
-    assert "Index1700000000003" in fleet.run("migrations", "status").out
 
 
 def test_after_typeorm_and_before_it(fleet: Fleet, tree: Tree) -> None:

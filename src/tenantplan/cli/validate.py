@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from tenantplan.cli.common import format_option, json_option, print_json, settings
+
+if TYPE_CHECKING:
+    from tenantplan.migration.extensions import Need
+    from tenantplan.migration.trees import Trees
 
 
 @click.command("validate")
@@ -23,9 +29,8 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     """
     from tenantplan.desired import declare
     from tenantplan.fleet.opening import open_fleet
-    from tenantplan.migration.extensions import Need, needs
+    from tenantplan.migration.extensions import needs
     from tenantplan.migration.trees import NO_TENANCY
-    from tenantplan.rendering.safe import terminal
 
     with open_fleet(settings()) as fleet:
         documents = declare.load_documents(fleet)
@@ -53,6 +58,13 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
         click.echo(annotation("notice", f"Fleet {name} is valid: {counted}."))
         return
     click.echo(f"Fleet {name} is valid: {counted}.")
+    _say(trees, notes, wanted, compiled)
+
+
+def _say(trees: Trees, notes: Sequence[str], wanted: Sequence[Need], compiled: bool) -> None:
+    """What is to be said of the migrations."""
+    from tenantplan.rendering.safe import terminal
+
     for note in notes:
         click.echo(terminal(f"Note: {note}"))
     click.echo(terminal(f"Migrations: main at {trees.main.head}, tenant at {trees.tenant.head}."))
