@@ -182,8 +182,13 @@ class _Reader:
         parameters = self._parameters() if self._takes(",") and self._now.text != ")" else ()
         self._takes(",")
         self._needs(")")
-        self._takes(";")
+        self._ends()
         return Query(text, line, parameters)
+
+    def _ends(self) -> None:
+        """The end of a statement: a semicolon, or nothing else in its line."""
+        if not self._takes(";") and self._now.text != "}" and self._now.line == self._tokens[self._at - 1].line:
+            self._needs(";")
 
     def _parameters(self) -> tuple[str | None, ...]:
         self._needs("[")
