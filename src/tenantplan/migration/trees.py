@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from tenantplan.errors import MigrationError
+from tenantplan.migration.kept import Kept
 from tenantplan.migration.running.version import NAMES as VERSION_TABLES
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.tree import graph as graphs
@@ -26,11 +27,13 @@ NO_TENANCY = (
 
 @dataclass(frozen=True)
 class Trees:
-    """The two trees; `shared`: the fleet has the tenant's run in the main database, too, for shared mode."""
+    """The two trees; `shared`: the fleet has the tenant's run in the main database, too, for shared mode. `kept` is where this
+    machine keeps what it has compiled of them."""
 
     main: Graph
     tenant: Graph
     shared: bool = True
+    kept: Kept | None = field(default=None, compare=False)
 
     def of(self, tree: str) -> Graph:
         """The graph behind a Schema's `tree`: "shared" is the tenant tree, compiled for the main database."""
@@ -72,14 +75,14 @@ class Trees:
         from tenantplan.migration.compile.compile import upgrade  # a plan without migrations starts without it
 
         graph = self.of(tree)
-        return upgrade(graph, start, end or graph.head, shared=tree == "shared", mark=mark)
+        return upgrade(graph, start, end or graph.head, shared=tree == "shared", mark=mark, kept=self.kept)
 
     def downgrade(self, tree: str, end: str | None, start: str | None = None) -> tuple[Step, ...]:
         """The steps from `start` (None: the head of the tree) back to `end`."""
         from tenantplan.migration.compile.compile import downgrade
 
         graph = self.of(tree)
-        return downgrade(graph, start or graph.head, end, shared=tree == "shared")
+        return downgrade(graph, start or graph.head, end, shared=tree == "shared", kept=self.kept)
 
 
 def load_trees(settings: Settings) -> Trees:
@@ -87,7 +90,8 @@ def load_trees(settings: Settings) -> Trees:
     tenant = graphs.load(settings.migrations("tenant"), "tenant")
     said = settings.spec.migrations
     tenant = replace(tenant, rerun=tuple(said.rerun), models=said.models, root=settings.root)
-    return Trees(graphs.load(settings.migrations("main"), "main"), tenant, settings.spec.shared != "none")
+    kept = Kept(settings.state_folder / "compiled")
+    return Trees(graphs.load(settings.migrations("main"), "main"), tenant, settings.spec.shared != "none", kept)
 
 
 def migrations_for(

@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def state_folder(self) -> Path:
-        """Where the embedded server keeps its data."""
+        """Where this machine keeps what is its own: the data of the embedded server, and what is compiled."""
         return self.root / ".tenantplan"
 
     @property

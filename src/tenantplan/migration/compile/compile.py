@@ -14,12 +14,13 @@ import threading
 import traceback
 import types
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenantplan.errors import MigrationError
-from tenantplan.migration.compile import scripts
+from tenantplan.migration.compile import inputs, scripts
 from tenantplan.migration.compile.assemble import Part, assemble
 from tenantplan.migration.compile.surroundings import environment, surroundings
+from tenantplan.migration.kept import Kept
 from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
 from tenantplan.migration.tree.graph import Graph
 from tenantplan.migration.tree.revision import Revision, digest
@@ -42,20 +43,30 @@ def upgrade(
     shared: bool = False,
     version_table: str | None = None,
     mark: str | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Step, ...]:
     """The steps that take a database from `start` (None: empty) to `end`, its version table included.
 
     `shared` compiles the tenant tree for the main database. `mark` is what an interrupted migration left behind: the
-    steps that it says are done are left out. MigrationError names the file and line of a revision that cannot be used.
+    steps that it says are done are left out. `kept` is where the result is looked for first. MigrationError names the file and
+    line of a revision that cannot be used.
     """
-    return _compile(graph, graph.path(start, end), start, True, _table(shared, version_table), shared, mark)
+    way = _Way(start, tuple(r.id for r in graph.path(start, end)), True, _table(shared, version_table), shared, mark)
+    return _compile(graph, way, kept)
 
 
 def downgrade(
-    graph: Graph, start: str | None, end: str | None, *, shared: bool = False, version_table: str | None = None
+    graph: Graph,
+    start: str | None,
+    end: str | None,
+    *,
+    shared: bool = False,
+    version_table: str | None = None,
+    kept: Kept | None = None,
 ) -> tuple[Step, ...]:
     """The steps that take a database back from `start` to `end` (None: before the first revision)."""
-    return _compile(graph, graph.path(end, start)[::-1], start, False, _table(shared, version_table), shared, None)
+    path = tuple(revision.id for revision in graph.path(end, start)[::-1])
+    return _compile(graph, _Way(start, path, False, _table(shared, version_table), shared, None), kept)
 
 
 def compile_path(graph: Graph, start: str | None, end: str | None, **options: Any) -> tuple[str, ...]:
@@ -72,42 +83,56 @@ def _table(shared: bool, named: str | None) -> str:
     return named or (SHARED_VERSION_TABLE if shared else VERSION_TABLE)
 
 
-def _compile(
-    graph: Graph,
-    path: Sequence[Revision],
-    start: str | None,
-    up: bool,
-    version_table: str,
-    shared: bool,
-    mark: str | None,
-) -> tuple[Step, ...]:
-    if not path:
-        if mark:
+class _Way(NamedTuple):
+    """What is compiled: `path` from `start`, up or down, with the version table of that name; see `upgrade`."""
+
+    start: str | None
+    path: tuple[str, ...]
+    up: bool
+    version_table: str
+    shared: bool
+    mark: str | None
+
+
+def _compile(graph: Graph, way: _Way, kept: Kept | None) -> tuple[Step, ...]:
+    if not way.path:
+        if way.mark:
             raise MigrationError(
-                f"the database is halfway through revision {mark.partition(':')[0]}, and the way here does not begin with it",
+                f"the database is halfway through revision {way.mark.partition(':')[0]}, and the way here does not begin with it",
                 where=str(graph.directory),
                 hint="check out the version of the tree that was being applied, and finish it; after a rollback that was"
                 " stopped, run the rest of the downgrade by hand and take the comment from the version table",
             )
         return ()
-    key = (
-        graph.directory,
-        graph.digest,
-        start,
-        tuple(revision.id for revision in path),
-        up,
-        version_table,
-        shared,
-        mark,
-        graph.rerun,
-        graph.models,
-        graph.root,
-    )
+    key = (graph.directory, graph.digest, way, graph.rerun, graph.models, graph.root)
     with _LOCK:
         if key not in _COMPILED:
-            parts, first = _parts(graph, path, start, up, version_table, shared)
-            _COMPILED[key] = assemble(parts, start, mark, first, graph.env.each_alone, graph.rerun)
+            _COMPILED[key] = _found(graph, way, kept) if kept else _made(graph, way)
         return _COMPILED[key]
+
+
+def _found(graph: Graph, way: _Way, kept: Kept) -> tuple[Step, ...]:
+    """What was kept, else what is made now, which is kept where it depends on nothing that cannot be named."""
+    about = ["compiled", inputs.inputs(graph), list(way)]
+    if about[1] is None:
+        return _made(graph, way)
+    known = kept.read(about)
+    if known is not None and inputs.still_so(kept, known["packages"], known["environment"]):
+        return tuple(Step.parse(step) for step in known["steps"])
+    with inputs.reading(graph.directory) as others:
+        steps = _made(graph, way)
+    packages = inputs.packages(graph)
+    if packages is not None and not others and about[1] == inputs.inputs(graph):
+        environment = inputs.surrounding(kept) if packages else ""
+        steps_said = [step.document() for step in steps]
+        kept.write(about, {"packages": packages, "environment": environment, "steps": steps_said})
+    return steps
+
+
+def _made(graph: Graph, way: _Way) -> tuple[Step, ...]:
+    path = [graph.by_id[name] for name in way.path]
+    parts, first = _parts(graph, path, way.start, way.up, way.version_table, way.shared)
+    return assemble(parts, way.start, way.mark, first, graph.env.each_alone, graph.rerun)
 
 
 def _parts(
