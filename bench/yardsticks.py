@@ -85,7 +85,7 @@ def alembic(ground: Ground, fleet: Fleet, names: list[str], *arguments: str) -> 
     return sum(one(name, *arguments) for name in names) / len(names)
 
 
-def creations(ground: Ground, fleet: Fleet, width: int, named: str) -> float:
+def creations(ground: Ground, fleet: Fleet, width: int, named: str, count: int | None = None) -> float:
     """Seconds of plain CREATE DATABASE … TEMPLATE, from the fleet's template by the same role, `width` at once.
 
     The databases stay, `named` with a number: ext4 without a journal passes over each inode that was freed in the last
@@ -97,7 +97,7 @@ def creations(ground: Ground, fleet: Fleet, width: int, named: str) -> float:
         f"%{fleet.name}%",
         database="postgres",
     )
-    names = [f"{named}_{number}" for number in range(ground.sizes.new)]
+    names = [f"{named}_{number}" for number in range(count or ground.sizes.new)]
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
 
     def create(part: list[str]) -> None:
