@@ -9,6 +9,7 @@
     ├── PrivilegeError             the role lacks a right that the command needs
     ├── SchemaMismatch             a database is not at the revision or schema expected
     ├── MigrationError             the Alembic tree cannot be used as it stands
+    │   └── RevisionsRefused       several of its revisions cannot
     ├── CodeOfOthers               a tenant's database holds code that is not tenantplan's
     ├── NotFound                   an organization, database or audit entry that does not exist
     ├── Blocked                    exit 3: guard, protection or policy
@@ -109,6 +110,22 @@ class SchemaMismatch(TenantplanError):
 
 class MigrationError(TenantplanError):
     """The Alembic tree cannot be used: several heads, an edited revision, a step that cannot be compiled."""
+
+
+class RevisionsRefused(MigrationError):
+    """Several revisions of a tree cannot be used; `found` says of each why. The text has the first of them, and the count."""
+
+    code = "migration"
+    shown = 20
+
+    def __init__(self, found: Sequence[MigrationError]) -> None:
+        self.found = list(found)
+        lines = [f"{error.where}: {error.message}" for error in self.found[: self.shown]]
+        lines += [f"and {len(self.found) - self.shown} more"] if len(self.found) > self.shown else []
+        hints = dict.fromkeys(error.hint for error in self.found[: self.shown] if error.hint)
+        super().__init__(
+            f"{len(self.found)} revisions cannot be used:\n  " + "\n  ".join(lines), hint="\n  ".join(hints)
+        )
 
 
 class UntrustedCode(TenantplanError):

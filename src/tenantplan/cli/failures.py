@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tenantplan.errors import ManifestError, TenantplanError
+from tenantplan.errors import ManifestError, RevisionsRefused, TenantplanError
 
 COMMANDS = ("validate", "plan", "status", "drift")  # which print their result at once, at the end
 _PLACE = re.compile(r"(?P<file>\S.*?\.(?:py|sql|ya?ml|json|toml|mako))(?::(?P<line>\d+))?(?::(?P<column>\d+))?")
@@ -52,6 +52,8 @@ def described(error: Exception, message: str) -> list[dict[str, Any]]:
     nothing = dict.fromkeys(("file", "line", "column", "field", "where", "hint"))
     if isinstance(error, ManifestError):
         return [{**nothing, **problem.document()} for problem in error.found]
+    if isinstance(error, RevisionsRefused):
+        return [each for refused in error.found for each in described(refused, str(refused))]
     if not isinstance(error, TenantplanError):
         usage = isinstance(error, click.ClickException)
         text = error.message if isinstance(error, click.ClickException) else message

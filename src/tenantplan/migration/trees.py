@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from tenantplan.errors import MigrationError
+from tenantplan.errors import MigrationError, RevisionsRefused
 from tenantplan.migration.kept import Kept
 from tenantplan.migration.running.version import NAMES as VERSION_TABLES
 from tenantplan.migration.running.version import VersionTables
@@ -96,32 +96,54 @@ def load_trees(settings: Settings) -> Trees:
 
 def migrations_for(
     desired: State, live: State, trees: Trees, *, undo: bool = False, comments: bool = False
-) -> tuple[dict[str, Migration], dict[str, Finding]]:
-    """The Migration of each schema that is behind, by address, with that of each new database; findings where there is none.
+) -> tuple[dict[str, Migration], dict[str, tuple[Finding, ...]]]:
+    """The Migration of each schema that is behind, by address, with that of each new database; findings where there is none, for
+    each revision that stands in the way.
 
     `undo`: with the way back, without which there is none. `comments`: an author's comment in a revision allows what it destroys.
     """
     found: dict[str, Migration] = {}
-    problems: dict[str, Finding] = {}
-    cache: dict[tuple[str, str | None, str | None, str | None, bool], Migration] = {}
+    problems: dict[str, tuple[Finding, ...]] = {}
+    cache: dict[tuple[str, str | None, str | None, str | None, bool], Migration | _Refused] = {}
     wanted = of_type(desired, Schema)
     for address, want in wanted.items():
         have = one(live.get(address), Schema)
         start, mark = (have.revision, have.halfway) if have is not None else (None, None)
         if have is not None and start == want.revision and mark is None:
             continue
-        try:
-            key = (want.tree, start, want.revision, mark, undo and have is not None)
-            if key not in cache:
+        key = (want.tree, start, want.revision, mark, undo and have is not None)
+        if key not in cache:
+            try:
                 cache[key] = _migration(trees, *key, comments)
-            found[address] = cache[key]
-        except MigrationError as error:
-            said = "; ".join(filter(None, (error.where, error.message, error.hint)))
-            problems[address] = Finding(address, "migration", said)
+            except MigrationError as error:
+                cache[key] = _Refused(address, error)
+        made = cache[key]
+        if isinstance(made, Migration):
+            found[address] = made
+        else:
+            problems[address] = tuple(made.findings(address))
     for address, want in wanted.items():
         if want.tree == "tenant" and address in found and address not in live:
             found[addresses.database(want.server, want.database)] = found[address]
     return found, problems
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Why a path cannot be used: all of it is said at the `first` address that needs it, and the beginning at the others."""
+
+    first: str
+    error: MigrationError
+
+    def findings(self, address: str) -> Iterator[Finding]:
+        """What a plan says of it at an address."""
+        errors = self.error.found if isinstance(self.error, RevisionsRefused) else [self.error]
+        shown = errors[: RevisionsRefused.shown] if address == self.first else errors[:1]
+        for each in shown:
+            yield Finding(address, "migration", "; ".join(filter(None, (each.where, each.message, each.hint))))
+        if rest := len(errors) - len(shown):
+            place = "" if address == self.first else f", as for {self.first}"
+            yield Finding(address, "migration", f"and {rest} more{place}")
 
 
 def _migration(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -76,13 +76,13 @@ def compare(sides: Sides) -> Compared:
         changes,
         migrations,
         ordered,
-        waiting={holder: stuck[address].message for address, holder in holders.items()},
-        stuck=[finding for address, finding in stuck.items() if address not in holders],
+        waiting={holder: "; ".join(f.message for f in stuck[address]) for address, holder in holders.items()},
+        stuck=[finding for address, found in stuck.items() if address not in holders for finding in found],
         circles=circles,
     )
 
 
-def _of_brought(stuck: Mapping[str, Finding], desired: State) -> dict[str, str]:
+def _of_brought(stuck: Iterable[str], desired: State) -> dict[str, str]:
     """The organization, of each schema that is stuck in a database which an organization brought."""
     schemas = of_type({address: desired.get(address) for address in stuck}, Schema)
     return {a: schema.holder for a, schema in schemas.items() if is_brought(schema.server) and schema.holder}

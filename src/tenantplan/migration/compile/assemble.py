@@ -11,6 +11,7 @@ from psycopg import sql
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration import sqltext
+from tenantplan.migration.tree.refusals import Refusals
 from tenantplan.migration.tree.revision import Revision
 from tenantplan.model.step import OUTSIDE, PROGRAM, TRANSACTION, Origin, Step
 
@@ -62,17 +63,21 @@ def assemble(
     found = _Assembly(start)
     if mark is None:
         found.add([_Line(text, "", False) for text in first])
+    refusals = Refusals()
     for number, part in enumerate(parts):
         resumed = mark if number == 0 else None
         if not resumed:  # a resumed revision has been checked
             found.add([_Line(_guard(part.revision, check), part.revision.id, False) for check in part.checks])
         if resumed and part.commits and part.revision.id not in rerun:
             raise _interrupted(part)
-        found.add_part(part, _done(part, resumed) if resumed else 0)
-        if each_alone:
-            found.commit(part)
+        with refusals.of_one():
+            found.add_part(part, _done(part, resumed) if resumed else 0)
+            if each_alone:
+                found.commit(part)
     if parts:
-        found.commit(parts[-1])
+        with refusals.of_one():
+            found.commit(parts[-1])
+    refusals.tell()
     return tuple(_with_starts(found.steps, start))
 
 

@@ -23,6 +23,7 @@ from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.kept import Kept
 from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
 from tenantplan.migration.tree.graph import Graph
+from tenantplan.migration.tree.refusals import Refusals
 from tenantplan.migration.tree.revision import Revision, digest
 from tenantplan.model.step import Step, flat
 
@@ -151,15 +152,19 @@ def _parts(
             recorder.create_version_table()
         first = [entry.text for entry in recorder.take()]
         parts: list[Part] = []
+        refusals = Refusals()
         at = start
         for revision in path:
-            with environment(graph.directory, as_sql=True, asked=recorder.ask):
-                parts.append(_part(graph, revision, at, up, recorder))
-            at = parts[-1].position
+            after = graph.after(at, revision) if up else graph.before(at, revision)
+            with refusals.of_one(), environment(graph.directory, as_sql=True, asked=recorder.ask):
+                parts.append(_part(graph, revision, at, after, up, recorder))
+            recorder.go_on(after)
+            at = after
+    refusals.tell()
     return parts, first
 
 
-def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: Recorder) -> Part:
+def _part(graph: Graph, revision: Revision, at: str | None, after: str | None, up: bool, recorder: Recorder) -> Part:
     verb = "upgrade" if up else "downgrade"
     with recorder.rehearsal():
         asked = _run(graph, revision, verb, recorder)
@@ -169,7 +174,6 @@ def _part(graph: Graph, revision: Revision, at: str | None, up: bool, recorder: 
         if not asked and recorder.take() != entries:
             asked = "produces different SQL each time"
         entries = [] if asked else entries
-    after = graph.after(at, revision) if up else graph.before(at, revision)
     recorder.set_version(at, after)
     version = [entry.text for entry in recorder.take()]
     checks = revision.preflight if up else ()

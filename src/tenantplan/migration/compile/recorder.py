@@ -96,6 +96,12 @@ class Recorder:
         """Forget what was recorded since the last time."""
         self.entries, self._alone, self._anew = [], False, False
 
+    def go_on(self, position: str | None) -> None:
+        """Be ready for the next revision, whatever became of the one before it, which ends at `position`."""
+        self.discard()
+        self.refusals.clear()
+        self._context._start_from_rev = position
+
     def emit(self, construct: Any, execution_options: Any = None, multiparams: Any = None, params: Any = None) -> None:
         """Record a construct or text as one statement; the signature is that of Alembic's DefaultImpl._exec."""
         if multiparams or params:

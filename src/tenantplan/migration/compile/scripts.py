@@ -14,6 +14,7 @@ from tenantplan.migration.compile.assemble import Entry, Part
 from tenantplan.migration.tree import prisma_files, typeorm_files
 from tenantplan.migration.tree.graph import PRISMA, Graph
 from tenantplan.migration.tree.prisma_files import PrismaMigration
+from tenantplan.migration.tree.refusals import Refusals
 from tenantplan.migration.tree.revision import Revision
 from tenantplan.migration.tree.typeorm_files import TypeormMigration
 
@@ -37,21 +38,27 @@ def parts(graph: Graph, path: Sequence[Revision], start: str | None, up: bool) -
     """One part for each revision on the way. MigrationError names a script that cannot be used."""
     digests, known = _directions(graph, up)
     found: list[Part] = []
+    refusals = Refusals()
     at = start
     for revision in path:
-        direction = known[revision.id]
-        if digests[revision.id] != revision.digest:
-            raise MigrationError(
-                "the file changed while it was being used", where=str(revision.path), hint="run the command again"
-            )
-        if direction.entries is None:
-            raise MigrationError(
-                f"there is no way back from {revision.id}", where=str(revision.path.parent), hint=direction.write
-            )
         at = graph.after(at, revision) if up else graph.before(at, revision)
-        checks = revision.preflight if up else ()
-        found.append(Part(revision, at, direction.entries(), [direction.version], up, checks=checks))
+        with refusals.of_one():
+            found.append(_part(revision, known[revision.id], digests[revision.id], at, up))
+    refusals.tell()
     return found
+
+
+def _part(revision: Revision, direction: _Direction, digest: str, position: str | None, up: bool) -> Part:
+    if digest != revision.digest:
+        raise MigrationError(
+            "the file changed while it was being used", where=str(revision.path), hint="run the command again"
+        )
+    if direction.entries is None:
+        raise MigrationError(
+            f"there is no way back from {revision.id}", where=str(revision.path.parent), hint=direction.write
+        )
+    checks = revision.preflight if up else ()
+    return Part(revision, position, direction.entries(), [direction.version], up, checks=checks)
 
 
 def is_idle(graph: Graph, revision: Revision, up: bool) -> bool:

@@ -24,6 +24,7 @@ from tenantplan.migration.lint.row_rules import unseen
 from tenantplan.migration.risk import INFO
 from tenantplan.migration.tree import typescript
 from tenantplan.migration.tree.graph import Graph
+from tenantplan.migration.tree.refusals import Refusals
 from tenantplan.migration.tree.revision import Revision
 from tenantplan.model.step import PROGRAM, Hazard, Step
 
@@ -67,31 +68,46 @@ def review(graph: Graph, start: str | None, end: str | None) -> tuple[Review, ..
     """What a database meets that is at `start`, of each revision on its way to `end`: a table that is made on the way is
     new and empty. MigrationError for a revision that cannot be used, or allows something without a reason."""
     path = graph.path(start, end)
-    steps = dict(zip((revision.id for revision in path), _compiled(graph, path, start), strict=True))
+    steps = _compiled(graph, path, start)
     of = [(revision.id, text) for revision in path for step in steps[revision.id] for text in step.statements]
     found: dict[str, list[Remark]] = {revision.id: [] for revision in path}
     for hazard in lint([text if is_own(text) else "" for _, text in of]):
         name, text = of[hazard.statement]
         found[name].append(Remark(hazard, text))
-    return tuple(_reviewed(graph, revision, found[revision.id], steps[revision.id]) for revision in path)
+    refusals = Refusals()
+    reviewed: list[Review] = []
+    for revision in path:
+        with refusals.of_one():
+            reviewed.append(_reviewed(graph, revision, found[revision.id], steps[revision.id]))
+    refusals.tell()
+    return tuple(reviewed)
 
 
 def review_each(graph: Graph) -> tuple[Review, ...]:
     """Every revision, each as a database meets it that has all before it."""
     at: str | None = None
     found: list[Review] = []
+    refusals = Refusals()
     for revision in graph.revisions:
         after = graph.after(at, revision)
-        found.extend(review(graph, at, after))
+        with refusals.of_one():
+            found.extend(review(graph, at, after))
         at = after
+    refusals.tell()
     return tuple(found)
 
 
-def _compiled(graph: Graph, path: Iterable[Revision], at: str | None) -> Iterator[tuple[Step, ...]]:
+def _compiled(graph: Graph, path: Iterable[Revision], at: str | None) -> dict[str, tuple[Step, ...]]:
+    """The steps of each revision by itself."""
+    found: dict[str, tuple[Step, ...]] = {}
+    refusals = Refusals()
     for revision in path:
         after = graph.after(at, revision)
-        yield upgrade(graph, at, after)
+        with refusals.of_one():
+            found[revision.id] = upgrade(graph, at, after)
         at = after
+    refusals.tell()
+    return found
 
 
 def _reviewed(graph: Graph, revision: Revision, remarks: list[Remark], steps: tuple[Step, ...]) -> Review:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tenantplan.errors import MigrationError
+from tenantplan.migration.tree.refusals import Refusals
 from tenantplan.migration.tree.revision import Revision, digest
 from tenantplan.model.dependencies import dependencies_first
 
@@ -23,11 +24,17 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_.]{1,32}", re.ASCII)
 
 def load(versions: Path) -> tuple[Revision, ...]:
     """The revisions of a folder in the order they are applied; MigrationError, with the fix, when they cannot be."""
+    refusals = Refusals()
     for file in sorted(versions.rglob("*.py")):
         if file.parent != versions and "__pycache__" not in file.parts and b"down_revision" in file.read_bytes():
-            raise MigrationError("a revision in a folder of its own is not read", where=str(file), hint=_MOVE)
-    files = sorted(file for file in versions.glob("*.py") if not file.name.startswith((".#", "__init__")))
-    return _in_order([_read(file) for file in files])
+            with refusals.of_one():
+                raise MigrationError("a revision in a folder of its own is not read", where=str(file), hint=_MOVE)
+    found: list[Revision] = []
+    for file in sorted(file for file in versions.glob("*.py") if not file.name.startswith((".#", "__init__"))):
+        with refusals.of_one():
+            found.append(_read(file))
+    refusals.tell()
+    return _in_order(found)
 
 
 def _read(file: Path) -> Revision:

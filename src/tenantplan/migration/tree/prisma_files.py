@@ -20,6 +20,7 @@ from psycopg import sql
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.tree import script_file
+from tenantplan.migration.tree.refusals import Refusals
 
 VERSION_TABLE = "_prisma_migrations"
 READ = """\
@@ -85,7 +86,12 @@ def load(directory: Path) -> list[PrismaMigration]:
         found = [each for each in directory.iterdir() if each.is_dir() and not each.is_symlink()]
     except OSError as error:
         raise MigrationError(f"cannot be read: {error.strerror}", where=str(directory)) from error
-    migrations = [_read(each) for each in found]
+    migrations: list[PrismaMigration] = []
+    refusals = Refusals()
+    for each in sorted(found):
+        with refusals.of_one():
+            migrations.append(_read(each))
+    refusals.tell()
     return sorted(migrations, key=lambda migration: _order(migration.name))
 
 
