@@ -80,7 +80,7 @@ COMMANDS: dict[str, tuple[Line, ...]] = {
     "credentials status": lines("credentials status", "credentials status --json"),
     "credentials open": lines("credentials open --json"),
     "credentials rekey": lines("credentials rekey", "credentials rekey --json"),
-    "migrations status": lines("migrations status", "migrations status --json"),
+    "migrations status": lines("migrations status", "migrations status --all", "migrations status --json"),
     "migrations sql": lines("migrations sql --tree main", "migrations sql --from 3f2a7c10 --to head --json"),
     "migrations lint": lines(
         "migrations lint --tree tenant --all --strict --json", "migrations lint --from 3f2a7c10",

@@ -29,3 +29,13 @@ def test_validate_plan_and_lint_name_all(fleet: Fleet) -> None:
     for name in ("bad01", "bad02", "bad03"):
         assert any(f"cannot do {name}" in b["message"] for b in blockers)
     assert any(b["message"] == "and 2 more, as for schema/primary/" + fleet.database("irc") for b in blockers)
+
+
+def test_validate_notes_what_of_env_py_is_not_run(fleet: Fleet) -> None:
+    tree = tenant_tree(fleet)
+    (tree.folder / "env.py").write_text("def run(connection):\n    connection.execute(text('SET lock_timeout = 5'))\n")
+    fleet.organization("msf")
+    said = "not run, tenantplan has its own: env.py:2: SET lock_timeout = 5"
+    assert f"Note: {said}" in fleet.run("validate").out
+    assert said in fleet.run("validate", "--json").json["notes"]
+    assert f"::notice title=migrations::{said}" in fleet.run("validate", "--format", "github").out

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenantplan.cli.common import color, json_option, print_json, settings
+from tenantplan.cli.common import json_option, print_json, settings
 from tenantplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from tenantplan.commands.status.revisions import TreeStatus
     from tenantplan.fleet.opening import Fleet
     from tenantplan.migration.authoring.new import Body
     from tenantplan.migration.lint.review import Review
@@ -25,9 +24,14 @@ def command() -> None:
 
 
 @command.command("status")
+@click.option("--all", "every", is_flag=True, help="Every revision and every database, however many.")
 @json_option
-def status(as_json: bool) -> None:
-    """How many databases are at each revision, and which are behind. Reads stamps, not every database."""
+def status(every: bool, as_json: bool) -> None:
+    """How many databases are at each revision, and which are behind. Reads stamps, not every database.
+
+    Of a long tree: the newest revisions and those that databases are at; the others are counted.
+    """
+    from tenantplan.cli.migrations_status import print_tree
     from tenantplan.commands.status.fleet_view import read_fleet
     from tenantplan.commands.status.revisions import revisions
     from tenantplan.fleet.opening import open_fleet
@@ -38,26 +42,7 @@ def status(as_json: bool) -> None:
         print_json({"fleet": fleet.settings.fleet, "trees": [tree.document() for tree in found]})
         return
     for tree in found:
-        _show(tree)
-
-
-def _show(tree: TreeStatus) -> None:
-    from tenantplan.rendering.safe import terminal
-    from tenantplan.rendering.text import table
-
-    title = f"{tree.tree}: head {terminal(tree.head or 'none')}"
-    click.echo(click.style(title, bold=True) if color() else title)
-    lines = [(revision, message, len(tree.at.get(revision, ()))) for revision, message in tree.revisions]
-    click.echo(table(("REVISION", "MESSAGE", "DATABASES"), lines, color=color()), nl=False)
-    for revision, names in sorted(tree.behind.items(), key=lambda item: str(item[0])):
-        click.echo(f"  behind, at {terminal(revision or 'no revision')}: {terminal(', '.join(names))}")
-    for revision, names in sorted(tree.unknown.items()):
-        click.echo(f"  at revision {terminal(revision)}, which this tree does not have: {terminal(', '.join(names))}")
-    for name, revision in sorted(tree.pinned.items()):
-        click.echo(f"  kept at {terminal(revision)} by database.revision: organization/{terminal(name)}")
-    for edit in tree.edited:
-        click.echo(f"  ! {terminal(edit)}")
-    click.echo()
+        print_tree(tree, every)
 
 
 @command.command("new")

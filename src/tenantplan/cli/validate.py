@@ -47,7 +47,13 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     kinds = Counter(document.kind for document in documents)
     if as_json or form == "json":
         heads = {"main": trees.main.head, "tenant": trees.tenant.head}
-        found = {"fleet": name, "documents": dict(kinds), "resources": len(desired.state), "heads": heads}
+        found = {
+            "fleet": name,
+            "documents": dict(kinds),
+            "resources": len(desired.state),
+            "heads": heads,
+            "notes": notes,
+        }
         made = [{"name": each.name, "revision": each.revision, "certain": each.certain} for each in wanted]
         print_json(found | ({"extensions": made} if compiled else {"compiled": False}))
         return
@@ -55,6 +61,8 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
     if form == "github":
         from tenantplan.rendering.github import annotation
 
+        for note in notes:
+            click.echo(annotation("notice", note, title="migrations"))
         click.echo(annotation("notice", f"Fleet {name} is valid: {counted}."))
         return
     click.echo(f"Fleet {name} is valid: {counted}.")

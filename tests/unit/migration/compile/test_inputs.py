@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,18 @@ def test_a_package_counts_by_its_version(tmp_path: Path, kept: Kept, monkeypatch
     made = counted(monkeypatch)
     compiled(tree, kept)
     assert made
+
+
+def test_names_of_the_models_count(tmp_path: Path, kept: Kept) -> None:
+    tree = a_tree(tmp_path / "tree", aa="op.create_table('x', sa.Column('id', sa.Integer(), primary_key=True))")
+    graph = replace(graphs.load(tree, "tenant"), models="shop_of_a_fleet:META", root=tmp_path)
+    for name in ("pk_one", "pk_three"):
+        said = f"import sqlalchemy as sa\nMETA = sa.MetaData(naming_convention={{'pk': '{name}'}})\n"
+        (tmp_path / "shop_of_a_fleet.py").write_text(said)
+        for _ in range(2):
+            compiling._COMPILED.clear()
+            assert name in str(upgrade(graph, None, graph.head, kept=kept))
+    assert len(entries(kept)) == 2
 
 
 def test_nothing_is_lost_where_nothing_can_be_written(tmp_path: Path) -> None:
