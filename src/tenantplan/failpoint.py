@@ -20,6 +20,7 @@ POINTS = (
     "template-ready",
     "intent-recorded",
     "database-created",
+    "database-filled",
     "database-shut",
     "effects-made",
     "journal-closed",

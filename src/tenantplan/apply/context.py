@@ -29,10 +29,12 @@ from tenantplan.stores import Store
 class RunServers:
     """The servers as a run needs them: `versions` are server_version_num by alias, `template` returns the template database to
     clone on a server. `catalog_locks` serialise changes of a server's shared catalogs; `creations` bounds how many databases are
-    copied at once on it: more of them only stand in each other's way."""
+    copied at once on it: more of them only stand in each other's way. `build` makes a database of a name on a server by running the
+    migrations in it, where it is to be no copy."""
 
     versions: Mapping[str, int]
     template: Callable[[str], Template]
+    build: Callable[[str, str], None]
     catalog_locks: Mapping[str, threading.Lock]
     creations: Mapping[str, threading.Semaphore]
 

@@ -126,7 +126,11 @@ def _by_itself(run: Run, main: Connection, operation: Operation, found: Alone) -
 def _on_main(run: Run, main: Connection, segment: list[Operation]) -> None:
     purge.clear_left_behind(run, main, MAIN, segment)
     tried = try_connections(run, segment)
-    with closing.closed_meanwhile(run, main, MAIN, main, segment), new_databases.created(run, MAIN, main, segment):
+    with (
+        new_databases.built(run, MAIN, segment),
+        closing.closed_meanwhile(run, main, MAIN, main, segment),
+        new_databases.created(run, MAIN, main, segment),
+    ):
         retrying(lambda: _commit(run, main, segment, tried), lambda: closing.clear_way(run, MAIN, main, segment))
 
 
@@ -182,6 +186,7 @@ def _elsewhere(run: Run, main: Connection, place: str, segment: list[Operation])
     if any(new_databases.creates(operation) for operation in segment):
         run.servers.template(place)  # built before a session is taken: it needs one of the server's budget itself
     with (
+        new_databases.built(run, place, segment),
         run.connector.connect(place) as there,
         closing.closed_meanwhile(run, main, place, there, segment),
         new_databases.created(run, place, there, segment),

@@ -24,7 +24,7 @@ from tenantplan.journal.recover import Open
 from tenantplan.live.brought import try_connection
 from tenantplan.live.survey import SurveyRequest, survey
 from tenantplan.migration.running.steps import Migrator
-from tenantplan.migration.running.template import Recipe, clear_unfinished, ensure_template
+from tenantplan.migration.running.template import Recipe, build, clear_unfinished, ensure_template
 from tenantplan.migration.running.workers import Programs
 from tenantplan.model import address as addresses
 from tenantplan.model.address import MAIN, is_brought
@@ -101,15 +101,17 @@ class Work(OfFleet):
 
     def run(self, live: Survey, epoch: int) -> Run:
         """The run, as its steps see it."""
+        recipe = self._recipe(live)
         vacated = Vacated(self.settings, self.connector, places_left(self.plan, live.state))
         servers = RunServers(
             versions={alias: facts.version_num for alias, facts in live.servers.items()},
             template=Templates(
                 self.connector,
-                self._recipe(live),
+                recipe,
                 lambda *found: self._set_aside(run, *found),
                 lambda alias: self._clear_template(run, live, alias),
             ),
+            build=lambda alias, name: build(self.connector, alias, name, recipe),
             catalog_locks={alias: threading.Lock() for alias in self.connector.servers},
             creations={alias: threading.Semaphore(CREATIONS) for alias in self.connector.servers},
         )

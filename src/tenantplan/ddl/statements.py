@@ -144,7 +144,8 @@ def creation(operation: Operation, template: Template | None = None) -> Statemen
     check(after)
     if operation.before is not None or after is None:
         return []
-    source = f"{TEMPLATE}{operation.revisions[-1]}" if operation.revisions else "template0"
+    cloned = operation.revisions and operation.clone
+    source = f"{TEMPLATE}{operation.revisions[-1]}" if cloned else "template0"
     name = sql.Identifier(temporary(operation))
     if template is None:
         text = "CREATE DATABASE {name} TEMPLATE {source}" + _encoding(source) + " ALLOW_CONNECTIONS false"

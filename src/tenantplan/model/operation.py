@@ -28,7 +28,8 @@ class Operation:
     that writers wait for meanwhile, with PostgreSQL's name of the lock, and `undo` is the way back (None: there is none, or
     none is wanted). Of a repair, `schema` are the fingerprints before and after it, and
     whether nothing is left that differs. `losing`, of a destructive migration, are the revisions that take a person's word
-    (`apply --allow-destructive`); None in a file that an earlier version wrote.
+    (`apply --allow-destructive`); None in a file that an earlier version wrote. `clone`: a new database is a copy of the template;
+    otherwise the migrations are run in it.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Operation:
     restore: bool = False
     losing: tuple[str, ...] | None = None
     origins: tuple[Origin, ...] = ()
+    clone: bool = True
 
     @property
     def subject(self) -> Resource:
@@ -106,6 +108,7 @@ class Operation:
         """The operation as the plan file holds it; `class` is `risk` under its public name. `losing` and `origins` are there
         where they say something, so that other files are what earlier versions wrote."""
         members: dict[str, Any] = {} if self.losing is None else {"losing": list(self.losing)}
+        members |= {} if self.clone else {"clone": False}
         members |= {"origins": [[o.revision, o.own, o.count] for o in self.origins]} if self.origins else {}
         return members | {
             "id": self.id,

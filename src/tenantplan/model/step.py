@@ -100,7 +100,8 @@ class Migration:
     `revisions` are those on the way, `steps` what runs. `locks` are tables that writers wait for meanwhile, with the mode.
     `undo` is the way back, None where there is none. `back`: it takes `revisions` back itself. `destructive`: rows or values that
     are there now are gone when it has run; `losing` are the revisions that do that and need a person's word, `allowed` those that
-    need none, with what their author wrote.
+    need none, with what their author wrote. `clones`: a new database is a copy of one in which the steps were run; `made_up` are
+    the values that are the same in all of them for that.
     """
 
     revisions: tuple[str, ...] = ()
@@ -113,6 +114,8 @@ class Migration:
     losing: tuple[str, ...] = ()
     allowed: tuple[tuple[str, str], ...] = ()
     back: bool = False
+    clones: bool = True
+    made_up: tuple[Hazard, ...] = ()
 
     @property
     def statements(self) -> tuple[str, ...]:

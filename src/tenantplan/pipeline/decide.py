@@ -29,6 +29,7 @@ from tenantplan.planning.findings import (
 from tenantplan.planning.isolation import sharing
 from tenantplan.planning.leftover_deliveries import leftover_deliveries
 from tenantplan.planning.likely_renames import undeclared_renames
+from tenantplan.planning.made_up_values import made_up_values
 from tenantplan.planning.undeclared import recreated_notes, restored_access
 from tenantplan.planning.unreachable import not_planned
 from tenantplan.tables import BUILTIN
@@ -71,6 +72,7 @@ def _notes(sides: Sides, compared: Compared, drafted: Plan, passing: list[Findin
         *changed(comparison, sides.known),
         *passing,
         *allowed_losses(operations, compared.migrations),
+        *made_up_values(operations, compared.migrations),
         *lacking_rights(drafted, sides.live),
         *cascade_notes(operations),
         *leftover_deliveries(operations, issued, sides.sources, targets),

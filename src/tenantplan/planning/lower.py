@@ -52,8 +52,8 @@ class Context:
 def lower(changes: Sequence[Change], context: Context) -> list[Operation]:
     """Operations for the changes, each with the ids of those it depends on.
 
-    A new database is a clone of a template at the newest revision, so its Schema is part of its creation. A row
-    that refers to one which needs it first is made without that reference, and gets it afterwards.
+    A new database is at the newest revision from the start, so its Schema is part of its creation. A row that refers to one
+    which needs it first is made without that reference, and gets it afterwards.
     """
     main = context.main
     creating = {c.address for c, _ in afters(changes, Database) if c.before is None and c.address != main}
@@ -130,6 +130,7 @@ def _operation(change: Change, context: Context) -> Operation:
         start=ran.steps[0].start if ran.steps else None,
         losing=ran.losing if ran.destructive else None,
         origins=all_origins(ran.steps) if one_transaction(ran.steps) else (),
+        clone=isinstance(resource, Schema) or migration.clones,
     )
 
 

@@ -25,7 +25,9 @@ def summary(change: Change, action: str, migration: Migration) -> str:
         case Role() if said := _session_or_password(change, resource):
             return said
         case Database() if action == "create" and migration.revisions:
-            return f"create database {resource.name} on {resource.server} at revision {migration.revisions[-1]}"
+            count = len(migration.revisions)
+            how = "" if migration.clones else f", by running {count} revision{'s' if count != 1 else ''} in it"
+            return f"create database {resource.name} on {resource.server} at revision {migration.revisions[-1]}{how}"
         case Row():
             return _changed("row", change, action)
         case Role():

@@ -83,6 +83,11 @@ class MigrationsSpec(Spec):
         pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$",
         description="The application's SQLAlchemy MetaData, or a class that has one, as package.module:attribute.",
     )
+    clone: bool = Field(
+        True,
+        description="false: the tenant tree is run in every new database, which takes longer than a copy of one where it has run;"
+        " what migrations make up, such as gen_random_uuid(), is then another value in each.",
+    )
     rerun: list[str] = Field(
         default_factory=list,
         description="Revisions that commit in their middle, and may run again from their beginning when they were interrupted.",

@@ -163,7 +163,7 @@ def test_so_is_every_field_of_an_operation(name: str) -> None:
         "transactional": False, "retire": True, "before": None, "after": None, "depends_on": ("x",), "statements": ("x",),
         "revisions": ("x",), "action": "create", "steps": (a_step,), "undo": (a_step,), "checks": (PreflightCheck("r", "SELECT"),),
         "schema": ("a", "b", True), "locks": (("t", "SHARE"),), "hazards": (Hazard("r", "danger", 0, None, None, "m"),),
-        "origins": (Origin("r", True, 1),),
+        "origins": (Origin("r", True, 1),), "clone": False,
     }.get(name, "x")  # fmt: skip
     assert a_plan(operations=(an_operation(**{name: other}),)).digest != a_plan(operations=(an_operation(),)).digest
 

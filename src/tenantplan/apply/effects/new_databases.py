@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
+from tenantplan.apply.blame import blame
 from tenantplan.apply.context import Run
 from tenantplan.ddl import statements
 from tenantplan.errors import Locked, TenantplanError
@@ -25,12 +26,37 @@ def creates(operation: Operation) -> bool:
 
 
 @contextmanager
+def built(run: Run, place: str, segment: Sequence[Operation]) -> Iterator[None]:
+    """Makes those databases of a segment that are no copies, in sessions of its own, one at a time: see `created`."""
+    ours = [operation for operation in segment if creates(operation) and not operation.clone]
+    try:
+        if ours:
+            run.servers.template(place)  # what fails there is done nowhere, and drift compares with it
+        for operation in ours:
+            with run.servers.creations[place]:
+                try:
+                    run.servers.build(place, statements.temporary(operation))
+                except (psycopg.Error, TenantplanError) as error:
+                    blame(error, operation)
+                    raise
+        yield
+    except Locked:
+        raise
+    except (psycopg.Error, TenantplanError):
+        with suppress(psycopg.Error, TenantplanError):
+            if ours:
+                with run.connector.connect(place) as there:
+                    _drop(there, ours)
+        raise
+
+
+@contextmanager
 def created(run: Run, place: str, there: Connection, segment: Sequence[Operation]) -> Iterator[None]:
-    """Makes the databases of a segment on a server; they are dropped again when what follows fails.
+    """Makes the databases of a segment on a server that are copies of the template; they are dropped again when what follows fails.
 
     Those of a lost session or run are for the next run to collect.
     """
-    creations = [operation for operation in segment if creates(operation)]
+    creations = [operation for operation in segment if creates(operation) and operation.clone]
     try:
         for operation in creations:
             template = run.servers.template(place)
@@ -42,9 +68,13 @@ def created(run: Run, place: str, there: Connection, segment: Sequence[Operation
         raise
     except (psycopg.Error, TenantplanError):
         with suppress(psycopg.Error):
-            for operation in creations:
-                drop_database(there, statements.temporary(operation))
+            _drop(there, creations)
         raise
+
+
+def _drop(there: Connection, creations: Sequence[Operation]) -> None:
+    for operation in creations:
+        drop_database(there, statements.temporary(operation))
 
 
 def _create(there: Connection, operation: Operation, template: statements.Template) -> None:

@@ -15,6 +15,8 @@ from tenantplan.migration.tree.refusals import Refusals
 from tenantplan.migration.tree.revision import Revision
 from tenantplan.model.step import OUTSIDE, PROGRAM, TRANSACTION, Origin, Step
 
+DIFFERS = "produces different SQL each time"
+
 
 class Entry(NamedTuple):
     """One statement of a revision. `alone`: it is committed by itself; `anew`: what stands before it is committed first."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.compile import inputs, scripts
-from tenantplan.migration.compile.assemble import Part, assemble
+from tenantplan.migration.compile.assemble import DIFFERS, Part, assemble
 from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.kept import Kept
 from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
@@ -172,7 +172,7 @@ def _part(graph: Graph, revision: Revision, at: str | None, after: str | None, u
     if not asked:
         asked = _run(graph, revision, verb, recorder)
         if not asked and recorder.take() != entries:
-            asked = "produces different SQL each time"
+            asked = DIFFERS
         entries = [] if asked else entries
     recorder.set_version(at, after)
     version = [entry.text for entry in recorder.take()]

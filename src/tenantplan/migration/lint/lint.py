@@ -18,6 +18,7 @@ from typing import Any
 from tenantplan.migration import code
 from tenantplan.migration.lint import alter_rules, rules
 from tenantplan.migration.lint.locks import MODES, UPKEEP, Name, listed, locks, named, strongest, taken, written
+from tenantplan.migration.lint.made_up import RULE, MadeUp
 from tenantplan.migration.lint.row_rules import destroys
 from tenantplan.migration.risk import INFO, WARNING, Risk
 from tenantplan.migration.sqltext import Tree, definition, outside_tree, pieces, trees, word
@@ -28,12 +29,13 @@ __all__ = ["Hazard", "lint", "locked", "locks"]
 _UNPARSED = "what it locks or loses is unknown, try it on a copy: {}"
 
 
-def lint(statements: Sequence[str]) -> tuple[Hazard, ...]:
-    """The hazards of statements that run in this order, in the order of their text; each text may hold several.
+def lint(statements: Sequence[str], *, clones: bool = False) -> tuple[Hazard, ...]:
+    """The hazards of statements that run in this order, in the order of their text; each text may hold several. `clones`: new
+    databases are copies of one in which they ran.
 
     One that PostgreSQL 18's parser refuses, or that is nested too deeply for it, is a hazard itself ("unparsed").
     """
-    seen = _Seen()
+    seen, values = _Seen(), MadeUp()
     found: list[Hazard] = []
     for index, text in enumerate(statements):
         for tree in _parsed(text):
@@ -42,9 +44,17 @@ def lint(statements: Sequence[str]) -> tuple[Hazard, ...]:
             else:
                 modes = strongest((seen.written(name), mode) for name, mode in taken(tree))
                 found.extend(_hazards(seen, index, tree, modes))
-                found.extend(_lost_in_code(seen, index, tree))
+                ran = _code_run(seen, tree)
+                found.extend(_lost_in_code(seen, index, ran))
+                if clones:
+                    found.extend(values.hazards(index, [tree, *ran], seen.written, seen.new))
                 seen.learn(tree, modes)
     return tuple(found)
+
+
+def made_up(statements: Sequence[str]) -> tuple[Hazard, ...]:
+    """Only what `lint` says of values that are the same in all copies."""
+    return tuple(hazard for hazard in lint(statements, clones=True) if hazard.rule == RULE)
 
 
 def locked(statements: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -84,8 +94,8 @@ def _hazards(seen: _Seen, index: int, tree: Tree, modes: Mapping[str, str]) -> I
             yield Hazard(risk.rule, level, index, table, modes.get(table) if table else None, risk.message)
 
 
-def _lost_in_code(seen: _Seen, index: int, tree: Tree) -> Iterator[Hazard]:
-    """What code that a statement runs destroys: a DO block, and functions that were made on the way and are called now."""
+def _code_run(seen: _Seen, tree: Tree) -> list[Tree]:
+    """The statements of code that a statement runs: a DO block, and functions that were made on the way and are called now."""
     held = list(code.inner(tree)) if code.defined(tree) is None else []
     ran, known = [], set[Name]()
     pending = [*held] if held else [tree]
@@ -96,6 +106,11 @@ def _lost_in_code(seen: _Seen, index: int, tree: Tree) -> Iterator[Hazard]:
             known.add(name)
             ran += body
             pending += body
+    return ran
+
+
+def _lost_in_code(seen: _Seen, index: int, ran: Sequence[Tree]) -> Iterator[Hazard]:
+    """What code that a statement runs destroys."""
     for statement in ran:
         for hazard in _hazards(seen, index, statement, {}):
             if destroys(hazard.rule, hazard.level):

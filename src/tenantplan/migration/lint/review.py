@@ -20,6 +20,7 @@ from tenantplan.migration.compile.assemble import is_own
 from tenantplan.migration.compile.compile import upgrade
 from tenantplan.migration.compile.scripts import is_idle
 from tenantplan.migration.lint.lint import lint
+from tenantplan.migration.lint.made_up import of_program
 from tenantplan.migration.lint.row_rules import unseen
 from tenantplan.migration.risk import INFO
 from tenantplan.migration.tree import typescript
@@ -71,7 +72,8 @@ def review(graph: Graph, start: str | None, end: str | None) -> tuple[Review, ..
     steps = _compiled(graph, path, start)
     of = [(revision.id, text) for revision in path for step in steps[revision.id] for text in step.statements]
     found: dict[str, list[Remark]] = {revision.id: [] for revision in path}
-    for hazard in lint([text if is_own(text) else "" for _, text in of]):
+    clones = graph.clones and graph.tree == "tenant"
+    for hazard in lint([text if is_own(text) else "" for _, text in of], clones=clones):
         name, text = of[hazard.statement]
         found[name].append(Remark(hazard, text))
     refusals = Refusals()
@@ -128,6 +130,7 @@ def _whole(graph: Graph, revision: Revision, program: Step | None) -> Iterator[H
     """What is to be said of a revision as a whole."""
     if program:
         yield unseen(-1, program.begun is not None)
+        yield from of_program(-1, program.statements[0]) if graph.clones and graph.tree == "tenant" else ()
     if not revision.reversible:
         yield _about("no-downgrade", INFO, _NO_WAY_BACK)
     elif _is_idle(graph, revision, "downgrade") and not _is_idle(graph, revision, "upgrade"):

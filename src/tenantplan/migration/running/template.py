@@ -1,4 +1,5 @@
-"""Template databases: the tenant schema at one revision, built once per server, of which new databases are clones."""
+"""Template databases: the tenant schema at one revision, built once per server, of which new databases are clones; and databases
+that are built in the same way, each by itself."""
 
 from __future__ import annotations
 
@@ -96,8 +97,28 @@ def ensure_template(
             MigrationTarget(connector, alias, recipe.name, "tenant"), recipe.onward[start], Version(start)
         )
     else:
-        fill(connector, alias, recipe)
+        fill(connector, alias, recipe.name, recipe)
     return _finish(connector, alias, recipe)
+
+
+def build(connector: Connector, alias: str, name: str, recipe: Recipe) -> None:
+    """Makes a database in which the tree is run, in place of a copy of one; it takes no connections, as a copy would not.
+
+    One session at a time, as for a template. What an earlier attempt has left under the name goes.
+    """
+    made = sql.Identifier(name)
+    with connector.connect(alias) as connection:
+        drop_database(connection, name)
+        connection.execute(statements.copied(made, TEMPLATE0))
+        reach("database-created")
+        with connection.transaction():
+            connection.execute(statements.opened(name))
+            if may_be_owner(connection):
+                connection.execute(statements.migrated_by_owner(name))
+    pid = fill(connector, alias, name, recipe)
+    with connector.connect(alias) as connection:
+        close(connection, name, pid)
+    reach("database-filled")
 
 
 def clear_unfinished(connection: Connection, recipe: Recipe) -> None:
@@ -184,13 +205,14 @@ def _unused(stamps: Mapping[str, dict[str, str]], recipe: Recipe) -> set[str]:
     }
 
 
-def fill(connector: Connector, alias: str, recipe: Recipe) -> None:
-    """Makes the tables, gives the groups their rights, and places the sentinel."""
-    with connector.connect(alias, recipe.name) as inside, inside.transaction():
+def fill(connector: Connector, alias: str, name: str, recipe: Recipe) -> int:
+    """Makes the tables, gives the groups their rights, and places the sentinel; returns the process of the last session in it."""
+    with connector.connect(alias, name) as inside, inside.transaction():
         grant_groups(inside, recipe.migrator.groups)
-    recipe.migrator.run(MigrationTarget(connector, alias, recipe.name, "tenant"), recipe.steps(), Version())
-    with connector.connect(alias, recipe.name) as inside, inside.transaction():
+    recipe.migrator.run(MigrationTarget(connector, alias, name, "tenant"), recipe.steps(), Version())
+    with connector.connect(alias, name) as inside, inside.transaction():
         place_sentinel(inside)
+        return inside.info.backend_pid
 
 
 def grant_groups(connection: Connection, groups: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ class Graph:
     `digest` covers every revision and the files beside them: it changes when the compiled SQL can change. `engine` is "alembic",
     "prisma" or "typeorm", `env` is what Alembic's env.py says about how revisions run. `rerun` are revisions that may begin
     again when they were interrupted between their own commits. `models` is the application's MetaData as
-    package.module:attribute, below `root`.
+    package.module:attribute, below `root`. `clones`: new databases are copies of one in which the tree was run.
     """
 
     tree: str
@@ -43,6 +43,7 @@ class Graph:
     rerun: tuple[str, ...] = ()
     models: str | None = None
     root: Path = Path()
+    clones: bool = True
 
     @property
     def runs_python(self) -> bool:
