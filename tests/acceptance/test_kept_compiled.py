@@ -40,6 +40,28 @@ def test_one_more_organization_compiles_nothing(fleet: Fleet, monkeypatch: pytes
     fleet.converged()
 
 
+def test_what_a_way_loses_and_locks_is_kept_too(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tenant_tree(fleet)
+    fleet.organization("msf", "database: { mode: dedicated }")
+    fleet.apply()
+    tree.add("kept01", "op.execute('DELETE FROM donors WHERE id IS NULL')")
+    tree.add("kept02", "op.execute('ALTER TABLE donors ADD COLUMN kept int')")
+    tree.add("kept03", "op.execute('DROP TABLE donations')")
+    first = planned(fleet)
+    (migration,) = [o for o in first if o["action"] == "migrate" and o["address"].startswith("schema/")][:1]
+    assert migration["losing"] == ["kept01", "kept03"] and migration["locks"]
+    assert {"delete-rows", "drop-table"} <= {hazard["rule"] for hazard in migration["hazards"]}
+
+    def refused(*given: object, **more: object) -> None:
+        raise AssertionError("compiled or parsed again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiling, "_made", refused)
+        patch.setattr("tenantplan.migration.lint.lint.lint", refused)
+        patch.setattr("tenantplan.migration.lint.lint.locked", refused)
+        assert planned(fleet) == first
+
+
 def test_a_folder_that_cannot_be_written_changes_nothing(fleet: Fleet) -> None:
     (fleet.root / ".tenantplan").write_text("a file, where the folder would be")
     fleet.organization("msf", "database: { mode: dedicated }")

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from tenantplan.errors import MigrationError, RevisionsRefused
 from tenantplan.migration.kept import Kept
+from tenantplan.migration.reviewed import made_up, reviewed
 from tenantplan.migration.running.version import NAMES as VERSION_TABLES
 from tenantplan.migration.running.version import VersionTables
 from tenantplan.migration.tree import graph as graphs
 from tenantplan.migration.tree.graph import Graph
+from tenantplan.migration.tree.revision import Revision
 from tenantplan.model import address as addresses
 from tenantplan.model.plan import Finding
 from tenantplan.model.resource import Schema, State, of_type, one
-from tenantplan.model.step import PROGRAM, Hazard, Migration, PreflightCheck, Step, all_origins, flat, one_transaction
+from tenantplan.model.step import Hazard, Migration, PreflightCheck, Step, flat, one_transaction
 from tenantplan.settings.settings import Settings
 
 NO_TENANCY = (
@@ -161,8 +162,8 @@ def _migration(
             where=str(graph.directory),
             hint="write its revisions as SQL, without autocommit blocks",
         )
-    hazards, locks, destructive = _reviewed(trees, tree, steps, start)
-    losing, allowed = _losing(trees, tree, start, end, mark, comments) if destructive else ((), ())
+    hazards, locks, destructive = reviewed(trees.kept, steps, start, copied=_is_copied(trees, tree))
+    losing, allowed = _losing(graph, path, steps, hazards, comments) if destructive else ((), ())
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
@@ -174,7 +175,7 @@ def _migration(
         allowed=allowed,
         undo=_undo(trees, tree, start, end) if undo and tree != "main" else None,
         clones=graph.clones,
-        made_up=_made_up(trees, steps) if start is None and mark is None and _is_copied(trees, tree) else (),
+        made_up=made_up(trees.kept, steps) if start is None and mark is None and _is_copied(trees, tree) else (),
     )
 
 
@@ -190,7 +191,7 @@ def _back(trees: Trees, tree: str, start: str, end: str, mark: str | None, undo:
             hint = "write its downgrade, or restore a backup from before it"
             raise MigrationError(f"revision {revision.id} has no way back", where=str(revision.path), hint=hint)
     steps = trees.downgrade(tree, end, start)
-    hazards, locks, destructive = _reviewed(trees, tree, steps, start)
+    hazards, locks, destructive = reviewed(trees.kept, steps, start, copied=_is_copied(trees, tree))
     return Migration(
         revisions=tuple(revision.id for revision in path),
         steps=steps,
@@ -203,66 +204,16 @@ def _back(trees: Trees, tree: str, start: str, end: str, mark: str | None, undo:
     )
 
 
-def _reviewed(
-    trees: Trees, tree: str, steps: Sequence[Step], start: str | None
-) -> tuple[tuple[Hazard, ...], tuple[tuple[str, str], ...], bool]:
-    """Hazards and locks of the revisions' own statements, and whether these destroy something; where nothing is there yet,
-    there is nothing to lose. What an author allows in a comment is for lint, and changes nothing here."""
-    if start is None:
-        return (), (), False
-    from tenantplan.migration.lint.lint import lint, locked  # imports PostgreSQL's parser
-    from tenantplan.migration.lint.made_up import of_program
-    from tenantplan.migration.lint.row_rules import destroys, unseen
-
-    copied = _is_copied(trees, tree)
-    own = _own(steps)
-    hazards = list(lint(own, clones=copied))
-    for index, step in _programs(steps):
-        hazards += [unseen(index, step.begun is not None), *(of_program(index, step.statements[0]) if copied else ())]
-    locks = tuple((table, mode) for table, mode in locked(own) if not table.endswith(VERSION_TABLES))
-    return tuple(hazards), locks, any(destroys(hazard.rule, hazard.level) for hazard in hazards)
-
-
 def _is_copied(trees: Trees, tree: str) -> bool:
     return tree == "tenant" and trees.tenant.clones
 
 
-def _made_up(trees: Trees, steps: Sequence[Step]) -> tuple[Hazard, ...]:
-    """The values that a whole tree makes up, which all copies of the template share; kept, since all of it has to be parsed."""
-    own = _own(steps)
-    about = ["made up", hashlib.sha256("\0".join(own).encode()).hexdigest()]
-    known = trees.kept.read(about) if trees.kept else None
-    if known is not None:
-        return tuple(Hazard(**hazard) for hazard in known)
-    from tenantplan.migration.lint.lint import made_up
-    from tenantplan.migration.lint.made_up import of_program
-
-    found = [*made_up(own), *(h for index, step in _programs(steps) for h in of_program(index, step.statements[0]))]
-    if trees.kept:
-        trees.kept.write(about, [asdict(hazard) for hazard in found])
-    return tuple(found)
-
-
-def _own(steps: Sequence[Step]) -> list[str]:
-    """The statements, those that are tenantplan's emptied: their places stay what they are."""
-    from tenantplan.migration.compile.assemble import is_own
-
-    authors = [origin.own for origin in all_origins(steps) for _ in range(origin.count)]
-    return [text if own and is_own(text) else "" for text, own in zip(flat(steps), authors, strict=True)]
-
-
-def _programs(steps: Sequence[Step]) -> Iterator[tuple[int, Step]]:
-    """The steps that are programs, each with the place of its statement."""
-    statements = flat(steps)
-    yield from ((statements.index(step.statements[0]), step) for step in steps if step.kind == PROGRAM)
-
-
 def _losing(
-    trees: Trees, tree: str, start: str | None, end: str | None, mark: str | None, comments: bool
+    graph: Graph, path: Sequence[Revision], steps: Sequence[Step], hazards: Sequence[Hazard], comments: bool
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     from tenantplan.migration.lint.destruction import losing  # imports PostgreSQL's parser
 
-    return losing(trees.of(tree), start, end, mark, shared=tree == "shared", comments=comments)
+    return losing(graph, path, steps, hazards, comments=comments)
 
 
 def _undo(trees: Trees, tree: str, start: str | None, end: str | None) -> tuple[Step, ...]:
