@@ -18,7 +18,7 @@ from typing import Any
 from tenantplan.errors import MigrationError
 from tenantplan.migration.kept import Kept
 from tenantplan.migration.tree import env_file
-from tenantplan.migration.tree.graph import PRISMA, Graph
+from tenantplan.migration.tree.graph import Graph
 
 
 def _words(text: str) -> frozenset[str]:
@@ -67,7 +67,7 @@ def inputs(graph: Graph) -> list[Any] | None:
 
 
 def _names(graph: Graph) -> dict[str, Any]:
-    if graph.models is None or graph.engine == PRISMA:
+    if graph.models is None or not graph.runs_python:
         return {}
     from tenantplan.migration.compile.models import naming_convention  # imports SQLAlchemy
 
@@ -76,7 +76,7 @@ def _names(graph: Graph) -> dict[str, Any]:
 
 def packages(graph: Graph) -> Packages | None:
     """The packages that the tree's Python imports; None where it may read something that no file and no version tells."""
-    if graph.engine == PRISMA:
+    if not graph.runs_python:
         return []
     env = env_file.path_of(graph.directory)
     others: set[str] = set()
