@@ -162,3 +162,14 @@ def test_killed_between_the_transactions_of_a_script(fleet: Fleet, tree: Tree, p
     found = fleet.rows('SELECT phone FROM "Donor" WHERE phone IS NOT NULL ORDER BY id', database=fleet.database("a"))
     assert [row[0] for row in found] == ["one", "two", "three"]
     assert [row[0].split("_")[1] for row in noted(fleet, "a")] == ["init", "parts", "more"]
+
+
+def test_prisma_at_work_is_waited_for_and_then_said(fleet: Fleet, tree: Tree) -> None:
+    fleet.organization("a", DEDICATED)
+    fleet.apply()
+    tree.add("20260102000000_more", "CREATE TABLE more (id int);\n")
+    with fleet.connect(fleet.database("a")) as prisma:
+        prisma.execute("SELECT pg_advisory_lock(72707369)")
+        assert "prisma migrate is running in this database" in fleet.apply(code=5).out
+    fleet.apply()
+    fleet.converged()

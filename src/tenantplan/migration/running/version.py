@@ -93,13 +93,16 @@ class VersionTables:
                 if rows := cursor.fetchall():
                     return position(row[0] for row in rows), as_mark(rows[0][1]), rows[0][2]
             return None, None, None
-        connection.execute(first)
-        if engine == PRISMA:
-            self._lock_prisma(connection)
+        taken = sql.SQL("pg_try_advisory_xact_lock({})").format(_PRISMA_LOCK) if engine == PRISMA else sql.SQL("true")
+        cursor = connection.execute(sql.SQL("{}; SELECT {}, {}").format(first, taken, _STAMP))
+        while cursor.nextset():
+            pass  # to what was asked last
+        free, stamp = cursor.fetchone() or (False, None)
+        if not free:
+            raise psycopg.errors.LockNotAvailable("prisma migrate is running in this database")
         if engine == TYPEORM and there:
             self._lock_typeorm(connection)
-        stamp = connection.execute(sql.SQL("SELECT {}").format(_STAMP)).fetchone()
-        return *self.read(connection, tree), stamp[0] if stamp else None
+        return *self.read(connection, tree), stamp
 
     def read_with_fingerprint(self, connection: psycopg.Connection[Any]) -> tuple[str | None, str | None, str]:
         """(revision, mark, fingerprint) of a tenant database, in one snapshot; the session is in no transaction."""
@@ -123,11 +126,6 @@ class VersionTables:
         with connection.transaction():
             revision, mark = self.read(connection, "tenant")
             return revision, mark, fingerprint(connection)
-
-    def _lock_prisma(self, connection: psycopg.Connection[Any]) -> None:
-        taken = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [_PRISMA_LOCK]).fetchone()
-        if taken is None or not taken[0]:
-            raise psycopg.errors.LockNotAvailable("prisma migrate is running in this database")
 
     def _lock_typeorm(self, connection: psycopg.Connection[Any]) -> None:
         """TypeORM locks nothing: it reads the table, and writes a row after each migration. One that begins now waits, and finds
