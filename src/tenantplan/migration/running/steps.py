@@ -131,7 +131,7 @@ class Migrator:
         found = Version(*version)
         if found != at:
             raise SchemaMismatch(
-                f"is at revision {_describe(found)}, not at {_describe(at)} as its stamp says",
+                f"is at revision {found.text}, not at {at.text} as its stamp says",
                 where=session.label,
                 hint="tenantplan drift --repair --out plan.json plans the correction of its stamp; apply that, then plan again",
             )
@@ -287,10 +287,6 @@ def _refuse_other_start(session: MigrationSession, step: Step, at: Version) -> N
             where=session.label,
             hint="this is a fault of tenantplan: please report it, with the plan",
         )
-
-
-def _describe(version: Version) -> str:
-    return (version.revision or "none") + (f" and halfway further ({version.mark})" if version.mark else "")
 
 
 def _invalid(step: Step) -> str:

@@ -19,6 +19,11 @@ class Version:
     revision: str | None = None
     mark: str | None = None
 
+    @property
+    def text(self) -> str:
+        """For messages."""
+        return (self.revision or "none") + (f" and halfway further ({self.mark})" if self.mark else "")
+
 
 @dataclass(frozen=True)
 class MigrationTarget:
