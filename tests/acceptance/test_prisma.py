@@ -173,3 +173,19 @@ def test_prisma_at_work_is_waited_for_and_then_said(fleet: Fleet, tree: Tree) ->
         assert "prisma migrate is running in this database" in fleet.apply(code=5).out
     fleet.apply()
     fleet.converged()
+
+
+def test_a_script_sets_its_isolation_behind_settings_and_checks(fleet: Fleet, tree: Tree) -> None:
+    fleet.organization("a", DEDICATED)
+    fleet.apply()
+    tree.add("20260102000000_zone", "SET timezone = 'Asia/Tokyo';\nCREATE TABLE seen (zone text, level text);\n")
+    look = "INSERT INTO seen SELECT current_setting('timezone'), current_setting('transaction_isolation');\n"
+    tree.add(
+        "20260103000000_serializable",
+        f"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;\n{look}COMMIT;\n{look}",
+        preflight="SELECT 1 FROM seen;\n",
+    )
+    fleet.apply()
+    fleet.converged()
+    levels = ["serializable", "read committed"]
+    assert fleet.rows("SELECT * FROM seen", database=fleet.database("a")) == [("Asia/Tokyo", each) for each in levels]

@@ -66,3 +66,17 @@ def test_shared_tables_that_are_there_stay_as_they_are(fleet: Fleet) -> None:
     fleet.settings(" ", migrations="migrations/tenant")
     fleet.apply()
     assert fleet.rows("SELECT version_num FROM alembic_version_tenant") == [("f0000001",)]
+
+
+def test_a_bound_login_is_refused_where_there_are_no_shared_tables(fleet: Fleet) -> None:
+    tenant_tree(fleet)
+    fleet.settings("shared: none", migrations="migrations/tenant")
+    fleet.organization("rows", "database: { login: true }")
+    (blocker,) = fleet.plan()["blockers"]
+    assert "login that is bound to its organization" in blocker["message"]
+    fleet.settings(" ", migrations="migrations/tenant")
+    fleet.apply()
+    fleet.settings("shared: none", migrations="migrations/tenant")  # the tables stay
+    fleet.organization("more", "database: { login: true }")
+    fleet.apply()
+    fleet.converged()

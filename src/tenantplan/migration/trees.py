@@ -183,6 +183,11 @@ def _back(trees: Trees, tree: str, start: str, end: str, mark: str | None, undo:
     """The way back to a revision that a document names; what is rolled back then goes forward again."""
     graph = trees.of(tree)
     path = graph.path(end, start)[::-1]
+    if mark and mark.endswith(":down"):
+        from tenantplan.migration.compile.assemble import BACK_BY_HAND
+
+        message = f"it is halfway back from revision {mark.partition(':')[0]}: the way back was stopped there"
+        raise MigrationError(message, hint=BACK_BY_HAND)
     if mark:
         hint = "remove database.revision, apply to finish it, and then go back"
         raise MigrationError(f"it is halfway through revision {mark.partition(':')[0]}", hint=hint)

@@ -26,7 +26,7 @@ from tenantplan.planning.findings import (
     still_unreachable,
     unmanaged_references,
 )
-from tenantplan.planning.isolation import sharing
+from tenantplan.planning.isolation import sharing, without_tables
 from tenantplan.planning.leftover_deliveries import leftover_deliveries
 from tenantplan.planning.likely_renames import undeclared_renames
 from tenantplan.planning.made_up_values import made_up_values
@@ -57,7 +57,8 @@ def decide(comparison: Comparison) -> Plan:
         deferred=chosen.deferred,
         labels=chosen.labels,
     )
-    blockers = {*passed_by, *_blockers(sides, compared, chosen, made)}
+    tableless = without_tables(sides.live, sides.desired.state, chosen.operations, where)
+    blockers = {*passed_by, *tableless, *_blockers(sides, compared, chosen, made)}
     return replace(made, blockers=tuple(sorted(blockers, key=lambda b: (b.address, b.rule, b.message))))
 
 

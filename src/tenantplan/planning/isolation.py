@@ -8,7 +8,7 @@ from tenantplan.model.listing import some
 from tenantplan.model.live import Gap, Survey
 from tenantplan.model.operation import Operation
 from tenantplan.model.plan import Finding
-from tenantplan.model.resource import Resource, Row, State, access_of, one, tree_of
+from tenantplan.model.resource import Resource, Role, Row, State, access_of, afters, one, tree_of
 
 RULE = "isolation"
 _NAMED = 3
@@ -33,6 +33,19 @@ def sharing(
         mended = _mended(gap, changing) or (gap.rule == "setting" and not bound)
         (notes if mended else blockers).append(finding)
     return blockers, notes
+
+
+def without_tables(live: Survey, desired: State, operations: Sequence[Operation], where: str) -> list[Finding]:
+    """A blocker for each login that would be bound to its organization in shared tables that the fleet does not have."""
+    if where in desired or live.main.revisions.get("shared"):
+        return []
+    return [Finding(o.address, RULE, _NO_TABLES) for o, role in afters(operations, Role) if role.access == "bound"]
+
+
+_NO_TABLES = (
+    "a login that is bound to its organization (database.login) is for the shared tables, and this fleet has none:"
+    " it says shared: none, or its tenant tree is one of SQL scripts"
+)
 
 
 def _shared(live: State, desired: State) -> Iterator[str]:

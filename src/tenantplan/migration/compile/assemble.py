@@ -70,10 +70,12 @@ def assemble(
         resumed = mark if number == 0 else None
         if not resumed:  # a resumed revision has been checked
             found.add([_Line(_guard(part.revision, check), part.revision.id, False) for check in part.checks])
-        if resumed and part.commits and part.revision.id not in rerun:
+        again = part.commits and part.revision.id in rerun
+        done = _done(part, resumed, again) if resumed else 0
+        if resumed and part.commits and not again:
             raise _interrupted(part)
         with refusals.of_one():
-            found.add_part(part, _done(part, resumed) if resumed else 0)
+            found.add_part(part, done)
             if each_alone:
                 found.commit(part)
     if parts:
@@ -230,7 +232,8 @@ def _interrupted(part: Part) -> MigrationError:
         f"revision {part.revision.id} commits in its middle, and was interrupted: what it had committed is there",
         where=str(part.revision.path),
         hint="read it: if it may run again from its beginning, say so in the fleet file with migrations.rerun:"
-        f" [{part.revision.id}]; else finish it by hand, with the version table, and take the comment from that table",
+        f" [{part.revision.id}]; else finish it by hand, with the version table, take the comment from that table, and"
+        " tenantplan drift --repair plans the correction of its stamp",
     )
 
 
@@ -239,15 +242,23 @@ def _mark(part: Part, count: int) -> str:
     return f"{part.revision.id}:{count}:{part.revision.digest[:12]}{'' if part.up else ':down'}"
 
 
-def _done(part: Part, mark: str) -> int:
+BACK_BY_HAND = (
+    "run the rest of its downgrade by hand, with its version table, and take the comment from that table;"
+    " tenantplan drift --repair then plans the correction of its stamp"
+)
+
+
+def _done(part: Part, mark: str, again: bool) -> int:
+    """How many pieces are done. `again`: it begins at its beginning, in whatever version of its file."""
     revision, count, digest, *down = [*mark.split(":"), "", ""]
     if "down" in down:
         raise MigrationError(
             f"the database is halfway back from revision {revision}: a rollback was stopped there",
             where=str(part.revision.path),
-            hint="run the rest of its downgrade by hand, with its version table, and take the comment from that table",
+            hint=BACK_BY_HAND,
         )
-    if revision != part.revision.id or not count.isdigit() or digest != part.revision.digest[:12] or not part.up:
+    same = digest == part.revision.digest[:12] or (again and count == "0")
+    if revision != part.revision.id or not count.isdigit() or not same or not part.up:
         raise MigrationError(
             f"the database is halfway through revision {revision}, as it was in another version of its file",
             where=str(part.revision.path),

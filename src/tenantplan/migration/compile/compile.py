@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenantplan.errors import MigrationError
 from tenantplan.migration.compile import inputs, scripts
-from tenantplan.migration.compile.assemble import DIFFERS, Part, assemble
+from tenantplan.migration.compile.assemble import BACK_BY_HAND, DIFFERS, Part, assemble
 from tenantplan.migration.compile.surroundings import environment, surroundings
 from tenantplan.migration.kept import Kept
 from tenantplan.migration.tree.alembic_files import SHARED_VERSION_TABLE, VERSION_TABLE
@@ -101,8 +101,9 @@ def _compile(graph: Graph, way: _Way, kept: Kept | None) -> tuple[Step, ...]:
             raise MigrationError(
                 f"the database is halfway through revision {way.mark.partition(':')[0]}, and the way here does not begin with it",
                 where=str(graph.directory),
-                hint="check out the version of the tree that was being applied, and finish it; after a rollback that was"
-                " stopped, run the rest of the downgrade by hand and take the comment from the version table",
+                hint=BACK_BY_HAND
+                if way.mark.endswith(":down")
+                else "check out the version of the tree that was being applied, and finish it",
             )
         return ()
     key = (graph.directory, graph.digest, way, graph.rerun, graph.models, graph.root)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import IsolationLevel, sql
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
+from tenantplan.migration import sqltext
+from tenantplan.migration.compile.assemble import is_own
 from tenantplan.postgres import guard
 from tenantplan.postgres.connect import Connection
 
@@ -24,6 +27,28 @@ def run_statements(connection: Connection, statements: Sequence[str], last: Sequ
     ours = [statement.as_string(connection) for statement in last]
     texts = ["SET LOCAL search_path = public, pg_temp", *statements, guard.LEAVE, *ours]
     send(connection, texts, SHOWN, first=-1)  # whose place counts from the first of `statements`
+
+
+@contextmanager
+def isolated(connection: Connection, statements: Sequence[str]) -> Iterator[None]:
+    """The next transaction begins as SET TRANSACTION, if the first statement is that, will have it: PostgreSQL takes that only
+    before a query, and the transaction's first is tenantplan's. Settings that are made again, and checks, stand before it."""
+    level = ""
+    for text in statements:
+        first = text[:16].upper()
+        if first.startswith("SET TRANSACTION"):
+            level = sqltext.isolation_level(text.upper())
+        if level or (is_own(text) and not first.startswith("SET ")):
+            break
+    if not level:
+        yield
+        return
+    connection.isolation_level = IsolationLevel[level.replace(" ", "_").upper()]
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.isolation_level = None
 
 
 def present_groups(connection: Connection, groups: Sequence[str]) -> list[str]:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import sql
 
-from tenantplan.errors import ConnectError, MigrationError, SchemaMismatch
+from tenantplan.errors import MigrationError, SchemaMismatch, TenantplanError
 from tenantplan.failpoint import reach
-from tenantplan.migration import sqltext
 from tenantplan.migration.running.fault import faults
-from tenantplan.migration.running.sending import present_groups, run_statements
+from tenantplan.migration.running.sending import isolated, present_groups, run_statements
 from tenantplan.migration.running.target import MigrationSession, MigrationTarget, Version
 from tenantplan.migration.running.version import VersionTables
-from tenantplan.migration.running.workers import Job, Programs, is_partly_done
+from tenantplan.migration.running.workers import Job, Programs
 from tenantplan.model.resource import OWNER
 from tenantplan.model.step import OUTSIDE, PROGRAM, Step
 from tenantplan.postgres import guard
-from tenantplan.postgres.connect import MIGRATING, Connection
+from tenantplan.postgres.connect import MIGRATING
 from tenantplan.postgres.queries import query
 from tenantplan.postgres.retry import retry, when
 
@@ -57,22 +56,23 @@ class Migrator:
         at = start
         programs = itertools.count(1)
         for _, group in groupby(enumerate(steps), key=lambda item: next(programs) if item[1].kind == PROGRAM else 0):
-            program: tuple[int, Step, list[sql.Composed], bool] | None = None
+            program: tuple[int, Step, list[sql.Composed]] | None = None
+            before = at
             with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
                 session = MigrationSession(connection, place)
                 for number, step in group:
                     with faults(steps, number, session.label, self.file(place.tree)):
                         if step.kind == PROGRAM:
-                            fresh, at = at.mark is None, self._begun(session, step, at)
-                            program = number, step, self._looked_up(session, step, at), fresh
+                            before, at = at, self._begun(session, step, at)
+                            program = number, step, self._looked_up(session, step, at)
                         else:
                             self._step(session, step, at, resumed=number == 0 and start.mark is not None)
                             reach("step-committed")
                             at = Version(step.revision, step.mark)
             if program:  # its process takes the session's place in the budget
-                number, step, last, fresh = program
+                number, step, last = program
                 with faults(steps, number, place.label, self.file(place.tree)):
-                    self._program(place, step, last, at if fresh else None)
+                    self._run_program(place, step, last, before, at)
                 reach("step-committed")
                 at = Version(step.revision, step.mark)
 
@@ -105,7 +105,7 @@ class Migrator:
     def _at_once(
         self, session: MigrationSession, step: Step, at: Version, statements: Sequence[str], careful: bool = False
     ) -> None:
-        with _isolated(session.connection, statements), session.connection.transaction():
+        with isolated(session.connection, statements), session.connection.transaction():
             comment = self.expect(session, at, careful=careful)
             _refuse_other_start(session, step, at)
             run_statements(session.connection, statements, self._last(session, step, at, comment))
@@ -219,11 +219,27 @@ class Migrator:
         row = session.connection.execute(query("index_validity"), {"index": step.index}).fetchone()
         return None if row is None else row[0]
 
-    def _program(
-        self, place: MigrationTarget, step: Step, last: Sequence[sql.Composed], marked: Version | None
+    def _run_program(
+        self, place: MigrationTarget, step: Step, last: Sequence[sql.Composed], before: Version, at: Version
     ) -> None:
-        """Runs a program. `marked` is what the database is at when this run left the mark that it has begun: a program that
-        failed before it had committed anything is as if it had not begun."""
+        """A program that may have committed something is not begun again, and leaves its mark; one that has not takes it off."""
+        again = when(*_IN_THE_WAY, attempts=ATTEMPTS)
+        try:
+            retry(
+                partial(self._program, place, step, last),
+                lambda attempt, error: again(attempt, error) if _left_nothing(step, error) else None,
+            )
+        except (psycopg.Error, TenantplanError) as error:
+            if before != at and _left_nothing(step, error):
+                with (
+                    suppress(psycopg.Error, TenantplanError),
+                    place.connector.connect(place.server, place.database, options=MIGRATING) as connection,
+                ):
+                    back = replace(step, revision=before.revision, mark=before.mark)
+                    self.patiently(partial(self._together, MigrationSession(connection, place), back, at))
+            raise
+
+    def _program(self, place: MigrationTarget, step: Step, last: Sequence[sql.Composed]) -> None:
         assert step.program is not None
         verb, revision = step.program.split(" ", 1)
         job = Job(
@@ -243,40 +259,13 @@ class Migrator:
             models=None if place.tree == "main" else self.tables.tenant.models,
             root=str(self.tables.tenant.root),
         )
-
-        def run() -> None:
-            with place.connector.slot(place.server):
-                self.programs.run(job, place.label)
-
-        try:
-            self.patiently(run)
-        except Exception as error:
-            if step.begun is not None and marked is not None and not is_partly_done(error):
-                with suppress(psycopg.Error, MigrationError, ConnectError):
-                    self._unmark(place, step, marked)
-            raise
-
-    def _unmark(self, place: MigrationTarget, step: Step, at: Version) -> None:
-        with place.connector.connect(place.server, place.database, options=MIGRATING) as connection:
-            session = MigrationSession(connection, place)
-            self._together(session, replace(step, revision=at.revision, mark=None), at)
+        with place.connector.slot(place.server):
+            self.programs.run(job, place.label)
 
 
-@contextmanager
-def _isolated(connection: Connection, statements: Sequence[str]) -> Iterator[None]:
-    """The next transaction begins as SET TRANSACTION, if the first statement is that, will have it: PostgreSQL takes that only
-    before a query, and the transaction's first is tenantplan's."""
-    first = statements[0].upper() if statements else ""
-    level = sqltext.isolation_level(first) if first.startswith("SET TRANSACTION") else ""
-    if not level:
-        yield
-        return
-    connection.isolation_level = IsolationLevel[level.replace(" ", "_").upper()]
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.isolation_level = None
+def _left_nothing(step: Step, error: Exception) -> bool:
+    """Whether nothing of a program is there that failed: it is one transaction, or had not committed any."""
+    return step.begun is None or bool(getattr(error, "untouched", False))
 
 
 def _refuse_other_start(session: MigrationSession, step: Step, at: Version) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import traceback
@@ -22,21 +21,19 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from tenantplan.errors import UntrustedCode
 from tenantplan.migration.compile.models import naming_convention
 from tenantplan.migration.compile.surroundings import environment, surroundings
+from tenantplan.migration.running.driver import Driver, Watched, WatchedServerCursor, ends_transaction
 from tenantplan.migration.tree import env_file
 from tenantplan.migration.tree.revision import digest
 from tenantplan.model.resource import OWNER
 from tenantplan.postgres import guard
 from tenantplan.postgres.advice import describe
 from tenantplan.postgres.connect import patiently
-from tenantplan.postgres.session import Session, answers
-
-_ENDS = re.compile(
-    r"\s*(COMMIT|END|ABORT|ROLLBACK(?!\s+(WORK\s+|TRANSACTION\s+)?TO\b)|PREPARE\s+TRANSACTION)\b", re.IGNORECASE
-)
+from tenantplan.postgres.session import answers
 
 
 class _MismatchError(Exception):
@@ -58,30 +55,30 @@ def main() -> None:
 
 
 def _answer(job: dict[str, Any]) -> dict[str, str]:
-    answer = _attempt(job)
-    return answer | {"committed": job.get("committed", "no")} if answer else answer
-
-
-def _attempt(job: dict[str, Any]) -> dict[str, str]:
+    """What came of a job; of one that failed, whether nothing of it can have been committed."""
+    touched: list[bool] = []
     try:
-        _run(job)
-    except _MismatchError as error:
-        return {"kind": "mismatch", "message": str(error)}
-    except UntrustedCode as error:
-        return {"kind": "code", "message": error.message, "hint": error.hint}
-    except _UnreachableError as error:
-        return {"kind": "connect", "message": str(error)}
-    except psycopg.Error as error:
-        return {"kind": "database", "sqlstate": error.sqlstate or "", "message": describe(error)} | _line(job, error)
-    except sa.exc.StatementError as error:  # whose own text shows parameters
-        found = error.orig
-        if isinstance(found, psycopg.Error):
-            answer = {"kind": "database", "sqlstate": found.sqlstate or "", "message": describe(found)}
-            return answer | _line(job, error)
-        return {"kind": "program", "message": f"{type(error).__name__} ({type(found).__name__})"} | _line(job, error)
+        _run(job, touched)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a revision raises is an answer
-        return {"kind": "program", "message": f"{type(error).__name__}: {error}"} | _line(job, error)
+        return _said(job, error) | ({} if any(touched) else {"untouched": "yes"})
     return {}
+
+
+def _said(job: dict[str, Any], error: BaseException) -> dict[str, str]:
+    if isinstance(error, _MismatchError):
+        return {"kind": "mismatch", "message": str(error)}
+    if isinstance(error, UntrustedCode):
+        return {"kind": "code", "message": error.message, "hint": error.hint}
+    if isinstance(error, _UnreachableError):
+        return {"kind": "connect", "message": str(error)}
+    found = error.orig if isinstance(error, sa.exc.StatementError) else error  # whose own text shows parameters
+    if isinstance(found, psycopg.Error):
+        answer = {"kind": "database", "sqlstate": found.sqlstate or "", "message": describe(found)}
+    elif isinstance(error, sa.exc.StatementError):
+        answer = {"kind": "program", "message": f"{type(error).__name__} ({type(found).__name__})"}
+    else:
+        answer = {"kind": "program", "message": f"{type(error).__name__}: {error}"}
+    return answer | _line(job, error)
 
 
 def _line(job: dict[str, Any], error: BaseException) -> dict[str, str]:
@@ -91,25 +88,39 @@ def _line(job: dict[str, Any], error: BaseException) -> dict[str, str]:
     return {"line": str(lines[-1])} if lines else {}
 
 
-def _run(job: dict[str, Any]) -> None:
+def _run(job: dict[str, Any], touched: list[bool]) -> None:
     try:
-        connection = patiently(lambda: Session.connect("", **job["params"]))
+        connection = patiently(lambda: Driver.connect("", **job["params"]))
     except psycopg.OperationalError as error:
         raise _UnreachableError(" ".join(str(error).split())) from None
     connection.prepare_threshold = None
-    connection.cursor_factory = psycopg.ClientCursor  # as psycopg2 does: parameters in DDL, too
+    connection.cursor_factory = Watched  # of a client's: parameters in DDL, too, as psycopg2 does
+    connection.server_cursor_factory = WatchedServerCursor
     connection.alive = partial(answers, job["params"])
     _stop_without_parent(job, connection)  # only now: sessions that a dead run has left are ended by the next one
     with connection.transaction():  # before SQLAlchemy asks for types by names of schema public
-        _enter(connection, job)
+        _settle(connection, job)
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=sa.StaticPool)
+    sa.event.listen(engine, "begin", _refuse_second)
     try:
         if job["commits"]:
-            _run_in_parts(engine, job)
+            _run_in_parts(engine, connection, job)
         else:
-            _run_whole(engine, job)
+            _run_whole(engine, connection, job)
     finally:
+        touched.append(connection.touched)
         connection.close()
+
+
+def _settle(connection: Driver, job: dict[str, Any]) -> None:
+    """What holds for a transaction that nobody here sees begin, and for a statement outside of one, which takes as long as it
+    does, as those do that tenantplan sends so."""
+    owner = _enter(connection, job)
+    _, statement = job["timeouts"]
+    settings = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
+    connection.execute(settings.format(sql.Literal(f"{2 * statement}ms")))
+    if owner:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
 
 
 def _stop_without_parent(job: dict[str, Any], connection: psycopg.Connection[Any]) -> None:
@@ -118,111 +129,93 @@ def _stop_without_parent(job: dict[str, Any], connection: psycopg.Connection[Any
         raise SystemExit("its run was interrupted")
 
 
-def _run_whole(engine: sa.Engine, job: dict[str, Any]) -> None:
+def _refuse_second(session: sa.Connection) -> None:
+    """There is one session: what ends a second connection's transaction would end the first one's."""
+    driver = _driver(session)
+    if not driver.autocommit and driver.info.transaction_status != TransactionStatus.IDLE:
+        raise RuntimeError("it opens a second connection before it has committed what it did in the first")
+
+
+def _run_whole(engine: sa.Engine, driver: Driver, job: dict[str, Any]) -> None:
     """The program in one transaction: what would end it is refused before it does."""
-    ends = _refuse_ends(engine)
     with engine.connect() as session, session.begin():
-        transaction = _begin(session, job)
+        transaction = _begin(driver, job)
+        driver.watch = _refuse_ends
         _call(session, job)
-        if _transaction(session) != transaction:
+        if _transaction(driver) != transaction:
             raise RuntimeError("it ended its transaction itself, so that what it did cannot be taken back")
         for statement in [*job["version"], guard.LEAVE, *job["last"]]:
-            _plain(session, statement)
-        ends.clear()
+            driver.execute(statement.encode())
+        driver.watch = None
 
 
-def _refuse_ends(engine: sa.Engine) -> list[str]:
-    """Makes the end of a transaction an error, while the list that is returned has anything in it."""
-    watching = ["yes"]
-
-    def refuse(what: str) -> None:
-        if watching:
-            raise RuntimeError(
-                f"it {what} in its middle, which was not seen when it was planned; nothing of it was done"
-            )
-
-    def look(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if _ENDS.match(statement):
-            refuse("ends its transaction")
-
-    sa.event.listen(engine, "commit", lambda connection: refuse("commits"))
-    sa.event.listen(engine, "before_cursor_execute", look)
-    return watching
+def _refuse_ends(driver: Driver, statement: str) -> None:
+    if ends_transaction(statement):
+        raise RuntimeError(
+            "it ends its transaction in its middle, which was not seen when it was planned; nothing of it was done"
+        )
 
 
-def _run_in_parts(engine: sa.Engine, job: dict[str, Any]) -> None:
+def _run_in_parts(engine: sa.Engine, driver: Driver, job: dict[str, Any]) -> None:
     """The program as `alembic upgrade` runs it: it may commit, and use autocommit blocks. Each transaction begins as the first
-    does: with the role, the timeouts, and a look at what the database is at."""
-    sa.event.listen(engine, "begin", partial(_begin_part, job))
-    sa.event.listen(engine, "commit", partial(_end_part, job))
+    does, however the one before it ended: with the role, the timeouts, and a look at what the database is at."""
     with engine.connect() as session:
+        driver.watch = partial(_begin_part, job)
         context = _context(session, job, transaction_per_migration=True)
         with context.begin_transaction(_per_migration=True):
             _call(session, job, context)
+            if driver.autocommit:  # the end is one transaction
+                session.commit()
+                driver.autocommit = False
             if not session.in_transaction():
                 session.begin()
             for statement in [*job["version"], guard.LEAVE, *job["last"]]:
-                _plain(session, statement)
+                driver.execute(statement.encode())
             session.commit()
 
 
-def _begin_part(job: dict[str, Any], session: sa.Connection) -> None:
-    driver = _driver(session)
+def _begin_part(job: dict[str, Any], driver: Driver, statement: str) -> None:
+    """What comes before each statement of a program that commits."""
     _stop_without_parent(job, driver)
-    if not driver.autocommit:
-        _begin(session, job)
-        return
-    with driver.transaction():
-        owner = guard.enter(driver, job["table"], *job["timeouts"], trusting=job["trusting"])
-    _, statement = job["timeouts"]
-    # Statements that are committed one by one take as long as they take, as those do that tenantplan sends so.
-    patience = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
-    driver.execute(patience.format(sql.Literal(f"{2 * statement}ms")))
-    if owner:
-        driver.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
+    if driver.autocommit:
+        with driver.transaction():
+            _enter(driver, job)
+        driver.touched = True
+    elif driver.info.transaction_status == TransactionStatus.IDLE and not ends_transaction(statement):
+        _begin(driver, job)
+    driver.touched = driver.touched or ends_transaction(statement)
 
 
-def _end_part(job: dict[str, Any], session: sa.Connection) -> None:
-    driver = _driver(session)
-    _stop_without_parent(job, driver)
-    job["committed"] = "yes"
-    if driver.autocommit and not driver.closed:
-        driver.execute("RESET ROLE; RESET search_path; RESET lock_timeout; RESET statement_timeout")
-
-
-def _begin(session: sa.Connection, job: dict[str, Any]) -> str:
+def _begin(driver: Driver, job: dict[str, Any]) -> str:
     """Role, timeouts, and that the database is at the revision it is thought to be at; the id of the transaction."""
-    _enter(_driver(session), job)
+    _enter(driver, job)
     table = sql.Identifier("public", job["table"])
     found: list[str] = []
-    driver = _driver(session)
     there = driver.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{job['table']}"]).fetchone()
     if there and there[0]:
         asked = sql.SQL("SELECT version_num FROM {} FOR UPDATE").format(table)
         found = sorted(row[0] for row in driver.execute(asked).fetchall())
     if (",".join(found) or None) != job["start"]:
         raise _MismatchError(f"is at revision {','.join(found) or 'none'}, not at {job['start'] or 'none'}")
-    return _transaction(session)
+    return _transaction(driver)
 
 
-def _enter(connection: psycopg.Connection[Any], job: dict[str, Any]) -> None:
+def _enter(connection: Driver, job: dict[str, Any]) -> bool:
     lock, statement = job["timeouts"]
-    guard.enter(connection, job["table"], lock, statement, trusting=job["trusting"])
+    owner = guard.enter(connection, job["table"], lock, statement, trusting=job["trusting"])
     connection.execute("SET LOCAL search_path = public, pg_temp")
+    return owner
 
 
-def _transaction(session: sa.Connection) -> str:
-    return str(session.exec_driver_sql("SELECT txid_current()").scalar())
+def _transaction(driver: Driver) -> str:
+    row = driver.execute("SELECT pg_catalog.txid_current()").fetchone()
+    assert row is not None
+    return str(row[0])
 
 
-def _plain(session: sa.Connection, statement: str) -> None:
-    """A statement as it is: without parameters, nothing in it is taken for one."""
-    _driver(session).execute(statement.encode())
-
-
-def _driver(session: sa.Connection) -> psycopg.Connection[Any]:
+def _driver(session: sa.Connection) -> Driver:
     driver = session.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
+    assert isinstance(driver, Driver)
     return driver
 
 

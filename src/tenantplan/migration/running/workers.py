@@ -10,9 +10,11 @@ import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import psycopg
 
+import tenantplan
 from tenantplan.errors import ConnectError, MigrationError, SchemaMismatch, UntrustedCode
 
 
@@ -62,8 +64,8 @@ class Programs:
         self.close()
 
     def run(self, job: Job, label: str) -> None:
-        """Runs one job. Raises what went wrong there: psycopg.Error, SchemaMismatch or MigrationError, of which `is_partly_done`
-        tells whether anything may have been committed."""
+        """Runs one job. Raises what went wrong there: psycopg.Error, ConnectError, SchemaMismatch or MigrationError; `untouched` is
+        true of it where nothing can have been committed."""
         with self._lock:
             alive = [worker for worker in self._idle if worker.poll() is None]
             process = alive.pop() if alive else None
@@ -81,13 +83,11 @@ class Programs:
             found = None
         if found is None:
             process.kill()
-            died = MigrationError(
+            raise MigrationError(
                 "its program ended the process that it ran in",
                 where=label,
                 hint="a revision must not exit; a new plan shows which revision the database is at",
             )
-            died.partly = job.commits  # type: ignore[attr-defined]
-            raise died
         with self._lock:
             self._idle.append(process)
         _raise(found, job, label)
@@ -104,7 +104,7 @@ class Programs:
         self._idle.clear()
 
     def _start(self) -> subprocess.Popen[str]:
-        source = str(Path(__file__).parents[2])
+        source = str(Path(tenantplan.__file__).parents[1])
         path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(
             [sys.executable, "-m", "tenantplan.migration.running.worker"],
@@ -118,29 +118,26 @@ class Programs:
         return process
 
 
-def is_partly_done(error: Exception) -> bool:
-    """Whether a program that failed may have committed something: it said so, or its process could not say."""
-    return bool(getattr(error, "partly", False))
-
-
 def _raise(answer: dict[str, str], job: Job, label: str) -> None:
     kind, message = answer.get("kind"), answer.get("message", "")
     if kind is None:
         return
-    if answer.get("committed") == "yes":  # whatever it was: nothing of it may be done again by itself
-        partly = MigrationError(f"its program failed, and what it had committed is there: {message}", where=label)
-        partly.line, partly.partly = answer.get("line"), True  # type: ignore[attr-defined]
-        raise partly
+    if job.commits and "untouched" not in answer:
+        message += "; what it had committed is there"
+    error: Any  # with attributes of its own
     if kind == "connect":
-        raise ConnectError(message, where=label)
-    if kind == "mismatch":
-        raise SchemaMismatch(message, where=label, hint="tenantplan drift --repair plans the correction of its stamp")
-    if kind == "code":
-        raise UntrustedCode(message, where=label, hint=answer.get("hint", ""))
-    error: Exception = MigrationError(f"its program failed: {message}", where=label)
-    if answer.get("sqlstate"):
-        error = _as_psycopg(answer["sqlstate"], message)
-    error.line = answer.get("line")  # type: ignore[attr-defined]
+        error = ConnectError(message, where=label)
+    elif kind == "mismatch":
+        hint = "tenantplan drift --repair plans the correction of its stamp"
+        error = SchemaMismatch(message, where=label, hint=hint)
+    elif kind == "code":
+        error = UntrustedCode(message, where=label, hint=answer.get("hint", ""))
+    else:
+        error = MigrationError(f"its program failed: {message}", where=label)
+        if answer.get("sqlstate"):
+            error = _as_psycopg(answer["sqlstate"], message)
+        error.line = answer.get("line")
+    error.untouched = "untouched" in answer
     raise error
 
 
