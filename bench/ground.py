@@ -52,7 +52,13 @@ class Sizes:
     @property
     def databases(self) -> int:
         """How many there are at the end, on all servers together."""
-        return self.many + (1 + len(WIDTHS) + self.creations * (BEST + 1)) * self.new
+        on_long_tree = 3 * self.creations * (1 + self.more)
+        return self.many + (1 + len(WIDTHS) + self.creations * (BEST + 1)) * self.new + on_long_tree
+
+    @property
+    def more(self) -> int:
+        """How many new databases there are at once on a tree with many revisions."""
+        return max(2, self.new // 8)
 
 
 FULL = Sizes(
