@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.harness import Fleet
+from acceptance.own_database import own_database
 
 pytestmark = pytest.mark.once
 
@@ -167,6 +168,15 @@ def test_a_table_that_is_not_where_it_ought_to_be(fleet: Fleet, tree: Tree, made
     fleet.execute(f"DROP TABLE migrations; {made}", database=fleet.database("a"))
     tree.add("1700000000002-More.sql", "CREATE TABLE more (id int);\n")
     assert said in fleet.apply(code=4).out
+
+
+def test_a_table_of_the_application_that_looks_like_it(fleet: Fleet, tree: Tree) -> None:
+    with own_database(fleet, "THEIRS") as database:
+        with fleet.server.connect(dbname=database) as theirs:
+            theirs.execute("CREATE TABLE events (id int, timestamp bigint, name varchar)")
+        fleet.organization("a", "database: { mode: dedicated, url: { env: THEIRS } }")
+        fleet.apply()
+        fleet.converged()
 
 
 def test_edits_preflights_and_the_way_back(fleet: Fleet, tree: Tree) -> None:

@@ -504,10 +504,11 @@ SELECT w.name, v.name IS NOT NULL, coalesce(v.superuser AND NOT v.trusted, false
   LEFT JOIN pg_available_extension_versions v ON v.name = a.name AND v.version = a.default_version;
 
 -- name: typeorm_tables
--- Tables with exactly the columns of TypeORM's table of migrations, whatever they are called.
+-- Tables with exactly the columns of TypeORM's table of migrations, as far as their names say that they may be one.
 SELECT n.nspname::text, c.relname::text
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r'::"char" AND c.relnatts = 3::int2 AND c.oid >= 16384::oid
+   AND (c.relname ~~* '%migration%' OR c.relname ~~* '%typeorm%')
    AND (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
            AND (a.attname = 'id' AND a.atttypid = 23::oid OR a.attname = 'timestamp' AND a.atttypid = 20::oid
              OR a.attname = 'name' AND a.atttypid = 1043::oid)) = 3::bigint
