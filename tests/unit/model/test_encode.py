@@ -14,7 +14,8 @@ from tenantplan.model.resource import Database, Package, Ref, Resource, Role, Ro
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
 )
 
 
@@ -26,7 +27,7 @@ def test_canonical_is_inert_ascii_and_keeps_the_value(value: Any) -> None:
     assert b"##[" not in data
 
 
-@given(st.dictionaries(st.text(), JSON))
+@given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_members_joined_are_the_canonical_object(document: dict[str, Any]) -> None:
     assert joined(members(document)) == canonical(document)
 
