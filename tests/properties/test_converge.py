@@ -314,7 +314,7 @@ QUIET = settings(
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(QUIET, max_examples=6)
+@settings(QUIET, max_examples=3)
 @given(seed=SEEDS)
 def test_random_fleets_and_edits_converge(server: TestServer, seed: int) -> None:
     converge(server, seed, edits=4)
