@@ -77,7 +77,7 @@ faults: $(READY)
 
 soak: $(READY)
 	COUNT=$${COUNT:-300} SEED=$${SEED:-$$(date +%s)} $(BIN)/python -m pytest -m slow -rs \
-		tests/acceptance/test_faults_lives.py tests/acceptance/test_names_and_places.py
+		tests/acceptance/test_faults_lives.py tests/acceptance/test_names_and_places.py tests/acceptance/test_faults_fleet.py
 
 # Any folder of trees, by tenantplan and by the tool they were written for: make trees TREES=folder [PG="15 18"] [PRISMA=folder] [TYPEORM=folder]
 trees: $(READY)

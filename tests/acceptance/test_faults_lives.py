@@ -21,7 +21,7 @@ from servers import TestServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.once]
 
-COUNT = int(os.environ.get("COUNT") or 20)
+COUNT = int(os.environ.get("COUNT") or 15)
 SEED = int(os.environ.get("SEED") or 1)
 ROUNDS = 4
 ONLY = [name for name in os.environ.get("LIVES_ONLY", "").split(",") if name] or list(EDITS)

@@ -25,7 +25,7 @@ from servers import TestServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.once]
 
-COUNT = int(os.environ.get("COUNT") or 20)
+COUNT = int(os.environ.get("COUNT") or 15)
 SEED = int(os.environ.get("SEED") or 1)
 STEPS = 8
 SHARES = 4  # tests that the examples are divided among, so that they run side by side
