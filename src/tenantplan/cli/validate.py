@@ -46,16 +46,8 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
             notes.append(NO_TENANCY)
     kinds = Counter(document.kind for document in documents)
     if as_json or form == "json":
-        heads = {"main": trees.main.head, "tenant": trees.tenant.head}
-        found = {
-            "fleet": name,
-            "documents": dict(kinds),
-            "resources": len(desired.state),
-            "heads": heads,
-            "notes": notes,
-        }
-        made = [{"name": each.name, "revision": each.revision, "certain": each.certain} for each in wanted]
-        print_json(found | ({"extensions": made} if compiled else {"compiled": False}))
+        found = {"fleet": name, "documents": dict(kinds), "resources": len(desired.state)}
+        print_json(found | _migrations(trees, notes, wanted, compiled))
         return
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     if form == "github":
@@ -67,6 +59,13 @@ def command(no_python: bool, form: str, as_json: bool) -> None:
         return
     click.echo(f"Fleet {name} is valid: {counted}.")
     _say(trees, notes, wanted, compiled)
+
+
+def _migrations(trees: Trees, notes: Sequence[str], wanted: Sequence[Need], compiled: bool) -> dict[str, object]:
+    """What `_say` says, as JSON."""
+    made = [{"name": each.name, "revision": each.revision, "certain": each.certain} for each in wanted]
+    heads = {"main": trees.main.head, "tenant": trees.tenant.head}
+    return {"heads": heads, "notes": notes} | ({"extensions": made} if compiled else {"compiled": False})
 
 
 def _say(trees: Trees, notes: Sequence[str], wanted: Sequence[Need], compiled: bool) -> None:

@@ -29,7 +29,7 @@ _CALLS = {
 _REPLACED = re.compile(
     r"\s*(SET|RESET|BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|PRAGMA|"
     r"SELECT\s+(pg_catalog\.)?(set_config|pg_(try_)?advisory_\w+))\b"
-    r"(?!\s*((SESSION|LOCAL)\s+)?(ROLE|AUTHORIZATION)\b)(?!\s*\(\s*'(role|session_authorization)')[^;]*;?\s*",
+    r"(?!\s*((SESSION|LOCAL)\s+)?(ROLE|AUTHORIZATION)\b)(?!\s*\(\s*'(role|session_authorization)')",
     re.IGNORECASE,
 )
 _OF_CONNECTIONS = ("connect", "first_connect", "do_connect", "checkout", "checkin", "engine_connect")
@@ -92,7 +92,8 @@ def _replaced(tree: ast.Module, call: ast.Call, name: str) -> str:
         known = isinstance(event, ast.Constant) and event.value in _OF_CONNECTIONS
         return f"listens for {event.value!s}" if isinstance(event, ast.Constant) and known else ""
     text = _text(tree, call.args[0]) if call.args else ""
-    return " ".join(text.split()) if re.fullmatch(f"({_REPLACED.pattern})+", text, re.IGNORECASE) else ""
+    parts = [part for part in text.split(";") if part.strip()]
+    return " ".join(text.split()) if parts and all(map(_REPLACED.match, parts)) else ""
 
 
 def _text(tree: ast.Module, node: ast.expr) -> str:
