@@ -69,6 +69,13 @@ def enter(
     return row is not None and row[4] is not None
 
 
+def unhurried(statement_timeout: int) -> sql.Composed:
+    """Settings of the session for a statement outside a transaction: it stands in nobody's way and, stopped, leaves things half
+    done, so that it may take as long as it does, and waits for one lock for twice `statement_timeout` (in ms)."""
+    settings = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
+    return settings.format(sql.Literal(f"{2 * statement_timeout}ms"))
+
+
 def entering(connection: Connection, table: str, lock_timeout: int, statement_timeout: int) -> sql.Composed:
     """The beginning as a statement, for a message that reads the database in its next one: where there may be code of others it
     fails (see `suspecting`), so that nothing else of the message runs."""

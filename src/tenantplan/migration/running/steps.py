@@ -191,8 +191,7 @@ class Migrator:
         """Such statements wait without standing in anybody's way, and one that is stopped leaves things half done: it may take as
         long as it does, and wait for one lock for twice as long as other statements may take."""
         connection = session.connection
-        patience = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
-        connection.execute(patience.format(sql.Literal(f"{2 * self.statement_timeout}ms")))
+        connection.execute(guard.unhurried(self.statement_timeout))
         if owner:
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
         try:

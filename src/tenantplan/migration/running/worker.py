@@ -116,9 +116,7 @@ def _settle(connection: Driver, job: dict[str, Any]) -> None:
     """What holds for a transaction that nobody here sees begin, and for a statement outside of one, which takes as long as it
     does, as those do that tenantplan sends so."""
     owner = _enter(connection, job)
-    _, statement = job["timeouts"]
-    settings = sql.SQL("SET search_path = public, pg_temp; SET lock_timeout = {}; SET statement_timeout = 0")
-    connection.execute(settings.format(sql.Literal(f"{2 * statement}ms")))
+    connection.execute(guard.unhurried(job["timeouts"][1]))
     if owner:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
 
